@@ -1,0 +1,55 @@
+"""Exceptions that end one image, or the run, with one readable line.
+
+::
+
+    T1nceError                 (Clinica's ClinicaException where Clinica is loaded)
+    |-- ImageError             a volume that cannot be used
+    |-- WeightsError           weights or card missing, damaged or not fitting
+    |-- SelectionError         no image, or not these images, to work on
+    |-- DeviceError            a device that is not there
+    |-- OutputError            a folder that cannot be written, a full disk
+    |-- LabelMapError          a label map that the simulator cannot use
+    `-- TrainingError          a training that cannot start or go on
+
+Every message is one line that names the file, the problem and the mend.
+"""
+
+import sys
+
+if "clinica" in sys.modules:
+    # Only then: Clinica takes seconds to import, and half of the package does without it.
+    from clinica.utils.exceptions import ClinicaException as _Base
+else:
+    _Base = Exception
+
+
+class T1nceError(_Base):
+    """Base of all errors that this package raises on purpose."""
+
+
+class ImageError(T1nceError, ValueError):
+    """A volume that cannot be used: unreadable, wrong shape, constant, not finite."""
+
+
+class WeightsError(T1nceError, ValueError):
+    """Weights or their card are missing, damaged, or do not fit each other."""
+
+
+class SelectionError(T1nceError, ValueError):
+    """The request selects nothing, or something that is not there."""
+
+
+class DeviceError(T1nceError, RuntimeError):
+    """A device was asked for that this machine does not offer."""
+
+
+class OutputError(T1nceError, RuntimeError):
+    """An output cannot be written."""
+
+
+class LabelMapError(T1nceError, ValueError):
+    """A label map cannot be simulated from."""
+
+
+class TrainingError(T1nceError, RuntimeError):
+    """A training cannot start or go on."""

@@ -1,0 +1,121 @@
+"""Intensity scalings: from scanner units to what a network was trained on, and back."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from clinica_t1nce.errors import ImageError
+
+if TYPE_CHECKING:
+    import torch
+
+Volume = TypeVar("Volume", np.ndarray, "torch.Tensor")
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """A linear map of intensities, ``scaled = (value - offset) / factor``.
+
+    Attributes
+    ----------
+    offset
+        The value, in the image's own units, that becomes 0.
+    factor
+        How many of the image's own units make 1. Positive.
+    """
+
+    offset: float
+    factor: float
+
+    def apply(self, values: Volume) -> Volume:
+        """Scale an array or a tensor; the type and the shape stay."""
+        return (values - self.offset) / self.factor
+
+    def invert(self, values: Volume) -> Volume:
+        """Undo :meth:`apply`."""
+        return values * self.factor + self.offset
+
+
+def measure(volume: np.ndarray, method: str, **parameters: float) -> Scaling:
+    """Find the scaling of one volume.
+
+    Parameters
+    ----------
+    volume
+        Finite intensities, any shape and unit.
+    method
+        ``"min-max"`` or ``"percentile"``, a key of :data:`METHODS`.
+    **parameters
+        Of the method: see :func:`measure_min_max` and :func:`measure_percentile`.
+
+    Returns
+    -------
+    Scaling
+
+    Raises
+    ------
+    ImageError
+        If the volume is constant, or has nothing above 0 where the method needs it.
+    ValueError
+        If the method or one of its parameters is unknown.
+    """
+    if method not in METHODS:
+        raise ValueError(f"unknown scaling {method!r}; known: {', '.join(METHODS)}")
+    values = np.asarray(volume)
+    if values.size == 0 or values.min() == values.max():
+        raise ImageError("every voxel has the same value: no image to scale")
+    try:
+        return METHODS[method](values, **parameters)
+    except TypeError as error:
+        raise ValueError(f"scaling {method!r} does not take {parameters}: {error}") from error
+
+
+def measure_min_max(values: np.ndarray) -> Scaling:
+    """Map the darkest voxel to 0 and the brightest to 1 (the paper's section 3).
+
+    One bright vessel sets the scale of the whole image: kept to be comparable with the paper.
+    """
+    low, high = float(values.min()), float(values.max())
+    return Scaling(low, high - low)
+
+
+def measure_percentile(
+    values: np.ndarray, percentile: float = 70.0, floor: float = 0.02
+) -> Scaling:
+    """Map 0 to 0 and a percentile of the foreground, about white matter, to 1.
+
+    Parameters
+    ----------
+    values
+        Intensities with a background near 0.
+    percentile
+        Percentile of the foreground that becomes 1, in (0, 100].
+    floor
+        The foreground is what lies above this fraction of the volume's 99th percentile: it
+        keeps the noise of the air out, and the zeros of a skull-stripped image.
+    """
+    threshold = max(floor * float(np.percentile(values, 99)), 0.0)
+    foreground = values[values > threshold]
+    if foreground.size == 0:
+        raise ImageError("no voxel is above 0: no foreground to scale by")
+    return Scaling(0.0, float(np.percentile(foreground, percentile)))
+
+
+METHODS: dict[str, Callable[..., Scaling]] = {
+    "min-max": measure_min_max,
+    "percentile": measure_percentile,
+}
+
+
+def check_method(scaling: dict[str, Any]) -> None:
+    """Check a card's ``{"method": ..., parameter: value, ...}`` without a volume.
+
+    Raises
+    ------
+    ValueError
+        As :func:`measure`.
+    """
+    ramp = np.arange(1.0, 9.0)
+    measure(ramp, **scaling)

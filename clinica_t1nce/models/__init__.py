@@ -1,0 +1,25 @@
+"""Networks, their registry, and weights with their cards."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def load_generator(name_or_path: "str | Path" = "default") -> "nn.Module":
+    """Load a trained generator, in evaluation mode, on the CPU.
+
+    Parameters
+    ----------
+    name_or_path
+        As :func:`clinica_t1nce.models.cards.load_weights`, which also gives the card.
+
+    Raises
+    ------
+    WeightsError
+        If the weights or their card are missing, damaged, or do not fit.
+    """
+    from clinica_t1nce.models.cards import load_weights
+
+    return load_weights(name_or_path)[0]

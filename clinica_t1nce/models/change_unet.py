@@ -1,0 +1,101 @@
+"""A light U-Net that predicts the enhancement to take away, at full resolution."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+def space_to_depth(x: torch.Tensor) -> torch.Tensor:
+    """Move each 2 x 2 x 2 block of voxels into channels, N x C x D x H x W to N x 8C x D/2 x ..."""
+    n, c, d, h, w = x.shape
+    x = x.view(n, c, d // 2, 2, h // 2, 2, w // 2, 2)
+    return x.permute(0, 1, 3, 5, 7, 2, 4, 6).reshape(n, c * 8, d // 2, h // 2, w // 2)
+
+
+def depth_to_space(x: torch.Tensor) -> torch.Tensor:
+    """Undo :func:`space_to_depth`."""
+    n, c, d, h, w = x.shape
+    x = x.view(n, c // 8, 2, 2, 2, d, h, w)
+    return x.permute(0, 1, 5, 2, 6, 3, 7, 4).reshape(n, c // 8, d * 2, h * 2, w * 2)
+
+
+class ResidualBlock(nn.Module):
+    """Pre-activation residual block, N x C x D x H x W in and out."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.conv1 = nn.Conv3d(channels, channels, 3, padding=1)
+        self.conv2 = nn.Conv3d(channels, channels, 3, padding=1)
+        for conv in (self.conv1, self.conv2):
+            nn.init.kaiming_normal_(conv.weight)
+            _without_shift(conv)
+        # Small, not zero: blocks that start at zero settled on "nothing is enhanced".
+        self.conv2.weight.data.mul_(0.3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Add the two convolutions' correction to `x`."""
+        return x + self.conv2(F.relu(self.conv1(F.relu(x))))
+
+
+class ChangeUNet(nn.Module):
+    """U-Net on a pixel-unshuffled grid whose output is the *enhancement*, not the image.
+
+    The stem turns 2 x 2 x 2 voxels into channels, so that the network works at half the
+    resolution and yet writes every voxel: its output is subtracted from the full-resolution
+    input, which leaves unenhanced tissue as sharp as it came.
+
+    Parameters
+    ----------
+    widths
+        Channels of each level, finest first. Level 0 has half of the input's resolution.
+    blocks
+        Residual blocks of each level on the way down, and of each but the last on the way up.
+
+    Notes
+    -----
+    Input and output: N x 1 x D x H x W, sides multiples of ``2 ** len(widths)``. The input is a
+    T1ce scaled so that bright tissue is about 1; the output is in the same units, unbounded; a
+    value of 0.3 says that the T1nce is darker by 0.3 there.
+    """
+
+    def __init__(self, widths: Sequence[int] = (16, 32, 64), blocks: int = 1):
+        super().__init__()
+        widths = tuple(widths)
+        finer, coarser = widths[:-1], widths[1:]
+        self.stem = nn.Conv3d(8, widths[0], 3, padding=1)
+        self.encoders = nn.ModuleList(_stage(width, blocks) for width in widths)
+        self.downs = nn.ModuleList(
+            nn.Conv3d(a, b, 2, stride=2) for a, b in zip(finer, coarser, strict=True)
+        )
+        self.ups = nn.ModuleList(nn.Conv3d(b, a, 1) for a, b in zip(finer, coarser, strict=True))
+        self.decoders = nn.ModuleList(_stage(width, blocks) for width in finer)
+        self.head = nn.Conv3d(widths[0], 8, 3, padding=1)
+        for conv in (self.stem, *self.downs, *self.ups):
+            nn.init.kaiming_normal_(conv.weight, nonlinearity="linear")
+            _without_shift(conv)
+        nn.init.normal_(self.head.weight, std=0.01)
+        _without_shift(self.head)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Predict the enhancement in `x`."""
+        h = self.stem(space_to_depth(x))
+        skips = []
+        for encoder, down in zip(self.encoders, self.downs, strict=False):
+            h = encoder(h)
+            skips.append(h)
+            h = down(F.relu(h))
+        h = self.encoders[-1](h)
+        for up, decoder in zip(reversed(self.ups), reversed(self.decoders), strict=True):
+            h = decoder(F.interpolate(up(h), scale_factor=2, mode="nearest") + skips.pop())
+        return depth_to_space(self.head(F.relu(h)))
+
+
+def _stage(width: int, blocks: int) -> nn.Sequential:
+    return nn.Sequential(*(ResidualBlock(width) for _ in range(blocks)))
+
+
+def _without_shift(conv: nn.Conv3d) -> None:
+    assert conv.bias is not None
+    nn.init.zeros_(conv.bias)

@@ -1,0 +1,220 @@
+"""One T1ce in, one synthetic T1nce out: scale, resample, generate, restore."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from clinica_t1nce import grids, intensity
+from clinica_t1nce.errors import DeviceError, ImageError, WeightsError
+from clinica_t1nce.models.cards import Card, load_weights
+
+logger = logging.getLogger("clinica_t1nce")
+
+
+@dataclass(frozen=True, eq=False)
+class Synthesis:
+    """What came of one T1ce.
+
+    Attributes
+    ----------
+    image
+        The synthetic T1nce: float32, in the T1ce's shape and units.
+    change
+        ``T1ce - image``, in the same units; positive where enhancement was removed.
+    confidence
+        From 0 to 1: how well the predictions on the mirrored image agree, 1 minus the mean
+        standard deviation of the change over its mean size. Not calibrated: it ranks images
+        of one model, it is no probability. 1 if nothing changed, None of a single prediction.
+    scaling
+        The scaling that was measured on the T1ce.
+    """
+
+    image: np.ndarray
+    change: np.ndarray
+    confidence: float | None
+    scaling: intensity.Scaling
+
+
+class Synthesizer:
+    """A generator and its card, ready to turn T1ce into synthetic T1nce.
+
+    The same volume gives the same bytes on the same machine and number of threads.
+
+    Parameters
+    ----------
+    module
+        The generator.
+    card
+        Says how volumes are brought to it.
+    device
+        Where it runs; see :func:`find_device`.
+
+    Attributes
+    ----------
+    card : Card
+    device : torch.device
+    """
+
+    def __init__(self, module: nn.Module, card: Card, device: str | torch.device = "cpu"):
+        self.card = card
+        self.device = find_device(device)
+        # On the CPU, channels last takes 30 % less time than channels first.
+        self._layout = (
+            torch.channels_last_3d if self.device.type == "cpu" else torch.contiguous_format
+        )
+        self._module = module.eval().to(self.device)
+        self._module.to(memory_format=self._layout)  # type: ignore[call-overload]
+
+    @classmethod
+    def load(
+        cls,
+        name_or_path: str | Path = "default",
+        device: str = "auto",
+        n_threads: int | None = None,
+    ) -> "Synthesizer":
+        """Load weights and bring them to a device.
+
+        Parameters
+        ----------
+        name_or_path
+            As :func:`clinica_t1nce.models.cards.load_weights`.
+        device
+            As :func:`find_device`.
+        n_threads
+            Threads of PyTorch, for the whole process; None leaves them.
+
+        Raises
+        ------
+        WeightsError
+            If the weights cannot be used.
+        DeviceError
+            If the device is not there.
+        """
+        found = find_device(device)
+        if n_threads is not None:
+            torch.set_num_threads(n_threads)
+        module, card = load_weights(name_or_path)
+        return cls(module, card, found)
+
+    def __call__(self, volume: np.ndarray, affine: np.ndarray | None = None) -> Synthesis:
+        """Make the synthetic T1nce of one T1ce.
+
+        The image stays within the T1ce's own range, and voxels that are exactly 0, as outside a
+        skull-stripped brain, stay 0.
+
+        Parameters
+        ----------
+        volume
+            The T1ce: three axes, finite, any unit.
+        affine
+            4 x 4, voxel indices to mm: the network, trained on axes that run right, anterior,
+            superior, is given such axes, and the results are turned back to those of `volume`.
+            None: they run so already.
+
+        Returns
+        -------
+        Synthesis
+
+        Raises
+        ------
+        ImageError
+            If the volume is not 3-D, not finite or constant.
+        WeightsError
+            If the network gives values that are not finite.
+        DeviceError
+            If the device runs out of memory.
+        """
+        if volume.ndim != 3:
+            raise ImageError(f"{volume.ndim}-D array; give one volume")
+        if not np.isfinite(volume).all():
+            raise ImageError("NaN or infinite voxels; set them to 0 first")
+        if affine is not None:
+            volume = grids.to_ras(volume, affine)
+        volume = np.ascontiguousarray(volume, dtype=np.float32)
+        scaling = intensity.measure(volume, **self.card.scaling)
+        scaled_change, confidence = self._predict(scaling.apply(volume))
+        removed = np.where(volume == 0, np.float32(0), scaled_change * np.float32(scaling.factor))
+        image = np.clip(volume - removed, volume.min(), volume.max())
+        change = volume - image
+        if affine is not None:
+            image, change = grids.from_ras(image, affine), grids.from_ras(change, affine)
+        return Synthesis(image, change, confidence, scaling)
+
+    @torch.inference_mode()
+    def _predict(self, scaled: np.ndarray) -> tuple[np.ndarray, float | None]:
+        """Average the change over the card's mirrors, in scaled units."""
+        try:
+            # A GPU is to agree with the CPU, and with itself.
+            with torch.backends.cudnn.flags(deterministic=True, benchmark=False, allow_tf32=False):
+                return self._average(torch.from_numpy(scaled)[None, None].to(self.device))
+        except torch.OutOfMemoryError as error:
+            raise DeviceError(
+                f"{self.device}: not enough memory for {self.card.name}; "
+                "choose the CPU, or a lighter model"
+            ) from error
+
+    def _average(self, x: torch.Tensor) -> tuple[np.ndarray, float | None]:
+        mean = torch.zeros_like(x)
+        squares = torch.zeros_like(x)
+        # Welford's recurrence: no need to keep eight volumes.
+        for n, axes in enumerate(self.card.mirrors, start=1):
+            flipped = [axis + 2 for axis in axes]
+            change = self._change(x.flip(flipped)).flip(flipped)
+            delta = change - mean
+            mean += delta / n
+            squares += delta * (change - mean)
+        if not bool(mean.isfinite().all()):
+            raise WeightsError(f"{self.card.name}: gives NaN or infinite voxels; use other weights")
+        n_views = len(self.card.mirrors)
+        spread = float((squares / n_views).sqrt().mean(dtype=torch.float64))
+        confidence = _confidence(spread, float(mean.abs().mean(dtype=torch.float64)))
+        return mean[0, 0].cpu().numpy(), confidence if n_views > 1 else None
+
+    def _change(self, x: torch.Tensor) -> torch.Tensor:
+        """Predict what to take from one view of the image, 1 x 1 x D x H x W, scaled."""
+        if self.card.grid is None:
+            padded, inside = grids.pad_to_multiple(x, self.card.multiple)
+            out = grids.unpad(self._generate(padded), inside)
+        else:
+            out = grids.resample(self._generate(grids.resample(x, self.card.grid)), x.shape[2:])
+        if self.card.output == "image":
+            return x - out
+        return out.clamp(min=0).minimum(x.clamp(min=0))
+
+    def _generate(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self._module(x.contiguous(memory_format=self._layout))
+        return out
+
+
+def find_device(name: str | torch.device) -> torch.device:
+    """Turn ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` into a device that is there.
+
+    ``auto`` is the first CUDA device, or the CPU where there is none, which is logged.
+
+    Raises
+    ------
+    DeviceError
+        If the name is unknown, or the device is not there.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda", 0)
+        logger.info("No CUDA device: the CPU is used.")
+        return torch.device("cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise DeviceError(f"unknown device {name!r}; choose auto, cpu or cuda")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise DeviceError(f"no device '{name}' on this machine; choose auto or cpu")
+    return device
+
+
+def _confidence(spread: float, size: float) -> float:
+    return 1.0 if size == 0 else min(max(1.0 - spread / size, 0.0), 1.0)

@@ -1,0 +1,57 @@
+import pytest
+import torch
+
+from clinica_t1nce.models.change_unet import (
+    ChangeUNet,
+    ResidualBlock,
+    depth_to_space,
+    space_to_depth,
+)
+
+
+def test_blocks_of_voxels_become_channels_and_come_back():
+    x = torch.arange(2.0 * 4 * 6 * 2).reshape(1, 2, 4, 6, 2)
+    deep = space_to_depth(x)
+    assert deep.shape == (1, 16, 2, 3, 1)
+    assert deep[0, :8, 1, 2, 0].tolist() == x[0, 0, 2:4, 4:6, 0:2].flatten().tolist()
+    assert torch.equal(depth_to_space(deep), x)
+
+
+@pytest.mark.parametrize(("widths", "blocks"), [((2, 4), 1), ((2, 3, 4), 2), ((4,), 1)])
+def test_shape_is_kept(widths, blocks):
+    side = 2 ** len(widths)
+    x = torch.rand(2, 1, side, 2 * side, 3 * side)
+    network = ChangeUNet(widths, blocks)
+    assert network(x).shape == x.shape
+    levels = 2 * len(widths) - 1
+    assert sum(isinstance(m, ResidualBlock) for m in network.modules()) == levels * blocks
+
+
+def test_the_shipped_size():
+    with torch.device("meta"):
+        network = ChangeUNet()
+    assert sum(parameter.numel() for parameter in network.parameters()) == 389_864
+
+
+def test_starts_small_but_not_at_nothing():
+    torch.manual_seed(0)
+    change = ChangeUNet((4, 8))(torch.rand(1, 1, 16, 16, 16)).abs().mean()
+    assert 0 < change < 0.5
+
+
+def test_every_parameter_is_used():
+    network = ChangeUNet((2, 4, 6))
+    network(torch.rand(1, 1, 16, 16, 16)).square().mean().backward()
+    unused = [n for n, p in network.named_parameters() if p.grad is None or not p.grad.any()]
+    assert unused == []
+
+
+def test_each_voxel_sees_its_own_surroundings_only():
+    torch.manual_seed(0)
+    network = ChangeUNet((2, 4)).eval()
+    x = torch.rand(1, 1, 64, 8, 8)
+    changed = x.clone()
+    changed[:, :, 0] += 1
+    difference = (network(changed) - network(x)).abs().detach().amax((0, 1, 3, 4))
+    assert difference[0] > 0
+    assert difference[48:].max() == 0
