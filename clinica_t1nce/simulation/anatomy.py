@@ -1,0 +1,149 @@
+"""What the simulator needs to know of a head beyond its labels: where its surfaces are."""
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from clinica_t1nce.errors import LabelMapError
+from clinica_t1nce.simulation import tissues
+from clinica_t1nce.simulation.tissues import Tissue
+
+MARGIN = 16
+"""Voxels kept around the brain: enough for scalp to enhance beside it, little enough to store."""
+
+Codes = TypeVar("Codes", float, np.ndarray, torch.Tensor)
+
+_STEPS_PER_MM = (6, 6, 5)
+_FAR = 25.0
+_INNER = (Tissue.LATERAL_VENTRICLE, Tissue.THIRD_VENTRICLE, Tissue.CHOROID_PLEXUS)
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """A head ready for simulation, on a 1 mm grid in RAS order.
+
+    Attributes
+    ----------
+    tissue
+        ``uint8`` D x H x W, :class:`~clinica_t1nce.simulation.tissues.Tissue` numbers.
+    distances
+        ``uint8`` 3 x D x H x W, quantised; :func:`decode` gives mm. In order: depth inside the
+        intracranial cavity (negative outside of it); distance outside the brain's parenchyma
+        (negative inside); distance to the nearest fold of dura (falx, tentorium).
+    """
+
+    tissue: np.ndarray
+    distances: np.ndarray
+
+    def stacked(self) -> np.ndarray:
+        """Return tissue and distances as one ``uint8`` array, 4 x D x H x W, to store."""
+        return np.concatenate([self.tissue[None], self.distances])
+
+    @classmethod
+    def from_stacked(cls, array: np.ndarray) -> "Anatomy":
+        """Undo :meth:`stacked`."""
+        return cls(array[0], array[1:])
+
+
+def decode(code: Codes, axis: int) -> Codes:
+    """Turn stored distances of one kind into mm; `axis` 0, 1, 2 as in :class:`Anatomy`."""
+    return (code - 128) / _STEPS_PER_MM[axis]
+
+
+def _encode(mm: np.ndarray, axis: int) -> np.ndarray:
+    return np.clip(np.round(mm * _STEPS_PER_MM[axis]) + 128, 0, 255).astype(np.uint8)
+
+
+def prepare(labels: np.ndarray) -> Anatomy:
+    """Crop a label map to the brain and find its surfaces.
+
+    Parameters
+    ----------
+    labels
+        D x H x W integers, FreeSurfer's labels and SynthSeg's outside the brain, 1 mm, RAS.
+
+    Returns
+    -------
+    Anatomy
+        Cropped to the brain and a margin of :data:`MARGIN` voxels.
+
+    Raises
+    ------
+    LabelMapError
+        If a label is unknown or the map holds no brain.
+    """
+    labels = np.asarray(labels)
+    return find_surfaces(labels[_box(_brain(labels), MARGIN)])
+
+
+def find_surfaces(labels: np.ndarray) -> Anatomy:
+    """Find the surfaces along which gadolinium shows; as :func:`prepare`, on the whole grid."""
+    labels = np.asarray(labels)
+    brain = _brain(labels)
+    tissue = tissues.to_tissues(labels)
+    # Ventricles count as brain: what lies in them is no surface vessel.
+    solid = np.isin(tissue, (*tissues.PARENCHYMA, *_INNER))
+    depth = _signed_distance(_intracranial(labels, brain))
+    outside_tissue = -_signed_distance(solid)
+    fold = _dural_folds(labels, tissue, depth)
+    distances = np.stack([_encode(d, i) for i, d in enumerate((depth, outside_tissue, fold))])
+    return Anatomy(tissue, distances)
+
+
+def _brain(labels: np.ndarray) -> np.ndarray:
+    numbers = (
+        *tissues.LEFT_CEREBRUM,
+        *tissues.RIGHT_CEREBRUM,
+        *tissues.CEREBELLUM,
+        *tissues.LABELS[Tissue.BRAINSTEM],
+    )
+    brain = np.isin(labels, numbers)
+    if not brain.any():
+        raise LabelMapError("no brain label in the map: is it a FreeSurfer or SynthSeg label map?")
+    return brain
+
+
+def _box(mask: np.ndarray, margin: int) -> tuple[slice, ...]:
+    corners = np.argwhere(mask)
+    low = np.maximum(corners.min(0) - margin, 0)
+    high = np.minimum(corners.max(0) + 1 + margin, mask.shape)
+    return tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+
+
+def _distance(mask: np.ndarray) -> np.ndarray:
+    """Distance of each voxel inside `mask` to its outside, in voxels."""
+    return ndimage.distance_transform_edt(mask).astype(np.float32)
+
+
+def _signed_distance(mask: np.ndarray) -> np.ndarray:
+    """Positive inside, negative outside, zero on the border between voxels."""
+    return np.where(mask, _distance(mask) - 0.5, 0.5 - _distance(~mask))
+
+
+def _intracranial(labels: np.ndarray, brain: np.ndarray) -> np.ndarray:
+    """Brain, CSF and sinuses as one closed body."""
+    sinus = np.isin(labels, tissues.LABELS[Tissue.VENOUS_SINUS])
+    inside = ((labels > 0) & (labels < tissues.FIRST_LABEL_OUTSIDE_BRAIN)) | sinus
+    inside = ndimage.binary_opening(inside, iterations=2)
+    parts, _ = ndimage.label(inside)
+    inside = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])
+    inside |= brain
+    return ndimage.binary_closing(inside, iterations=2) | inside
+
+
+def _dural_folds(labels: np.ndarray, tissue: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """Distance to the falx (between the hemispheres) and the tentorium (above the cerebellum).
+
+    Both are where two parts of the brain are equally far away.
+    """
+    left = _distance(~np.isin(labels, tissues.LEFT_CEREBRUM))
+    right = _distance(~np.isin(labels, tissues.RIGHT_CEREBRUM))
+    below = _distance(~np.isin(labels, tissues.CEREBELLUM))
+    above = np.minimum(left, right)
+    falx = np.where((left < 14) & (right < 14), np.abs(left - right), _FAR)
+    tentorium = np.where((below < 10) & (above < 10), np.abs(below - above), _FAR)
+    fluid = np.isin(tissue, (Tissue.CSF, Tissue.VENOUS_SINUS, Tissue.BACKGROUND)) & (depth > -1.5)
+    return np.where(fluid, np.minimum(falx, tentorium), _FAR)

@@ -1,0 +1,38 @@
+"""Falx and tentorium."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from clinica_t1nce.simulation.contrast import Contrast
+from clinica_t1nce.simulation.effects.patchy import Patchy
+from clinica_t1nce.simulation.fields import soft_step
+from clinica_t1nce.simulation.scene import Scene
+
+
+@dataclass(frozen=True)
+class DuralFolds:
+    """The sheets of dura between the hemispheres and above the cerebellum."""
+
+    uptake: Patchy
+    half_thickness: float
+    unenhanced: float | None
+
+    @classmethod
+    def sample(cls, rng: np.random.Generator, contrast: Contrast) -> "DuralFolds | None":
+        """Draw; absent in one head of ten."""
+        if rng.random() < 0.1:
+            return None
+        return cls(
+            uptake=Patchy.sample(rng, 0.1, 1.3, patchy=0.5),
+            half_thickness=rng.uniform(0.5, 1.4),
+            unenhanced=contrast.unenhanced_blood(rng) if rng.random() < 0.6 else None,
+        )
+
+    def __call__(self, scene: Scene) -> None:
+        """Add the sheets' enhancement, and their own intensity before gadolinium."""
+        sheet = soft_step(self.half_thickness - scene.fold, 0.4) * scene.outside_brain
+        share, amount = self.uptake.spread(sheet)
+        if self.unenhanced is not None:
+            scene.paint(share, self.unenhanced)
+        scene.enhance(share, amount)

@@ -1,0 +1,52 @@
+"""Blood in the capillaries of gray and white matter."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from clinica_t1nce.simulation.contrast import Contrast
+from clinica_t1nce.simulation.fields import generator, smooth_noise
+from clinica_t1nce.simulation.scene import Scene
+from clinica_t1nce.simulation.tissues import Tissue
+
+_WHITE = (Tissue.WHITE_MATTER, Tissue.CEREBELLAR_WHITE_MATTER, Tissue.BRAINSTEM)
+_GRAY = (
+    Tissue.CORTEX,
+    Tissue.CEREBELLAR_CORTEX,
+    Tissue.THALAMUS,
+    Tissue.CAUDATE,
+    Tissue.PUTAMEN,
+    Tissue.PALLIDUM,
+    Tissue.HIPPOCAMPUS,
+    Tissue.AMYGDALA,
+    Tissue.ACCUMBENS,
+    Tissue.VENTRAL_DIENCEPHALON,
+)
+
+
+@dataclass(frozen=True)
+class Perfusion:
+    """A few per cent more signal: gray matter holds two to three times white matter's blood."""
+
+    amount: float
+    white_share: float
+    spacing: float
+    seed: int
+
+    @classmethod
+    def sample(cls, rng: np.random.Generator, contrast: Contrast) -> "Perfusion | None":
+        """Draw; absent in two heads of three, since most of it is lost in scanner scaling."""
+        if rng.random() < 0.67:
+            return None
+        return cls(
+            amount=rng.uniform(0, 0.06),
+            white_share=rng.uniform(0.1, 0.5),
+            spacing=rng.uniform(6, 15),
+            seed=int(rng.integers(2**31)),
+        )
+
+    def __call__(self, scene: Scene) -> None:
+        """Add the capillaries' enhancement."""
+        noise = smooth_noise(scene.shape, self.spacing, generator(self.seed, scene.device))
+        share = scene.is_tissue(*_GRAY) + scene.is_tissue(*_WHITE) * self.white_share
+        scene.enhance(share, (self.amount * (1 + 0.2 * noise)).clamp_min(0))

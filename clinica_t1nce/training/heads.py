@@ -1,0 +1,68 @@
+"""Label maps prepared for simulation, kept on disk so that this is done once."""
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from clinica_t1nce import grids, images
+from clinica_t1nce.errors import LabelMapError, TrainingError
+from clinica_t1nce.simulation.anatomy import Anatomy, prepare
+
+logger = logging.getLogger("clinica_t1nce")
+
+
+def find_label_maps(folder: Path) -> list[Path]:
+    """Return the label maps of a folder, ``*_dseg.nii.gz``, in order.
+
+    Raises
+    ------
+    TrainingError
+        If there is none.
+    """
+    found = sorted(folder.glob("*_dseg.nii.gz")) + sorted(folder.glob("*_dseg.nii"))
+    if not found:
+        raise TrainingError(f"{folder}: no label map named *_dseg.nii.gz in this folder")
+    return found
+
+
+def load_heads(label_maps: Sequence[Path], cache: Path) -> list[Anatomy]:
+    """Prepare each label map, or take it from `cache` when its content is there already.
+
+    Parameters
+    ----------
+    label_maps
+        NIfTI label maps at 1 mm (see :func:`clinica_t1nce.simulation.anatomy.prepare`).
+    cache
+        Folder for the prepared heads, about 25 MB each; made if missing.
+
+    Returns
+    -------
+    list of Anatomy
+        Memory-mapped: many workers share one copy.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    heads = []
+    for number, path in enumerate(label_maps, 1):
+        prepared = cache / f"{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}.npy"
+        if not prepared.exists():
+            logger.info("preparing head %d of %d: %s", number, len(label_maps), path.name)
+            _prepare_file(path, prepared)
+        heads.append(Anatomy.from_stacked(np.load(prepared, mmap_mode="r")))
+    return heads
+
+
+def _prepare_file(path: Path, prepared: Path) -> None:
+    try:
+        anatomy = prepare(_read(path))
+    except LabelMapError as error:
+        raise LabelMapError(f"{path}: {error}") from error
+    with images.temporary(prepared) as unfinished, unfinished.open("wb") as file:
+        np.save(file, anatomy.stacked())
+
+
+def _read(path: Path) -> np.ndarray:
+    image = images.load(path, zooms=(1.0, 1.0, 1.0))
+    return np.rint(grids.to_ras(image.data, image.affine)).astype(np.int32)

@@ -1,0 +1,24 @@
+import numpy as np
+import pytest
+import torch
+
+from clinica_t1nce.simulation.anatomy import Anatomy, decode, prepare
+from clinica_t1nce.simulation.scene import Scene
+from tests.data.heads import label_map
+
+
+@pytest.fixture(scope="session")
+def anatomy() -> Anatomy:
+    return prepare(label_map())
+
+
+@pytest.fixture
+def scene(anatomy: Anatomy) -> Scene:
+    """Return the whole head, white matter 1, all else 0.5, nothing enhanced."""
+    tissue = torch.from_numpy(anatomy.tissue.astype(np.int64))
+    depth, outside, fold = (
+        torch.from_numpy(decode(codes.astype(np.float32), i))
+        for i, codes in enumerate(anatomy.distances)
+    )
+    image = torch.where(tissue == 1, 1.0, 0.5)
+    return Scene(tissue, depth, outside, fold, image, torch.zeros_like(image))

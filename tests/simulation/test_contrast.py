@@ -1,0 +1,25 @@
+import numpy as np
+import pytest
+import torch
+
+from clinica_t1nce.simulation.contrast import Contrast
+from clinica_t1nce.simulation.tissues import Tissue
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_contrast_is_t1_weighted(seed: int) -> None:
+    contrast = Contrast.sample(np.random.default_rng(seed))
+    assert len(contrast.means) == len(Tissue)
+    assert min(contrast.means) >= 0
+    assert contrast.csf <= contrast.gray - 0.1
+    assert contrast.means[Tissue.WHITE_MATTER] == pytest.approx(1, abs=0.1)
+    assert contrast.means[Tissue.CORTEX] < contrast.means[Tissue.WHITE_MATTER] + 0.1
+
+
+def test_image_looks_means_up() -> None:
+    contrast = Contrast.sample(np.random.default_rng(0))
+    tissue = torch.tensor([[[0, 1], [2, 30]]])
+    expected = torch.tensor(
+        [[[contrast.means[0], contrast.means[1]], [contrast.means[2], contrast.means[30]]]]
+    )
+    assert torch.allclose(contrast.image(tissue), expected)

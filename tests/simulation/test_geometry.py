@@ -1,0 +1,54 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from clinica_t1nce.simulation.anatomy import Anatomy, decode
+from clinica_t1nce.simulation.geometry import Placement
+
+IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+
+
+@pytest.fixture
+def straight(anatomy: Anatomy) -> Placement:
+    centre = tuple(n // 2 for n in anatomy.tissue.shape)
+    return Placement(centre, IDENTITY, bend=0.0, bend_spacing=10.0, seed=0)
+
+
+def test_straight_placement_cuts_the_head_as_it_is(anatomy: Anatomy, straight: Placement) -> None:
+    # With an odd side the patch's middle falls on a voxel.
+    scene = straight.place(anatomy, (21, 21, 21))
+    box = tuple(slice(c - 10, c + 11) for c in straight.centre)
+    assert np.array_equal(scene.tissue.numpy(), anatomy.tissue[box])
+    expected = decode(anatomy.distances[(0, *box)].astype(np.float32), 0)
+    assert np.allclose(scene.depth.numpy(), expected, atol=1e-3)
+
+
+def test_flip_turns_the_patch_round(anatomy: Anatomy, straight: Placement) -> None:
+    flipped = replace(straight, matrix=((-1.0, 0.0, 0.0), *IDENTITY[1:]))
+    shape = (21, 21, 21)
+    assert torch.equal(
+        flipped.place(anatomy, shape).tissue, straight.place(anatomy, shape).tissue.flip(0)
+    )
+
+
+def test_outside_of_the_head_is_background(anatomy: Anatomy, straight: Placement) -> None:
+    corner = replace(straight, centre=(0, 0, 0))
+    scene = corner.place(anatomy, (21, 21, 21))
+    assert int(scene.tissue[0, 0, 0]) == 0
+    assert float(scene.depth[0, 0, 0]) < 0
+
+
+def test_bend_moves_voxels_by_its_size(anatomy: Anatomy, straight: Placement) -> None:
+    shape = (31, 31, 31)
+    bent = replace(straight, bend=2.0).place(anatomy, shape)
+    assert not torch.equal(bent.tissue, straight.place(anatomy, shape).tissue)
+
+
+def test_drawn_placements_are_near_the_brain(anatomy: Anatomy) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        placement = Placement.sample(rng, anatomy)
+        assert decode(float(anatomy.distances[(0, *placement.centre)]), 0) > -2
+        assert 0.5 < abs(np.linalg.det(placement.matrix)) < 1.7
