@@ -50,7 +50,8 @@ class Card:
         Both in scaled units.
     inference
         ``{"mirrors": [[], [0], [0, 2], ...]}``: the axes flipped for each prediction; the
-        predictions are averaged.
+        predictions are averaged. ``"memory_gb"``: what a process takes for one crop, from which
+        the number of processes is planned.
     training, metrics
         Data, command and results, for the reader.
     licence

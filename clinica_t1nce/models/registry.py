@@ -24,14 +24,14 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "hyperparameters": {"widths": [64, 128, 256, 512, 1024]},
         "input": {"grid": [128, 128, 128], "scaling": {"method": "min-max"}},
         "output": "image",
-        "inference": {"mirrors": [[]]},
+        "inference": {"mirrors": [[]], "memory_gb": 6},
     },
     "att-unet-light": {
         "architecture": "att-unet",
         "hyperparameters": {"widths": [16, 32, 64, 128, 256]},
         "input": {"grid": [128, 128, 128], "scaling": {"method": "min-max"}},
         "output": "image",
-        "inference": {"mirrors": [[]]},
+        "inference": {"mirrors": [[]], "memory_gb": 2},
     },
     "change-unet": {
         "architecture": "change-unet",
@@ -42,7 +42,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
             "scaling": {"method": "percentile", "percentile": 70.0, "floor": 0.02},
         },
         "output": "change",
-        "inference": {"mirrors": _EIGHT_MIRRORS},
+        "inference": {"mirrors": _EIGHT_MIRRORS, "memory_gb": 1},
     },
 }
 """What a training starts from: the fields of a :class:`~clinica_t1nce.models.cards.Card` that

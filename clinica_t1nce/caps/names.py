@@ -1,0 +1,69 @@
+"""Names of files and folders in a CAPS."""
+
+import os
+import re
+from pathlib import Path
+
+CROP_ENDING = "_space-MNI152NLin2009cSym_desc-Crop_res-1x1x1_T1w.nii.gz"
+"""How the names of t1-linear's crops end."""
+
+SYNTHETIC_ENDING = "_space-MNI152NLin2009cSym_desc-SynthNce_res-1x1x1_T1w.nii.gz"
+"""How ours end. The ``desc`` between ``space`` and ``res`` keeps them out of Clinica's patterns
+for the images of t1-linear."""
+
+FOLDER = "t1_synth_nce"
+
+_CONTRAST = re.compile(r"_ce-[a-zA-Z0-9+]+(?=_)")
+
+
+def is_crop(name: str) -> bool:
+    """Say whether a file name is that of a crop of t1-linear."""
+    return name.startswith("sub-") and name.endswith(CROP_ENDING)
+
+
+def has_contrast(name: str) -> bool:
+    """Say whether a file name has the BIDS entity ``ce-``."""
+    return _CONTRAST.search(name) is not None
+
+
+def synthetic_name(crop_name: str) -> str:
+    """Name the T1nce that is made from a crop: its entities without ``ce-``, and our ending.
+
+    Examples
+    --------
+    >>> synthetic_name(
+    ...     "sub-01_ses-M000_ce-gd_run-02_space-MNI152NLin2009cSym_desc-Crop_res-1x1x1_T1w.nii.gz"
+    ... )
+    'sub-01_ses-M000_run-02_space-MNI152NLin2009cSym_desc-SynthNce_res-1x1x1_T1w.nii.gz'
+    """
+    if not is_crop(crop_name):
+        raise ValueError(f"{crop_name}: not the name of a crop of t1-linear")
+    return _CONTRAST.sub("", crop_name[: -len(CROP_ENDING)] + "_")[:-1] + SYNTHETIC_ENDING
+
+
+def output_path(crop: Path, model: str) -> Path:
+    """Say where the T1nce of a crop belongs: beside ``t1_linear``, one folder a model."""
+    visit = crop.parent.parent
+    return visit / FOLDER / f"model-{model}" / synthetic_name(crop.name)
+
+
+def sidecar_path(image: Path) -> Path:
+    """Say where the JSON of a ``.nii`` or ``.nii.gz`` image belongs."""
+    return image.with_name(f"{image.name.removesuffix('.gz').removesuffix('.nii')}.json")
+
+
+def uri(path: Path, root: Path | None, beside: Path) -> str:
+    """Write a path into a sidecar, so that it holds after the data set was moved.
+
+    Parameters
+    ----------
+    path
+        The file to point to.
+    root
+        Root of the data set; a file in it becomes a BIDS URI, ``bids::<path from the root>``.
+    beside
+        The folder of the sidecar; a file elsewhere becomes a path relative to it.
+    """
+    if root is not None and path.is_relative_to(root):
+        return f"bids::{path.relative_to(root).as_posix()}"
+    return Path(os.path.relpath(path, beside)).as_posix()

@@ -1,0 +1,165 @@
+"""The JSON beside a synthetic image: where it comes from, what made it, what was changed."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import clinica_t1nce
+from clinica_t1nce import images
+from clinica_t1nce.caps import names
+
+if TYPE_CHECKING:
+    from clinica_t1nce.models.cards import Card
+
+INTENDED_USE = (
+    "Synthetic image, for segmentation and research; not for reading lesions or enhancement."
+)
+
+FOREGROUND = 0.02
+"""The head is what is brighter than this share of the 99th percentile."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """How much was taken away, in the head.
+
+    Attributes
+    ----------
+    mean, percentile_99
+        Of T1ce - T1nce, in the image's own units.
+    relative
+        `mean` over the mean of the T1ce: comparable between scanners.
+    """
+
+    mean: float
+    percentile_99: float
+    relative: float
+
+
+def measure_change(volume: np.ndarray, change: np.ndarray) -> Change:
+    """Summarise a change over the voxels of the head.
+
+    Parameters
+    ----------
+    volume
+        The T1ce.
+    change
+        T1ce - T1nce, on the same grid.
+    """
+    head = volume > max(FOREGROUND * float(np.percentile(volume, 99)), 0.0)
+    if not head.any():
+        return Change(0.0, 0.0, 0.0)
+    mean = float(change[head].mean(dtype=np.float64))
+    brightness = float(volume[head].mean(dtype=np.float64))
+    return Change(mean, float(np.percentile(change[head], 99)), mean / brightness)
+
+
+def build(
+    *,
+    source: Path,
+    output: Path,
+    card: "Card",
+    change: Change,
+    confidence: float | None,
+    device: str,
+    seconds: float,
+    n_nonfinite: int = 0,
+    scaling: Mapping[str, Any] | None = None,
+    root: Path | None = None,
+    selected_by: str | None = None,
+) -> dict[str, Any]:
+    """Describe one synthetic image.
+
+    Parameters
+    ----------
+    source
+        The T1ce it was made from.
+    output
+        The image.
+    card
+        Of the model.
+    change
+        From :func:`measure_change`.
+    confidence
+        0 to 1, or None where the model does not say.
+    device
+        ``"cpu"`` or ``"cuda"``.
+    seconds
+        Reading and synthesis; the image is written after its sidecar.
+    n_nonfinite
+        NaN and infinite voxels of the source that were set to 0.
+    scaling
+        The intensity scaling used; the card's method where it is not given.
+    root
+        Root of the data set, for BIDS URIs.
+    selected_by
+        Why the source was taken for a T1ce.
+    """
+    where = names.uri(source, root, output.parent)
+    content: dict[str, Any] = {
+        "Description": INTENDED_USE,
+        "Synthetic": True,
+        "Sources": [where],
+        "SpatialReference": where,
+        "Resolution": "that of the source (t1-linear's crop: 1 mm isotropic)",
+        "GeneratedBy": [{"Name": "clinica-t1nce", "Version": clinica_t1nce.__version__}],
+        "GeneratedAt": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "Model": {
+            "Name": card.name,
+            "Architecture": card.architecture,
+            "SHA256": card.sha256,
+        },
+        "SelectedBy": selected_by,
+        "Confidence": _rounded(confidence),
+        "Change": {
+            "Mean": _rounded(change.mean),
+            "Percentile99": _rounded(change.percentile_99),
+            "MeanRelativeToSource": _rounded(change.relative),
+            "Region": f"voxels above {FOREGROUND:.0%} of the source's 99th percentile",
+        },
+        "IntensityScaling": dict(card.scaling if scaling is None else scaling),
+        "NonFiniteVoxelsSetToZero": n_nonfinite,
+        "Device": device,
+        "DurationSeconds": round(seconds, 2),
+    }
+    return {key: value for key, value in content.items() if value is not None}
+
+
+def write(image: Path, content: Mapping[str, Any]) -> Path:
+    """Write the sidecar of an image, atomically.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    path = names.sidecar_path(image)
+    with images.temporary(path) as part:
+        part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    return path
+
+
+def read(image: Path) -> dict[str, Any] | None:
+    """Read the sidecar of an image; None where there is none that can be read."""
+    try:
+        content = json.loads(names.sidecar_path(image).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def is_done(image: Path) -> bool:
+    """Say whether an image and its sidecar are there.
+
+    Both appear under their names only when they are whole, the image last.
+    """
+    return image.is_file() and names.sidecar_path(image).is_file()
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.6g}")

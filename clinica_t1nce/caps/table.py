@@ -1,0 +1,97 @@
+"""``t1_synth_nce.tsv`` at the root of a CAPS: one row for each image and model."""
+
+import csv
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from clinica_t1nce import images
+from clinica_t1nce.caps import names, sidecar
+
+NAME = "t1_synth_nce.tsv"
+COLUMNS = (
+    "participant_id",
+    "session_id",
+    "source",
+    "model",
+    "selected_by",
+    "confidence",
+    "change",
+    "duration",
+    "status",
+    "reason",
+)
+"""``change`` is the mean change in the head relative to the T1ce; ``duration`` in seconds;
+``status`` is done or failed."""
+
+Row = dict[str, Any]
+
+
+def failed_row(
+    subject: str, session: str, source: str, model: str, selected_by: str, reason: str
+) -> Row:
+    """Describe an image that could not be made."""
+    return {
+        "participant_id": subject,
+        "session_id": session,
+        "source": source,
+        "model": model,
+        "selected_by": selected_by,
+        "status": "failed",
+        "reason": reason,
+    }
+
+
+def rewrite(caps: Path, failures: Iterable[Row] = ()) -> Path:
+    """Write the table anew from the images that are there, and this run's failures.
+
+    Parameters
+    ----------
+    caps
+        Root of the CAPS.
+    failures
+        Rows from :func:`failed_row`; one whose image is there all the same is kept, too.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    rows = [*_done_rows(caps), *failures]
+    rows.sort(key=lambda row: tuple(str(row.get(column, "")) for column in COLUMNS[:4]))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, restval="n/a", delimiter="\t", lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({key: _cell(value) for key, value in row.items()})
+    path = caps / NAME
+    with images.temporary(path) as part:
+        part.write_text(text.getvalue(), encoding="utf-8")
+    return path
+
+
+def _done_rows(caps: Path) -> Iterable[Row]:
+    pattern = f"sub-*/ses-*/{names.FOLDER}/model-*/*{names.SYNTHETIC_ENDING}"
+    for image in (caps / "subjects").glob(pattern):
+        content = sidecar.read(image)
+        if content is None:
+            continue
+        visit = image.parents[2]
+        yield {
+            "participant_id": visit.parent.name,
+            "session_id": visit.name,
+            "source": next(iter(content.get("Sources", [])), None),
+            "model": content.get("Model", {}).get("Name"),
+            "selected_by": content.get("SelectedBy"),
+            "confidence": content.get("Confidence"),
+            "change": content.get("Change", {}).get("MeanRelativeToSource"),
+            "duration": content.get("DurationSeconds"),
+            "status": "done",
+        }
+
+
+def _cell(value: object) -> object:
+    if value is None:
+        return "n/a"
+    return " ".join(value.split()) if isinstance(value, str) else value

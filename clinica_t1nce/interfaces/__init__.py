@@ -1,0 +1,5 @@
+"""Nipype interfaces: files in, files out."""
+
+from clinica_t1nce.interfaces.synthesis import SynthesizeT1nce
+
+__all__ = ["SynthesizeT1nce"]

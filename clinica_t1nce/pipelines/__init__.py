@@ -1,0 +1,1 @@
+"""Clinica pipelines, one folder each."""

@@ -1,0 +1,227 @@
+"""Command line of ``clinica run t1-synth-nce``."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from clinica import option
+from clinica.pipelines import cli_param
+
+from clinica_t1nce.pipelines.clinica_log import TidyCommand, move_nipype_log
+
+if TYPE_CHECKING:
+    from clinica_t1nce.pipelines.t1_synth_nce.outcome import Outcome
+    from clinica_t1nce.pipelines.t1_synth_nce.pipeline import T1SynthNce
+
+pipeline_name = "t1-synth-nce"
+
+
+class OneLineError(click.ClickException):
+    """Ends the command with one line on standard error, and exit code 1."""
+
+    def __init__(self, message: str):
+        super().__init__(" ".join(message.split()))
+
+
+class WrongUsageError(OneLineError):
+    """The same with exit code 2: nothing was done, and nothing can be with these arguments."""
+
+    exit_code = 2
+
+
+@click.command(name=pipeline_name, cls=TidyCommand)
+@cli_param.argument.caps_directory
+@cli_param.option_group.pipeline_specific_options
+@cli_param.option_group.option(
+    "--model",
+    default="default",
+    show_default=True,
+    metavar="NAME|FILE",
+    help="Model: the name of weights that come with clinica-t1nce, or a .safetensors file with "
+    "its .json card beside it.",
+)
+@cli_param.option_group.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where the network runs; auto takes a CUDA GPU if there is one.",
+)
+@cli_param.option_group.common_pipelines_options
+@cli_param.option.subjects_sessions_tsv
+@cli_param.option.working_directory
+@cli_param.option.overwrite_outputs
+@option.global_option_group
+@option.n_procs
+@cli_param.option.caps_name
+@cli_param.option_group.advanced_pipeline_options
+@cli_param.option_group.option(
+    "--nipype-plugin",
+    metavar="NAME",
+    help="Execution plug-in of Nipype, for clusters: SLURM, SGE, PBS, HTCondor... "
+    "(needs -wd on a disk that all machines share; -np is then the least number of jobs).",
+)
+@cli_param.option_group.option(
+    "--nipype-plugin-args",
+    metavar="JSON|FILE",
+    help="Arguments of that plug-in: a JSON object, or a file that holds one, "
+    """for example '{"sbatch_args": "--mem=8G --time=2:00:00"}'.""",
+)
+def cli(
+    caps_directory: str,
+    model: str = "default",
+    device: str = "auto",
+    subjects_sessions_tsv: str | None = None,
+    working_directory: str | None = None,
+    overwrite_outputs: bool = False,
+    n_procs: int = 1,
+    caps_name: str | None = None,
+    nipype_plugin: str | None = None,
+    nipype_plugin_args: str | None = None,
+) -> None:
+    """Synthetic non-contrast T1w images (T1nce) from contrast-enhanced ones (T1ce).
+
+    CAPS_DIRECTORY holds the crops of `clinica run t1-linear`. Those with the BIDS entity ce- in
+    their names are taken, or, with -tsv, those of exactly the visits listed. The synthetic images
+    go to subjects/<sub>/<ses>/t1_synth_nce/model-<name>/. Images that are there already are
+    skipped: to go on after an interruption, run the same command again.
+
+    Exit code: 0 if every image asked for is there, 1 if one failed, 2 for wrong usage.
+    """
+    move_nipype_log(Path(working_directory) if working_directory else None)
+    plugin, plugin_args = _plugin(nipype_plugin, nipype_plugin_args, working_directory)
+    pipeline = _pipeline(
+        caps_directory=caps_directory,
+        tsv_file=subjects_sessions_tsv,
+        overwrite_caps=overwrite_outputs,
+        base_dir=working_directory,
+        parameters={"model": model, "device": device},
+        name=pipeline_name,
+        caps_name=caps_name,
+    )
+    _announce(pipeline, plugin, n_procs)
+    _run(pipeline, plugin, {**plugin_args, "n_procs": n_procs})
+    _summarise(pipeline, Path(working_directory) if working_directory else None)
+    if any(outcome.status == "failed" for outcome in pipeline.outcomes):
+        raise click.exceptions.Exit(1)
+
+
+def _plugin(
+    name: str | None, arguments: str | None, working_directory: str | None
+) -> tuple[str | None, dict[str, Any]]:
+    if name is None:
+        if arguments is not None:
+            raise WrongUsageError("--nipype-plugin-args needs --nipype-plugin NAME")
+        return None, {}
+    from nipype.pipeline import plugins
+
+    from clinica_t1nce.pipelines.t1_synth_nce.pipeline import LOCAL_PLUGINS
+
+    known = [item.removesuffix("Plugin") for item in dir(plugins) if item.endswith("Plugin")]
+    if name not in known:
+        raise WrongUsageError(
+            f"--nipype-plugin {name}: Nipype has no such plug-in; known: {', '.join(known)}"
+        )
+    if name not in LOCAL_PLUGINS and working_directory is None:
+        raise WrongUsageError(
+            f"--nipype-plugin {name}: add -wd FOLDER on a disk that all machines share"
+        )
+    return name, _json_object(arguments)
+
+
+def _json_object(text: str | None) -> dict[str, Any]:
+    if text is None:
+        return {}
+    try:
+        if not text.lstrip().startswith("{"):
+            text = Path(text).read_text(encoding="utf-8")
+        content = json.loads(text)
+        if not isinstance(content, dict):
+            raise ValueError("not an object")
+    except (OSError, ValueError) as error:
+        raise WrongUsageError(
+            f"--nipype-plugin-args {text}: neither a JSON object nor a file that holds one "
+            f"({error})"
+        ) from error
+    return content
+
+
+def _pipeline(**arguments: Any) -> "T1SynthNce":
+    from clinica.utils.exceptions import ClinicaException
+
+    from clinica_t1nce.errors import OutputError, T1nceError
+    from clinica_t1nce.pipelines.t1_synth_nce.pipeline import T1SynthNce
+
+    try:
+        return T1SynthNce(**arguments)
+    except OutputError as error:
+        raise OneLineError(str(error)) from error
+    except (T1nceError, ClinicaException) as error:
+        raise WrongUsageError(str(error)) from error
+
+
+def _announce(pipeline: "T1SynthNce", plugin: str | None, n_procs: int) -> None:
+    how = f"Nipype's {plugin}"
+    if plugin is None:
+        n_processes, n_threads = pipeline.plan(n_procs)
+        how = f"{_count(n_processes, 'process', 'es')} of {_count(n_threads, 'thread')}"
+    click.echo(
+        f"{_count(pipeline.n_selected, 'T1ce image')} in {pipeline.caps_directory}, "
+        f"{pipeline.n_to_do} to do; model {pipeline.card.name} on {pipeline.device}, {how}"
+    )
+    if pipeline.outdated:
+        click.echo(
+            f"Warning: {len(pipeline.outdated)} of those done already were made by other weights "
+            f"of the name {pipeline.card.name}; --overwrite_outputs makes them again",
+            err=True,
+        )
+
+
+def _run(pipeline: "T1SynthNce", plugin: str | None, arguments: dict[str, Any]) -> None:
+    from clinica_t1nce.errors import T1nceError
+
+    try:
+        pipeline.run(plugin=plugin, plugin_args=arguments)
+    except T1nceError as error:
+        raise OneLineError(str(error)) from error
+    except KeyboardInterrupt:
+        raise OneLineError("interrupted; run the same command again to go on") from None
+
+
+def _summarise(pipeline: "T1SynthNce", details_folder: Path | None) -> None:
+    groups: dict[str, list[Outcome]] = {"done": [], "skipped": [], "failed": []}
+    for outcome in pipeline.outcomes:
+        groups[outcome.status].append(outcome)
+        if outcome.warning:
+            click.echo(f"Warning: {outcome.crop.path}: {outcome.warning}", err=True)
+    done, skipped, failed = (len(group) for group in groups.values())
+    again = " (--overwrite_outputs makes them again)" if skipped else ""
+    click.echo(f"done     {done}")
+    click.echo(f"skipped  {skipped}{again}")
+    click.echo(f"failed   {failed}")
+    for outcome in groups["failed"]:
+        click.echo(f"  {outcome.crop.visit}: {outcome.reason}")
+    details = dict.fromkeys(outcome.details for outcome in groups["failed"] if outcome.details)
+    if details:
+        path = _save_details("\n\n".join(filter(None, details)), details_folder)
+        click.echo(f"Details of what nobody expected: {path}")
+    click.echo(f"Table of all images: {pipeline.caps_directory / 't1_synth_nce.tsv'}")
+
+
+def _save_details(text: str, folder: Path | None) -> str:
+    """Keep tracebacks for a report; in the system's folder for temporary files by default."""
+    with tempfile.NamedTemporaryFile(
+        "w", prefix=f"{pipeline_name}-", suffix=".txt", dir=folder, delete=False, encoding="utf-8"
+    ) as file:
+        file.write(text)
+    return file.name
+
+
+def _count(number: int, noun: str, plural: str = "s") -> str:
+    return f"{number} {noun}" + (plural if number != 1 else "")
+
+
+if __name__ == "__main__":
+    cli()

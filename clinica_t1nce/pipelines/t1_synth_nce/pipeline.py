@@ -1,0 +1,364 @@
+"""The Clinica pipeline: T1ce crops of a CAPS in, synthetic T1nce in the same CAPS out."""
+
+import logging
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clinica.dataset import Visit
+from clinica.pipelines.engine import Pipeline
+from networkx import DiGraph
+from nipype.pipeline.engine import Workflow
+
+from clinica_t1nce.caps import dataset, names, query, sidecar, table
+from clinica_t1nce.errors import SelectionError
+from clinica_t1nce.pipelines.progress import follow
+from clinica_t1nce.pipelines.resources import memory_gb, share_out
+from clinica_t1nce.pipelines.t1_synth_nce import outcome
+from clinica_t1nce.workflows import init_synthesis_wf
+from clinica_t1nce.workflows.execution import LocalPlugin
+
+if TYPE_CHECKING:
+    from clinica_t1nce.models.cards import Card
+
+LOCAL_PLUGINS = ("Local", "Linear", "MultiProc", "LegacyMultiProc", "Debug")
+"""Nipype plug-ins that stay on this machine; ``Local`` is ours."""
+
+IMAGES_PER_JOB = 20
+"""At most so many in one job of a cluster: a quarter of an hour on few cores."""
+
+MEMORY_GB = 6.0
+"""What a process is taken to need if the model's card does not say (``inference.memory_gb``):
+that of the paper's network."""
+
+
+class T1SynthNce(Pipeline):
+    """Translate the T1ce of a CAPS into synthetic T1nce.
+
+    Everything that can be known to be wrong is raised here, before any work.
+
+    Parameters
+    ----------
+    caps_directory
+        CAPS with crops of ``t1-linear``. The T1nce are written into it.
+    tsv_file
+        Table of the visits to take; without it, all crops whose name has the entity ``ce-``.
+    overwrite_caps
+        Make images again that are there already.
+    base_dir
+        Working directory; a temporary one, removed in the end, if not given.
+    parameters
+        ``model`` (name or file of weights, ``"default"``) and ``device`` (``"auto"``, ``"cpu"``,
+        ``"cuda"``).
+    name
+        Of the pipeline.
+    ignore_dependencies
+        As for every Clinica pipeline; there are none.
+    caps_name
+        Name for a CAPS that has no ``dataset_description.json``: it is written then.
+
+    Attributes
+    ----------
+    card : Card
+        Of the model.
+    outcomes : list of clinica_t1nce.pipelines.t1_synth_nce.outcome.Outcome
+        One for each image that was asked for, once the pipeline has run.
+
+    Raises
+    ------
+    SelectionError
+        If the folder is not a CAPS, or nothing, or something unknown, is asked for.
+    WeightsError, DeviceError
+        If model or device cannot be used.
+    OutputError
+        If the CAPS cannot be written to, or is too full.
+    """
+
+    card: "Card"
+
+    def __init__(
+        self,
+        caps_directory: str | Path,
+        tsv_file: str | Path | None = None,
+        overwrite_caps: bool = False,
+        base_dir: str | Path | None = None,
+        parameters: dict[str, Any] | None = None,
+        name: str = "t1-synth-nce",
+        ignore_dependencies: list[str] | None = None,
+        caps_name: str | None = None,
+    ):
+        parameters = {"model": "default", "device": "auto", **(parameters or {})}
+        caps = Path(caps_directory).absolute()
+        dataset.check(caps, name=caps_name)
+        self._selection = query.select(caps, None if tsv_file is None else Path(tsv_file))
+        self.card, self._device = _check_model(parameters["model"], parameters["device"])
+        parameters["model"] = _from_anywhere(parameters["model"])
+        self._n_batches = 1
+        self._n_threads: int | None = None
+        self._journal: Path | None = None
+        self.outcomes: list[outcome.Outcome] = []
+        self._to_do = [
+            crop
+            for crop in self._selection.crops
+            if overwrite_caps or not sidecar.is_done(self.output_path(crop))
+        ]
+        if self._to_do:
+            dataset.check_room(caps, len(self._to_do))
+        _describe(caps, caps_name)
+        with _muted_clinica():
+            super().__init__(
+                caps_directory=str(caps),
+                tsv_file=None if tsv_file is None else str(tsv_file),
+                overwrite_caps=overwrite_caps,
+                base_dir=None if base_dir is None else str(base_dir),
+                parameters=parameters,
+                name=name,
+                ignore_dependencies=ignore_dependencies,
+                # The name that is there, or Clinica warns that it differs from a random one.
+                caps_name=dataset.name_of(caps) or caps_name,
+            )
+
+    @property
+    def n_selected(self) -> int:
+        """Images that were asked for."""
+        return len(self._selection.crops) + len(self._selection.ambiguous)
+
+    @property
+    def n_to_do(self) -> int:
+        """Images that are not there yet, or are to be made again."""
+        return len(self._to_do)
+
+    @property
+    def device(self) -> str:
+        """``"cpu"`` or ``"cuda"``."""
+        return self._device
+
+    @cached_property
+    def outdated(self) -> list[query.Crop]:
+        """Images to be skipped that other weights made under this model's name."""
+        skipped = set(self._selection.crops) - set(self._to_do)
+        return [
+            crop
+            for crop in sorted(skipped, key=lambda crop: crop.path)
+            if (sidecar.read(self.output_path(crop)) or {}).get("Model", {}).get("SHA256")
+            != self.card.sha256
+        ]
+
+    def output_path(self, crop: query.Crop) -> Path:
+        """Say where the T1nce of a crop belongs."""
+        return names.output_path(crop.path, self.card.name)
+
+    def plan(self, n_cores: int) -> tuple[int, int]:
+        """Say how many processes, and threads of each, a run on this machine takes."""
+        if self._device == "cuda":
+            return 1, n_cores
+        return share_out(max(1, self.n_to_do), n_cores, self._memory_gb, 0.9 * memory_gb())
+
+    def run(
+        self,
+        plugin: Any = None,
+        plugin_args: dict[str, Any] | None = None,
+        update_hash: bool = False,
+        bypass_check: bool = True,
+        *,
+        quiet: bool = False,
+    ) -> Any:
+        """Make the images; failures are collected in `outcomes`, none is raised.
+
+        Parameters
+        ----------
+        plugin
+            Nipype execution plug-in; None for processes on this machine.
+        plugin_args
+            Its arguments; ``n_procs`` is the number of cores (1), or, on a cluster, the least
+            number of jobs.
+        update_hash
+            As for every Nipype workflow.
+        bypass_check
+            There is no check that would ask anything.
+        quiet
+            Show no progress.
+
+        Returns
+        -------
+        networkx.DiGraph
+            The graph that was run; empty if everything was there already.
+        """
+        arguments = dict(plugin_args or {})
+        runner = self._runner(plugin, arguments)
+        graph: Any = DiGraph()
+        self.outcomes = outcome.before_work(self._selection, self._to_do)
+        try:
+            while self._to_do:
+                graph = self._run_round(runner, arguments, update_hash, quiet)
+        finally:
+            if not self.base_dir_was_specified:
+                shutil.rmtree(self.base_dir, ignore_errors=True)
+        self.outcomes.sort(key=lambda item: item.crop.path)
+        failures = (item for item in self.outcomes if item.status == outcome.FAILED)
+        table.rewrite(
+            self.caps_directory,
+            (outcome.failed_row(item, self.caps_directory, self.card.name) for item in failures),
+        )
+        return graph
+
+    def get_processed_visits(self) -> list[Visit]:
+        """List the visits of which every image that was asked for is there."""
+        missing = {crop.visit for crop in self._to_do}
+        done = {crop.visit for crop in self._selection.crops} - missing
+        return [Visit(*visit) for visit in sorted(done)]
+
+    def determine_subject_and_session_to_process(self) -> None:
+        """Leave out what is done; it is counted in the end rather than listed now."""
+        done = set(self.get_processed_visits())
+        visits = map(Visit, self._subjects, self._sessions)
+        missing = [visit for visit in visits if visit not in done]
+        self.subjects = [visit.subject for visit in missing]
+        self.sessions = [visit.session for visit in missing]
+
+    def get_input_fields(self) -> list[str]:
+        """List the fields of the input node."""
+        return ["in_files", "out_files"]
+
+    def get_output_fields(self) -> list[str]:
+        """List the fields of the output node."""
+        return ["out_files", "failures"]
+
+    def _compute_subjects_and_sessions(self) -> None:
+        visits = sorted({crop.visit for crop in self._selection.crops})
+        self._subjects = [visit.subject for visit in visits]
+        self._sessions = [visit.session for visit in visits]
+
+    def _check_custom_dependencies(self) -> None:
+        pass
+
+    def _check_pipeline_parameters(self) -> None:
+        unknown = set(self.parameters) - {"model", "device"}
+        if unknown:
+            raise SelectionError(f"unknown parameters {sorted(unknown)}; known: model, device")
+
+    def _build_input_node(self) -> None:
+        self.input_node.inputs.in_files = [str(crop.path) for crop in self._to_do]
+        self.input_node.inputs.out_files = [str(self.output_path(crop)) for crop in self._to_do]
+
+    def _build_core_nodes(self) -> None:
+        synthesis = init_synthesis_wf(
+            model=self.parameters["model"],
+            device=self._device,
+            n_batches=min(self._n_batches, max(1, self.n_to_do)),
+            n_threads=self._n_threads,
+            memory_gb=self._memory_gb,
+            continue_on_error=True,
+            dataset_root=self.caps_directory,
+            journal_dir=self._journal,
+            name="synthesis",
+        )
+        synthesis.inputs.inputnode.selected_by = self._to_do[0].selected_by
+        self.connect(
+            [
+                (
+                    self.input_node,
+                    synthesis,
+                    [("in_files", "inputnode.in_files"), ("out_files", "inputnode.out_files")],
+                ),
+                (
+                    synthesis,
+                    self.output_node,
+                    [("outputnode.out_files", "out_files"), ("outputnode.failures", "failures")],
+                ),
+            ]
+        )
+
+    def _build_output_node(self) -> None:
+        """Nothing to do: the images are written to their places, each as soon as it is made."""
+
+    @property
+    def _memory_gb(self) -> float:
+        return float(self.card.inference.get("memory_gb", MEMORY_GB))
+
+    def _runner(self, plugin: Any, arguments: dict[str, Any]) -> Any:
+        n_cores = int(arguments.get("n_procs", 1))
+        if plugin in (None, *LOCAL_PLUGINS) or not isinstance(plugin, str):
+            self._n_batches, self._n_threads = self.plan(n_cores)
+        else:
+            self._n_batches = max(n_cores, -(-self.n_to_do // IMAGES_PER_JOB))
+            self._n_threads = None
+        if plugin in (None, "Local"):
+            arguments |= {"n_procs": self._n_batches, "n_threads": self._n_threads}
+            return LocalPlugin
+        return plugin
+
+    def _run_round(
+        self, runner: Any, arguments: dict[str, Any], update_hash: bool, quiet: bool
+    ) -> Any:
+        """Work on all that is to do; what a dead process never came to is left for another."""
+        Path(self.base_dir).mkdir(parents=True, exist_ok=True)
+        self._journal = Path(tempfile.mkdtemp(prefix="journal-", dir=self.base_dir))
+        self._init_nodes()
+        self.is_built = False
+        self.build()
+        self.config["execution"].update(
+            {
+                "crashdump_dir": str(self.base_dir / "crash"),
+                "stop_on_first_crash": "false",
+                "poll_sleep_duration": "0.2",
+                "create_report": "false",
+            }
+        )
+        if runner is LocalPlugin:
+            runner = LocalPlugin(arguments)
+        labels = {str(crop.path): str(crop.visit) for crop in self._to_do}
+        graph, error = DiGraph(), None
+        with follow(self._journal, labels, quiet=quiet):
+            try:
+                graph = Workflow.run(self, runner, arguments, update_hash)
+            except Exception as raised:
+                error = raised
+        outcomes, self._to_do = outcome.settle(self._to_do, self._journal, error)
+        self.outcomes += outcomes
+        return graph
+
+
+def _check_model(model: str, device: str) -> "tuple[Card, str]":
+    from clinica_t1nce.models.cards import load_weights
+    from clinica_t1nce.synthesis import find_device
+
+    found = find_device(device)
+    _, card = load_weights(model)
+    return card, found.type
+
+
+def _from_anywhere(model: str) -> str:
+    """Make the path of weights absolute; the processes to come run in folders of their own."""
+    from clinica_t1nce.models.cards import shipped
+
+    if model == "default" or model in shipped():
+        return model
+    return str(Path(model).absolute())
+
+
+def _describe(caps: Path, name: str | None) -> None:
+    from clinica.dataset import BIDS_VERSION, CAPS_VERSION
+
+    if name is not None:
+        dataset.describe(caps, name, bids_version=str(BIDS_VERSION), caps_version=str(CAPS_VERSION))
+
+
+@contextmanager
+def _muted_clinica() -> Iterator[None]:
+    """Keep Clinica from announcing, at every run, that it updates the data set's description."""
+    clinica = logging.getLogger("clinica")
+    level = clinica.level
+    if level > logging.DEBUG or level == logging.NOTSET:
+        clinica.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            yield
+    finally:
+        clinica.setLevel(level)

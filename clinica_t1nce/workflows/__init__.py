@@ -1,0 +1,5 @@
+"""Nipype graphs, without Clinica: doors are `inputnode` and `outputnode`."""
+
+from clinica_t1nce.workflows.synthesis import init_synthesis_wf
+
+__all__ = ["init_synthesis_wf"]

@@ -1,0 +1,151 @@
+"""Graph that turns T1ce into synthetic T1nce."""
+
+from pathlib import Path
+from typing import Any
+
+from nipype.interfaces.utility import IdentityInterface, Merge
+from nipype.pipeline.engine import Node, Workflow
+
+from clinica_t1nce.interfaces import SynthesizeT1nce
+
+OUTPUTS = ("out_files", "sidecars", "confidences", "failures")
+
+
+def init_synthesis_wf(
+    *,
+    model: str | Path = "default",
+    device: str = "auto",
+    n_batches: int = 1,
+    n_threads: int | None = None,
+    memory_gb: float = 2.0,
+    continue_on_error: bool = False,
+    dataset_root: str | Path | None = None,
+    journal_dir: str | Path | None = None,
+    name: str = "synthesis_wf",
+) -> Workflow:
+    """Build a graph that turns T1ce crops of t1-linear into synthetic T1nce.
+
+    The images are dealt out to batches of one node each, so that the model is loaded once a
+    batch; batches run side by side as the execution plug-in allows.
+
+    Workflow Graph
+        .. workflow::
+            :graph2use: orig
+            :simple_form: yes
+
+            from clinica_t1nce.workflows import init_synthesis_wf
+            wf = init_synthesis_wf(n_batches=2)
+
+        ::
+
+                          +-> batch_0 -+
+            inputnode ----+-> batch_1 -+-> merge_* ---> outputnode
+                          +-> ...     -+
+
+    Parameters
+    ----------
+    model
+        Name of shipped weights, or a ``.safetensors`` file.
+    device
+        ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    n_batches
+        Nodes that share the images; at most as many as there will be images.
+    n_threads
+        Threads of PyTorch in each batch; None for all cores.
+    memory_gb
+        What one batch needs, for plug-ins that heed it.
+    continue_on_error
+        List images that fail in `failures` and go on with the others.
+    dataset_root
+        Root of the data set that holds the files, for BIDS URIs in the sidecars.
+    journal_dir
+        Folder in which each batch tells what it has started, done and failed.
+    name
+        Name of the workflow.
+
+    Returns
+    -------
+    Workflow
+
+    Inputs
+    ------
+    in_files
+        T1ce crops of t1-linear (169 x 208 x 179 voxels of 1 mm).
+    out_files
+        Where the T1nce belong, one for each of `in_files`, written directly and atomically; in
+        the nodes' folders if not connected.
+    selected_by
+        Why the images were taken for T1ce; for the sidecars.
+
+    Outputs
+    -------
+    out_files
+        The synthetic T1nce, in the order of `in_files`; failed ones left out.
+    sidecars
+        The JSON beside each of them.
+    confidences
+        0 to 1 for each of `out_files`, None if unknown.
+    failures
+        Pairs of file and reason.
+    """
+    workflow = Workflow(name=name)
+    inputnode = Node(
+        IdentityInterface(["in_files", "out_files", "selected_by"], mandatory_inputs=False),
+        name="inputnode",
+    )
+    outputnode = Node(IdentityInterface(list(OUTPUTS)), name="outputnode")
+    settings: dict[str, Any] = {
+        "model": str(model),
+        "device": device,
+        "use_gpu": device == "cuda",
+        "continue_on_error": continue_on_error,
+    }
+    optional = {
+        "n_threads": n_threads,
+        "dataset_root": None if dataset_root is None else str(dataset_root),
+        "journal_dir": None if journal_dir is None else str(journal_dir),
+    }
+    settings |= {key: value for key, value in optional.items() if value is not None}
+    merges = {
+        field: Node(Merge(n_batches), name=f"merge_{field}", run_without_submitting=True)
+        for field in OUTPUTS
+    }
+    for index in range(n_batches):
+        batch = Node(
+            SynthesizeT1nce(**settings),
+            name=f"batch_{index}",
+            n_procs=n_threads or 1,
+            mem_gb=memory_gb,
+        )
+        workflow.connect(
+            [
+                (
+                    inputnode,
+                    batch,
+                    [
+                        (("in_files", _deal, index, n_batches), "in_files"),
+                        (("out_files", _deal, index, n_batches), "out_files"),
+                        ("selected_by", "selected_by"),
+                    ],
+                ),
+                *((batch, merges[field], [(field, f"in{index + 1}")]) for field in OUTPUTS),
+            ]
+        )
+    workflow.connect([(merges[field], outputnode, [("out", field)]) for field in OUTPUTS])
+    return workflow
+
+
+def _deal(items, index, n_batches):  # type: ignore[no-untyped-def]
+    """Give one batch its share of a list; kept in order, sizes as equal as they can be.
+
+    Nipype runs this from its source text: it stands alone.
+    """
+    from nipype.interfaces.base import Undefined, isdefined
+
+    if not isdefined(items):
+        return Undefined
+    items = [items] if isinstance(items, str) else list(items)
+    if len(items) < n_batches:
+        raise ValueError(f"{len(items)} images for {n_batches} batches; build fewer batches")
+    start, end = (len(items) * i // n_batches for i in (index, index + 1))
+    return items[start:end]

@@ -1,0 +1,93 @@
+import json
+
+import numpy as np
+import pytest
+
+from clinica_t1nce.caps import sidecar
+from clinica_t1nce.models.cards import Card
+
+CARD = Card(
+    "m",
+    "change-unet",
+    {},
+    {"grid": None, "scaling": {"method": "percentile", "percentile": 70.0}},
+    "change",
+    sha256="abc",
+)
+
+
+def content(tmp_path, **changes):
+    arguments = {
+        "source": tmp_path / "a" / "x.nii.gz",
+        "output": tmp_path / "b" / "y.nii.gz",
+        "card": CARD,
+        "change": sidecar.Change(1.0, 2.0, 0.5),
+        "confidence": 0.25,
+        "device": "cpu",
+        "seconds": 1.234,
+        "root": tmp_path,
+        "selected_by": "tsv",
+    }
+    return sidecar.build(**arguments | changes)
+
+
+def test_change_is_measured_in_the_head():
+    volume = np.zeros((10, 10, 10), np.float32)
+    volume[2:8, 2:8, 2:8] = 100
+    change = np.zeros_like(volume)
+    change[2:8, 2:8, 2:5] = 10
+    change[0] = 1000
+    found = sidecar.measure_change(volume, change)
+    assert (found.mean, found.percentile_99, found.relative) == (5, 10, 0.05)
+
+
+def test_an_image_without_head_has_no_change():
+    volume = np.full((4, 4, 4), -1, np.float32)
+    assert sidecar.measure_change(volume, volume) == sidecar.Change(0, 0, 0)
+
+
+def test_fields_of_the_sidecar(tmp_path):
+    found = content(tmp_path, n_nonfinite=3)
+    assert found["Sources"] == ["bids::a/x.nii.gz"]
+    assert found["Synthetic"] is True
+    assert found["Model"] == {"Name": "m", "Architecture": "change-unet", "SHA256": "abc"}
+    assert found["GeneratedBy"][0]["Name"] == "clinica-t1nce"
+    assert found["SelectedBy"] == "tsv"
+    assert found["Confidence"] == 0.25
+    assert found["IntensityScaling"] == {"method": "percentile", "percentile": 70.0}
+    assert found["NonFiniteVoxelsSetToZero"] == 3
+    assert found["Change"]["Percentile99"] == 2.0
+    assert found["Device"] == "cpu"
+    assert found["DurationSeconds"] == 1.23
+    assert "not for reading lesions" in found["Description"]
+
+
+def test_what_is_unknown_is_left_out(tmp_path):
+    found = content(tmp_path, confidence=None, selected_by=None, root=None)
+    assert "Confidence" not in found
+    assert "SelectedBy" not in found
+    assert found["Sources"] == ["../a/x.nii.gz"]
+
+
+def test_written_and_read_again(tmp_path):
+    image = tmp_path / "y.nii.gz"
+    path = sidecar.write(image, content(tmp_path))
+    assert path == tmp_path / "y.json"
+    assert sidecar.read(image) == json.loads(path.read_text())
+    assert [item.name for item in tmp_path.iterdir()] == ["y.json"]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", None])
+def test_what_cannot_be_read_is_none(tmp_path, text):
+    if text is not None:
+        (tmp_path / "y.json").write_text(text)
+    assert sidecar.read(tmp_path / "y.nii.gz") is None
+
+
+def test_done_needs_image_and_sidecar(tmp_path):
+    image = tmp_path / "y.nii.gz"
+    states = [sidecar.is_done(image)]
+    for name in ("y.json", "y.nii.gz"):
+        (tmp_path / name).touch()
+        states.append(sidecar.is_done(image))
+    assert states == [False, False, True]

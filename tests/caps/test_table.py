@@ -1,0 +1,51 @@
+import csv
+
+from clinica_t1nce.caps import names, sidecar, table
+from tests.data.caps import crop_path, make_caps
+
+
+def read(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t"))
+
+
+def done(caps, subject, session, model):
+    image = names.output_path(crop_path(caps, subject, session, "ce-gd"), model)
+    image.parent.mkdir(parents=True)
+    image.touch()
+    sidecar.write(
+        image,
+        {
+            "Sources": ["bids::x"],
+            "Model": {"Name": model},
+            "SelectedBy": "ce entity",
+            "Change": {"MeanRelativeToSource": 0.1},
+            "DurationSeconds": 3.5,
+        },
+    )
+    return image
+
+
+def test_one_row_an_image_and_model_and_the_failures(tmp_path):
+    caps = make_caps(tmp_path / "caps", {})
+    done(caps, "sub-02", "ses-1", "m")
+    done(caps, "sub-02", "ses-1", "n")
+    failure = table.failed_row("sub-01", "ses-1", "bids::y", "m", "tsv", "a\treason\nof two lines")
+    rows = read(table.rewrite(caps, [failure]))
+    assert [(row["participant_id"], row["model"], row["status"]) for row in rows] == [
+        ("sub-01", "m", "failed"),
+        ("sub-02", "m", "done"),
+        ("sub-02", "n", "done"),
+    ]
+    assert rows[0]["reason"] == "a reason of two lines"
+    assert rows[0]["duration"] == "n/a"
+    assert rows[1]["change"] == "0.1"
+    assert rows[1]["confidence"] == "n/a"
+    assert tuple(rows[0]) == table.COLUMNS
+
+
+def test_an_image_without_sidecar_is_not_done(tmp_path):
+    caps = make_caps(tmp_path / "caps", {})
+    image = done(caps, "sub-02", "ses-1", "m")
+    names.sidecar_path(image).unlink()
+    assert read(table.rewrite(caps)) == []

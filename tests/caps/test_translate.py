@@ -1,0 +1,123 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from clinica_t1nce import images
+from clinica_t1nce.caps import names, sidecar
+from clinica_t1nce.caps.translate import Job, translate, translate_all
+from clinica_t1nce.errors import ImageError, OutputError
+from clinica_t1nce.intensity import Scaling
+from tests.data.caps import crop_path, head, write_crop
+
+
+class Halver:
+    """Stands for a Synthesizer, at no cost."""
+
+    card = SimpleNamespace(
+        name="half", architecture="none", sha256="0", scaling={"method": "min-max"}
+    )
+    device = "cpu"
+
+    def __call__(self, volume, affine=None):
+        if volume.max() > 10_000:
+            raise ImageError("too bright")
+        return SimpleNamespace(
+            image=volume / 2, change=volume / 2, confidence=0.5, scaling=Scaling(0.0, 2.0)
+        )
+
+
+@pytest.fixture
+def job(tmp_path):
+    source = write_crop(crop_path(tmp_path, "sub-01", "ses-1", "ce-gd"), head())
+    return Job(source, names.output_path(source, "half"), tmp_path, "tsv")
+
+
+def bright(tmp_path):
+    source = write_crop(crop_path(tmp_path, "sub-02", "ses-1", "ce-gd"), head() * 20)
+    return Job(source, names.output_path(source, "half"), tmp_path)
+
+
+def test_image_and_sidecar_are_written(job):
+    content = translate(job, Halver())
+    written = images.load(job.output)
+    assert np.array_equal(written.data, head() / np.float32(2))
+    assert np.array_equal(written.affine, images.load(job.source).affine)
+    assert (int(written.header["qform_code"]), int(written.header["sform_code"])) == (2, 2)
+    assert sidecar.read(job.output) == content
+    assert content["IntensityScaling"] == {"method": "min-max", "offset": 0.0, "factor": 2.0}
+    assert sorted(path.name for path in job.output.parent.iterdir()) == [
+        names.sidecar_path(job.output).name,
+        job.output.name,
+    ]
+
+
+def test_the_image_comes_last(job, monkeypatch):
+    seen = []
+
+    def save(path, data, like):
+        seen.append((path.exists(), names.sidecar_path(path).exists()))
+        path.touch()
+
+    job.output.parent.mkdir(parents=True)
+    job.output.write_text("old")
+    monkeypatch.setattr(images, "save", save)
+    translate(job, Halver())
+    assert seen == [(False, True)]
+
+
+def test_no_sidecar_is_left_without_an_image(job, monkeypatch):
+    def fail(path, data, like):
+        raise OutputError(f"{path}: cannot be written (disk full); free space")
+
+    monkeypatch.setattr(images, "save", fail)
+    with pytest.raises(OutputError, match="disk full"):
+        translate(job, Halver())
+    assert list(job.output.parent.iterdir()) == []
+
+
+def test_an_output_folder_that_cannot_be_made_is_named(job):
+    job.output.parent.parent.write_text("in the way")
+    with pytest.raises(OutputError, match="t1_synth_nce"):
+        translate(job, Halver())
+
+
+@pytest.mark.parametrize(
+    ("data", "zoom", "message"),
+    [
+        (head(shape=(20, 20, 20)), 1.0, "20 x 20 x 20 voxels"),
+        (head(), 2.0, "2 x 2 x 2 mm"),
+        (np.zeros(images.CROP_SHAPE, np.int16), 1.0, "every voxel"),
+    ],
+)
+def test_what_is_no_crop_is_refused_by_name(job, data, zoom, message):
+    write_crop(job.source, data, zoom=zoom)
+    with pytest.raises(ImageError, match=message) as caught:
+        translate(job, Halver())
+    assert str(job.source) in str(caught.value)
+    assert not job.output.parent.exists()
+
+
+@pytest.mark.parametrize("overlap", [False, True])
+def test_one_failure_does_not_stop_the_others(job, tmp_path, overlap):
+    missing = Job(tmp_path / "missing.nii.gz", tmp_path / "x.nii.gz")
+    jobs = [missing, job, bright(tmp_path)]
+    started = []
+    results = list(translate_all(jobs, Halver(), overlap=overlap, on_start=started.append))
+    assert [result.job for result in results] == started == jobs
+    assert [type(result.error) for result in results] == [ImageError, type(None), ImageError]
+    assert str(results[2].error) == f"{jobs[2].source}: too bright"
+    assert results[1].sidecar["Sources"] == [f"bids::{job.source.relative_to(tmp_path).as_posix()}"]
+    assert job.output.exists()
+
+
+@pytest.mark.parametrize("overlap", [False, True])
+def test_nothing_to_do(overlap):
+    assert list(translate_all([], Halver(), overlap=overlap)) == []
+
+
+def test_the_same_bytes_again(job):
+    translate(job, Halver())
+    first = job.output.read_bytes()
+    translate(job, Halver())
+    assert job.output.read_bytes() == first

@@ -1,0 +1,174 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from nipype.pipeline.engine import Node
+
+from clinica_t1nce import images
+from clinica_t1nce.errors import ImageError, WeightsError
+from clinica_t1nce.interfaces import SynthesizeT1nce, journal
+from clinica_t1nce.interfaces.synthesis import _derived_name
+from tests.data.caps import head, save_weights, write_crop
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    return str(save_weights(tmp_path_factory.mktemp("weights")))
+
+
+@pytest.fixture(scope="module")
+def crops(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("folder with space")
+    return [
+        str(write_crop(folder / f"sub-{name}_T1w.nii.gz", head(seed)))
+        for seed, name in enumerate("ab")
+    ]
+
+
+def synthesize(weights, **inputs):
+    return SynthesizeT1nce(model=weights, device="cpu", n_threads=1, **inputs)
+
+
+def test_names_and_mandatory_flags_of_the_inputs():
+    traits = SynthesizeT1nce.input_spec().traits(transient=None)
+    assert {name for name, trait in traits.items() if trait.mandatory} == {"in_files"}
+    assert set(traits) == {
+        "in_files",
+        "out_files",
+        "model",
+        "device",
+        "n_threads",
+        "use_gpu",
+        "dataset_root",
+        "selected_by",
+        "continue_on_error",
+        "journal_dir",
+    }
+    assert all(trait.desc for trait in traits.values())
+
+
+def test_names_of_the_outputs():
+    outputs = set(SynthesizeT1nce.output_spec().get())
+    assert outputs == {"out_files", "sidecars", "confidences", "failures"}
+
+
+def test_list_in_list_out_in_the_nodes_folder(tmp_path, monkeypatch, weights, crops):
+    monkeypatch.chdir(tmp_path)
+    outputs = synthesize(weights, in_files=crops).run(cwd=str(tmp_path)).outputs
+    assert [Path(path).name for path in outputs.out_files] == [
+        "sub-a_desc-SynthNce_T1w.nii.gz",
+        "sub-b_desc-SynthNce_T1w.nii.gz",
+    ]
+    assert all(Path(path).parent == tmp_path for path in outputs.out_files)
+    assert all(Path(path).exists() for path in outputs.sidecars)
+    assert all(0 <= confidence <= 1 for confidence in outputs.confidences)
+    assert outputs.failures == []
+    source, result = nib.load(crops[0]), nib.load(outputs.out_files[0])
+    assert result.shape == images.CROP_SHAPE
+    assert result.get_data_dtype() == np.float32
+    assert np.array_equal(result.get_qform(), source.affine)
+    assert np.array_equal(result.get_sform(), source.affine)
+    assert int(result.header["qform_code"]) == int(result.header["sform_code"]) == 2
+    assert result.get_fdata().mean() < source.get_fdata().mean()
+
+
+def test_the_same_bytes_again(tmp_path, weights, crops):
+    written = []
+    for name in ("one", "two"):
+        out = tmp_path / name / "x.nii.gz"
+        synthesize(weights, in_files=crops[:1], out_files=[str(out)]).run(cwd=str(tmp_path))
+        written.append(out.read_bytes())
+    assert written[0] == written[1]
+
+
+def test_an_error_ends_it_unless_told_otherwise(tmp_path, weights, crops):
+    broken = tmp_path / "broken.nii.gz"
+    broken.touch()
+    log = tmp_path / "journal"
+    inputs = {
+        "in_files": [str(broken), crops[0]],
+        "out_files": [str(tmp_path / "x.nii.gz"), str(tmp_path / "y.nii.gz")],
+        "journal_dir": str(log),
+    }
+    with pytest.raises(ImageError, match="an empty file"):
+        synthesize(weights, **inputs).run(cwd=str(tmp_path))
+    assert not (tmp_path / "y.nii.gz").exists()
+    outputs = synthesize(weights, continue_on_error=True, **inputs).run(cwd=str(tmp_path)).outputs
+    assert outputs.out_files == str(tmp_path / "y.nii.gz")
+    ((file, reason),) = outputs.failures
+    assert file == str(broken)
+    assert "an empty file" in reason
+    events = journal.latest(log)
+    assert events[str(broken)].kind == "failed"
+    assert events[crops[0]].kind == "done"
+    assert events[crops[0]].seconds > 0
+
+
+def test_voxels_that_were_mended_are_told(tmp_path, weights):
+    data = head().astype(np.float32)
+    data[80, 100, 90] = np.nan
+    crop = write_crop(tmp_path / "a_T1w.nii.gz", data)
+    log = tmp_path / "journal"
+    synthesize(weights, in_files=[str(crop)], journal_dir=str(log)).run(cwd=str(tmp_path))
+    assert "1 NaN or infinite" in journal.latest(log)[str(crop)].warning
+
+
+def test_errors_that_nobody_expected_keep_their_traceback(tmp_path, monkeypatch, weights, crops):
+    from clinica_t1nce import synthesis
+
+    def fail(self, volume, affine=None):
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr(synthesis.Synthesizer, "__call__", fail)
+    log = tmp_path / "journal"
+    interface = synthesize(
+        weights, in_files=crops[:1], continue_on_error=True, journal_dir=str(log)
+    )
+    outputs = interface.run(cwd=str(tmp_path)).outputs
+    assert outputs.failures == [(crops[0], "unexpected ZeroDivisionError: oh")]
+    assert "Traceback" in journal.latest(log)[crops[0]].details
+
+
+def test_weights_that_cannot_be_used_are_an_error(tmp_path, crops):
+    with pytest.raises(WeightsError, match="no such file"):
+        synthesize("nowhere.safetensors", in_files=crops).run(cwd=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("outputs", "message"), [(["x.nii.gz"], "1 out_files"), (["x.nii.gz"] * 2, "to one file")]
+)
+def test_outputs_must_fit(tmp_path, weights, crops, outputs, message):
+    with pytest.raises(ValueError, match=message):
+        synthesize(weights, in_files=crops, out_files=outputs).run(cwd=str(tmp_path))
+
+
+def test_never_skipped_by_the_cache(tmp_path, weights, crops):
+    out = tmp_path / "out" / "x.nii.gz"
+    for _ in range(2):
+        interface = synthesize(weights, in_files=crops[:1], out_files=[str(out)])
+        Node(interface, name="node", base_dir=str(tmp_path)).run()
+        assert out.exists()
+        out.unlink()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (
+            "sub-1_ses-1_ce-gd_space-MNI152NLin2009cSym_desc-Crop_res-1x1x1_T1w.nii.gz",
+            "sub-1_ses-1_space-MNI152NLin2009cSym_desc-SynthNce_res-1x1x1_T1w.nii.gz",
+        ),
+        ("sub-1_T1w.nii", "sub-1_desc-SynthNce_T1w.nii"),
+        ("scan.nii.gz", "scan_desc-SynthNce.nii.gz"),
+    ],
+)
+def test_names_without_out_files(name, expected):
+    assert _derived_name(name) == expected
+
+
+def test_importing_the_interface_does_not_import_torch():
+    code = "import sys, clinica_t1nce.interfaces; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,250 @@
+import json
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from click.testing import CliRunner
+
+from clinica_t1nce.caps.query import Crop, Visit
+from clinica_t1nce.errors import OutputError
+from clinica_t1nce.pipelines.t1_synth_nce import cli as module
+from clinica_t1nce.pipelines.t1_synth_nce import pipeline as pipeline_module
+from clinica_t1nce.pipelines.t1_synth_nce.outcome import Outcome
+from tests.data.caps import make_caps, save_weights
+
+CROP = Crop(Visit("sub-01", "ses-1"), Path("/caps/x.nii.gz"), "tsv")
+
+
+class Recorder:
+    """Stands for T1SynthNce and remembers what it was given."""
+
+    outcomes = ()
+    error = None
+
+    def __init__(self, **arguments):
+        self.seen = {"init": arguments}
+        type(self).last = self
+        self.caps_directory = Path(arguments["caps_directory"])
+        self.card = SimpleNamespace(name="m")
+        self.device, self.n_selected, self.n_to_do, self.outdated = "cpu", 2, 1, []
+
+    def plan(self, n_cores):
+        return 1, n_cores
+
+    def run(self, **arguments):
+        if self.error is not None:
+            raise self.error
+        self.seen["run"] = arguments
+
+
+@pytest.fixture(autouse=True)
+def own_temporary_folder(tmp_path_factory, monkeypatch):
+    """Clinica makes a working directory for each pipeline, run or not."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("tmp")))
+
+
+@pytest.fixture(autouse=True)
+def plain_log(monkeypatch):
+    """Nipype's configuration is not this file's matter."""
+    monkeypatch.setenv("CLINICA_LOGGING_DIR", "/tmp")
+
+
+@pytest.fixture
+def recorder(monkeypatch):
+    kind = type("Recorder", (Recorder,), {})
+    monkeypatch.setattr(pipeline_module, "T1SynthNce", kind)
+    return kind
+
+
+def run(*arguments):
+    return CliRunner().invoke(module.cli, [str(argument) for argument in arguments])
+
+
+def test_every_option_reaches_the_pipeline(tmp_path, recorder):
+    tsv = tmp_path / "v.tsv"
+    tsv.touch()
+    result = run(
+        *(tmp_path, "--model", "m", "--device", "cpu", "-tsv", tsv, "-wd", tmp_path / "wd"),
+        *("-np", 1, "--caps-name", "n", "--overwrite_outputs", "--nipype-plugin", "SLURM"),
+        *("--nipype-plugin-args", '{"sbatch_args": "-c 4"}'),
+    )
+    assert result.exit_code == 0, result.output
+    assert recorder.last.seen["init"] == {
+        "caps_directory": str(tmp_path),
+        "tsv_file": str(tsv),
+        "overwrite_caps": True,
+        "base_dir": str(tmp_path / "wd"),
+        "parameters": {"model": "m", "device": "cpu"},
+        "name": "t1-synth-nce",
+        "caps_name": "n",
+    }
+    assert recorder.last.seen["run"] == {
+        "plugin": "SLURM",
+        "plugin_args": {"sbatch_args": "-c 4", "n_procs": 1},
+    }
+
+
+def test_defaults(tmp_path, recorder):
+    result = run(tmp_path)
+    assert result.exit_code == 0, result.output
+    assert recorder.last.seen["init"]["parameters"] == {"model": "default", "device": "auto"}
+    assert recorder.last.seen["init"]["overwrite_caps"] is False
+    assert recorder.last.seen["run"]["plugin"] is None
+    assert recorder.last.seen["run"]["plugin_args"]["n_procs"] >= 1
+
+
+def test_short_options(tmp_path, recorder):
+    assert run(tmp_path, "-overwrite", "-cn", "n").exit_code == 0
+    assert recorder.last.seen["init"]["overwrite_caps"] is True
+    assert recorder.last.seen["init"]["caps_name"] == "n"
+
+
+def test_plugin_arguments_from_a_file(tmp_path, recorder):
+    (tmp_path / "a.json").write_text('{"x": 1}')
+    options = ["--nipype-plugin", "Linear", "--nipype-plugin-args", tmp_path / "a.json"]
+    assert run(tmp_path, *options).exit_code == 0
+    assert recorder.last.seen["run"]["plugin_args"]["x"] == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--device", "tpu"], "tpu"),
+        (["--nipype-plugin", "Nope"], "no such plug-in; known: "),
+        (["--nipype-plugin", "SLURM"], "add -wd FOLDER"),
+        (["--nipype-plugin-args", "{}"], "needs --nipype-plugin"),
+        (["--nipype-plugin", "Linear", "--nipype-plugin-args", "{"], "neither a JSON object"),
+        (["--nipype-plugin", "Linear", "--nipype-plugin-args", "no.json"], "neither a JSON object"),
+        (["-np", "0"], "number of processes"),
+        (["-tsv", "nowhere.tsv"], "nowhere.tsv"),
+    ],
+)
+def test_wrong_usage(tmp_path, recorder, options, message):
+    result = run(tmp_path, *options)
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.split())
+
+
+def test_a_failure_is_exit_code_1_and_one_line(tmp_path, recorder):
+    recorder.outcomes = [
+        Outcome(CROP, "done", warning="1 voxel mended"),
+        Outcome(CROP, "skipped"),
+        Outcome(CROP, "failed", "bad", details="Traceback: very long"),
+    ]
+    result = run(tmp_path, "-wd", tmp_path)
+    assert result.exit_code == 1
+    lines = result.output.splitlines()
+    assert "Warning: /caps/x.nii.gz: 1 voxel mended" in lines
+    assert "done     1" in lines
+    assert "skipped  1 (--overwrite_outputs makes them again)" in lines
+    assert "failed   1" in lines
+    assert "  sub-01 ses-1: bad" in lines
+    assert "very long" not in result.output
+    (details,) = tmp_path.glob("t1-synth-nce-*.txt")
+    assert details.read_text() == "Traceback: very long"
+    assert str(details) in result.output
+
+
+def test_success_is_exit_code_0(tmp_path, recorder):
+    recorder.outcomes = [Outcome(CROP, "done"), Outcome(CROP, "skipped")]
+    assert run(tmp_path).exit_code == 0
+
+
+def test_other_weights_of_the_same_name_are_told(tmp_path, monkeypatch, recorder):
+    class Outdated(recorder):
+        def __init__(self, **arguments):
+            super().__init__(**arguments)
+            self.outdated = [CROP]
+
+    monkeypatch.setattr(pipeline_module, "T1SynthNce", Outdated)
+    assert "1 of those done already were made by other weights" in run(tmp_path).output
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path, recorder):
+    recorder.error = KeyboardInterrupt()
+    result = run(tmp_path)
+    assert result.exit_code == 1
+    assert "run the same command again" in result.output
+
+
+def test_a_table_that_cannot_be_written_is_one_line(tmp_path, recorder):
+    recorder.error = OutputError("t1_synth_nce.tsv: cannot be written")
+    result = run(tmp_path)
+    assert result.exit_code == 1
+    assert result.output.splitlines()[-1] == "Error: t1_synth_nce.tsv: cannot be written"
+
+
+def break_weights(folder):
+    path = save_weights(folder)
+    path.write_bytes(path.read_bytes() + b"x")
+    return path
+
+
+def rename_architecture(folder):
+    path = save_weights(folder)
+    card = path.with_suffix(".json")
+    card.write_text(json.dumps({**json.loads(card.read_text()), "architecture": "att-unet"}))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make_model", "message"),
+    [
+        (lambda folder: folder / "none.safetensors", "no such file"),
+        (break_weights, "SHA-256"),
+        (rename_architecture, "att-unet"),
+        (lambda folder: "nobody", "no weights 'nobody'"),
+    ],
+)
+def test_bad_weights_end_it_before_any_work(tmp_path, make_model, message):
+    caps = make_caps(tmp_path / "caps", {("sub-01", "ses-1"): "ce-gd"}, images=False)
+    result = run(caps, "--model", make_model(tmp_path / "w"), "--device", "cpu")
+    assert result.exit_code == 2
+    (line,) = result.output.splitlines()
+    assert line.startswith("Error: ")
+    assert message in line
+    assert not list(caps.rglob("t1_synth_nce*"))
+
+
+@pytest.mark.parametrize(
+    ("visits", "tsv", "message"),
+    [
+        ({("sub-01", "ses-1"): ""}, None, "no T1ce among its 1 crops"),
+        ({}, None, "no crop of t1-linear"),
+        ({("sub-01", "ses-1"): ""}, "sub-01\tses-1\n", "no column participant_id"),
+        (
+            {("sub-01", "ses-1"): ""},
+            "participant_id\tsession_id\nsub-01\tses-9\n",
+            "1 of its 1 visits have no crop",
+        ),
+    ],
+)
+def test_a_selection_of_nothing_is_one_line_and_exit_code_2(tmp_path, visits, tsv, message):
+    caps = make_caps(tmp_path / "caps", visits, images=False)
+    options = []
+    if tsv is not None:
+        (tmp_path / "v.tsv").write_text(tsv)
+        options = ["-tsv", tmp_path / "v.tsv"]
+    result = run(caps, *options)
+    assert result.exit_code == 2
+    (line,) = result.output.splitlines()
+    assert message in line
+
+
+@pytest.mark.parametrize("folder", ["empty", "missing"])
+def test_no_caps(tmp_path, folder):
+    (tmp_path / "empty").mkdir()
+    result = run(tmp_path / folder)
+    assert result.exit_code == 2
+    assert str(tmp_path / folder) in result.output
+    assert len(result.output.splitlines()) == 1
+
+
+def test_a_full_caps_is_exit_code_1(tmp_path, monkeypatch):
+    monkeypatch.setattr(pipeline_module.dataset, "MB_PER_IMAGE", 10**12)
+    caps = make_caps(tmp_path / "caps", {("sub-01", "ses-1"): "ce-gd"}, images=False)
+    result = run(caps, "--model", save_weights(tmp_path), "--device", "cpu")
+    assert result.exit_code == 1
+    (line,) = result.output.splitlines()
+    assert "MB needed" in line

@@ -1,0 +1,187 @@
+import json
+import tempfile
+from pathlib import Path
+
+import pytest
+from clinica.pipelines.engine import Pipeline
+
+from clinica_t1nce.errors import DeviceError, OutputError, SelectionError, WeightsError
+from clinica_t1nce.pipelines.t1_synth_nce import pipeline as module
+from clinica_t1nce.pipelines.t1_synth_nce.pipeline import T1SynthNce
+from tests.data.caps import make_caps, save_weights
+
+TWO = {("sub-01", "ses-1"): "ce-gd", ("sub-02", "ses-1"): "ce-gd"}
+
+
+@pytest.fixture(autouse=True)
+def own_temporary_folder(tmp_path_factory, monkeypatch):
+    """Clinica makes a working directory for each pipeline, run or not."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("tmp")))
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    return str(save_weights(tmp_path_factory.mktemp("weights")))
+
+
+@pytest.fixture
+def empty_caps(tmp_path):
+    """Crops of no bytes: enough for whatever comes before the work."""
+    return make_caps(tmp_path / "caps", TWO, images=False)
+
+
+def make(caps, weights, **arguments):
+    parameters = {"model": weights, "device": "cpu", **arguments.pop("parameters", {})}
+    return T1SynthNce(caps, parameters=parameters, **arguments)
+
+
+def test_everything_abstract_is_defined():
+    abstract = {
+        name
+        for name, item in vars(Pipeline).items()
+        if getattr(item, "__isabstractmethod__", False)
+    }
+    assert len(abstract) >= 7
+    assert abstract <= set(vars(T1SynthNce))
+
+
+def test_info_file_is_found_and_whole(empty_caps, weights):
+    info = make(empty_caps, weights).info
+    assert {"id", "author", "version", "space_caps", "space_wd", "dependencies"} <= set(info)
+
+
+def test_the_run_is_noted_in_the_description(empty_caps, weights):
+    make(empty_caps, weights)
+    description = json.loads((empty_caps / "dataset_description.json").read_text())
+    assert description["Name"] == "small"
+    assert [item["Name"] for item in description["Processing"]] == ["t1-synth-nce"]
+
+
+def test_a_name_makes_a_caps_of_a_folder_without_description(empty_caps, weights):
+    (empty_caps / "dataset_description.json").unlink()
+    with pytest.raises(SelectionError, match="--caps-name"):
+        make(empty_caps, weights)
+    make(empty_caps, weights, caps_name="mine")
+    assert json.loads((empty_caps / "dataset_description.json").read_text())["Name"] == "mine"
+
+
+def test_nothing_is_written_before_all_is_checked(empty_caps, tmp_path):
+    before = sorted(tmp_path.rglob("*"))
+    text = (empty_caps / "dataset_description.json").read_text()
+    with pytest.raises(WeightsError):
+        T1SynthNce(empty_caps, parameters={"model": "nowhere.safetensors"})
+    assert sorted(tmp_path.rglob("*")) == before
+    assert (empty_caps / "dataset_description.json").read_text() == text
+
+
+def test_a_device_that_is_not_there(empty_caps, weights, monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    with pytest.raises(DeviceError, match="cuda"):
+        make(empty_caps, weights, parameters={"device": "cuda"})
+
+
+def test_a_full_caps(empty_caps, weights, monkeypatch):
+    monkeypatch.setattr(module.dataset, "MB_PER_IMAGE", 10**12)
+    with pytest.raises(OutputError, match="free space"):
+        make(empty_caps, weights)
+
+
+def test_weights_are_checked(empty_caps, tmp_path):
+    path = save_weights(tmp_path / "w")
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with pytest.raises(WeightsError, match="SHA-256"):
+        make(empty_caps, str(path))
+
+
+def test_weights_are_found_from_any_folder(empty_caps, weights, monkeypatch):
+    monkeypatch.chdir(Path(weights).parent)
+    assert make(empty_caps, "tiny.safetensors").parameters["model"] == weights
+
+
+def test_unknown_parameters_are_refused(empty_caps, weights):
+    with pytest.raises(SelectionError, match="colour"):
+        make(empty_caps, weights, parameters={"colour": "red"}).build()
+
+
+@pytest.mark.parametrize(("device", "expected"), [("cpu", (2, 4)), ("cuda", (1, 8))])
+def test_on_a_gpu_one_process(empty_caps, weights, monkeypatch, device, expected):
+    monkeypatch.setattr(module, "memory_gb", lambda: 100.0)
+    pipeline = make(empty_caps, weights)
+    pipeline._device = device
+    assert pipeline.plan(8) == expected
+
+
+@pytest.mark.parametrize(("n_procs", "n_batches"), [(2, 3), (5, 5)])
+def test_on_a_cluster_jobs_of_at_most_twenty_images(tmp_path, weights, n_procs, n_batches):
+    visits = {(f"sub-{n:02}", "ses-1"): "ce-gd" for n in range(45)}
+    pipeline = make(make_caps(tmp_path / "caps", visits, images=False), weights)
+    assert pipeline._runner("SLURM", {"n_procs": n_procs}) == "SLURM"
+    assert (pipeline._n_batches, pipeline._n_threads) == (n_batches, None)
+
+
+def test_graph_as_clinica_builds_it(empty_caps, weights):
+    pipeline = make(empty_caps, weights)
+    pipeline.build()
+    batch = pipeline.get_node("synthesis.batch_0")
+    assert batch.inputs.model == weights
+    assert batch.inputs.dataset_root == str(empty_caps)
+    assert batch.inputs.continue_on_error is True
+    assert pipeline.get_node("synthesis.inputnode").inputs.selected_by == "ce entity"
+    assert [Path(path).parent.name for path in pipeline.input_node.inputs.out_files] == [
+        "model-tiny"
+    ] * 2
+    assert [str(visit) for visit in pipeline.visits] == ["sub-01 ses-1", "sub-02 ses-1"]
+
+
+def test_run_skip_outdate_and_overwrite(tmp_path, weights):
+    caps = make_caps(tmp_path / "caps", TWO)
+    second = caps / "subjects" / "sub-02" / "ses-1"
+    crop = next((second / "t1_linear").glob("*Crop*"))
+    whole = crop.read_bytes()
+    crop.write_bytes(whole[:1000])
+
+    pipeline = make(caps, weights, base_dir=tmp_path / "work")
+    pipeline.run(plugin="Linear", quiet=True)
+    assert [item.status for item in pipeline.outcomes] == ["done", "failed"]
+    assert "truncated" in pipeline.outcomes[1].reason
+    assert not (second / "t1_synth_nce").exists()
+
+    crop.write_bytes(whole)
+    pipeline = make(caps, weights, base_dir=tmp_path / "work")
+    assert [str(visit) for visit in pipeline.get_processed_visits()] == ["sub-01 ses-1"]
+    assert pipeline.outdated == []
+    pipeline.run(plugin="Linear", quiet=True)
+    assert [item.status for item in pipeline.outcomes] == ["skipped", "done"]
+    rows = (caps / "t1_synth_nce.tsv").read_text().splitlines()
+    assert len(rows) == 3
+    assert all("\tdone\t" in row for row in rows[1:])
+
+    others = save_weights(tmp_path / "others")
+    card = json.loads(others.with_suffix(".json").read_text())
+    pipeline = make(caps, str(others))
+    assert card["sha256"] == pipeline.card.sha256
+    pipeline.card = type(pipeline.card)(**{**card, "sha256": "other"})
+    assert len(pipeline.outdated) == 2
+
+    images = sorted(caps.glob("subjects/*/*/t1_synth_nce/*/*.nii.gz"))
+    before = {path: (path.stat().st_ino, path.read_bytes()) for path in images}
+    pipeline = make(caps, weights, overwrite_caps=True)
+    base_dir = Path(pipeline.base_dir)
+    pipeline.run(plugin="Linear", quiet=True)
+    assert not base_dir.exists()
+    assert [item.status for item in pipeline.outcomes] == ["done", "done"]
+    assert all(path.stat().st_ino != inode for path, (inode, _) in before.items())
+    assert all(path.read_bytes() == content for path, (_, content) in before.items())
+
+
+def test_when_everything_is_there_nothing_runs(empty_caps, weights):
+    pipeline = make(empty_caps, weights)
+    for crop in list(pipeline._to_do):
+        image = pipeline.output_path(crop)
+        image.parent.mkdir(parents=True)
+        image.touch()
+        image.with_name(image.name.replace(".nii.gz", ".json")).write_text("{}")
+    pipeline = make(empty_caps, weights)
+    graph = pipeline.run(plugin="no such plug-in")
+    assert len(graph) == 0
+    assert [item.status for item in pipeline.outcomes] == ["skipped", "skipped"]

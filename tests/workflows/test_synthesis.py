@@ -1,0 +1,95 @@
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from clinica_t1nce.workflows import init_synthesis_wf
+from clinica_t1nce.workflows.synthesis import OUTPUTS, _deal
+from tests.data.caps import head, save_weights, write_crop
+
+
+def test_every_setting_reaches_every_batch(tmp_path):
+    wf = init_synthesis_wf(
+        model="m",
+        device="cuda",
+        n_batches=3,
+        n_threads=2,
+        memory_gb=5.0,
+        continue_on_error=True,
+        dataset_root=tmp_path,
+        journal_dir=tmp_path,
+        name="wf",
+    )
+    assert wf.name == "wf"
+    for index in range(3):
+        node = wf.get_node(f"batch_{index}")
+        assert node.inputs.model == "m"
+        assert node.inputs.device == "cuda"
+        assert node.inputs.n_threads == 2
+        assert node.inputs.continue_on_error is True
+        assert node.inputs.dataset_root == node.inputs.journal_dir == str(tmp_path)
+        assert node.is_gpu_node()
+        assert (node.n_procs, node.mem_gb) == (2, 5.0)
+    assert wf.get_node("batch_3") is None
+
+
+def test_doors():
+    wf = init_synthesis_wf()
+    assert set(wf.get_node("outputnode").outputs.get()) == set(OUTPUTS)
+    assert set(wf.get_node("inputnode").inputs.get()) == {"in_files", "out_files", "selected_by"}
+    assert not wf.get_node("batch_0").is_gpu_node()
+
+
+def test_settings_are_keywords_and_documented():
+    parameters = inspect.signature(init_synthesis_wf).parameters
+    assert all(item.kind is inspect.Parameter.KEYWORD_ONLY for item in parameters.values())
+    document = inspect.getdoc(init_synthesis_wf)
+    sections = ["Workflow Graph", "Parameters", "Inputs", "Outputs"]
+    places = [document.index(section) for section in sections]
+    assert places == sorted(places)
+    assert all(f"\n{name}\n" in document for name in (*parameters, *OUTPUTS))
+
+
+@pytest.mark.parametrize("n_batches", [1, 2, 3, 7])
+def test_images_are_dealt_out_whole_and_in_order(n_batches):
+    items = list("abcdefg")
+    shares = [_deal(items, index, n_batches) for index in range(n_batches)]
+    assert [item for share in shares for item in share] == items
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_more_batches_than_images_is_told():
+    with pytest.raises(ValueError, match="1 images for 2 batches"):
+        _deal(["a"], 0, 2)
+
+
+def test_the_graph_runs_in_a_strangers_hands(tmp_path):
+    crops = [
+        str(write_crop(tmp_path / f"{name}_T1w.nii.gz", head(seed)))
+        for seed, name in enumerate("ab")
+    ]
+    wf = init_synthesis_wf(
+        model=save_weights(tmp_path), device="cpu", n_batches=2, n_threads=1, name="wf"
+    )
+    wf.base_dir = str(tmp_path / "work")
+    wf.inputs.inputnode.in_files = crops
+    wf.inputs.inputnode.selected_by = "me"
+    wf.config["execution"] = {"crashdump_dir": str(tmp_path)}
+    graph = wf.run(plugin="Linear")
+    merged = next(node for node in graph.nodes() if node.name == "merge_out_files").result.outputs
+    assert [Path(path).name[0] for path in merged.out] == ["a", "b"]
+    assert '"SelectedBy": "me"' in Path(merged.out[0].replace(".nii.gz", ".json")).read_text()
+
+
+def test_neither_clinica_nor_torch_is_imported_and_no_configuration_changed():
+    code = (
+        "import copy, sys, nipype\n"
+        "before = copy.deepcopy(nipype.config._sections)\n"
+        "from clinica_t1nce.workflows import init_synthesis_wf\n"
+        "init_synthesis_wf(n_batches=2)\n"
+        "assert nipype.config._sections == before\n"
+        "assert not {'clinica', 'torch'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
