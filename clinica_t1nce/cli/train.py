@@ -7,25 +7,73 @@ from typing import Any
 import click
 
 
+class Widths(click.ParamType):
+    """Comma-separated numbers of channels."""
+
+    name = "N,N,..."
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """Turn ``16,32,64`` into numbers."""
+        try:
+            widths = tuple(int(width) for width in value.split(","))
+        except ValueError:
+            widths = ()
+        if not widths or min(widths) < 1:
+            self.fail(f"{value!r} is not a list of positive numbers such as 16,32,64", param, ctx)
+        return widths
+
+
+def _multiple_of_16(ctx: click.Context, param: click.Parameter, value: int) -> int:
+    if value < 16 or value % 16:
+        raise click.BadParameter(f"{value} is not a multiple of 16, as the networks need")
+    return value
+
+
 @click.command("train")
 @click.argument("label_maps", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("output", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--name", default="change-unet-mine", show_default=True, help="Name of the weights.")
 @click.option("--preset", default="change-unet", show_default=True, help="Network and its input.")
+@click.option("--widths", type=Widths(), help="Channels of the network's levels.")
 @click.option(
-    "--widths", metavar="N,N,...", help="Channels of the network's levels, instead of the preset's."
+    "--steps",
+    type=click.IntRange(min=1),
+    default=4000,
+    show_default=True,
+    help="Optimiser steps in all.",
 )
-@click.option("--steps", default=4000, show_default=True, help="Optimiser steps in all.")
 @click.option("--rate", default=1e-3, show_default=True, help="Learning rate at its highest.")
-@click.option("--patch", default=64, show_default=True, help="Side of the patches in voxels.")
-@click.option("--batch", default=1, show_default=True, help="Patches a step.")
+@click.option(
+    "--patch",
+    default=64,
+    show_default=True,
+    callback=_multiple_of_16,
+    help="Side of the patches in voxels, a multiple of 16.",
+)
+@click.option(
+    "--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Patches a step."
+)
 @click.option("--seed", default=0, show_default=True, help="Of weights and pairs.")
 @click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
 )
-@click.option("--workers", default=1, show_default=True, help="Processes that simulate.")
-@click.option("--threads", type=int, help="Of the training process.")
-@click.option("--save-every", default=100, show_default=True, help="Steps between checkpoints.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="Processes that simulate.",
+)
+@click.option("--threads", type=click.IntRange(min=1), help="Of the training process.")
+@click.option(
+    "--save-every",
+    type=click.IntRange(min=1),
+    default=100,
+    show_default=True,
+    help="Steps between checkpoints.",
+)
 def cli(label_maps: Path, output: Path, **options: Any) -> None:
     """Train a generator on T1ce/T1nce pairs simulated from LABEL_MAPS.
 
@@ -39,12 +87,11 @@ def cli(label_maps: Path, output: Path, **options: Any) -> None:
     from clinica_t1nce.training.run import Settings, train_on_label_maps
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    widths = options["widths"]
     settings = Settings(
         name=options["name"],
         optimisation=Optimisation(steps=options["steps"], rate=options["rate"]),
         preset=options["preset"],
-        widths=tuple(int(w) for w in widths.split(",")) if widths else None,
+        widths=options["widths"],
         patch=options["patch"],
         batch=options["batch"],
         seed=options["seed"],

@@ -96,8 +96,10 @@ def train_on_label_maps(
     Raises
     ------
     TrainingError
-        If there are no label maps, the folder holds a run with other settings, or the loss is no
-        number.
+        If there are no label maps, the preset does not work on patches, the folder holds a run
+        with other settings, or the loss is no number.
+    WeightsError
+        If the preset or its widths are unknown, or the name cannot be used.
     LabelMapError
         If a label map cannot be used.
     DeviceError
@@ -106,6 +108,7 @@ def train_on_label_maps(
     accelerator = {"cuda": "gpu"}.get(find_device(device).type, "cpu")
     label_maps = find_label_maps(folder)
     settings = Settings(**{**vars(settings), "label_maps": tuple(p.name for p in label_maps)})
+    card = _card(settings, command)
     _begin(output, settings)
     _quieten()
     if threads is not None:
@@ -114,7 +117,6 @@ def train_on_label_maps(
     last = output / "checkpoints" / "last.ckpt"
     done = _steps_done(last)
     seed_everything(settings.seed, verbose=False)
-    card = _card(settings, command)
     network = registry.build(card.architecture, **card.hyperparameters)
     module = GeneratorTraining(network, card.output, settings.optimisation)
     shape = (settings.patch,) * 3
@@ -252,4 +254,12 @@ def _card(settings: Settings, command: str) -> Card:
         "command": command,
         "settings": json.loads(json.dumps(asdict(settings))),
     }
-    return Card(name=settings.name, training=training, licence="MIT", **preset)
+    card = Card(name=settings.name, training=training, licence="MIT", **preset)
+    card.check()
+    if card.grid is not None:
+        # Patches at 1 mm, white matter at 1, are not what such a network is given at inference.
+        raise TrainingError(
+            f"preset {settings.preset}: works on whole images on a grid of its own, patches of "
+            "label maps do not train it; choose change-unet"
+        )
+    return card

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from clinica_t1nce.errors import DeviceError, TrainingError
+from clinica_t1nce.errors import DeviceError, TrainingError, WeightsError
 from clinica_t1nce.models.cards import load_weights
 from clinica_t1nce.synthesis import Synthesizer
 from clinica_t1nce.training.module import Optimisation
@@ -101,6 +101,22 @@ def test_interrupted_training_ends_as_an_uninterrupted_one(
     whole, _ = load_weights(finished / "tiny.safetensors")
     for name, tensor in whole.state_dict().items():
         assert torch.allclose(tensor, resumed.state_dict()[name], atol=1e-6), name
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"preset": "att-unet-light", "widths": None}, TrainingError),
+        ({"preset": "no-such-net"}, WeightsError),
+        ({"name": "a/b"}, WeightsError),
+    ],
+)
+def test_settings_that_cannot_be_used_are_refused_at_once(
+    change: dict, error: type, label_maps: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(error):
+        train(label_maps, tmp_path / "run", replace(SETTINGS, **change))
+    assert not (tmp_path / "run").exists()
 
 
 def test_device_that_is_not_there(label_maps: Path, tmp_path: Path) -> None:

@@ -1,0 +1,101 @@
+"""The ``clinica-t1nce`` script: our pipelines, and the commands that are no BIDS/CAPS pipelines."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from clinica_t1nce.cli.lazy import LazyCommand
+from clinica_t1nce.plugin import PIPELINES, CommandSource
+
+CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 160}
+
+COMMANDS = {
+    "train": CommandSource(
+        "clinica_t1nce.cli.train", "cli", "Train a generator on pairs simulated from label maps."
+    ),
+}
+"""Commands beside ``run``, by name: where each is found and what listings say about it."""
+
+EXTRAS = {"lightning": "train"}
+"""Packages that only an extra of ours installs, and that extra's name."""
+
+
+class OrderedGroup(click.Group):
+    """Group that lists its commands in the order in which they were added."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names, oldest first."""
+        return list(self.commands)
+
+
+def _show_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if not value or ctx.resilient_parsing:
+        return
+    from importlib.metadata import PackageNotFoundError, version
+
+    for package in ("clinica-t1nce", "clinica", "nipype", "torch"):
+        try:
+            click.echo(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            click.echo(f"{package} not installed")
+    ctx.exit()
+
+
+@click.group(cls=OrderedGroup, context_settings=CONTEXT_SETTINGS)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the versions of this package, Clinica, Nipype and PyTorch, and exit.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Increase logging verbosity.")
+def cli(verbose: bool) -> None:
+    """Translate contrast-enhanced T1w brain MRI into non-contrast images."""
+
+
+@cli.group(cls=OrderedGroup)
+def run() -> None:
+    """Run pipelines on CAPS data sets, as `clinica run` does."""
+
+
+def set_up_clinica_logging() -> None:
+    """Log as `clinica` does, which sets its own logging up in its top command."""
+    from clinica.cmdline import setup_logging
+
+    context = click.get_current_context(silent=True)
+    verbose = context is not None and bool(context.find_root().params.get("verbose"))
+    setup_logging(verbose=verbose)
+
+
+for _name, _source in PIPELINES.items():
+    run.add_command(LazyCommand(_name, _source, before_run=set_up_clinica_logging))
+for _name, _source in COMMANDS.items():
+    cli.add_command(LazyCommand(_name, _source))
+
+
+def main() -> None:
+    """Run the command line; errors raised on purpose end it with one line and exit code 1."""
+    try:
+        cli()
+    except Exception as error:
+        message = _message(error)
+        if message is None:
+            raise
+        click.echo(f"Error: {message}", err=True)
+        sys.exit(1)
+
+
+def _message(error: Exception) -> str | None:
+    """Return what to tell the user, or None for a bug of ours, whose traceback is wanted."""
+    from clinica_t1nce.errors import T1nceError
+
+    if isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:
+        extra = EXTRAS[error.name]
+        return f"{error.name} is not installed; mend: pip install 'clinica-t1nce[{extra}]'"
+    clinica_exceptions = sys.modules.get("clinica.utils.exceptions")
+    expected = (T1nceError, getattr(clinica_exceptions, "ClinicaException", T1nceError))
+    return str(error) if isinstance(error, expected) else None

@@ -1,0 +1,32 @@
+"""What every test may ask for."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Before torch comes in: OpenMP's threads spin while they wait, which on a busy machine makes
+# small tensors ten times slower. Processes that tests start inherit it.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SHARED_DATA = REPOSITORY.parent / "shared" / "data"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("real") and not SHARED_DATA.is_dir():
+        pytest.skip("the real images of ../shared/data are absent")
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """Root of the source tree."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of the real images; for tests marked ``real``."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("the real images of ../shared/data are absent")
+    return SHARED_DATA
