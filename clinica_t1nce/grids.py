@@ -60,6 +60,28 @@ def unpad(x: torch.Tensor, inside: Crop) -> torch.Tensor:
     return x[inside]
 
 
+def nonzero_box(volume: np.ndarray, margin: int = 0) -> tuple[slice, ...]:
+    """Find the smallest box that holds every voxel that is not 0; all of a volume of zeros.
+
+    Parameters
+    ----------
+    volume
+        D x H x W.
+    margin
+        Voxels to add on each side, as far as the volume reaches.
+    """
+    filled = volume != 0
+    if not filled.any():
+        return (slice(None),) * volume.ndim
+    box = []
+    for axis, side in enumerate(volume.shape):
+        others = tuple(a for a in range(volume.ndim) if a != axis)
+        (places,) = np.nonzero(filled.any(axis=others))
+        low, high = int(places[0]) - margin, int(places[-1]) + 1 + margin
+        box.append(slice(max(low, 0), min(high, side)))
+    return tuple(box)
+
+
 def to_ras(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Turn a volume's axes so that they run right, anterior, superior, as near as they can.
 

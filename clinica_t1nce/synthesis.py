@@ -14,6 +14,9 @@ from clinica_t1nce.models.cards import Card, load_weights
 
 logger = logging.getLogger("clinica_t1nce")
 
+_MARGIN = 8
+"""Voxels of background that a network sees around a head."""
+
 
 @dataclass(frozen=True, eq=False)
 class Synthesis:
@@ -136,13 +139,24 @@ class Synthesizer:
             volume = grids.to_ras(volume, affine)
         volume = np.ascontiguousarray(volume, dtype=np.float32)
         scaling = intensity.measure(volume, **self.card.scaling)
-        scaled_change, confidence = self._predict(scaling.apply(volume))
+        scaled_change = np.zeros_like(volume)
+        box = self._box(volume)
+        scaled_change[box], confidence = self._predict(scaling.apply(volume[box]))
         removed = np.where(volume == 0, np.float32(0), scaled_change * np.float32(scaling.factor))
         image = np.clip(volume - removed, volume.min(), volume.max())
         change = volume - image
         if affine is not None:
             image, change = grids.from_ras(image, affine), grids.from_ras(change, affine)
         return Synthesis(image, change, confidence, scaling)
+
+    def _box(self, volume: np.ndarray) -> tuple[slice, ...]:
+        """Say what the network has to see: unless its grid is fixed, no more than the head.
+
+        A skull-stripped brain fills half of t1-linear's crop.
+        """
+        if self.card.grid is not None:
+            return (slice(None),) * 3
+        return grids.nonzero_box(volume, _MARGIN)
 
     @torch.inference_mode()
     def _predict(self, scaled: np.ndarray) -> tuple[np.ndarray, float | None]:

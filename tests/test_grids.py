@@ -70,3 +70,11 @@ def test_the_orientations_of_the_tests_differ():
     kinds = ("ras", "las", "pir")
     codes = {tuple(map(tuple, io_orientation(volumes.affine(kind)))) for kind in kinds}
     assert len(codes) == len(kinds)
+
+
+def test_nonzero_box_holds_all_that_is_not_zero():
+    volume = np.zeros((9, 8, 7), np.float32)
+    volume[2:5, 3, 6] = [1, 0, -1]
+    assert grids.nonzero_box(volume) == (slice(2, 5), slice(3, 4), slice(6, 7))
+    assert grids.nonzero_box(volume, margin=3) == (slice(0, 8), slice(0, 7), slice(3, 7))
+    assert volume[grids.nonzero_box(np.zeros_like(volume))].shape == volume.shape

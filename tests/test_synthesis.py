@@ -337,3 +337,15 @@ def test_a_crop_of_full_size_with_the_light_network():
     assert image.shape == volumes.CROP_SHAPE
     assert np.isfinite(image).all()
     assert (image <= t1ce).all()
+
+
+def test_background_around_the_head_is_not_shown_to_the_network():
+    synthesizer = make(lambda x: torch.full_like(x, 0.1))
+    volume = np.zeros((48, 48, 48), np.float32)
+    volume[20:28, 18:30, 20:24] = 1.0
+    volume[24, 24, 22] = 2.0
+    out = synthesizer(volume)
+    (view,) = seen(synthesizer)
+    assert tuple(view.shape[2:]) == (8 + 16, 12 + 16, 4 + 16)
+    assert (out.change[volume > 0] > 0).all()
+    assert (out.image[volume == 0] == 0).all()
