@@ -104,6 +104,12 @@ def cli(label_maps: Path, output: Path, **options: Any) -> None:
         device=options["device"],
         workers=options["workers"],
         threads=options["threads"],
-        command="clinica-t1nce " + " ".join(sys.argv[1:]),
+        command=_command(label_maps, output),
     )
     click.echo(f"weights: {weights}")
+
+
+def _command(label_maps: Path, output: Path) -> str:
+    """Repeat what was typed, without the folders of this machine: a card travels."""
+    stand_ins = {str(label_maps): "LABEL_MAPS", str(output): "OUTPUT"}
+    return " ".join(["clinica-t1nce", *(stand_ins.get(word, word) for word in sys.argv[1:])])

@@ -37,12 +37,17 @@ def called(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return seen
 
 
-def test_every_option_reaches_the_training(called: dict[str, Any], tmp_path: Path) -> None:
+def test_every_option_reaches_the_training(
+    called: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     options = [word for pair in GIVEN.items() for word in pair]
+    typed = ["clinica-t1nce", "train", str(tmp_path), str(tmp_path / "run"), "--steps", "7"]
+    monkeypatch.setattr("sys.argv", typed)
     result = CliRunner().invoke(cli, [str(tmp_path), str(tmp_path / "run"), *options])
     assert result.exit_code == 0, result.output
     assert str(tmp_path / "run" / "weights") in result.output
     assert called["label_maps"] == tmp_path
+    assert called["command"] == "clinica-t1nce train LABEL_MAPS OUTPUT --steps 7"
     assert called["output"] == tmp_path / "run"
     assert (called["device"], called["workers"], called["threads"]) == ("cpu", 0, 2)
     settings = called["settings"]
