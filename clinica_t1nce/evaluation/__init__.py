@@ -1,0 +1,1 @@
+"""Measures of synthetic images against real ones, on arrays."""

@@ -1,0 +1,380 @@
+"""One picture a participant: T1ce, synthetic T1nce, real T1nce, and what was removed."""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from scipy import ndimage
+
+from clinica_t1nce.errors import ImageError
+from clinica_t1nce.evaluation.pairs import robust_fit
+from clinica_t1nce.grids import to_ras
+from clinica_t1nce.images import temporary
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+
+logger = logging.getLogger("clinica_t1nce")
+
+NOTE = "Synthetic image: for research on segmentation only, not for reading lesions or enhancement."
+
+_FONT = "DejaVu Sans"
+_INK, _FAINT, _PAPER = "#f2f2f2", "#a0a0a0", "#000000"
+_COLUMN = 2.7
+_HEAD, _FOOT, _MARGIN = 0.95, 0.42, 0.95
+_REMOVED = ("#000000", "#5b1a07", "#b8460e", "#f08a24", "#ffd27a", "#fff8e0")
+_ADDED = ("#000000", "#0b2f5c", "#1f6fb5", "#63b3e8", "#c4e6fb")
+
+
+class _Plane(NamedTuple):
+    axis: int
+    edges: tuple[str, str]
+
+
+_PLANES = (_Plane(2, ("R", "L")), _Plane(1, ("R", "L")), _Plane(0, ("A", "P")))
+
+
+class _Column(NamedTuple):
+    title: str
+    subtitle: str
+    volume: np.ndarray
+    cmap: "Colormap | str"
+    limits: tuple[float, float]
+
+
+class _Layout(NamedTuple):
+    """Sizes in inches; rows from the top."""
+
+    width: float
+    height: float
+    rows: tuple[float, ...]
+
+    def box(
+        self, left: float, top: float, width: float, height: float
+    ) -> tuple[float, float, float, float]:
+        """Turn inches from the upper left corner into matplotlib's fractions."""
+        return (
+            left / self.width,
+            1 - (top + height) / self.height,
+            width / self.width,
+            height / self.height,
+        )
+
+
+def draw_participant(
+    path: str | Path,
+    t1ce: np.ndarray,
+    synthetic: np.ndarray,
+    t1nce: np.ndarray | None = None,
+    *,
+    affine: np.ndarray | None = None,
+    brain: np.ndarray | None = None,
+    point: tuple[int, int, int] | None = None,
+    title: str = "",
+) -> Path:
+    """Draw the images of one participant side by side, in three planes, as a PNG.
+
+    Columns: T1ce, synthetic T1nce, T1nce if given, T1ce - synthetic. Rows: axial, coronal,
+    sagittal, in radiological convention (the patient's right on the left). The images share one
+    gray scale; a real T1nce, which has its own receive gain, is first brought to the T1ce's by
+    the robust linear fit of :func:`clinica_t1nce.evaluation.pairs.robust_fit`. The difference is
+    in % of the synthetic image's range in the brain (99.5th percentile minus minimum).
+
+    The same arguments give the same bytes on the same matplotlib.
+
+    Parameters
+    ----------
+    path
+        The PNG. Its folder is made; replaced if it exists.
+    t1ce, synthetic, t1nce
+        Volumes on one grid; T1ce and synthetic in the same units.
+    affine
+        4 x 4, voxel indices to mm, RAS+: tells left from right and how large a voxel is. None:
+        1 mm, axes that run right, anterior, superior, as in the crops of t1-linear.
+    brain
+        Boolean mask, for gray scale, range and choice of slices; None: where T1ce and synthetic
+        exceed 0.
+    point
+        Voxel of `t1ce` through which the three slices go; None: in each direction the slice
+        where most signal was removed.
+    title
+        Above the picture, such as participant, session and model.
+
+    Returns
+    -------
+    pathlib.Path
+        `path`.
+
+    Raises
+    ------
+    ImageError
+        If shapes differ, or the brain is empty.
+    OutputError
+        If `path` cannot be written.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    path = Path(path)
+    figure = draw_figure(
+        t1ce, synthetic, t1nce, affine=affine, brain=brain, point=point, title=title
+    )
+    FigureCanvasAgg(figure)
+    with temporary(path) as part:
+        # Without metadata the bytes do not name the version of matplotlib.
+        figure.savefig(part, format="png", dpi=110, facecolor=_PAPER, metadata={"Software": None})
+    return path
+
+
+def draw_figure(
+    t1ce: np.ndarray,
+    synthetic: np.ndarray,
+    t1nce: np.ndarray | None = None,
+    *,
+    affine: np.ndarray | None = None,
+    brain: np.ndarray | None = None,
+    point: tuple[int, int, int] | None = None,
+    title: str = "",
+) -> "Figure":
+    """Make the figure of :func:`draw_participant`, for notebooks and reports.
+
+    Parameters and errors are those of :func:`draw_participant`. matplotlib's global state is
+    neither used nor changed.
+    """
+    shapes = {v.shape for v in (t1ce, synthetic, t1nce, brain) if v is not None}
+    if len(shapes) > 1 or t1ce.ndim != 3:
+        raise ImageError(f"shapes {sorted(shapes)}: bring the volumes to one 3-D grid")
+    brain = (t1ce > 0) & (synthetic > 0) if brain is None else brain
+    if not brain.any():
+        raise ImageError("the brain mask is empty; give another one")
+    affine = np.eye(4) if affine is None else affine
+    zooms = _ras_zooms(affine)
+    if t1nce is not None:
+        t1nce = _on_scale_of(t1ce, t1nce, brain)
+    if point is not None:
+        marker = np.zeros(t1ce.shape, bool)
+        marker[point] = True
+        point = _index(to_ras(marker, affine))
+    t1ce, synthetic, brain = (to_ras(v, affine) for v in (t1ce, synthetic, brain))
+    change = percent_change(t1ce, synthetic, brain)
+    gray, ends = _gray_scale(t1ce[brain], synthetic[brain]), _colour_scale(change[brain])
+    columns = [
+        _Column("T1ce", "with gadolinium", t1ce, "gray", gray),
+        _Column("T1nce", "synthetic", synthetic, "gray", gray),
+        _Column("Difference", "T1ce \N{MINUS SIGN} synthetic", change, _colours(ends[0]), ends),
+    ]
+    if t1nce is not None:
+        columns.insert(2, _Column("T1nce", "acquired", to_ras(t1nce, affine), "gray", gray))
+    point = choose_slices(change, brain) if point is None else point
+    return _compose(columns, _shown(t1ce, brain), point, zooms, title)
+
+
+def percent_change(t1ce: np.ndarray, synthetic: np.ndarray, brain: np.ndarray) -> np.ndarray:
+    """Express what was removed in % of the synthetic image's range in the brain.
+
+    Parameters
+    ----------
+    t1ce, synthetic
+        Volumes of one shape, in the same units.
+    brain
+        Boolean; the range is the 99.5th percentile minus the minimum of `synthetic` in it.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``T1ce - synthetic``; positive where signal was removed.
+    """
+    values = synthetic[brain].astype(np.float64)
+    value_range = float(np.percentile(values, 99.5) - values.min())
+    if value_range <= 0:
+        raise ImageError("the synthetic image is constant in the brain; check it")
+    return (t1ce.astype(np.float64) - synthetic) * (100 / value_range)
+
+
+def choose_slices(change: np.ndarray, brain: np.ndarray) -> tuple[int, int, int]:
+    """Find, in each direction, the slice where most was changed.
+
+    Sums over slices are smoothed by a Gaussian of 3 voxels, so that a slab with much change wins
+    over one odd slice. Slices in which the brain covers less than half of its largest section
+    are left out: they show vessels and little brain.
+
+    Parameters
+    ----------
+    change
+        Any unit; its absolute values in the brain count.
+    brain
+        Boolean, of the same shape, not empty.
+
+    Returns
+    -------
+    tuple of int
+        One index an axis. The middle of the brain if nothing was changed.
+    """
+    size = np.abs(np.where(brain, change, 0))
+    point = []
+    for axis in range(3):
+        others = tuple(a for a in range(3) if a != axis)
+        section = brain.sum(axis=others)
+        amount = ndimage.gaussian_filter1d(size.sum(axis=others), 3, mode="constant")
+        if not amount.any():
+            amount = section.astype(float)
+        amount[section < section.max() / 2] = -1
+        point.append(int(np.argmax(amount)))
+    return point[0], point[1], point[2]
+
+
+def _ras_zooms(affine: np.ndarray) -> np.ndarray:
+    from nibabel.orientations import io_orientation
+
+    zooms = np.linalg.norm(affine[:3, :3], axis=0)
+    return zooms[np.argsort(io_orientation(affine)[:, 0])]
+
+
+def _index(marker: np.ndarray) -> tuple[int, int, int]:
+    x, y, z = np.argwhere(marker)[0]
+    return int(x), int(y), int(z)
+
+
+def _on_scale_of(t1ce: np.ndarray, t1nce: np.ndarray, brain: np.ndarray) -> np.ndarray:
+    inside = brain & (t1nce != 0)
+    try:
+        fit = robust_fit(t1ce, t1nce, inside)
+    except (ImageError, ValueError):
+        fit = None
+    if fit is None or fit.slope <= 0:
+        logger.warning("the T1nce does not follow the T1ce; it is shown on its own scale")
+        return t1nce
+    return np.where(t1nce != 0, fit.invert(t1nce), 0)
+
+
+def _section(volume: np.ndarray, axis: int, index: int) -> np.ndarray:
+    """Cut a RAS+ volume as a radiologist sees it: rows from the top, columns from the left."""
+    plane = np.take(volume, index, axis=axis).T[::-1]
+    # RAS+ runs to the right and to the front; in radiological convention both are on the left.
+    return plane[:, ::-1]
+
+
+def _gray_scale(t1ce: np.ndarray, synthetic: np.ndarray) -> tuple[float, float]:
+    """Share one gray scale: tissue fills it, and enhancement has a little room above."""
+    high = max(1.12 * float(np.percentile(synthetic, 99)), float(np.percentile(t1ce, 97)))
+    return 0.0, max(high, 1e-6)
+
+
+def _colour_scale(change: np.ndarray) -> tuple[float, float]:
+    """Give the ends of the colour bar, %: symmetric only if signal was added, too."""
+    high = float(np.clip(10 * np.ceil(np.percentile(np.abs(change), 99.7) / 10), 10, 100))
+    added = float(np.percentile(change, 0.5)) < -0.05 * high
+    return (-high if added else 0.0), high
+
+
+def _shown(t1ce: np.ndarray, brain: np.ndarray) -> tuple[slice, ...]:
+    """Cut away the air: what the T1ce shows, and a margin of 4 voxels."""
+    seen = brain | (t1ce > 0.1 * np.percentile(t1ce[brain], 99))
+    corners = ndimage.find_objects(seen.astype(np.uint8))[0]
+    return tuple(
+        slice(max(side.start - 4, 0), min(side.stop + 4, n))
+        for side, n in zip(corners, t1ce.shape, strict=True)
+    )
+
+
+def _colours(low: float) -> "Colormap":
+    from matplotlib.colors import LinearSegmentedColormap
+
+    names = (*reversed(_ADDED), *_REMOVED[1:]) if low < 0 else _REMOVED
+    at = [*np.linspace(0, 0.5, len(_ADDED)), *np.linspace(0.5, 1, len(_REMOVED))[1:]]
+    stops = at if low < 0 else np.linspace(0, 1, len(_REMOVED))
+    return LinearSegmentedColormap.from_list("change", list(zip(stops, names, strict=True)))
+
+
+def _compose(
+    columns: list[_Column],
+    shown: tuple[slice, ...],
+    point: tuple[int, int, int],
+    zooms: np.ndarray,
+    title: str,
+) -> "Figure":
+    from matplotlib.figure import Figure
+
+    extent = np.array([side.stop - side.start for side in shown]) * zooms
+    scale = _COLUMN / max(extent[0], extent[1])
+    rows = tuple(float(extent[1 if plane.axis == 2 else 2] * scale) for plane in _PLANES)
+    layout = _Layout(len(columns) * _COLUMN + _MARGIN, sum(rows) + _HEAD + _FOOT, rows)
+    figure = Figure(figsize=(layout.width, layout.height), facecolor=_PAPER)
+    for i, column in enumerate(columns):
+        top = _HEAD
+        for plane, height in zip(_PLANES, rows, strict=True):
+            ax = figure.add_axes(layout.box(i * _COLUMN, top, _COLUMN, height))
+            drawn = _draw_section(ax, column, plane, shown, point, zooms)
+            if i == 0:
+                _label_edges(ax, plane)
+            top += height
+    _write_headings(figure, layout, columns, title)
+    _draw_colour_bar(figure, layout, drawn)
+    return figure
+
+
+def _draw_section(
+    ax: "Axes",
+    column: _Column,
+    plane: _Plane,
+    shown: tuple[slice, ...],
+    point: tuple[int, int, int],
+    zooms: np.ndarray,
+) -> "AxesImage":
+    window = tuple(
+        slice(point[axis], point[axis] + 1) if axis == plane.axis else side
+        for axis, side in enumerate(shown)
+    )
+    image = _section(column.volume[window], plane.axis, 0)
+    across, down = np.delete(zooms, plane.axis)
+    ax.set_axis_off()
+    return ax.imshow(
+        image,
+        cmap=column.cmap,
+        vmin=column.limits[0],
+        vmax=column.limits[1],
+        interpolation="bicubic",
+        origin="upper",
+        aspect=down / across,
+    )
+
+
+def _label_edges(ax: "Axes", plane: _Plane) -> None:
+    for letter, x, side in zip(plane.edges, (0.02, 0.98), ("left", "right"), strict=True):
+        ax.text(
+            x,
+            0.97,
+            letter,
+            transform=ax.transAxes,
+            ha=side,
+            va="top",
+            color=_FAINT,
+            fontsize=9,
+            family=_FONT,
+        )
+
+
+def _write_headings(figure: "Figure", layout: _Layout, columns: list[_Column], title: str) -> None:
+    def write(x: float, y: float, text: str, **style: Any) -> None:
+        style = {"color": _INK, "family": _FONT, "va": "baseline", **style}
+        figure.text(x / layout.width, 1 - y / layout.height, text, **style)
+
+    write(0.12, 0.3, title, fontsize=12, weight="bold")
+    for i, column in enumerate(columns):
+        middle = (i + 0.5) * _COLUMN
+        write(middle, 0.66, column.title, ha="center", fontsize=12)
+        write(middle, 0.85, column.subtitle, ha="center", fontsize=8.5, color=_FAINT)
+    write(0.12, layout.height - 0.16, NOTE, fontsize=8.5, color=_FAINT)
+
+
+def _draw_colour_bar(figure: "Figure", layout: _Layout, drawn: "AxesImage") -> None:
+    length = 0.8 * layout.rows[1]
+    top = _HEAD + layout.rows[0] + 0.1 * layout.rows[1]
+    ax = figure.add_axes(layout.box(layout.width - _MARGIN + 0.08, top, 0.13, length))
+    bar = figure.colorbar(drawn, cax=ax, extend="max" if drawn.get_clim()[0] == 0 else "both")
+    bar.outline.set_visible(False)
+    ax.tick_params(colors=_INK, labelsize=8, length=2, labelfontfamily=_FONT)
+    bar.set_label("% of the range", color=_INK, fontsize=8.5, family=_FONT)

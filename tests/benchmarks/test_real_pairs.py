@@ -1,0 +1,97 @@
+import csv
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from clinica_t1nce import images
+from clinica_t1nce.errors import SelectionError
+from clinica_t1nce.evaluation.alignment import Alignment
+from tests.data import volumes
+
+
+@pytest.fixture(scope="module")
+def script(repository: Path):
+    spec = importlib.util.spec_from_file_location(
+        "real_pairs", repository / "benchmarks" / "real_pairs.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def pairs(script, tmp_path):
+    rng = np.random.default_rng(0)
+    made = []
+    for participant, sharp in (("sub-01", True), ("sub-02", False)):
+        head = volumes.brain()
+        t1ce, t1nce = (
+            images.load(
+                volumes.write(
+                    tmp_path / f"{participant}_{contrast}.nii.gz",
+                    np.where(head > 0, v + rng.normal(scale=4, size=v.shape), 0),
+                    volumes.affine(),
+                )
+            )
+            for contrast, v in (("ce", volumes.enhance(head)), ("nce", head))
+        )
+        brain = (t1ce.data > 0) & (t1nce.data > 0)
+        made.append(script.RealPair(participant, sharp, t1ce, t1nce, t1nce.data, brain, brain))
+    return made
+
+
+def test_table_of_baselines_and_methods(script, pairs, tmp_path):
+    by_file = {pair.t1ce.path: pair.t1nce.data for pair in pairs}
+    methods = {
+        "nothing": script.nothing,
+        "perfect": lambda image: by_file.get(image.path, image.data),
+    }
+    rows = script.evaluate(iter(pairs), methods, tmp_path / "out")
+    shares = [(row.participant, row.method, round(row.share, 6)) for row in rows]
+    assert [share[:2] for share in shares] == [
+        ("sub-01", "nothing"),
+        ("sub-01", "perfect"),
+        ("sub-02", "nothing"),
+        ("sub-02", "perfect"),
+    ]
+    assert [row.share for row in rows[::2]] == pytest.approx([0, 0])
+    assert min(row.share for row in rows[1::2]) >= 1
+    assert [row.t1nce_change for row in rows] == [0, 0, 0, 0]
+    pictures = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert pictures == ["sub-01_model-perfect.png", "sub-02_model-perfect.png"]
+
+    table = script.markdown(script.summary(rows)).splitlines()
+    assert len(table) == 2 + 4 + 2 + 2
+    assert len({line.count("|") for line in table}) == 1
+    assert "| mean of the sharp (1) | nothing |" in table[6]
+    assert "| mean of all (2) | nothing |" in table[8]
+
+    script.write_tsv(tmp_path / "rows.tsv", rows)
+    with (tmp_path / "rows.tsv").open(newline="") as stream:
+        read = list(csv.DictReader(stream, delimiter="\t"))
+    assert [row["participant"] for row in read] == ["sub-01", "sub-01", "sub-02", "sub-02"]
+    assert float(read[1]["share"]) == rows[1].share
+
+
+def test_alignment_is_cached(script, pairs, tmp_path, monkeypatch):
+    calls = []
+
+    pair = pairs[0]
+    monkeypatch.setattr(
+        script,
+        "align_rigidly",
+        lambda moving, *_, mask: calls.append(mask.sum()) or Alignment(moving + 1, np.eye(4)),
+    )
+    one, again = (script.align(pair.t1nce, pair.t1ce, pair.brain, tmp_path) for _ in range(2))
+    assert len(calls) == 1
+    np.testing.assert_array_equal(one, again)
+    np.testing.assert_array_equal(one, pair.t1nce.data + 1)
+    script.align(pair.t1ce, pair.t1ce, pair.brain, tmp_path)
+    assert len(calls) == 2
+
+
+def test_missing_crop_is_named(script, tmp_path):
+    with pytest.raises(SelectionError, match=r"ses-M000.t1_linear: 0 crops"):
+        script.find_crop(tmp_path, "sub-01", "ses-M000")
