@@ -15,7 +15,7 @@ from clinica_t1nce.synthesis import Synthesizer, find_device
 from tests.data import volumes
 
 PERCENTILE = {"method": "percentile", "percentile": 70.0, "floor": 0.02}
-EIGHT = registry.PRESETS["change-unet"]["inference"]["mirrors"]
+EIGHT = [[], [0], [1], [2], [0, 1], [0, 2], [1, 2], [0, 1, 2]]
 
 
 class Stub(nn.Module):

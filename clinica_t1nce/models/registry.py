@@ -16,7 +16,8 @@ ARCHITECTURES: dict[str, str] = {
 }
 """Name on a card to ``module:class``; the module is imported when the network is built."""
 
-_EIGHT_MIRRORS = [[], [0], [1], [2], [0, 1], [0, 2], [1, 2], [0, 1, 2]]
+# A head is about symmetric from left to right: its mirror image is as likely a head.
+_LEFT_RIGHT = [[], [0]]
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "att-unet": {
@@ -42,7 +43,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
             "scaling": {"method": "percentile", "percentile": 70.0, "floor": 0.02},
         },
         "output": "change",
-        "inference": {"mirrors": _EIGHT_MIRRORS, "memory_gb": 1},
+        "inference": {"mirrors": _LEFT_RIGHT, "memory_gb": 1},
     },
 }
 """What a training starts from: the fields of a :class:`~clinica_t1nce.models.cards.Card` that
