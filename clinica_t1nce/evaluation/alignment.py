@@ -107,17 +107,24 @@ def resample(
     Returns
     -------
     numpy.ndarray
-        float32, within the range of `volume`; 0 outside its field of view.
+        float32, within the range of `volume`; 0 outside its field of view and where `volume`
+        is 0, as around a skull-stripped brain.
     """
     world = np.eye(4) if transform is None else transform
     indices = np.linalg.inv(affine) @ world @ target_affine
-    result = ndimage.affine_transform(
-        volume.astype(np.float64), indices[:3, :3], indices[:3, 3], output_shape=shape, order=3
-    )
-    # A spline rings at the edge of a skull-stripped brain: neither should the air around it
-    # become negative, nor a bright vessel brighter.
+
+    def onto_grid(values: np.ndarray, order: int) -> np.ndarray:
+        resampled: np.ndarray = ndimage.affine_transform(
+            values, indices[:3, :3], indices[:3, 3], output_shape=shape, order=order
+        )
+        return resampled
+
+    # A spline rings at the edge of a skull-stripped brain: neither should the air around it be
+    # filled with ripples, nor a bright vessel become brighter.
+    filled = onto_grid((volume != 0).astype(np.float32), order=1) > 0.5
     low, high = float(min(volume.min(), 0)), float(max(volume.max(), 0))
-    return np.clip(result, low, high).astype(np.float32)
+    result = np.clip(onto_grid(volume.astype(np.float64), order=3), low, high)
+    return np.where(filled, result, 0).astype(np.float32)
 
 
 def _register(moving: Any, fixed: Any, mask: Any, seed: int) -> np.ndarray:

@@ -247,7 +247,9 @@ def _on_scale_of(t1ce: np.ndarray, t1nce: np.ndarray, brain: np.ndarray) -> np.n
     if fit is None or fit.slope <= 0:
         logger.warning("the T1nce does not follow the T1ce; it is shown on its own scale")
         return t1nce
-    return np.where(t1nce != 0, fit.invert(t1nce), 0)
+    # Air stays black, whatever the fit's shift.
+    air = t1nce <= 0.01 * np.percentile(t1nce[inside], 99)
+    return np.where(air, 0, fit.invert(t1nce))
 
 
 def _section(volume: np.ndarray, axis: int, index: int) -> np.ndarray:

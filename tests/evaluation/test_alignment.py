@@ -90,6 +90,8 @@ def test_resampling_stays_within_the_range(head):
     result = resample(head, affine, SHAPE, affine, rotation(10, (0.5, 0.5, 0.5)))
     assert result.min() >= 0
     assert result.max() <= head.max()
+    # No ripples in the air.
+    assert (result == 0).mean() == pytest.approx((head == 0).mean(), abs=0.02)
 
 
 @pytest.mark.parametrize("which", [0, 1])
