@@ -77,11 +77,13 @@ def grey_opening(t1ce: Image) -> np.ndarray:
     return ndimage.grey_opening(t1ce.data, size=3)
 
 
-def model(name: str, device: str) -> Method:
+def model(name: str, device: str) -> tuple[str, Method]:
+    """Load a model; shipped ones go by the name in their card, files by the file's."""
     from clinica_t1nce.synthesis import Synthesizer
 
     synthesizer = Synthesizer.load(name, device=device)
-    return lambda t1ce: synthesizer(t1ce.data, t1ce.affine).image
+    label = Path(name).stem if Path(name).is_file() else synthesizer.card.name
+    return label, lambda t1ce: synthesizer(t1ce.data, t1ce.affine).image
 
 
 def find_crop(caps: Path, participant: str, session: str) -> Path:
@@ -224,8 +226,7 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         methods: dict[str, Method] = {"nothing": nothing, "grey opening": grey_opening}
-        for name in arguments.models or ["default"]:
-            methods[Path(name).stem] = model(name, arguments.device)
+        methods.update(model(name, arguments.device) for name in arguments.models or ["default"])
         pairs = load_pairs(arguments.caps, arguments.pairs_tsv, arguments.out / "aligned")
         rows = evaluate(pairs, methods, arguments.out)
         write_tsv(arguments.out / "real_pairs.tsv", rows)

@@ -1,0 +1,50 @@
+"""What must hold of every model that comes with the package."""
+
+import numpy as np
+import pytest
+import torch
+
+from clinica_t1nce.evaluation.pairs import change_of_t1nce, gradient_energy
+from clinica_t1nce.models import cards
+from clinica_t1nce.synthesis import Synthesizer
+
+MAX_MEGABYTES = 10
+MAX_CHANGE_OF_T1NCE = 4.0
+"""% of the range: what the real T1nce of docs/validation.md change by, at most, rounded up."""
+
+shipped = pytest.mark.parametrize("name", cards.shipped())
+
+
+def test_there_is_a_default() -> None:
+    assert cards.DEFAULT_MODEL in cards.shipped()
+
+
+@shipped
+def test_card_says_where_the_weights_come_from(name: str) -> None:
+    _, card = cards.load_weights(name)
+    assert card.name == name
+    assert card.licence == "MIT"
+    assert card.training["data"]
+    assert card.training["command"].startswith("clinica-t1nce train ")
+    assert card.metrics["command"].startswith("python benchmarks/")
+
+
+@shipped
+def test_weights_are_light(name: str) -> None:
+    size = sum(p.stat().st_size for p in cards._weights_folder().glob(f"{name}.*"))
+    assert size < MAX_MEGABYTES * 1e6
+
+
+@pytest.mark.slow
+@shipped
+def test_t1nce_stays_as_it_is_and_sharp(name: str) -> None:
+    from nilearn.datasets import load_mni152_template
+
+    template = load_mni152_template(resolution=1).get_fdata(dtype=np.float32)
+    noise = torch.randn(template.shape, generator=torch.Generator().manual_seed(0)).numpy()
+    t1nce = 300 * np.where(template > 0, (template + 0.01 * noise).clip(min=1e-3), 0)
+    result = Synthesizer.load(name, "cpu")(t1nce.astype(np.float32))
+    assert change_of_t1nce(t1nce, result.image) < MAX_CHANGE_OF_T1NCE
+    brain = t1nce > 0
+    sharpness = gradient_energy(result.image, brain) / gradient_energy(t1nce, brain)
+    assert sharpness == pytest.approx(1, abs=0.1)
