@@ -46,6 +46,13 @@ def _multiple_of_16(ctx: click.Context, param: click.Parameter, value: int) -> i
 )
 @click.option("--rate", default=1e-3, show_default=True, help="Learning rate at its highest.")
 @click.option(
+    "--enhancing-weight",
+    type=click.FloatRange(min=0),
+    default=4.0,
+    show_default=True,
+    help="How much more enhancing voxels count in the loss: more removes more, and dims a T1nce.",
+)
+@click.option(
     "--patch",
     default=64,
     show_default=True,
@@ -89,7 +96,11 @@ def cli(label_maps: Path, output: Path, **options: Any) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     settings = Settings(
         name=options["name"],
-        optimisation=Optimisation(steps=options["steps"], rate=options["rate"]),
+        optimisation=Optimisation(
+            steps=options["steps"],
+            rate=options["rate"],
+            enhancing_weight=options["enhancing_weight"],
+        ),
         preset=options["preset"],
         widths=options["widths"],
         patch=options["patch"],

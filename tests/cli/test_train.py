@@ -12,6 +12,7 @@ GIVEN = {
     "--widths": "4,8",
     "--steps": "7",
     "--rate": "0.5",
+    "--enhancing-weight": "1.5",
     "--patch": "32",
     "--batch": "3",
     "--seed": "11",
@@ -54,7 +55,9 @@ def test_every_option_reaches_the_training(
     assert (settings.name, settings.preset, settings.widths) == ("mine", "att-unet-light", (4, 8))
     assert (settings.patch, settings.batch, settings.seed) == (32, 3, 11)
     assert settings.save_every == 5
-    assert (settings.optimisation.steps, settings.optimisation.rate) == (7, 0.5)
+    optimisation = settings.optimisation
+    assert (optimisation.steps, optimisation.rate) == (7, 0.5)
+    assert optimisation.enhancing_weight == 1.5
     assert set(GIVEN) == {option for p in cli.params for option in p.opts if option[0] == "-"}
 
 
