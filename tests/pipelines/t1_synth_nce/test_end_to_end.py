@@ -13,7 +13,6 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from clinica_t1nce.models.cards import DEFAULT_MODEL, shipped
 from tests.data.caps import MIXED, make_caps, save_weights
 from tests.pipelines.t1_synth_nce.patterns import ARGUMENTS, answers, every_query
 
@@ -213,8 +212,6 @@ def test_help_imports_no_torch(cwd):
 
 @pytest.mark.real
 def test_the_real_t1ce(shared_data, tmp_path, cwd):
-    if DEFAULT_MODEL not in shipped():
-        pytest.skip(f"no weights {DEFAULT_MODEL} are shipped yet")
     caps = tmp_path / "caps"
     shutil.copytree(shared_data / "caps", caps)
     for path in [caps, *caps.rglob("*")]:
@@ -235,7 +232,8 @@ def test_the_real_t1ce(shared_data, tmp_path, cwd):
     assert {name: after[name] for name in before} == before
     for source, result in zip(enhanced, made(caps), strict=True):
         old, new = nib.load(source).get_fdata(), nib.load(result).get_fdata()
-        assert new.min() >= old.min()
-        assert new.max() <= old.max()
+        rounding = 1e-6 * np.abs(old).max()
+        assert new.min() >= old.min() - rounding
+        assert new.max() <= old.max() + rounding
         assert new.sum() < old.sum()
         assert np.corrcoef(old.ravel(), new.ravel())[0, 1] > 0.9
