@@ -70,7 +70,8 @@ def test_kept_weights_are_the_running_average(finished: Path) -> None:
 def test_configuration_is_written(finished: Path) -> None:
     written = json.loads((finished / "config.json").read_text())
     assert written["settings"]["optimisation"]["steps"] == 6
-    assert written["versions"]["torch"] == torch.__version__
+    # The metadata of some builds leaves out what follows the plus sign.
+    assert written["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
 
 
 def test_folder_of_another_run_is_refused(finished: Path, label_maps: Path) -> None:
