@@ -44,7 +44,13 @@ def _multiple_of_16(ctx: click.Context, param: click.Parameter, value: int) -> i
     show_default=True,
     help="Optimiser steps in all.",
 )
-@click.option("--rate", default=1e-3, show_default=True, help="Learning rate at its highest.")
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1e-3,
+    show_default=True,
+    help="Learning rate at its highest.",
+)
 @click.option(
     "--enhancing-weight",
     type=click.FloatRange(min=0),

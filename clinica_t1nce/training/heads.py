@@ -11,6 +11,9 @@ from clinica_t1nce import grids, images
 from clinica_t1nce.errors import LabelMapError, TrainingError
 from clinica_t1nce.simulation.anatomy import Anatomy, prepare
 
+PREPARATION = 1
+"""Of :func:`~clinica_t1nce.simulation.anatomy.prepare`: counted up when its result changes."""
+
 logger = logging.getLogger("clinica_t1nce")
 
 
@@ -46,7 +49,8 @@ def load_heads(label_maps: Sequence[Path], cache: Path) -> list[Anatomy]:
     cache.mkdir(parents=True, exist_ok=True)
     heads = []
     for number, path in enumerate(label_maps, 1):
-        prepared = cache / f"{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}.npy"
+        content = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        prepared = cache / f"{content}-{PREPARATION}.npy"
         if not prepared.exists():
             logger.info("preparing head %d of %d: %s", number, len(label_maps), path.name)
             _prepare_file(path, prepared)

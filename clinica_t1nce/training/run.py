@@ -5,9 +5,10 @@ import logging
 import platform
 import time
 import warnings
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
@@ -76,7 +77,8 @@ def train_on_label_maps(
     folder
         Label maps, ``*_dseg.nii.gz``.
     output
-        Folder of the run: ``config.json``, ``checkpoints/``, ``metrics.csv`` and the weights.
+        Folder of the run: ``config.json``, ``checkpoints/``, ``log*/metrics.csv`` (one for each
+        start) and the weights.
     settings
         Of the run.
     device
@@ -97,7 +99,7 @@ def train_on_label_maps(
     ------
     TrainingError
         If there are no label maps, the preset does not work on patches, the folder holds a run
-        with other settings, or the loss is no number.
+        with other settings, the loss is no number, or what the folder holds is damaged.
     WeightsError
         If the preset or its widths are unknown, or the name cannot be used.
     LabelMapError
@@ -107,7 +109,7 @@ def train_on_label_maps(
     """
     accelerator = {"cuda": "gpu"}.get(find_device(device).type, "cpu")
     label_maps = find_label_maps(folder)
-    settings = Settings(**{**vars(settings), "label_maps": tuple(p.name for p in label_maps)})
+    settings = replace(settings, label_maps=tuple(path.name for path in label_maps))
     card = _card(settings, command)
     _begin(output, settings)
     _quieten()
@@ -132,7 +134,8 @@ def train_on_label_maps(
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         log_every_n_steps=20,
-        logger=CSVLogger(output, name="", version="log"),
+        # A folder of its own for each start: the logger empties one that it finds.
+        logger=CSVLogger(output, name="", version=f"log-from-{done}" if done else "log"),
         callbacks=[_checkpoints(output, settings.save_every), keeper],
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -217,7 +220,12 @@ def _begin(output: Path, settings: Settings) -> None:
     config = output / "config.json"
     wanted = json.loads(json.dumps(asdict(settings)))
     if config.exists():
-        found = json.loads(config.read_text())["settings"]
+        try:
+            found = json.loads(config.read_text())["settings"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise TrainingError(
+                f"{config}: not the configuration of a run ({error}); name another folder"
+            ) from error
         other = sorted(key for key in wanted if found.get(key) != wanted[key])
         if other:
             raise TrainingError(
@@ -242,7 +250,13 @@ def _versions() -> dict[str, str]:
 def _steps_done(checkpoint: Path) -> int:
     if not checkpoint.exists():
         return 0
-    return int(torch.load(checkpoint, map_location="cpu", weights_only=True)["global_step"])
+    try:
+        return int(torch.load(checkpoint, map_location="cpu", weights_only=True)["global_step"])
+    except (OSError, EOFError, RuntimeError, KeyError, UnpicklingError) as error:
+        raise TrainingError(
+            f"{checkpoint}: cannot be read ({type(error).__name__}); put another checkpoint of "
+            "this run in its place, or remove it to start again"
+        ) from error
 
 
 def _card(settings: Settings, command: str) -> Card:

@@ -6,6 +6,7 @@ import pytest
 
 from clinica_t1nce.errors import LabelMapError, TrainingError
 from clinica_t1nce.simulation.anatomy import prepare
+from clinica_t1nce.training import heads
 from clinica_t1nce.training.heads import find_label_maps, load_heads
 from tests.data.heads import label_map
 
@@ -33,6 +34,16 @@ def test_changed_map_is_prepared_again(tmp_path: Path) -> None:
     changed[changed == 24] = 0
     (head,) = load_heads([write(path, changed)], tmp_path / "cache")
     assert not np.isin(17, head.tissue)
+
+
+def test_new_preparation_does_not_take_old_heads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "head-01_dseg.nii.gz", label_map())
+    load_heads([path], tmp_path / "cache")
+    monkeypatch.setattr(heads, "PREPARATION", heads.PREPARATION + 1)
+    load_heads([path], tmp_path / "cache")
+    assert len(list((tmp_path / "cache").iterdir())) == 2
 
 
 def test_orientation_is_undone(tmp_path: Path) -> None:

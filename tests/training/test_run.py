@@ -1,4 +1,5 @@
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -99,6 +100,9 @@ def test_interrupted_training_ends_as_an_uninterrupted_one(
         with pytest.raises(Interrupted):
             train(label_maps, tmp_path / "broken")
     resumed, _ = load_weights(train(label_maps, tmp_path / "broken"))
+    # What was logged before the interruption is still there.
+    assert (tmp_path / "broken" / "log" / "metrics.csv").stat().st_size > 0
+    assert (tmp_path / "broken" / "log-from-4" / "metrics.csv").stat().st_size > 0
     whole, _ = load_weights(finished / "tiny.safetensors")
     for name, tensor in whole.state_dict().items():
         assert torch.allclose(tensor, resumed.state_dict()[name], atol=1e-6), name
@@ -118,6 +122,17 @@ def test_settings_that_cannot_be_used_are_refused_at_once(
     with pytest.raises(error):
         train(label_maps, tmp_path / "run", replace(SETTINGS, **change))
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("damaged", ["config.json", "checkpoints/last.ckpt"])
+def test_damaged_run_is_named(
+    damaged: str, finished: Path, label_maps: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    (run / damaged).write_bytes(b"no such thing")
+    with pytest.raises(TrainingError, match=damaged.replace(".", r"\.")):
+        train(label_maps, run)
 
 
 def test_device_that_is_not_there(label_maps: Path, tmp_path: Path) -> None:
