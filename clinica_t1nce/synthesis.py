@@ -197,6 +197,8 @@ class Synthesizer:
             out = grids.resample(self._generate(grids.resample(x, self.card.grid)), x.shape[2:])
         if self.card.output == "image":
             return x - out
+        # Of quantiles the middle one.
+        out = out[:, out.shape[1] // 2, None]
         return out.clamp(min=0).minimum(x.clamp(min=0))
 
     def _generate(self, x: torch.Tensor) -> torch.Tensor:

@@ -1,6 +1,7 @@
 """A light U-Net that predicts the enhancement to take away, at full resolution."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -51,27 +52,50 @@ class ChangeUNet(nn.Module):
     widths
         Channels of each level, finest first. Level 0 has half of the input's resolution.
     blocks
-        Residual blocks of each level on the way down, and of each but the last on the way up.
+        Residual blocks of each level on the way down, and of each but the last on the way up: one
+        number for all levels, or one a level.
+    quantiles
+        Rising probabilities, an odd number of them: the network gives these quantiles of the
+        enhancement, the middle one being what it removes and the outer ones how sure it is.
+        None: one value, the middle.
 
     Notes
     -----
-    Input and output: N x 1 x D x H x W, sides multiples of ``2 ** len(widths)``. The input is a
-    T1ce scaled so that bright tissue is about 1; the output is in the same units, unbounded; a
-    value of 0.3 says that the T1nce is darker by 0.3 there.
+    Input: N x 1 x D x H x W, sides multiples of ``2 ** len(widths)``, a T1ce scaled so that bright
+    tissue is about 1. Output: N x Q x D x H x W, one channel a quantile, in the same units,
+    unbounded; a value of 0.3 says that the T1nce is darker by 0.3 there.
+
+    Raises
+    ------
+    ValueError
+        If `blocks` does not match `widths`, or `quantiles` are not odd in number and rising
+        within (0, 1).
     """
 
-    def __init__(self, widths: Sequence[int] = (16, 32, 64), blocks: int = 1):
+    def __init__(
+        self,
+        widths: Sequence[int] = (16, 32, 64),
+        blocks: int | Sequence[int] = 1,
+        quantiles: Sequence[float] | None = None,
+    ):
         super().__init__()
         widths = tuple(widths)
+        depths = (blocks,) * len(widths) if isinstance(blocks, int) else tuple(blocks)
+        if len(depths) != len(widths):
+            raise ValueError(f"{len(depths)} numbers of blocks for {len(widths)} levels")
+        self.quantiles = (0.5,) if quantiles is None else tuple(quantiles)
+        rising = (0.0, *self.quantiles, 1.0)
+        if len(self.quantiles) % 2 == 0 or any(a >= b for a, b in pairwise(rising)):
+            raise ValueError(f"quantiles {self.quantiles}: not odd in number and rising in (0, 1)")
         finer, coarser = widths[:-1], widths[1:]
         self.stem = nn.Conv3d(8, widths[0], 3, padding=1)
-        self.encoders = nn.ModuleList(_stage(width, blocks) for width in widths)
+        self.encoders = nn.ModuleList(map(_stage, widths, depths))
         self.downs = nn.ModuleList(
             nn.Conv3d(a, b, 2, stride=2) for a, b in zip(finer, coarser, strict=True)
         )
         self.ups = nn.ModuleList(nn.Conv3d(b, a, 1) for a, b in zip(finer, coarser, strict=True))
-        self.decoders = nn.ModuleList(_stage(width, blocks) for width in finer)
-        self.head = nn.Conv3d(widths[0], 8, 3, padding=1)
+        self.decoders = nn.ModuleList(map(_stage, finer, depths))
+        self.head = nn.Conv3d(widths[0], 8 * len(self.quantiles), 3, padding=1)
         for conv in (self.stem, *self.downs, *self.ups):
             nn.init.kaiming_normal_(conv.weight, nonlinearity="linear")
             _without_shift(conv)
@@ -79,7 +103,7 @@ class ChangeUNet(nn.Module):
         _without_shift(self.head)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Predict the enhancement in `x`."""
+        """Predict the enhancement in `x`, one channel a quantile."""
         h = self.stem(space_to_depth(x))
         skips = []
         for encoder, down in zip(self.encoders, self.downs, strict=False):

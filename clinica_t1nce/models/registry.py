@@ -45,6 +45,21 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "output": "change",
         "inference": {"mirrors": _LEFT_RIGHT, "memory_gb": 1},
     },
+    "change-unet-deep": {
+        "architecture": "change-unet",
+        "hyperparameters": {
+            "widths": [16, 32, 64, 128],
+            "blocks": [1, 2, 2, 2],
+            "quantiles": [0.25, 0.5, 0.75],
+        },
+        "input": {
+            "grid": None,
+            "multiple": 16,
+            "scaling": {"method": "percentile", "percentile": 70.0, "floor": 0.02},
+        },
+        "output": "change",
+        "inference": {"mirrors": _LEFT_RIGHT, "memory_gb": 1},
+    },
 }
 """What a training starts from: the fields of a :class:`~clinica_t1nce.models.cards.Card` that
 say how the network is built and fed. ``att-unet`` is the paper's."""

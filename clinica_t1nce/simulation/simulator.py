@@ -12,7 +12,7 @@ from clinica_t1nce.simulation.contrast import Contrast
 from clinica_t1nce.simulation.geometry import Placement
 from clinica_t1nce.simulation.scanner import Stripping
 
-IDENTITY_SHARE = 0.15
+IDENTITY_SHARE = 0.25
 """Share of pairs without any gadolinium, from which a network learns to leave a T1nce alone."""
 
 _EMPTY = 0.05

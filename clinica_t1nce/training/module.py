@@ -1,6 +1,7 @@
 """The Lightning module: loss, optimiser, running average of the weights."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,8 +100,35 @@ class GeneratorTraining(LightningModule):
     def _loss(self, network: nn.Module, batch: Batch) -> torch.Tensor:
         t1ce, enhancement = batch["t1ce"], batch["enhancement"]
         target = enhancement if self.output == "change" else t1ce - enhancement
-        error = (network(t1ce).float() - target).abs()
+        t1ce = t1ce.contiguous(memory_format=torch.channels_last_3d)
+        quantiles = getattr(self.network, "quantiles", (0.5,))
+        error = pinball(network(t1ce).float(), target, quantiles)
         o = self.optimisation
         weight = 1 + o.enhancing_weight * (enhancement > o.enhancing_above)
         weight = weight * batch["mask"]
         return (error * weight).sum() / weight.sum()
+
+
+def pinball(
+    predicted: torch.Tensor, target: torch.Tensor, quantiles: Sequence[float]
+) -> torch.Tensor:
+    """Give the loss of which quantiles are the minimum; for the median alone it is L1.
+
+    Parameters
+    ----------
+    predicted
+        N x Q x D x H x W, one channel a quantile.
+    target
+        N x 1 x D x H x W.
+    quantiles
+        Q probabilities in (0, 1).
+
+    Returns
+    -------
+    torch.Tensor
+        N x 1 x D x H x W: the mean over the quantiles of ``2 max(q d, (q - 1) d)`` with
+        ``d = target - predicted`` (Koenker and Bassett, Econometrica 1978).
+    """
+    q = torch.tensor(quantiles, device=target.device).view(1, -1, 1, 1, 1)
+    d = target - predicted
+    return (2 * torch.maximum(q * d, (q - 1) * d)).mean(dim=1, keepdim=True)

@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader
 from clinica_t1nce import __version__, images
 from clinica_t1nce.errors import TrainingError
 from clinica_t1nce.models import registry
-from clinica_t1nce.models.cards import Card, save_weights
+from clinica_t1nce.models.cards import Card, load_weights, save_weights
 from clinica_t1nce.synthesis import find_device
 from clinica_t1nce.training.data import SimulatedSet, SimulatedStream
 from clinica_t1nce.training.heads import find_label_maps, load_heads
@@ -46,6 +46,11 @@ class Settings:
         Channels of the network's levels; None: the preset's.
     patch
         Side of the cubic patches in voxels (mm).
+    precision
+        Of Lightning's trainer: ``"bf16-mixed"`` is several times faster where the processor
+        computes in bfloat16, and several times slower where it has to imitate it.
+    init
+        Weights to start from, as :func:`clinica_t1nce.models.cards.load_weights` takes them.
     """
 
     name: str
@@ -54,6 +59,8 @@ class Settings:
     widths: tuple[int, ...] | None = None
     patch: int = 64
     batch: int = 1
+    precision: str = "32-true"
+    init: str | None = None
     seed: int = 0
     validation_pairs: int = 16
     save_every: int = 100
@@ -119,7 +126,7 @@ def train_on_label_maps(
     last = output / "checkpoints" / "last.ckpt"
     done = _steps_done(last)
     seed_everything(settings.seed, verbose=False)
-    network = registry.build(card.architecture, **card.hyperparameters)
+    network = _network(card, settings.init)
     module = GeneratorTraining(network, card.output, settings.optimisation)
     shape = (settings.patch,) * 3
     stream = SimulatedStream(heads, shape, settings.seed, start=done * settings.batch)
@@ -128,6 +135,7 @@ def train_on_label_maps(
     trainer = Trainer(
         accelerator=accelerator,
         devices=1,
+        precision=settings.precision,  # type: ignore[arg-type]
         max_steps=settings.optimisation.steps,
         gradient_clip_val=settings.optimisation.clip,
         val_check_interval=settings.validate_every,
@@ -157,6 +165,21 @@ def train_on_label_maps(
         raise TrainingError(f"{output}: {error}; lower --rate and start again") from error
     keeper.keep(module)
     return keeper.path
+
+
+def _network(card: Card, init: str | None) -> torch.nn.Module:
+    network = registry.build(card.architecture, **card.hyperparameters)
+    if init is not None:
+        module, other = load_weights(init)
+        if other.hyperparameters != card.hyperparameters or other.architecture != card.architecture:
+            raise TrainingError(
+                f"{init}: weights of another network ({other.architecture}, "
+                f"{other.hyperparameters}); start from weights of the preset to be trained"
+            )
+        network.load_state_dict(module.state_dict())
+    # On a CPU several times faster, and no slower on a GPU.
+    network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    return network
 
 
 class _KeepWeights(Callback):

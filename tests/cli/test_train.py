@@ -15,6 +15,8 @@ GIVEN = {
     "--enhancing-weight": "1.5",
     "--patch": "32",
     "--batch": "3",
+    "--precision": "bf16-mixed",
+    "--init": "change-unet-v1",
     "--seed": "11",
     "--device": "cpu",
     "--workers": "0",
@@ -55,6 +57,7 @@ def test_every_option_reaches_the_training(
     assert (settings.name, settings.preset, settings.widths) == ("mine", "att-unet-light", (4, 8))
     assert (settings.patch, settings.batch, settings.seed) == (32, 3, 11)
     assert settings.save_every == 5
+    assert (settings.precision, settings.init) == ("bf16-mixed", "change-unet-v1")
     optimisation = settings.optimisation
     assert (optimisation.steps, optimisation.rate) == (7, 0.5)
     assert optimisation.enhancing_weight == 1.5

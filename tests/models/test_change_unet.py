@@ -17,6 +17,27 @@ def test_blocks_of_voxels_become_channels_and_come_back():
     assert torch.equal(depth_to_space(deep), x)
 
 
+def test_one_channel_a_quantile_and_blocks_a_level():
+    network = ChangeUNet((2, 4), blocks=(1, 3), quantiles=(0.25, 0.5, 0.75))
+    assert network(torch.rand(1, 1, 8, 8, 4)).shape == (1, 3, 8, 8, 4)
+    assert [len(stage) for stage in network.encoders] == [1, 3]
+    assert [len(stage) for stage in network.decoders] == [1]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"blocks": (1, 1, 1)},
+        {"quantiles": (0.25, 0.75)},
+        {"quantiles": (0.5, 0.25, 0.75)},
+        {"quantiles": (0.5, 0.75, 1.0)},
+    ],
+)
+def test_wrong_settings_are_refused(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        ChangeUNet((2, 4), **wrong)
+
+
 @pytest.mark.parametrize(("widths", "blocks"), [((2, 4), 1), ((2, 3, 4), 2), ((4,), 1)])
 def test_shape_is_kept(widths, blocks):
     side = 2 ** len(widths)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from clinica_t1nce.training.module import GeneratorTraining, Optimisation
+from clinica_t1nce.training.module import GeneratorTraining, Optimisation, pinball
 
 BATCH = {
     "t1ce": torch.tensor([1.0, 1.0, 2.0, 5.0]).view(1, 1, 1, 1, 4),
@@ -33,6 +33,15 @@ def test_loss_by_hand() -> None:
     assert loss("change", 0.5, weight=4) == pytest.approx((0.5 + 5 * 0 + 5 * 0.5) / 11)
     # T1nce 1, 0.5, 1 inside the mask; predicted 0.5.
     assert loss("image", 0.5, weight=0) == pytest.approx((0.5 + 0 + 0.5) / 3)
+
+
+def test_pinball_by_hand() -> None:
+    predicted = torch.tensor([1.0, 1.0, 1.0]).view(1, 3, 1, 1, 1)
+    above, below = (torch.full((1, 1, 1, 1, 1), value) for value in (3.0, 0.0))
+    quantiles = (0.25, 0.5, 0.75)
+    # Errors of 2 above count 2 * 0.25 * 2, 2 * 0.5 * 2, 2 * 0.75 * 2; of 1 below 1.5, 1, 0.5.
+    assert float(pinball(predicted, above, quantiles)) == pytest.approx((1 + 2 + 3) / 3)
+    assert float(pinball(predicted, below, quantiles)) == pytest.approx((1.5 + 1 + 0.5) / 3)
 
 
 def test_rate_warms_up_and_falls() -> None:
