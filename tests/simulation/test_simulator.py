@@ -30,7 +30,7 @@ def test_pair_is_sound(seed: int, anatomy: Anatomy) -> None:
 
 def test_some_pairs_are_without_gadolinium_and_most_are_not(anatomy: Anatomy) -> None:
     empty = [float(simulate([anatomy], seed, SHAPE).enhancement.max()) == 0 for seed in range(40)]
-    assert 1 <= sum(empty) <= 14
+    assert 3 <= sum(empty) <= 20
 
 
 def test_recipe_is_plain_numbers_that_make_the_pair_again(anatomy: Anatomy) -> None:
