@@ -12,6 +12,11 @@ from clinica_t1nce.plugin import PIPELINES, CommandSource
 CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 160}
 
 COMMANDS = {
+    "separate": CommandSource(
+        "clinica_t1nce.cli.separate",
+        "cli",
+        "View a BIDS data set with T1nce and T1ce of one visit in two sessions.",
+    ),
     "train": CommandSource(
         "clinica_t1nce.cli.train", "cli", "Train a generator on pairs simulated from label maps."
     ),
@@ -78,7 +83,10 @@ for _name, _source in COMMANDS.items():
 
 
 def main() -> None:
-    """Run the command line; errors raised on purpose end it with one line and exit code 1."""
+    """Run the command line; errors raised on purpose end it with one line and exit code 1.
+
+    A request that cannot be served as it is (:class:`SelectionError`) is wrong usage: exit code 2.
+    """
     try:
         cli()
     except Exception as error:
@@ -86,7 +94,13 @@ def main() -> None:
         if message is None:
             raise
         click.echo(f"Error: {message}", err=True)
-        sys.exit(1)
+        sys.exit(_exit_code(error))
+
+
+def _exit_code(error: Exception) -> int:
+    from clinica_t1nce.errors import SelectionError
+
+    return 2 if isinstance(error, SelectionError) else 1
 
 
 def _message(error: Exception) -> str | None:

@@ -1,0 +1,225 @@
+"""Data sets that this package makes of others: whose folder it is, files linked or copied."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import clinica_t1nce
+from clinica_t1nce import images
+from clinica_t1nce.caps.dataset import DESCRIPTION
+from clinica_t1nce.errors import OutputError, SelectionError
+
+BIDS_VERSION = "1.9.0"
+"""Of data sets whose source does not say one."""
+
+_NAME = "clinica-t1nce"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file to be.
+
+    Attributes
+    ----------
+    source
+        The file to link or copy, or None.
+    text
+        What to write otherwise.
+    """
+
+    source: Path | None = None
+    text: str = ""
+
+
+Plan = Mapping[Path, Entry]
+"""Files by their path in the data set."""
+
+
+def check_folder(out: Path, source: Path, kind: str) -> None:
+    """Refuse an output folder that is not ours to write into.
+
+    Parameters
+    ----------
+    out
+        The folder; it need not exist.
+    source
+        Root of the data set that it is made from.
+    kind
+        What was made, as in :func:`describe`.
+
+    Raises
+    ------
+    SelectionError
+        If it is the source, in it or around it, is no folder, or holds what this command did not
+        make from this source.
+    """
+    mend = "give a new folder elsewhere"
+    here, there = out.resolve(), source.resolve()
+    if here == there:
+        raise SelectionError(f"{out}: the output folder is the input; {mend}")
+    if here.is_relative_to(there):
+        raise SelectionError(f"{out}: the output folder lies in the input {source}; {mend}")
+    if there.is_relative_to(here):
+        raise SelectionError(f"{out}: the output folder holds the input {source}; {mend}")
+    if out.exists() and not out.is_dir():
+        raise SelectionError(f"{out}: a file, not a folder; {mend}")
+    if not out.exists() or not any(out.iterdir()):
+        return
+    try:
+        content = json.loads((out / DESCRIPTION).read_text(encoding="utf-8"))
+        made = content["GeneratedBy"][0]
+        ours = made["Name"] == _NAME and made["Description"].startswith(kind)
+        url = content["SourceDatasets"][0]["URL"]
+    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError):
+        ours, url = False, ""
+    if not ours:
+        raise SelectionError(f"{out}: holds files that `clinica-t1nce {kind}` did not make; {mend}")
+    if url != there.as_uri():
+        raise SelectionError(f"{out}: was made from {url}, not from {source}; {mend}")
+
+
+def describe(source: Mapping[str, Any], root: Path, kind: str, what: str) -> str:
+    """Write a ``dataset_description.json``.
+
+    ``DatasetType`` is ``raw``: Clinica takes nothing else for a BIDS data set. BIDS allows
+    ``GeneratedBy`` and ``SourceDatasets`` there as well.
+
+    Parameters
+    ----------
+    source
+        Content of the source's description.
+    root
+        Root of the source.
+    kind
+        The command that made it, ``"separate"`` or ``"homogenise"``.
+    what
+        What it did, in a few words.
+    """
+    name = source.get("Name") or root.name
+    content = {
+        **source,
+        "Name": f"{name} ({what})",
+        "BIDSVersion": source.get("BIDSVersion") or BIDS_VERSION,
+        "DatasetType": "raw",
+        "GeneratedBy": [
+            {
+                "Name": _NAME,
+                "Version": clinica_t1nce.__version__,
+                "Description": f"{kind}: {what}",
+            }
+        ],
+        "SourceDatasets": [{"URL": root.resolve().as_uri()}],
+    }
+    return as_json(content)
+
+
+def as_json(content: Mapping[str, Any]) -> str:
+    """Write JSON as all our files have it."""
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+def conflicts(out: Path, plan: Plan) -> list[Path]:
+    """List files that are there and are neither the link nor the copy that they should be."""
+    return [
+        path
+        for path, entry in plan.items()
+        if entry.source is not None and _exists(out / path) and not _same(out / path, entry.source)
+    ]
+
+
+def write(out: Path, plan: Plan, *, copy: bool = False) -> int:
+    """Make the files that are not there yet, and texts that differ; the rest is not touched.
+
+    Parameters
+    ----------
+    out
+        Root of the data set.
+    plan
+        Its files, the description first so that an interrupted run is known for ours.
+    copy
+        Copy rather than link. Where links are not possible, files are copied in any case.
+
+    Returns
+    -------
+    int
+        Files that were made.
+
+    Raises
+    ------
+    OutputError
+        If one cannot be written.
+    """
+    n_made = 0
+    for path, entry in plan.items():
+        target = out / path
+        if entry.source is None:
+            n_made += _write_text(target, entry.text)
+        elif not _exists(target):
+            place(target, entry.source, copy=copy)
+            n_made += 1
+    return n_made
+
+
+def place(target: Path, source: Path, *, copy: bool = False) -> None:
+    """Link a file to its place, by its absolute path, or copy it.
+
+    Raises
+    ------
+    OutputError
+        If neither is possible.
+    """
+    source = source.absolute()
+    if not copy:
+        with suppress(OSError, NotImplementedError):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.symlink_to(source)
+            return
+    with images.temporary(target) as part:
+        shutil.copyfile(source, part)
+
+
+def check_room(out: Path, plan: Plan) -> None:
+    """Refuse a disk that is too full for copies.
+
+    Raises
+    ------
+    OutputError
+        Saying how much is needed and how much there is.
+    """
+    parent = next(folder for folder in [out, *out.absolute().parents] if folder.exists())
+    needed = sum(
+        entry.source.stat().st_size
+        for path, entry in plan.items()
+        if entry.source is not None and not _exists(out / path)
+    )
+    free = shutil.disk_usage(parent).free
+    if needed > free:
+        raise OutputError(
+            f"{out}: {needed // 10**6} MB needed for copies, {free // 10**6} MB free; "
+            "free space, or link (without --copy)"
+        )
+
+
+def _write_text(path: Path, text: str) -> bool:
+    try:
+        if path.read_text(encoding="utf-8") == text:
+            return False
+    except (OSError, UnicodeDecodeError):
+        pass
+    with images.temporary(path) as part:
+        part.write_text(text, encoding="utf-8")
+    return True
+
+
+def _exists(path: Path) -> bool:
+    return path.is_symlink() or path.exists()
+
+
+def _same(path: Path, source: Path) -> bool:
+    if path.is_symlink():
+        return path.readlink() == source.absolute()
+    return path.stat().st_size == source.stat().st_size

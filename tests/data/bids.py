@@ -1,0 +1,104 @@
+"""Small BIDS data sets, and the BIDS validator."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.data.volumes import affine, brain, write
+
+VALIDATOR = Path(sys.executable).with_name("bids-validator-deno")
+
+needs_validator = pytest.mark.skipif(
+    not VALIDATOR.exists(), reason="no bids-validator-deno beside this Python"
+)
+
+GADOLINIUM = {"ContrastBolusIngredient": "GADOLINIUM"}
+
+Images = dict[str, dict[str, Any]]
+"""Sidecar by name without extension."""
+
+MIXED: Images = {
+    "sub-01_ses-M000_T1w": {"EchoTime": 0.003},
+    "sub-01_ses-M000_ce-gd_T1w": {"EchoTime": 0.004},
+    "sub-01_ses-M000_FLAIR": {},
+    "sub-01_ses-M012_T1w": {},
+    "sub-02_ses-M000_acq-late_T1w": GADOLINIUM,
+    "sub-02_ses-M006_T2w": {},
+    "sub-03_ses-M000_run-1_T1w": {},
+    "sub-03_ses-M000_run-2_T1w": {},
+    "sub-03_ses-M000_acq-se_ce-gd_T1w": {},
+    "sub-03_ses-M000_acq-mprage_ce-gd_T1w": {},
+}
+"""Both images, one, none; T1ce by name and by sidecar; repeated T1nce; T1ce of thick slices."""
+
+THICK = "acq-se"
+
+
+def make_bids(root: Path, images: Images = MIXED) -> Path:
+    """Make a BIDS data set with tables; names with :data:`THICK` are of images of 5 mm slices."""
+    root.mkdir(parents=True)
+    description = {"Name": "mixed", "BIDSVersion": "1.9.0", "DatasetType": "raw"}
+    (root / "dataset_description.json").write_text(json.dumps(description))
+    (root / "README").write_text("Made by a test. " * 20)
+    for seed, (stem, sidecar) in enumerate(images.items()):
+        subject, session = stem.split("_")[:2]
+        anat = root / subject / session / "anat"
+        zooms = (1, 1, 5) if THICK in stem else (1, 1, 1)
+        shape = (8, 9, 7)
+        write(
+            anat / f"{stem}.nii.gz",
+            brain(shape, seed=seed),
+            affine("las", zooms=zooms, shape=shape),
+            dtype=np.int16,
+            sform_code=1,
+            qform_code=1,
+        )
+        (anat / f"{stem}.json").write_text(json.dumps(sidecar))
+    subjects = sorted(root.glob("sub-*"))
+    rows = "".join(f"{subject.name}\t40\n" for subject in subjects)
+    (root / "participants.tsv").write_text(f"participant_id\tage\n{rows}")
+    for subject in subjects:
+        sessions = sorted(subject.glob("ses-*"))
+        rows = "".join(f"{session.name}\t2010-01-01T10:00:00\n" for session in sessions)
+        (subject / f"{subject.name}_sessions.tsv").write_text(f"session_id\tacq_time\n{rows}")
+        for session in sessions:
+            files = sorted(session.glob("anat/*.nii.gz"))
+            rows = "".join(
+                f"anat/{file.name}\t2010-01-01T10:0{number}:00\n"
+                for number, file in enumerate(files)
+            )
+            table = session / f"{subject.name}_{session.name}_scans.tsv"
+            table.write_text(f"filename\tacq_time\n{rows}")
+    return root
+
+
+def validation_errors(root: Path) -> list[str]:
+    """Run the BIDS validator; give one line an error."""
+    done = subprocess.run(
+        [VALIDATOR, root, "--ignoreWarnings", "--format", "json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    report = json.loads(done.stdout)
+    assert report["summary"]["totalFiles"] > 3
+    return [
+        f"{issue['code']} {issue.get('location', '')}"
+        for issue in report["issues"]["issues"]
+        if issue["severity"] == "error"
+    ]
+
+
+def tree(root: Path) -> dict[str, tuple[int, int]]:
+    """Give time and inode of each file and link of a folder."""
+    found = {}
+    for path in sorted(root.rglob("*")):
+        if not path.is_dir() or path.is_symlink():
+            status = path.lstat()
+            found[path.relative_to(root).as_posix()] = status.st_mtime_ns, status.st_ino
+    return found
