@@ -10,7 +10,7 @@ from torch import nn
 
 from clinica_t1nce import grids, intensity
 from clinica_t1nce.errors import DeviceError, ImageError, WeightsError
-from clinica_t1nce.models.cards import Card, load_weights
+from clinica_t1nce.models.cards import Card, load_generator
 
 logger = logging.getLogger("clinica_t1nce")
 
@@ -84,7 +84,7 @@ class Synthesizer:
         Parameters
         ----------
         name_or_path
-            As :func:`clinica_t1nce.models.cards.load_weights`.
+            As :func:`clinica_t1nce.models.cards.load_generator`.
         device
             As :func:`find_device`.
         n_threads
@@ -100,7 +100,7 @@ class Synthesizer:
         found = find_device(device)
         if n_threads is not None:
             torch.set_num_threads(n_threads)
-        module, card = load_weights(name_or_path)
+        module, card = load_generator(name_or_path)
         return cls(module, card, found)
 
     def __call__(self, volume: np.ndarray, affine: np.ndarray | None = None) -> Synthesis:

@@ -13,13 +13,15 @@ def load_generator(name_or_path: "str | Path" = "default") -> "nn.Module":
     Parameters
     ----------
     name_or_path
-        As :func:`clinica_t1nce.models.cards.load_weights`, which also gives the card.
+        As :func:`clinica_t1nce.models.cards.load_weights`;
+        :func:`clinica_t1nce.models.cards.load_generator` gives the card as well.
 
     Raises
     ------
     WeightsError
-        If the weights or their card are missing, damaged, or do not fit.
+        If the weights or their card are missing, damaged, or do not fit, or the network is a
+        discriminator.
     """
-    from clinica_t1nce.models.cards import load_weights
+    from clinica_t1nce.models import cards
 
-    return load_weights(name_or_path)[0]
+    return cards.load_generator(name_or_path)[0]

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from clinica_t1nce.models.sides import check_sides
+
 
 class DoubleConv(nn.Module):
     """Twice convolution, batch norm and ReLU; N x in x D x H x W to N x out x D x H x W."""
@@ -102,7 +104,14 @@ class AttUNet(nn.Module):
         self.Conv_1x1 = nn.Conv3d(widths[0], 1, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Predict the T1nce, N x 1 x D x H x W, from a T1ce of the same shape."""
+        """Predict the T1nce, N x 1 x D x H x W, from a T1ce of the same shape.
+
+        Raises
+        ------
+        ImageError
+            If the sides do not fit.
+        """
+        check_sides(x, 2 ** (self.depth - 1))
         x = self.get_submodule("Conv1")(x)
         skips = []
         for level in range(2, self.depth + 1):

@@ -28,7 +28,7 @@ DEFAULT_MODEL = "change-unet-v1"
 """The shipped weights that ``default`` stands for."""
 
 FORMAT_VERSION = 1
-OUTPUTS = ("image", "change")
+OUTPUTS = ("image", "change", "score")
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class Card:
         network's grid, or, without one, the number that each side is padded to a multiple of;
         and the scaling as :func:`clinica_t1nce.intensity.measure` takes it.
     output
-        ``"image"``: the network gives the T1nce; ``"change"``: the enhancement to take away.
-        Both in scaled units.
+        ``"image"``: the network gives the T1nce; ``"change"``: the enhancement to take away;
+        both in scaled units. ``"score"``: it is a discriminator.
     inference
         ``{"mirrors": [[], [0], [0, 2], ...]}``: the axes flipped for each prediction; the
         predictions are averaged. ``"memory_gb"``: what a process takes for one crop, from which
@@ -221,6 +221,23 @@ def load_weights(name_or_path: str | Path = "default") -> tuple[nn.Module, Card]
     _check_tensors(path, card, module, tensors)
     module.load_state_dict(tensors, strict=True)
     return module.eval().requires_grad_(False), card
+
+
+def load_generator(name_or_path: str | Path = "default") -> tuple[nn.Module, Card]:
+    """Load weights as :func:`load_weights`, and refuse those of a discriminator.
+
+    Raises
+    ------
+    WeightsError
+        As :func:`load_weights`, and if the network makes no image.
+    """
+    module, card = load_weights(name_or_path)
+    if card.output == "score":
+        raise WeightsError(
+            f"{name_or_path}: {card.name!r} is a discriminator, which makes no image; "
+            "give the weights of a generator"
+        )
+    return module, card
 
 
 def save_weights(path: str | Path, module: nn.Module, card: Card) -> Card:

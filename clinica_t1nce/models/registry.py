@@ -13,24 +13,29 @@ if TYPE_CHECKING:
 ARCHITECTURES: dict[str, str] = {
     "att-unet": "clinica_t1nce.models.att_unet:AttUNet",
     "change-unet": "clinica_t1nce.models.change_unet:ChangeUNet",
+    "patch-discriminator": "clinica_t1nce.models.patch_discriminator:PatchDiscriminator",
+    "res-unet": "clinica_t1nce.models.res_unet:ResUNet",
+    "trans-unet": "clinica_t1nce.models.trans_unet:TransUNet",
 }
 """Name on a card to ``module:class``; the module is imported when the network is built."""
 
 # A head is about symmetric from left to right: its mirror image is as likely a head.
 _LEFT_RIGHT = [[], [0]]
 
+_PAPERS_INPUT = {"grid": [128, 128, 128], "scaling": {"method": "min-max"}}
+
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "att-unet": {
         "architecture": "att-unet",
         "hyperparameters": {"widths": [64, 128, 256, 512, 1024]},
-        "input": {"grid": [128, 128, 128], "scaling": {"method": "min-max"}},
+        "input": _PAPERS_INPUT,
         "output": "image",
         "inference": {"mirrors": [[]], "memory_gb": 6},
     },
     "att-unet-light": {
         "architecture": "att-unet",
         "hyperparameters": {"widths": [16, 32, 64, 128, 256]},
-        "input": {"grid": [128, 128, 128], "scaling": {"method": "min-max"}},
+        "input": _PAPERS_INPUT,
         "output": "image",
         "inference": {"mirrors": [[]], "memory_gb": 2},
     },
@@ -60,22 +65,86 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "output": "change",
         "inference": {"mirrors": _LEFT_RIGHT, "memory_gb": 1},
     },
+    "res-unet": {
+        "architecture": "res-unet",
+        "hyperparameters": {
+            "widths": [128, 256, 512, 1024, 1024],
+            "convolutions": [1, 2, 3, 3],
+            "activation": "tanh",
+        },
+        "input": _PAPERS_INPUT,
+        "output": "image",
+        "inference": {"mirrors": [[]], "memory_gb": 8},
+    },
+    "res-unet-light": {
+        "architecture": "res-unet",
+        "hyperparameters": {
+            "widths": [16, 32, 64, 128, 128],
+            "convolutions": [1, 2, 3, 3],
+            "activation": "tanh",
+        },
+        "input": _PAPERS_INPUT,
+        "output": "image",
+        "inference": {"mirrors": [[]], "memory_gb": 2},
+    },
+    "trans-unet": {
+        "architecture": "trans-unet",
+        "hyperparameters": {
+            "widths": [16, 32, 64, 128],
+            "blocks": [1, 2, 2, 4],
+            "embedding": 512,
+            "heads": 8,
+            "layers": 4,
+            "hidden": 4096,
+            "grid": [128, 128, 128],
+        },
+        "input": _PAPERS_INPUT,
+        "output": "image",
+        "inference": {"mirrors": [[]], "memory_gb": 3},
+    },
+    "trans-unet-light": {
+        "architecture": "trans-unet",
+        "hyperparameters": {
+            "widths": [8, 16, 32, 64],
+            "blocks": [1, 1, 1, 2],
+            "embedding": 128,
+            "heads": 4,
+            "layers": 2,
+            "hidden": 512,
+            "grid": [128, 128, 128],
+        },
+        "input": _PAPERS_INPUT,
+        "output": "image",
+        "inference": {"mirrors": [[]], "memory_gb": 2},
+    },
 }
-"""What a training starts from: the fields of a :class:`~clinica_t1nce.models.cards.Card` that
-say how the network is built and fed. ``att-unet`` is the paper's."""
+"""What a training of a generator starts from: the fields of a
+:class:`~clinica_t1nce.models.cards.Card` that say how the network is built and fed.
+``att-unet``, ``res-unet`` and ``trans-unet`` are the paper's."""
+
+DISCRIMINATORS: Mapping[str, Mapping[str, Any]] = {
+    "patch-discriminator": {
+        "architecture": "patch-discriminator",
+        "hyperparameters": {"widths": [32, 64, 128], "patch": 64, "stride": 50},
+        "input": _PAPERS_INPUT,
+        "output": "score",
+    },
+}
+"""The same for discriminators; the paper's."""
 
 
 def preset(name: str) -> dict[str, Any]:
-    """Give one of :data:`PRESETS`, to be changed at will.
+    """Give one of :data:`PRESETS` or :data:`DISCRIMINATORS`, to be changed at will.
 
     Raises
     ------
     WeightsError
         If no preset has this name.
     """
-    if name not in PRESETS:
-        raise WeightsError(f"unknown preset {name!r}; known: {', '.join(sorted(PRESETS))}")
-    return deepcopy(dict(PRESETS[name]))
+    known = {**PRESETS, **DISCRIMINATORS}
+    if name not in known:
+        raise WeightsError(f"unknown preset {name!r}; known: {', '.join(sorted(known))}")
+    return deepcopy(dict(known[name]))
 
 
 def build(architecture: str, **hyperparameters: Any) -> "nn.Module":

@@ -1,6 +1,7 @@
 """Weights and volumes made of a hash, the same on every machine: see the networks' tests."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -30,12 +31,23 @@ def volume(number: int, shape: tuple[int, int, int]) -> np.ndarray:
     return (0.5 + waves + 0.14 * noise).astype(np.float32)
 
 
-def fill(module: nn.Module) -> nn.Module:
-    """Overwrite every parameter and buffer, by its name, shape and place in the state dict."""
+def tensor(place: int, name: str, shape: Sequence[int]) -> torch.Tensor:
+    """Give the values of one tensor of a state dict, float32 (int64 for a count)."""
+    values = _values(name, tuple(shape), uniform(place, math.prod(shape)))
+    kind = np.int64 if name.endswith("num_batches_tracked") else np.float32
+    return torch.from_numpy(values.astype(kind)).reshape(tuple(shape))
+
+
+def fill(module: nn.Module, names: Sequence[str] | None = None) -> nn.Module:
+    """Overwrite every parameter and buffer, by its name, shape and place among `names`.
+
+    Without `names` the place is that in the module's state dict.
+    """
+    own = module.state_dict()
+    places = {name: place for place, name in enumerate(names or own)}
     with torch.no_grad():
-        for place, (name, tensor) in enumerate(module.state_dict().items()):
-            values = _values(name, tuple(tensor.shape), uniform(place, tensor.numel()))
-            tensor.copy_(torch.from_numpy(values.astype(np.float32)).reshape(tensor.shape))
+        for name, target in own.items():
+            target.copy_(tensor(places[name], name, target.shape))
     return module
 
 
@@ -48,6 +60,11 @@ def _values(name: str, shape: tuple[int, ...], u: np.ndarray) -> np.ndarray:
         return 0.5 + u
     if last == "running_mean":
         return 0.2 * v
+    if last == "position_embeddings":
+        return 0.5 * v
     if len(shape) > 1:
-        return math.sqrt(2) * math.sqrt(3 / math.prod(shape[1:])) * v
+        gain = 2.0 if name.endswith("qkv.weight") else math.sqrt(2)
+        # The tanh of Res-U-Net's last layer is kept from its ends.
+        gain = 0.3 if name == "final.model.1.weight" else gain
+        return gain * math.sqrt(3 / math.prod(shape[1:])) * v
     return 0.75 + 0.5 * u if last == "weight" else 0.2 * v

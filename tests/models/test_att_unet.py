@@ -1,38 +1,18 @@
-import json
-from pathlib import Path
-
-import numpy as np
 import pytest
 import torch
 
+from clinica_t1nce.errors import ImageError
 from clinica_t1nce.models.att_unet import AttentionGate, AttUNet
-from tests.data import recipe
-
-REFERENCE = Path(__file__).parents[3] / "shared" / "reference"
-needs_reference = pytest.mark.skipif(not REFERENCE.exists(), reason="no ../shared/reference")
+from tests.data import recipe, reference
 
 
 def widths(finest):
     return [finest * 2**level for level in range(5)]
 
 
-def volume(*numbers):
-    return torch.from_numpy(np.stack([recipe.volume(n, (32, 32, 32)) for n in numbers]))[:, None]
-
-
-def run(network, x):
-    with torch.inference_mode():
-        return network.eval()(x)
-
-
-def reference_keys(name):
-    keys = json.loads((REFERENCE / "state_dict_keys.json").read_text())
-    return keys["AttU_Net"] if name == "att_w64" else keys["reduced_width_variants"][name]
-
-
 def test_output_of_the_hashed_weights():
     # Computed once by this network, when it agreed with the reference implementation.
-    out = run(recipe.fill(AttUNet(widths(8))), volume(0))[0, 0]
+    out = reference.run(recipe.fill(AttUNet(widths(8))), reference.volumes(32, 0))[0, 0]
     expected = {
         (0, 0, 0): -0.333487,
         (5, 17, 30): 0.518700,
@@ -45,26 +25,23 @@ def test_output_of_the_hashed_weights():
     assert out.std(correction=0).item() == pytest.approx(0.881016, abs=1e-4)
 
 
-@needs_reference
+@pytest.mark.real
 @pytest.mark.parametrize(
     ("name", "finest"), [("att_w8", 8), pytest.param("att_w64", 64, marks=pytest.mark.slow)]
 )
 def test_agrees_with_the_reference(name, finest):
-    network = recipe.fill(AttUNet(widths(finest)))
-    expected = np.load(REFERENCE / "golden_outputs.npz")[f"{name}/out"]
-    out = run(network, volume(0))[0, 0].numpy()
-    assert np.abs(out - expected).max() <= 2e-5 * np.abs(expected).max()
+    reference.assert_golden(AttUNet(widths(finest)), name, side=32)
 
 
-@needs_reference
+@pytest.mark.real
 @pytest.mark.parametrize(("name", "finest"), [("att_w8", 8), ("att_w64", 64)])
 def test_the_authors_checkpoints_fit(name, finest):
     with torch.device("meta"):
         network = AttUNet(widths(finest))
-    reference = reference_keys(name)
-    found = [[key, list(value.shape)] for key, value in network.state_dict().items()]
-    assert found == [entry[:2] for entry in reference["state_dict"]]
-    assert sum(p.numel() for p in network.parameters()) == reference["parameter_count"]
+    found = {key: tuple(value.shape) for key, value in network.state_dict().items()}
+    assert list(found.items()) == list(reference.shapes(name).items())
+    count = sum(parameter.numel() for parameter in network.parameters())
+    assert count == reference.keys(name)["parameter_count"]
 
 
 def test_size_of_the_papers_network():
@@ -73,21 +50,10 @@ def test_size_of_the_papers_network():
     assert sum(parameter.numel() for parameter in network.parameters()) == 103_887_981
 
 
+@pytest.mark.real
 @pytest.mark.slow
-@needs_reference
 def test_three_steps_of_training_agree_with_the_reference():
-    expected = np.load(REFERENCE / "golden_outputs.npz")["train/att_w8/loss"]
-    network = recipe.fill(AttUNet(widths(8))).double().train()
-    x, y = volume(0, 1).double(), volume(2, 3).double()
-    optimiser = torch.optim.Adam(network.parameters(), lr=1e-3, betas=(0.5, 0.999))
-    losses = []
-    for _ in range(4):
-        loss = (network(x) - y).abs().mean()
-        losses.append(loss.item())
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    np.testing.assert_allclose(losses, expected, rtol=1e-5)
+    reference.assert_golden_training(AttUNet(widths(8)), "att_w8", "att_w8", side=32)
 
 
 def test_gate_weighs_every_channel_of_a_voxel_alike():
@@ -103,4 +69,9 @@ def test_gate_weighs_every_channel_of_a_voxel_alike():
 def test_other_depths_keep_the_shape(sizes):
     step = 2 ** (len(sizes) - 1)
     x = torch.rand(1, 1, 2 * step, 3 * step, 4 * step)
-    assert run(AttUNet(sizes), x).shape == x.shape
+    assert reference.run(AttUNet(sizes), x).shape == x.shape
+
+
+def test_sides_that_do_not_fit_are_one_line():
+    with pytest.raises(ImageError, match=r"grid 16 x 24 x 16: .* a multiple of 16; pad or"):
+        AttUNet(widths(2))(torch.rand(1, 1, 16, 24, 16))

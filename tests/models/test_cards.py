@@ -238,6 +238,21 @@ class TestSave:
             cards.save_weights(tmp_path / "file" / "a.safetensors", network, make_card())
 
 
+def test_a_discriminator_is_loaded_but_is_no_generator(tmp_path):
+    path = tmp_path / "judge.safetensors"
+    settings = registry.preset("patch-discriminator")
+    settings["hyperparameters"]["widths"] = [2, 3, 4]
+    module = registry.build(settings["architecture"], **settings["hyperparameters"])
+    cards.save_weights(path, module, cards.Card(name="judge", **settings))
+    loaded, card = cards.load_weights(path)
+    pair = torch.rand(2, 1, 1, 64, 64, 64)
+    torch.testing.assert_close(loaded(*pair), module(*pair))
+    assert card.output == "score"
+    for load in (load_generator, cards.load_generator):
+        with pytest.raises(WeightsError, match=r"judge.* is a discriminator, which makes no image"):
+            load(path)
+
+
 def test_shipped_weights_load():
     for name in cards.shipped():
         module, card = cards.load_weights(name)

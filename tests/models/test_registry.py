@@ -19,7 +19,7 @@ def test_names_build_their_network(name, kind):
 
 
 def test_an_unknown_architecture_names_the_known():
-    with pytest.raises(WeightsError, match=r"'resnet'; known: att-unet, change-unet"):
+    with pytest.raises(WeightsError, match=r"'resnet'; known: att-unet, change-unet, patch"):
         registry.build("resnet")
 
 
@@ -41,10 +41,29 @@ def test_presets_make_valid_cards_of_networks_that_can_be_built(name):
         assert network(x).shape == (1, channels, *x.shape[2:])
 
 
-def test_the_papers_preset():
-    card = cards.Card(name="paper", **registry.preset("att-unet"))
-    assert card.hyperparameters == {"widths": [64, 128, 256, 512, 1024]}
+@pytest.mark.parametrize(
+    ("name", "n_parameters"),
+    [("att-unet", 103_887_981), ("res-unet", 312_250_369), ("trans-unet", 32_722_561)],
+)
+def test_the_papers_presets(name, n_parameters):
+    card = cards.Card(name="paper", **registry.preset(name))
+    with torch.device("meta"):
+        network = registry.build(card.architecture, **card.hyperparameters)
+        light = registry.preset(f"{name}-light")
+        lighter = registry.build(light["architecture"], **light["hyperparameters"])
+    assert sum(parameter.numel() for parameter in network.parameters()) == n_parameters
+    assert sum(parameter.numel() for parameter in lighter.parameters()) < n_parameters / 10
     assert (card.grid, card.scaling, card.output) == ((128,) * 3, {"method": "min-max"}, "image")
+
+
+def test_the_papers_discriminator():
+    card = cards.Card(name="paper", **registry.preset("patch-discriminator"))
+    card.check()
+    with torch.device("meta"):
+        network = registry.build(card.architecture, **card.hyperparameters)
+        pair = torch.rand(2, 1, *card.grid), torch.rand(2, 1, *card.grid)
+        assert network.scores(*pair).shape == (2, 8)
+    assert card.output == "score"
 
 
 def test_a_preset_can_be_changed_without_changing_the_next():

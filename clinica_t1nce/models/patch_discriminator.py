@@ -1,0 +1,143 @@
+"""The paper's discriminator, which tells real from synthetic patches of a T1nce."""
+
+from collections.abc import Sequence
+from itertools import product
+
+import torch
+from torch import nn
+
+from clinica_t1nce.models.sides import check_sides
+
+
+def patch_starts(shape: Sequence[int], patch: int = 64, stride: int = 50) -> list[tuple[int, ...]]:
+    """List the first voxel of each patch, the last axis fastest.
+
+    Parameters
+    ----------
+    shape
+        Voxels along each axis, each at least `patch`.
+    patch, stride
+        Side of a patch, and voxels between two patches' starts. The paper's, on 128³, give
+        eight patches, which overlap by 14 voxels and leave the last 14 of each axis unseen; a
+        stride of 64 tiles that grid.
+
+    Raises
+    ------
+    ValueError
+        If an axis is shorter than a patch.
+
+    Examples
+    --------
+    >>> patch_starts((128, 128, 100))
+    [(0, 0, 0), (0, 50, 0), (50, 0, 0), (50, 50, 0)]
+    """
+    if min(shape) < patch:
+        raise ValueError(f"a volume of {tuple(shape)} voxels holds no patch of {patch}³")
+    return list(product(*(range(0, side - patch + 1, stride) for side in shape)))
+
+
+def extract_patches(volume: torch.Tensor, patch: int = 64, stride: int = 50) -> torch.Tensor:
+    """Cut volumes into patches, in the order of :func:`patch_starts`.
+
+    Parameters
+    ----------
+    volume
+        N x C x D x H x W.
+    patch, stride
+        As :func:`patch_starts`.
+
+    Returns
+    -------
+    torch.Tensor
+        N x P x C x patch x patch x patch.
+
+    Raises
+    ------
+    ValueError
+        If an axis is shorter than a patch.
+    """
+    starts = patch_starts(volume.shape[2:], patch, stride)
+    cuts = [volume[:, :, d : d + patch, h : h + patch, w : w + patch] for d, h, w in starts]
+    return torch.stack(cuts, dim=1)
+
+
+class PatchDiscriminator(nn.Module):
+    """Discriminator of Bottani et al., "Conditional GANs", as its authors' public code builds it.
+
+    With the default widths it is the paper's, of 286,625 parameters; modules are named so that
+    the authors' checkpoints fit. The score is unbounded and is trained by least squares towards
+    soft labels; in the paper **low means real**: 0 to 0.3 for real, 0.7 to 1 for synthetic.
+
+    Parameters
+    ----------
+    widths
+        Channels of each level, finest first.
+    patch, stride
+        How :meth:`scores` cuts volumes; see :func:`patch_starts`.
+    """
+
+    def __init__(self, widths: Sequence[int] = (32, 64, 128), patch: int = 64, stride: int = 50):
+        super().__init__()
+        widths = tuple(widths)
+        self.patch = patch
+        self.stride = stride
+        self.multiple = 2 ** len(widths)
+        if patch % self.multiple or patch < 4 * self.multiple:
+            raise ValueError(f"patch {patch} is not a multiple of {self.multiple} from 4 times on")
+        if stride < 1:
+            raise ValueError(f"stride {stride} is not a positive number")
+        layers: list[nn.Module] = []
+        for n_in, n_out in zip((2, *widths), widths, strict=False):
+            layers.append(nn.Conv3d(n_in, n_out, 3, stride=2, padding=1))
+            layers.append(nn.LeakyReLU(0.2, inplace=True))
+        # The authors pool 5³ scores into one, which is all of them for patches of 64³.
+        self.model = nn.Sequential(*layers, nn.Conv3d(widths[-1], 1, 4), nn.AdaptiveAvgPool3d(1))
+
+    def forward(self, t1nce: torch.Tensor, t1ce: torch.Tensor) -> torch.Tensor:
+        """Score patches.
+
+        Parameters
+        ----------
+        t1nce
+            Real or synthetic, N x 1 x D x H x W, scaled to [0, 1]; sides multiples of
+            ``2 ** len(widths)``.
+        t1ce
+            The same places of the T1ce.
+
+        Returns
+        -------
+        torch.Tensor
+            N x 1 x 1 x 1 x 1.
+
+        Raises
+        ------
+        ImageError
+            If the sides do not fit.
+        """
+        check_sides(t1nce, self.multiple, smallest=4 * self.multiple)
+        score: torch.Tensor = self.model(torch.cat((t1nce, t1ce), dim=1))
+        return score
+
+    def scores(self, t1nce: torch.Tensor, t1ce: torch.Tensor) -> torch.Tensor:
+        """Score every patch of whole volumes.
+
+        Parameters
+        ----------
+        t1nce, t1ce
+            N x 1 x D x H x W, sides at least `patch`.
+
+        Returns
+        -------
+        torch.Tensor
+            N x P, P patches in the order of :func:`patch_starts`.
+
+        Raises
+        ------
+        ValueError
+            If a side is shorter than a patch.
+        """
+        pair = (
+            extract_patches(volume, self.patch, self.stride).flatten(0, 1)
+            for volume in (t1nce, t1ce)
+        )
+        return self(*pair).reshape(len(t1nce), -1)
