@@ -1,6 +1,7 @@
 """Measures of models on real pairs of T1ce and T1nce, and a picture of each.
 
     python benchmarks/real_pairs.py CAPS PAIRS_TSV --model NAME|FILE [--model ...] [--out DIR]
+                                    [--volumes]
 
 CAPS holds the crops of t1-linear. PAIRS_TSV has the columns participant_id, session_id_t1nce and
 session_id_t1ce; a column `sharp` with the value `both` marks the pairs of the second mean.
@@ -25,6 +26,8 @@ from clinica_t1nce.errors import SelectionError, T1nceError
 from clinica_t1nce.evaluation.alignment import align_rigidly
 from clinica_t1nce.evaluation.masks import is_skull_stripped, nonzero_mask, template_mask
 from clinica_t1nce.evaluation.pairs import change_of_t1nce, compare, prepare_pair
+from clinica_t1nce.evaluation.segmentation import segment, template_priors
+from clinica_t1nce.evaluation.volumes import TISSUES, dice, measure_volumes
 from clinica_t1nce.images import CROP_SHAPE, CROP_ZOOMS, Image
 from clinica_t1nce.report.figures import draw_participant
 
@@ -33,6 +36,9 @@ Method = Callable[[Image], np.ndarray]
 
 ALIGNMENT_VERSION = "1"
 """Part of the names of the cached alignments: a change makes them anew."""
+
+SEGMENTATION_VERSION = "1"
+"""The same for the cached segmentations."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +70,16 @@ class Row:
     sharpness: float
     t1nce_change: float
     seconds: float
+    avd_gm: float = math.nan
+    avd_wm: float = math.nan
+    avd_csf: float = math.nan
+    dice_gm: float = math.nan
+    dice_wm: float = math.nan
+    dice_csf: float = math.nan
 
 
 MEASURES = tuple(field.name for field in fields(Row) if field.type is float)
+VOLUMES = MEASURES[-6:]
 
 
 def nothing(t1ce: Image) -> np.ndarray:
@@ -108,6 +121,39 @@ def align(t1nce: Image, t1ce: Image, brain: np.ndarray, cache: Path) -> np.ndarr
     return images.load(path).data
 
 
+class Tissues:
+    """Segments the images of a pair in one mask: that of the T1ce and the aligned T1nce."""
+
+    def __init__(self, pair: RealPair, cache: Path):
+        self._pair = pair
+        self._cache = cache
+        self._priors: np.ndarray | None = None
+        self._reference = self._labels(pair.aligned)
+
+    def measure(self, volume: np.ndarray) -> dict[str, float]:
+        """Compare with the T1nce: absolute difference of volumes, cm3, and Dice."""
+        labels, affine = self._labels(volume), self._pair.t1ce.affine
+        real, found = (measure_volumes(each, affine) for each in (self._reference, labels))
+        overlap = dice(self._reference, labels)
+        return {
+            **{f"avd_{name.lower()}": abs(real[name] - found[name]) for name in TISSUES},
+            **{f"dice_{name.lower()}": overlap[name] for name in TISSUES},
+        }
+
+    def _labels(self, volume: np.ndarray) -> np.ndarray:
+        pair = self._pair
+        key = hashlib.sha256(SEGMENTATION_VERSION.encode())
+        for array in (volume, pair.brain, pair.t1ce.affine):
+            key.update(np.ascontiguousarray(array).tobytes())
+        path = self._cache / f"{pair.participant}_{key.hexdigest()[:12]}_dseg.nii.gz"
+        if not path.exists():
+            if self._priors is None:
+                self._priors = template_priors(pair.brain.shape, pair.t1ce.affine)
+            found = segment(volume, pair.t1ce.affine, pair.brain, self._priors)
+            images.save(path, found.labels, pair.t1ce, dtype=np.uint8)
+        return images.load(path).data
+
+
 def brain_of(image: Image) -> np.ndarray:
     if is_skull_stripped(image.data):
         return nonzero_mask(image.data)
@@ -141,12 +187,19 @@ def load_pairs(caps: Path, pairs_tsv: Path, cache: Path) -> Iterator[RealPair]:
 
 
 def evaluate(
-    pairs: Iterator[RealPair], methods: dict[str, Method], pictures: Path | None = None
+    pairs: Iterator[RealPair],
+    methods: dict[str, Method],
+    pictures: Path | None = None,
+    segmentations: Path | None = None,
 ) -> list[Row]:
-    """Measure every method on every pair; draw those that are no baseline."""
+    """Measure every method on every pair; draw those that are no baseline.
+
+    Tissue volumes are measured if there is a folder for the segmentations.
+    """
     rows = []
     for pair in pairs:
         prepared = prepare_pair(pair.t1ce.data, pair.aligned, pair.brain)
+        tissues = Tissues(pair, segmentations) if segmentations else None
         for name, method in methods.items():
             start = time.perf_counter()
             synthetic = method(pair.t1ce)
@@ -161,6 +214,7 @@ def evaluate(
                     **asdict(measures),
                     t1nce_change=change,
                     seconds=seconds,
+                    **(tissues.measure(synthetic) if tissues else {}),
                 )
             )
             print(f"{pair.participant} {name}: share {measures.share:.2f}", flush=True)
@@ -193,10 +247,14 @@ def markdown(rows: Sequence[Row]) -> str:
         "pair | method | error T1ce | oracle | synthetic | share | inside | outside | sharpness "
         "| T1nce in | s"
     )
-    lines = [f"| {titles} |", "|---|---|" + "---:|" * len(MEASURES)]
-    digits = (2, 2, 2, 2, 2, 2, 2, 2, 1)
+    digits = dict(zip(MEASURES, (2, 2, 2, 2, 2, 2, 2, 2, 1, 1, 1, 1, 3, 3, 3), strict=True))
+    if all(math.isnan(row.avd_gm) for row in rows):
+        digits = {name: n for name, n in digits.items() if name not in VOLUMES}
+    else:
+        titles += " | AVD GM | AVD WM | AVD CSF | Dice GM | Dice WM | Dice CSF"
+    lines = [f"| {titles} |", "|---|---|" + "---:|" * len(digits)]
     for row in rows:
-        values = (f"{getattr(row, m):.{n}f}" for m, n in zip(MEASURES, digits, strict=True))
+        values = (f"{getattr(row, name):.{n}f}" for name, n in digits.items())
         lines.append(f"| {row.participant} | {row.method} | {' | '.join(values)} |")
     return "\n".join(lines)
 
@@ -223,12 +281,19 @@ def main() -> None:
     parser.add_argument("--model", action="append", dest="models", metavar="NAME|FILE")
     parser.add_argument("--out", type=Path, default=Path("real_pairs"))
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
+    parser.add_argument(
+        "--volumes",
+        action="store_true",
+        help="segment gray matter, white matter and CSF as well: a minute or more an image, "
+        "kept in OUT/segmented for the next run",
+    )
     arguments = parser.parse_args()
     try:
         methods: dict[str, Method] = {"nothing": nothing, "grey opening": grey_opening}
         methods.update(model(name, arguments.device) for name in arguments.models or ["default"])
         pairs = load_pairs(arguments.caps, arguments.pairs_tsv, arguments.out / "aligned")
-        rows = evaluate(pairs, methods, arguments.out)
+        segmentations = arguments.out / "segmented" if arguments.volumes else None
+        rows = evaluate(pairs, methods, arguments.out, segmentations)
         write_tsv(arguments.out / "real_pairs.tsv", rows)
     except T1nceError as error:
         parser.exit(1, f"{error}\n")

@@ -76,9 +76,9 @@ def align_rigidly(
         if volume.ndim != 3 or volume.min() == volume.max():
             raise ImageError(f"the {name} image is constant or not 3-D; check it")
     transform = _register(
-        _to_ants(moving, moving_affine),
-        _to_ants(fixed, fixed_affine),
-        None if mask is None else _to_ants(mask, fixed_affine),
+        to_ants(moving, moving_affine),
+        to_ants(fixed, fixed_affine),
+        None if mask is None else to_ants(mask, fixed_affine),
         seed,
     )
     return Alignment(
@@ -172,7 +172,8 @@ def _seeded(seed: int) -> Iterator[None]:
             os.environ[name] = before
 
 
-def _to_ants(volume: np.ndarray, affine: np.ndarray) -> Any:
+def to_ants(volume: np.ndarray, affine: np.ndarray) -> Any:
+    """Make an ``ants.ANTsImage``, float32, of a volume and its RAS+ affine without shear."""
     import ants
 
     lps = _RAS_TO_LPS @ affine

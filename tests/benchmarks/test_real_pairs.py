@@ -8,6 +8,7 @@ import pytest
 from clinica_t1nce import images
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.evaluation.alignment import Alignment
+from clinica_t1nce.evaluation.segmentation import Segmentation
 from tests.data import volumes
 
 
@@ -73,6 +74,33 @@ def test_table_of_baselines_and_methods(script, pairs, tmp_path):
         read = list(csv.DictReader(stream, delimiter="\t"))
     assert [row["participant"] for row in read] == ["sub-01", "sub-01", "sub-02", "sub-02"]
     assert float(read[1]["share"]) == rows[1].share
+
+
+def test_volumes_are_measured_in_one_mask_and_cached(script, pairs, tmp_path, monkeypatch):
+    calls = []
+
+    def threshold(volume, affine, mask, priors):
+        calls.append(volume)
+        labels = np.where(mask, np.array([3, 1, 2])[np.digitize(volume, [200, 320])], 0)
+        return Segmentation(labels, np.zeros((3, 1, 1, 1), np.float32))
+
+    monkeypatch.setattr(script, "segment", threshold)
+    monkeypatch.setattr(script, "template_priors", lambda shape, affine: None)
+    methods = {"nothing": script.nothing, "perfect": lambda image: pairs[0].t1nce.data}
+    folder = tmp_path / "segmented"
+    rows = script.evaluate(iter(pairs[:1]), methods, None, folder)
+    assert len(calls) == 2
+    assert rows[0].avd_wm > 0
+    assert rows[0].dice_wm < 1
+    # What one tissue has too much is missing in the others.
+    small, middle, large = sorted((rows[0].avd_gm, rows[0].avd_wm, rows[0].avd_csf))
+    assert small + middle == pytest.approx(large)
+    assert (rows[1].avd_gm, rows[1].avd_csf, rows[1].dice_wm) == (0, 0, 1)
+    assert script.evaluate(iter(pairs[:1]), methods, None, folder)[0].avd_gm == rows[0].avd_gm
+    assert len(calls) == 2
+    table = script.markdown(rows).splitlines()
+    assert "Dice CSF" in table[0]
+    assert len({line.count("|") for line in table}) == 1
 
 
 def test_alignment_is_cached(script, pairs, tmp_path, monkeypatch):

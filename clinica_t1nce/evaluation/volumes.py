@@ -1,0 +1,132 @@
+"""Volumes of tissues and structures, how they differ between images, and their overlap."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from clinica_t1nce.errors import ImageError
+
+TISSUES: dict[str, int] = {"GM": 1, "WM": 2, "CSF": 3}
+"""Gray matter, white matter, cerebrospinal fluid, and their values in label maps, as in BIDS."""
+
+ROUNDING = 0.02
+"""How far probabilities, as they are stored, may leave [0, 1] or add up to more than 1."""
+
+
+def most_probable(maps: Sequence[np.ndarray], *, background: bool = True) -> np.ndarray:
+    """Give each voxel the tissue of maximal probability (the paper's section 7).
+
+    Parameters
+    ----------
+    maps
+        Probability maps of one shape, each in [0, 1], together at most 1 in each voxel.
+    background
+        Let what is missing to 1 compete as well, so that a voxel outside the brain has no
+        tissue. Without, every voxel in which a probability exceeds 0 has one.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8: 0 for none, else 1 for the first map, 2 for the second... Of equal probabilities
+        the first map wins; a tie with the background goes to the tissue.
+
+    Raises
+    ------
+    ImageError
+        If shapes differ, or the maps are no probabilities.
+    """
+    if len({volume.shape for volume in maps}) != 1:
+        raise ImageError(
+            f"probability maps of shapes {[volume.shape for volume in maps]}; give one grid"
+        )
+    total = np.zeros(maps[0].shape, np.float64)
+    for volume in maps:
+        total += volume
+        if not np.isfinite(volume).all() or volume.min() < -ROUNDING or volume.max() > 1 + ROUNDING:
+            raise ImageError(
+                f"probabilities from {volume.min():g} to {volume.max():g}, not from 0 to 1; "
+                "give the tissue probability maps themselves"
+            )
+    if total.max() > 1 + ROUNDING or total.max() < 1 - ROUNDING:
+        raise ImageError(
+            f"probability maps that add up to {total.max():.3g} at most, not to 1; "
+            "check that they are of one segmentation"
+        )
+    rivals = [*maps, 1 - total] if background else list(maps)
+    best = np.argmax(rivals, axis=0)
+    labels = np.where((best < len(maps)) & (total > 0), best + 1, 0)
+    return labels.astype(np.uint8)
+
+
+def measure_volumes(
+    labels: np.ndarray, affine: np.ndarray, names: Mapping[str, int] = TISSUES
+) -> dict[str, float]:
+    """Count voxels and multiply by their volume.
+
+    Parameters
+    ----------
+    labels
+        Label map, integers.
+    affine
+        4 x 4, voxel indices to mm: the volume of a voxel is the determinant.
+    names
+        What each value is called.
+
+    Returns
+    -------
+    dict
+        cm3 of each name.
+
+    Raises
+    ------
+    ImageError
+        If one of the names has no voxel.
+    """
+    voxel = abs(float(np.linalg.det(affine[:3, :3]))) / 1000
+    volumes = {n: float(np.count_nonzero(labels == v) * voxel) for n, v in names.items()}
+    missing = [name for name, volume in volumes.items() if volume == 0]
+    if missing:
+        raise ImageError(f"no voxel of {', '.join(missing)}; check the segmentation")
+    return volumes
+
+
+def volume_difference(
+    reference: Mapping[str, float], other: Mapping[str, float], mean_tiv: float
+) -> dict[str, float]:
+    """Compare the volumes of an image with those of the real T1nce: the paper's equation 3b.
+
+    ``VD = (V_reference - V_other) / TIV_reference x mean_tiv``, where TIV is the sum of all
+    volumes. Negative where the other image over-estimates. Its absolute value is the absolute
+    volume difference (AVD) of equation 3a.
+
+    Parameters
+    ----------
+    reference, other
+        cm3 of each tissue; the names of `reference` count.
+    mean_tiv
+        Mean total intracranial volume of the real T1nce over all pairs, cm3.
+    """
+    scale = mean_tiv / sum(reference.values())
+    return {name: (volume - other[name]) * scale for name, volume in reference.items()}
+
+
+def dice(
+    reference: np.ndarray, other: np.ndarray, names: Mapping[str, int] = TISSUES
+) -> dict[str, float]:
+    """Measure how two label maps overlap: ``2 |A and B| / (|A| + |B|)`` for each name.
+
+    1: the same voxels; 0: none in common; NaN where neither map has the value.
+
+    Raises
+    ------
+    ImageError
+        If the shapes differ.
+    """
+    if reference.shape != other.shape:
+        raise ImageError(f"label maps of {reference.shape} and {other.shape} voxels; give one grid")
+    scores = {}
+    for name, value in names.items():
+        a, b = reference == value, other == value
+        size = np.count_nonzero(a) + np.count_nonzero(b)
+        scores[name] = 2 * np.count_nonzero(a & b) / size if size else float("nan")
+    return scores
