@@ -22,7 +22,7 @@ from clinica_t1nce.plugin import PIPELINES
 
 STARTUP_FILE = "clinica_t1nce.pth"
 PACKAGED = ["setup.cfg", "setup.py", "pyproject.toml", "README.md", "LICENSE", "clinica_t1nce"]
-DISTRIBUTIONS = {"ants": "antspyx", "bids": "pybids", "skimage": "scikit-image"}
+DISTRIBUTIONS = {"PIL": "pillow", "ants": "antspyx", "bids": "pybids", "skimage": "scikit-image"}
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,13 @@ def wheel(repository, tmp_path_factory) -> Path:
 
 
 def test_wheel_holds_the_package_and_the_startup_file_only(repository, wheel):
-    data = ["py.typed", "weights/*.safetensors", "weights/*.json", "pipelines/*/info.json"]
+    data = [
+        "py.typed",
+        "weights/*.safetensors",
+        "weights/*.json",
+        "pipelines/*/info.json",
+        "report/templates/*",
+    ]
     package = repository / "clinica_t1nce"
     files = [file for pattern in ["**/*.py", *data] for file in package.glob(pattern)]
     expected = {file.relative_to(repository).as_posix() for file in files}

@@ -1,16 +1,25 @@
 """One picture a participant: T1ce, synthetic T1nce, real T1nce, and what was removed."""
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from scipy import ndimage
 
 from clinica_t1nce.errors import ImageError
-from clinica_t1nce.evaluation.pairs import robust_fit
 from clinica_t1nce.grids import to_ras
 from clinica_t1nce.images import temporary
+from clinica_t1nce.report.scales import (
+    ADDED,
+    NOTE,
+    REMOVED,
+    choose_slices,
+    colour_scale,
+    gray_scale,
+    on_scale_of,
+    percent_change,
+    ras_zooms,
+    shown_box,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,16 +27,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
 
-logger = logging.getLogger("clinica_t1nce")
-
-NOTE = "Synthetic image: for research on segmentation only, not for reading lesions or enhancement."
-
 _FONT = "DejaVu Sans"
 _INK, _FAINT, _PAPER = "#f2f2f2", "#a0a0a0", "#000000"
 _COLUMN = 2.7
 _HEAD, _FOOT, _MARGIN = 0.95, 0.42, 0.95
-_REMOVED = ("#000000", "#5b1a07", "#b8460e", "#f08a24", "#ffd27a", "#fff8e0")
-_ADDED = ("#000000", "#0b2f5c", "#1f6fb5", "#63b3e8", "#c4e6fb")
 
 
 class _Plane(NamedTuple):
@@ -151,16 +154,16 @@ def draw_figure(
     if not brain.any():
         raise ImageError("the brain mask is empty; give another one")
     affine = np.eye(4) if affine is None else affine
-    zooms = _ras_zooms(affine)
+    zooms = ras_zooms(affine)
     if t1nce is not None:
-        t1nce = _on_scale_of(t1ce, t1nce, brain)
+        t1nce = on_scale_of(t1ce, t1nce, brain)
     if point is not None:
         marker = np.zeros(t1ce.shape, bool)
         marker[point] = True
         point = _index(to_ras(marker, affine))
     t1ce, synthetic, brain = (to_ras(v, affine) for v in (t1ce, synthetic, brain))
     change = percent_change(t1ce, synthetic, brain)
-    gray, ends = _gray_scale(t1ce[brain], synthetic[brain]), _colour_scale(change[brain])
+    gray, ends = gray_scale(t1ce[brain], synthetic[brain]), colour_scale(change[brain])
     columns = [
         _Column("T1ce", "with gadolinium", t1ce, "gray", gray),
         _Column("T1nce", "synthetic", synthetic, "gray", gray),
@@ -169,87 +172,12 @@ def draw_figure(
     if t1nce is not None:
         columns.insert(2, _Column("T1nce", "acquired", to_ras(t1nce, affine), "gray", gray))
     point = choose_slices(change, brain) if point is None else point
-    return _compose(columns, _shown(t1ce, brain), point, zooms, title)
-
-
-def percent_change(t1ce: np.ndarray, synthetic: np.ndarray, brain: np.ndarray) -> np.ndarray:
-    """Express what was removed in % of the synthetic image's range in the brain.
-
-    Parameters
-    ----------
-    t1ce, synthetic
-        Volumes of one shape, in the same units.
-    brain
-        Boolean; the range is the 99.5th percentile minus the minimum of `synthetic` in it.
-
-    Returns
-    -------
-    numpy.ndarray
-        ``T1ce - synthetic``; positive where signal was removed.
-    """
-    values = synthetic[brain].astype(np.float64)
-    value_range = float(np.percentile(values, 99.5) - values.min())
-    if value_range <= 0:
-        raise ImageError("the synthetic image is constant in the brain; check it")
-    return (t1ce.astype(np.float64) - synthetic) * (100 / value_range)
-
-
-def choose_slices(change: np.ndarray, brain: np.ndarray) -> tuple[int, int, int]:
-    """Find, in each direction, the slice where most was changed.
-
-    Sums over slices are smoothed by a Gaussian of 3 voxels, so that a slab with much change wins
-    over one odd slice. Slices in which the brain covers less than half of its largest section
-    are left out: they show vessels and little brain.
-
-    Parameters
-    ----------
-    change
-        Any unit; its absolute values in the brain count.
-    brain
-        Boolean, of the same shape, not empty.
-
-    Returns
-    -------
-    tuple of int
-        One index an axis. The middle of the brain if nothing was changed.
-    """
-    size = np.abs(np.where(brain, change, 0))
-    point = []
-    for axis in range(3):
-        others = tuple(a for a in range(3) if a != axis)
-        section = brain.sum(axis=others)
-        amount = ndimage.gaussian_filter1d(size.sum(axis=others), 3, mode="constant")
-        if not amount.any():
-            amount = section.astype(float)
-        amount[section < section.max() / 2] = -1
-        point.append(int(np.argmax(amount)))
-    return point[0], point[1], point[2]
-
-
-def _ras_zooms(affine: np.ndarray) -> np.ndarray:
-    from nibabel.orientations import io_orientation
-
-    zooms = np.linalg.norm(affine[:3, :3], axis=0)
-    return zooms[np.argsort(io_orientation(affine)[:, 0])]
+    return _compose(columns, shown_box(t1ce, brain), point, zooms, title)
 
 
 def _index(marker: np.ndarray) -> tuple[int, int, int]:
     x, y, z = np.argwhere(marker)[0]
     return int(x), int(y), int(z)
-
-
-def _on_scale_of(t1ce: np.ndarray, t1nce: np.ndarray, brain: np.ndarray) -> np.ndarray:
-    inside = brain & (t1nce != 0)
-    try:
-        fit = robust_fit(t1ce, t1nce, inside)
-    except (ImageError, ValueError):
-        fit = None
-    if fit is None or fit.slope <= 0:
-        logger.warning("the T1nce does not follow the T1ce; it is shown on its own scale")
-        return t1nce
-    # Air stays black, whatever the fit's shift.
-    air = t1nce <= 0.01 * np.percentile(t1nce[inside], 99)
-    return np.where(air, 0, fit.invert(t1nce))
 
 
 def _section(volume: np.ndarray, axis: int, index: int) -> np.ndarray:
@@ -259,35 +187,12 @@ def _section(volume: np.ndarray, axis: int, index: int) -> np.ndarray:
     return plane[:, ::-1]
 
 
-def _gray_scale(t1ce: np.ndarray, synthetic: np.ndarray) -> tuple[float, float]:
-    """Share one gray scale: tissue fills it, and enhancement has a little room above."""
-    high = max(1.12 * float(np.percentile(synthetic, 99)), float(np.percentile(t1ce, 97)))
-    return 0.0, max(high, 1e-6)
-
-
-def _colour_scale(change: np.ndarray) -> tuple[float, float]:
-    """Give the ends of the colour bar, %: symmetric only if signal was added, too."""
-    high = float(np.clip(10 * np.ceil(np.percentile(np.abs(change), 99.7) / 10), 10, 100))
-    added = float(np.percentile(change, 0.5)) < -0.05 * high
-    return (-high if added else 0.0), high
-
-
-def _shown(t1ce: np.ndarray, brain: np.ndarray) -> tuple[slice, ...]:
-    """Cut away the air: what the T1ce shows, and a margin of 4 voxels."""
-    seen = brain | (t1ce > 0.1 * np.percentile(t1ce[brain], 99))
-    corners = ndimage.find_objects(seen.astype(np.uint8))[0]
-    return tuple(
-        slice(max(side.start - 4, 0), min(side.stop + 4, n))
-        for side, n in zip(corners, t1ce.shape, strict=True)
-    )
-
-
 def _colours(low: float) -> "Colormap":
     from matplotlib.colors import LinearSegmentedColormap
 
-    names = (*reversed(_ADDED), *_REMOVED[1:]) if low < 0 else _REMOVED
-    at = [*np.linspace(0, 0.5, len(_ADDED)), *np.linspace(0.5, 1, len(_REMOVED))[1:]]
-    stops = at if low < 0 else np.linspace(0, 1, len(_REMOVED))
+    names = (*reversed(ADDED), *REMOVED[1:]) if low < 0 else REMOVED
+    at = [*np.linspace(0, 0.5, len(ADDED)), *np.linspace(0.5, 1, len(REMOVED))[1:]]
+    stops = at if low < 0 else np.linspace(0, 1, len(REMOVED))
     return LinearSegmentedColormap.from_list("change", list(zip(stops, names, strict=True)))
 
 

@@ -1,0 +1,131 @@
+"""What pictures of one participant share: gray scale, range, colours, the slices to show."""
+
+import logging
+
+import numpy as np
+from scipy import ndimage
+
+from clinica_t1nce.errors import ImageError
+from clinica_t1nce.evaluation.pairs import robust_fit
+
+logger = logging.getLogger("clinica_t1nce")
+
+NOTE = "Synthetic image: for research on segmentation only, not for reading lesions or enhancement."
+
+REMOVED = ("#000000", "#5b1a07", "#b8460e", "#f08a24", "#ffd27a", "#fff8e0")
+"""Colours of differences from 0 up."""
+ADDED = ("#000000", "#0b2f5c", "#1f6fb5", "#63b3e8", "#c4e6fb")
+"""Colours of differences from 0 down."""
+
+
+def percent_change(t1ce: np.ndarray, synthetic: np.ndarray, brain: np.ndarray) -> np.ndarray:
+    """Express what was removed in % of the synthetic image's range in the brain.
+
+    Parameters
+    ----------
+    t1ce, synthetic
+        Volumes of one shape, in the same units.
+    brain
+        Boolean; the range is the 99.5th percentile minus the minimum of `synthetic` in it.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``T1ce - synthetic``; positive where signal was removed.
+    """
+    values = synthetic[brain].astype(np.float64)
+    value_range = float(np.percentile(values, 99.5) - values.min())
+    if value_range <= 0:
+        raise ImageError("the synthetic image is constant in the brain; check it")
+    return (t1ce.astype(np.float64) - synthetic) * (100 / value_range)
+
+
+def choose_slices(change: np.ndarray, brain: np.ndarray) -> tuple[int, int, int]:
+    """Find, in each direction, the slice where most was changed.
+
+    Sums over slices are smoothed by a Gaussian of 3 voxels, so that a slab with much change wins
+    over one odd slice. Slices in which the brain covers less than half of its largest section
+    are left out: they show vessels and little brain.
+
+    Parameters
+    ----------
+    change
+        Any unit; its absolute values in the brain count.
+    brain
+        Boolean, of the same shape, not empty.
+
+    Returns
+    -------
+    tuple of int
+        One index an axis. The middle of the brain if nothing was changed.
+    """
+    size = np.abs(np.where(brain, change, 0))
+    point = []
+    for axis in range(3):
+        others = tuple(a for a in range(3) if a != axis)
+        section = brain.sum(axis=others)
+        amount = ndimage.gaussian_filter1d(size.sum(axis=others), 3, mode="constant")
+        if not amount.any():
+            amount = section.astype(float)
+        amount[section < section.max() / 2] = -1
+        point.append(int(np.argmax(amount)))
+    return point[0], point[1], point[2]
+
+
+def ras_zooms(affine: np.ndarray) -> np.ndarray:
+    """Give voxel sizes, mm, along the axes that run nearest to right, anterior and superior."""
+    from nibabel.orientations import io_orientation
+
+    zooms = np.linalg.norm(affine[:3, :3], axis=0)
+    return zooms[np.argsort(io_orientation(affine)[:, 0])]
+
+
+def on_scale_of(t1ce: np.ndarray, t1nce: np.ndarray, brain: np.ndarray) -> np.ndarray:
+    """Bring an acquired T1nce, which has its own receive gain, to the T1ce's scale.
+
+    Parameters
+    ----------
+    t1ce, t1nce
+        Volumes of one shape.
+    brain
+        Boolean: where the robust linear fit is made.
+
+    Returns
+    -------
+    numpy.ndarray
+        In the T1ce's units; `t1nce` itself, with a warning, if it does not follow the T1ce.
+    """
+    inside = brain & (t1nce != 0)
+    try:
+        fit = robust_fit(t1ce, t1nce, inside)
+    except (ImageError, ValueError):
+        fit = None
+    if fit is None or fit.slope <= 0:
+        logger.warning("the T1nce does not follow the T1ce; it is shown on its own scale")
+        return t1nce
+    # Air stays black, whatever the fit's shift.
+    air = t1nce <= 0.01 * np.percentile(t1nce[inside], 99)
+    return np.where(air, 0, fit.invert(t1nce))
+
+
+def gray_scale(t1ce: np.ndarray, synthetic: np.ndarray) -> tuple[float, float]:
+    """Share one gray scale: tissue fills it, and enhancement has a little room above."""
+    high = max(1.12 * float(np.percentile(synthetic, 99)), float(np.percentile(t1ce, 97)))
+    return 0.0, max(high, 1e-6)
+
+
+def colour_scale(change: np.ndarray) -> tuple[float, float]:
+    """Give the ends of the colour bar, %: symmetric only if signal was added, too."""
+    high = float(np.clip(10 * np.ceil(np.percentile(np.abs(change), 99.7) / 10), 10, 100))
+    added = float(np.percentile(change, 0.5)) < -0.05 * high
+    return (-high if added else 0.0), high
+
+
+def shown_box(t1ce: np.ndarray, brain: np.ndarray) -> tuple[slice, ...]:
+    """Cut away the air: what the T1ce shows, and a margin of 4 voxels."""
+    seen = brain | (t1ce > 0.1 * np.percentile(t1ce[brain], 99))
+    corners = ndimage.find_objects(seen.astype(np.uint8))[0]
+    return tuple(
+        slice(max(side.start - 4, 0), min(side.stop + 4, n))
+        for side, n in zip(corners, t1ce.shape, strict=True)
+    )
