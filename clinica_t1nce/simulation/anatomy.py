@@ -16,9 +16,10 @@ MARGIN = 16
 
 Codes = TypeVar("Codes", float, np.ndarray, torch.Tensor)
 
-_STEPS_PER_MM = (6, 6, 5)
+_STEPS_PER_MM = (6, 6, 5, 5, 5)
 _FAR = 25.0
 _INNER = (Tissue.LATERAL_VENTRICLE, Tissue.THIRD_VENTRICLE, Tissue.CHOROID_PLEXUS)
+_VENTRICLES = (*_INNER, Tissue.FOURTH_VENTRICLE)
 
 
 @dataclass(frozen=True)
@@ -30,16 +31,18 @@ class Anatomy:
     tissue
         ``uint8`` D x H x W, :class:`~clinica_t1nce.simulation.tissues.Tissue` numbers.
     distances
-        ``uint8`` 3 x D x H x W, quantised; :func:`decode` gives mm. In order: depth inside the
+        ``uint8`` 5 x D x H x W, quantised; :func:`decode` gives mm. In order: depth inside the
         intracranial cavity (negative outside of it); distance outside the brain's parenchyma
-        (negative inside); distance to the nearest fold of dura (falx, tentorium).
+        (negative inside); distance to the surface between the hemispheres, where the falx is;
+        to the one between cerebrum and cerebellum, where the tentorium is; distance outside the
+        ventricles (negative inside).
     """
 
     tissue: np.ndarray
     distances: np.ndarray
 
     def stacked(self) -> np.ndarray:
-        """Return tissue and distances as one ``uint8`` array, 4 x D x H x W, to store."""
+        """Return tissue and distances as one ``uint8`` array, 6 x D x H x W, to store."""
         return np.concatenate([self.tissue[None], self.distances])
 
     @classmethod
@@ -49,7 +52,7 @@ class Anatomy:
 
 
 def decode(code: Codes, axis: int) -> Codes:
-    """Turn stored distances of one kind into mm; `axis` 0, 1, 2 as in :class:`Anatomy`."""
+    """Turn stored distances of one kind into mm; `axis` 0 to 4 as in :class:`Anatomy`."""
     return (code - 128) / _STEPS_PER_MM[axis]
 
 
@@ -88,8 +91,9 @@ def find_surfaces(labels: np.ndarray) -> Anatomy:
     solid = np.isin(tissue, (*tissues.PARENCHYMA, *_INNER))
     depth = _signed_distance(_intracranial(labels, brain))
     outside_tissue = -_signed_distance(solid)
-    fold = _dural_folds(labels, tissue, depth)
-    distances = np.stack([_encode(d, i) for i, d in enumerate((depth, outside_tissue, fold))])
+    ventricle = -_signed_distance(np.isin(tissue, _VENTRICLES))
+    found = (depth, outside_tissue, *_dural_folds(labels), ventricle)
+    distances = np.stack([_encode(d, i) for i, d in enumerate(found)])
     return Anatomy(tissue, distances)
 
 
@@ -134,10 +138,10 @@ def _intracranial(labels: np.ndarray, brain: np.ndarray) -> np.ndarray:
     return ndimage.binary_closing(inside, iterations=2) | inside
 
 
-def _dural_folds(labels: np.ndarray, tissue: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """Distance to the falx (between the hemispheres) and the tentorium (above the cerebellum).
+def _dural_folds(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distance to the planes of the falx and of the tentorium.
 
-    Both are where two parts of the brain are equally far away.
+    They are where two parts of the brain, both near, are equally far away.
     """
     left = _distance(~np.isin(labels, tissues.LEFT_CEREBRUM))
     right = _distance(~np.isin(labels, tissues.RIGHT_CEREBRUM))
@@ -145,5 +149,4 @@ def _dural_folds(labels: np.ndarray, tissue: np.ndarray, depth: np.ndarray) -> n
     above = np.minimum(left, right)
     falx = np.where((left < 14) & (right < 14), np.abs(left - right), _FAR)
     tentorium = np.where((below < 10) & (above < 10), np.abs(below - above), _FAR)
-    fluid = np.isin(tissue, (Tissue.CSF, Tissue.VENOUS_SINUS, Tissue.BACKGROUND)) & (depth > -1.5)
-    return np.where(fluid, np.minimum(falx, tentorium), _FAR)
+    return falx, tentorium

@@ -36,27 +36,49 @@ def smooth_noise(
         D x H x W, or channels x D x H x W; twice differentiable, so that its level sets are smooth.
     """
     device = random.device
-    phases = torch.rand(3, generator=random, device=device).tolist()
-    weights = [
-        _spline_weights(n, spacing, phase, device) for n, phase in zip(shape, phases, strict=True)
-    ]
+    weights = _spline_weights(shape, spacing, torch.rand(3, generator=random, device=device))
     nodes = torch.randn(
         channels or 1, *(w.shape[1] for w in weights), generator=random, device=device
     )
-    field = torch.einsum("cxyz,kz->cxyk", nodes, weights[2])
-    field = torch.einsum("cxyk,jy->cxjk", field, weights[1])
-    field = torch.einsum("cxjk,ix->cijk", field, weights[0]) * _SPLINE_GAIN
+    field = _apply([weights[0] * _SPLINE_GAIN, *weights[1:]], nodes)
     return field if channels else field[0]
 
 
-def _spline_weights(n: int, spacing: float, phase: float, device: torch.device) -> torch.Tensor:
-    """Cubic B-spline interpolation from nodes to n voxels, as an n x nodes matrix."""
-    position = torch.arange(n, device=device) / spacing + phase
-    nodes = torch.arange(int((n - 1) / spacing + phase) + 4, device=device)
-    t = (position[:, None] + 1 - nodes).abs()
-    near = 2 / 3 - t.square() + t**3 / 2
-    far = (2 - t).clamp_min(0) ** 3 / 6
-    return torch.where(t < 1, near, far)
+def _apply(matrices: Sequence[torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+    """Multiply each of the three axes of channels x D x H x W by its matrix."""
+    first, second, third = matrices
+    x = second @ (x @ third.T)
+    return (first @ x.flatten(2)).view(len(x), len(first), len(second), len(third))
+
+
+def stretch(x: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
+    """Interpolate channels x D x H x W linearly to another shape; the corners stay corners.
+
+    Several times faster on a CPU than ``torch.nn.functional.interpolate``.
+    """
+    matrices = []
+    for n, new in zip(x.shape[1:], shape, strict=True):
+        position = torch.arange(new, device=x.device) * ((n - 1) / max(new - 1, 1))
+        nodes = torch.arange(n, device=x.device)
+        matrices.append((1 - (position[:, None] - nodes).abs()).clamp_min(0))
+    return _apply(matrices, x)
+
+
+def _spline_weights(
+    shape: Sequence[int], spacing: float, phases: torch.Tensor
+) -> list[torch.Tensor]:
+    """Cubic B-spline interpolation from nodes to voxels, an n x nodes matrix for each axis."""
+    n = max(shape)
+    position = torch.arange(n, device=phases.device) / spacing + phases[:, None]
+    nodes = torch.arange(int((n - 1) / spacing) + 5, device=phases.device)
+    t = (position[:, :, None] + 1 - nodes).abs_()
+    near = t.square().mul_(0.5 * t - 1).add_(2 / 3)
+    far = (2 - t).clamp_min_(0).pow_(3).div_(6)
+    weights = torch.where(t < 1, near, far)
+    return [
+        axis[:side, : int((side - 1) / spacing) + 5]
+        for axis, side in zip(weights, shape, strict=True)
+    ]
 
 
 def patches(
@@ -73,8 +95,9 @@ def soft_step(distance: torch.Tensor, width: float) -> torch.Tensor:
 
 def distance_to_zero(field: torch.Tensor) -> torch.Tensor:
     """Signed distance, in voxels, to where `field` is zero, to first order."""
-    steepness = torch.stack(torch.gradient(field)).square().sum(0)
-    return field / torch.sqrt(steepness + 1e-6)
+    first, second, third = torch.gradient(field)
+    steepness = first.square_().addcmul_(second, second).addcmul_(third, third)
+    return field * steepness.add_(1e-6).rsqrt_()
 
 
 def blur(x: torch.Tensor, sigmas: Sequence[float]) -> torch.Tensor:

@@ -1,17 +1,15 @@
 """Take a patch out of a head, turned, stretched and bent."""
 
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, floor
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
 from clinica_t1nce.simulation.anatomy import Anatomy, decode
-from clinica_t1nce.simulation.fields import generator, smooth_noise
+from clinica_t1nce.simulation.fields import generator, smooth_noise, stretch
 from clinica_t1nce.simulation.scene import Scene
-
-_LARGEST_STRETCH = 1.5
 
 
 @dataclass(frozen=True)
@@ -77,38 +75,52 @@ class Placement:
         Scene
             D x H x W as `shape`, its image and enhancement still 0.
         """
-        reach = ceil(max(shape) / 2 * _LARGEST_STRETCH) + 8
-        sides = anatomy.tissue.shape
-        low = [max(c - reach, 0) for c in self.centre]
-        box = tuple(
-            slice(a, min(c + reach, side))
-            for a, c, side in zip(low, self.centre, sides, strict=True)
-        )
-        tissue = torch.from_numpy(np.ascontiguousarray(anatomy.tissue[box])).to(device)
-        codes = torch.from_numpy(np.ascontiguousarray(anatomy.distances[(slice(None), *box)]))
         axes = [torch.arange(n, device=device) - (n - 1) / 2 for n in shape]
         patch = torch.stack(torch.meshgrid(*axes, indexing="ij"))
-        where = torch.einsum("ij,jxyz->ixyz", torch.tensor(self.matrix, device=device), patch)
-        bend = smooth_noise(shape, self.bend_spacing, generator(self.seed, device), channels=3)
-        where += self.bend * bend
+        where = (torch.tensor(self.matrix, device=device) @ patch.flatten(1)).view(3, *shape)
+        where += self.bend * smooth_noise(
+            shape, self.bend_spacing, generator(self.seed, device), channels=3
+        )
+        where += torch.tensor(self.centre, device=device).view(3, 1, 1, 1)
+        # Only the part of the head that the patch touches is moved and converted.
+        box = [
+            slice(min(max(floor(low), 0), side - 1), max(min(ceil(high) + 1, side), 1))
+            for low, high, side in zip(
+                where.amin((1, 2, 3)).tolist(),
+                where.amax((1, 2, 3)).tolist(),
+                anatomy.tissue.shape,
+                strict=True,
+            )
+        ]
         for axis in range(3):
-            where[axis] += self.centre[axis] - low[axis]
+            where[axis] -= box[axis].start
+        tissue = torch.from_numpy(np.ascontiguousarray(anatomy.tissue[tuple(box)])).to(device)
+        codes = torch.from_numpy(np.ascontiguousarray(anatomy.distances[(slice(None), *box)]))
         labels = _nearest(tissue, where)
-        last = torch.tensor(tissue.shape, device=device).view(3, 1, 1, 1) - 1
-        normal = (2 * where / last - 1).flip(0).permute(1, 2, 3, 0)[None]
-        sampled = F.grid_sample(
-            codes.to(device, torch.float32)[None], normal, padding_mode="border", align_corners=True
-        )[0]
-        depth, outside, fold = (decode(sampled[i], i) for i in range(3))
+        codes = codes.to(device, torch.float32)
+        # The brain's surface is folded; the other distances are smooth enough for a coarse grid.
+        coarse = [n // 2 + 1 for n in shape]
+        smooth = stretch(_linear(codes[[0, 2, 3, 4]], stretch(where, coarse)), shape)
+        folded = _linear(codes[1:2], where)
+        depth, outside, falx, tentorium, ventricle = (
+            decode(code, i) for i, code in enumerate([smooth[0], folded[0], *smooth[1:]])
+        )
         zeros = torch.zeros(shape, device=device)
-        return Scene(labels, depth, outside, fold, image=zeros, enhancement=zeros)
+        return Scene(labels, depth, outside, falx, tentorium, ventricle, zeros, zeros)
+
+
+def _linear(volumes: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
+    """Interpolate C x D x H x W at positions 3 x ... in voxels; the border goes on outside."""
+    last = torch.tensor(volumes.shape[1:], device=where.device).view(3, 1, 1, 1).sub(1)
+    normal = (2 * where / last.clamp_min(1) - 1).flip(0).permute(1, 2, 3, 0)[None]
+    return F.grid_sample(volumes[None], normal, padding_mode="border", align_corners=True)[0]
 
 
 def _nearest(labels: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
     """Look labels up at positions 3 x D x H x W in voxels; 0 outside."""
-    index = where.round().long()
-    inside = torch.ones_like(index[0], dtype=torch.bool)
-    for axis, side in enumerate(labels.shape):
-        inside &= (index[axis] >= 0) & (index[axis] < side)
-        index[axis].clamp_(0, side - 1)
-    return torch.where(inside, labels[tuple(index)].long(), 0)
+    padded = F.pad(labels, (1,) * 6)
+    index = torch.zeros_like(where[0], dtype=torch.int32)
+    for axis, side in enumerate(padded.shape):
+        nearest = where[axis].add(1.5).clamp_(0, side - 0.5).to(torch.int32)
+        index = index.mul_(side).add_(nearest)
+    return padded.flatten()[index].long()

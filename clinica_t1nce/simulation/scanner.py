@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
-from clinica_t1nce.simulation.fields import blur, generator, smooth_noise
+from clinica_t1nce.simulation.fields import blur, generator, smooth_noise, stretch
 from clinica_t1nce.simulation.scene import Scene
 
 
@@ -35,14 +34,14 @@ class BiasField:
 
 @dataclass(frozen=True)
 class PointSpread:
-    """Blur of the acquisition and of t1-linear's resampling: 0.3 to 0.8 voxels."""
+    """Blur of the acquisition and of t1-linear's resampling: 0.3 to 1 voxel."""
 
     sigmas: tuple[float, float, float]
 
     @classmethod
     def sample(cls, rng: np.random.Generator) -> "PointSpread":
         """Draw one width an axis."""
-        return cls(tuple(rng.uniform(0.3, 0.8, 3).tolist()))
+        return cls(tuple(rng.uniform(0.3, 1.0, 3).tolist()))
 
     def __call__(self, pair: torch.Tensor) -> torch.Tensor:
         """Apply to 2 x D x H x W."""
@@ -96,9 +95,7 @@ class ThickSlices:
         sigmas[self.axis] = 0.42 * self.thickness
         sliced = list(shape)
         sliced[self.axis] = max(4, int(shape[self.axis] / self.thickness))
-        pair = blur(pair, sigmas)[None]
-        pair = F.interpolate(pair, size=sliced, mode="trilinear", align_corners=True)
-        pair = F.interpolate(pair, size=shape, mode="trilinear", align_corners=True)[0]
+        pair = stretch(stretch(blur(pair, sigmas), sliced), shape)
         random = generator(self.seed, pair.device)
         noise = self.noise * torch.randn(shape, generator=random, device=pair.device)
         return torch.stack([pair[0] + noise, pair[1]])

@@ -1,7 +1,9 @@
 """The head that effects work on."""
 
-from dataclasses import dataclass
-from functools import reduce
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from functools import cached_property, reduce
 
 import torch
 
@@ -20,8 +22,10 @@ class Scene:
         Depth inside the intracranial cavity in mm, negative outside.
     outside_tissue
         Distance outside the brain's parenchyma and ventricles in mm, negative inside.
-    fold
-        Distance to falx and tentorium in mm.
+    falx, tentorium
+        Distance in mm to the surfaces in which they lie, 25 where none is near.
+    ventricle
+        Distance outside the ventricles in mm, negative inside.
     image
         Intensity before gadolinium, white matter = 1.
     enhancement
@@ -31,9 +35,12 @@ class Scene:
     tissue: torch.Tensor
     depth: torch.Tensor
     outside_tissue: torch.Tensor
-    fold: torch.Tensor
+    falx: torch.Tensor
+    tentorium: torch.Tensor
+    ventricle: torch.Tensor
     image: torch.Tensor
     enhancement: torch.Tensor
+    _masks: dict[Tissue, torch.Tensor] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -45,20 +52,47 @@ class Scene:
         """Return where the tensors are."""
         return self.tissue.device
 
-    @property
+    @cached_property
     def intracranial(self) -> torch.Tensor:
         """Return the mask of the intracranial cavity."""
         return self.depth > -0.5
 
-    @property
+    @cached_property
     def outside_brain(self) -> torch.Tensor:
         """Return the mask of what is not parenchyma, its outermost voxel included."""
         return self.outside_tissue > -0.7
 
+    @cached_property
+    def fluid(self) -> torch.Tensor:
+        """Return the mask of what surrounds the brain inside the cavity."""
+        outside = self.is_tissue(Tissue.CSF, Tissue.VENOUS_SINUS, Tissue.BACKGROUND)
+        return outside & (self.depth > -1.5)
+
+    @contextmanager
+    def window(self, low: Sequence[int], high: Sequence[int]) -> "Iterator[Scene]":
+        """Give a box of the scene to work on, voxels `low` to `high` cut to what there is.
+
+        What is done to the box's image and enhancement is done to the scene. Most lesions are
+        small: in a box they cost a tenth.
+        """
+        box = tuple(
+            slice(min(max(a, 0), n - 1), max(min(b, n), 1))
+            for a, b, n in zip(low, high, self.shape, strict=True)
+        )
+        part = Scene(**{f.name: getattr(self, f.name)[box] for f in fields(self) if f.init})
+        yield part
+        for name in ("image", "enhancement"):
+            whole = getattr(self, name).clone()
+            whole[box] = getattr(part, name)
+            setattr(self, name, whole)
+
     def is_tissue(self, *tissues: Tissue) -> torch.Tensor:
         """Return the mask of the voxels of these tissues."""
-        # Many times faster than torch.isin for these few.
-        return reduce(torch.logical_or, (self.tissue == tissue for tissue in tissues))
+        # Many times faster than torch.isin for these few; most are asked for several times.
+        for tissue in tissues:
+            if tissue not in self._masks:
+                self._masks[tissue] = self.tissue == tissue
+        return reduce(torch.logical_or, (self._masks[tissue] for tissue in tissues))
 
     def enhance(self, share: torch.Tensor, amount: torch.Tensor | float) -> None:
         """Let the voxels' `share` (0..1) enhance by `amount`, where they do not do so more yet."""

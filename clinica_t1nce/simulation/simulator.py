@@ -75,17 +75,18 @@ def sample_gadolinium(rng: np.random.Generator, contrast: Contrast) -> list:
     """Draw the effects of one injection, in the order in which they are applied."""
     drawn = [
         effects.Sinuses.sample(rng, contrast),
+        effects.ThinSinuses.sample(rng, contrast),
         effects.Arteries.sample(rng, contrast),
         effects.ChoroidPlexus.sample(rng, contrast),
+        effects.DeepVeins.sample(rng, contrast),
+        effects.Sella.sample(rng, contrast),
         effects.Dura.sample(rng, contrast),
         effects.DuralFolds.sample(rng, contrast),
-        *(effects.SurfaceVessel.sample(rng, contrast) for _ in range(rng.integers(1, 5))),
-        *(
-            effects.FreeVessel.sample(rng, contrast)
-            for _ in range(rng.integers(1, 3) if rng.random() < 0.6 else 0)
-        ),
+        *(effects.SurfaceVessel.sample(rng, contrast) for _ in range(rng.integers(1, 4))),
+        *(effects.FreeVessel.sample(rng, contrast) for _ in range(rng.integers(0, 3))),
         effects.Pia.sample(rng, contrast),
         effects.Sulci.sample(rng, contrast),
+        effects.SulcalFilling.sample(rng, contrast),
         effects.Perfusion.sample(rng, contrast),
         effects.Extracranial.sample(rng, contrast),
     ]
@@ -96,9 +97,15 @@ def sample_recipe(rng: np.random.Generator, anatomy: Anatomy, shape: Sequence[in
     """Draw all numbers of one pair of `shape` from `anatomy`."""
     contrast = Contrast.sample(rng)
     drawn = [
+        effects.Fat.sample(rng, contrast),
+        effects.Rim.sample(rng, contrast),
+        effects.Folia.sample(rng, contrast),
         effects.Texture.sample(rng, contrast),
+        effects.ThinTissue.sample(rng, contrast),
+        effects.Inflow.sample(rng, contrast),
         *sample_gadolinium(rng, contrast),
-        effects.Lesion.sample(rng, contrast),
+        *effects.sample_disease(rng, contrast),
+        effects.FlowGhosts.sample(rng, contrast),
     ]
     steps = [
         scanner.BiasField.sample(rng),

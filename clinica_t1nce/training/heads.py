@@ -11,7 +11,7 @@ from clinica_t1nce import grids, images
 from clinica_t1nce.errors import LabelMapError, TrainingError
 from clinica_t1nce.simulation.anatomy import Anatomy, prepare
 
-PREPARATION = 1
+PREPARATION = 2
 """Of :func:`~clinica_t1nce.simulation.anatomy.prepare`: counted up when its result changes."""
 
 logger = logging.getLogger("clinica_t1nce")
@@ -39,7 +39,7 @@ def load_heads(label_maps: Sequence[Path], cache: Path) -> list[Anatomy]:
     label_maps
         NIfTI label maps at 1 mm (see :func:`clinica_t1nce.simulation.anatomy.prepare`).
     cache
-        Folder for the prepared heads, about 25 MB each; made if missing.
+        Folder for the prepared heads, about 35 MB each; made if missing.
 
     Returns
     -------

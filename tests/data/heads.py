@@ -24,5 +24,6 @@ def label_map(side: int = 48) -> np.ndarray:
     labels[below] = np.where(right, 47, 8)[below]
     labels[below & (radius < 13)] = np.where(right, 46, 7)[below & (radius < 13)]
     labels[(abs(x) < 3) & (abs(y) < 3) & (z < -6) & (z > -16)] = 16
+    labels[(abs(x) < 3) & (abs(y - 8) < 2.5) & (abs(z + 11) < 2)] = 85
     labels[(abs(x - 6) < 1.5) & (abs(y) < 1.5) & (z < -16) & (radius < 19)] = 502
     return labels

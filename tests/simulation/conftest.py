@@ -16,9 +16,9 @@ def anatomy() -> Anatomy:
 def scene(anatomy: Anatomy) -> Scene:
     """Return the whole head, white matter 1, all else 0.5, nothing enhanced."""
     tissue = torch.from_numpy(anatomy.tissue.astype(np.int64))
-    depth, outside, fold = (
+    distances = (
         torch.from_numpy(decode(codes.astype(np.float32), i))
         for i, codes in enumerate(anatomy.distances)
     )
     image = torch.where(tissue == 1, 1.0, 0.5)
-    return Scene(tissue, depth, outside, fold, image, torch.zeros_like(image))
+    return Scene(tissue, *distances, image, torch.zeros_like(image))

@@ -15,7 +15,7 @@ def test_head_is_cropped_to_the_brain_with_a_margin() -> None:
 
 def test_distances_have_their_signs_and_sizes() -> None:
     anatomy = find_surfaces(label_map())
-    depth, outside, fold = (
+    depth, outside, falx, tentorium, ventricle = (
         decode(codes.astype(float), i) for i, codes in enumerate(anatomy.distances)
     )
     centre, scalp = (24, 24, 24), (24, 24, 45)
@@ -25,8 +25,13 @@ def test_distances_have_their_signs_and_sizes() -> None:
     assert depth[24, 24 + 12, 24] == pytest.approx(19 - 12, abs=1)
     assert outside[24 + 17, 24, 24] == pytest.approx(1, abs=1)
     # The falx is the plane between left and right.
-    assert np.abs(fold[23:25, 24, 38]).max() < 2
-    assert fold[10, 24, 38] > 10
+    assert np.abs(falx[23:25, 24, 38]).max() < 2
+    assert falx[10, 24, 38] > 10
+    # Cerebrum lies above z = 16, cerebellum below.
+    assert tentorium[15, 24, 16] < 2 < 5 < tentorium[15, 24, 24]
+    # The ventricle is a ball of radius 5.
+    assert ventricle[28, 24, 24] < 0
+    assert ventricle[24 + 8, 24, 24] == pytest.approx(3, abs=1)
 
 
 def test_stacking_is_undone() -> None:

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -29,21 +30,47 @@ WHERE = {
     effects.ChoroidPlexus: in_tissue(Tissue.CHOROID_PLEXUS),
     effects.Dura: lambda scene: (scene.depth.abs() < 5) & (scene.outside_tissue > -1.2),
     effects.DuralFolds: lambda scene: scene.outside_brain,
+    effects.ThinSinuses: lambda scene: scene.intracranial & (scene.outside_tissue > -0.5),
+    effects.DeepVeins: lambda scene: scene.intracranial,
+    effects.Sella: lambda scene: scene.outside_tissue > 0,
+    effects.SulcalFilling: lambda scene: scene.fluid,
+    effects.Inflow: lambda scene: scene.intracranial & scene.outside_brain,
     effects.SurfaceVessel: lambda scene: scene.intracranial & scene.outside_brain,
     effects.FreeVessel: lambda scene: scene.intracranial,
     effects.Pia: lambda scene: scene.intracranial,
     effects.Sulci: lambda scene: scene.intracranial,
     effects.Perfusion: lambda scene: scene.outside_tissue < 1,
     effects.Lesion: lambda scene: scene.intracranial & ~scene.is_tissue(Tissue.VENOUS_SINUS),
+    effects.Tumour: lambda scene: scene.intracranial & ~scene.is_tissue(Tissue.VENOUS_SINUS),
+    effects.Plaques: in_tissue(
+        Tissue.WHITE_MATTER, Tissue.CEREBELLAR_WHITE_MATTER, Tissue.BRAINSTEM
+    ),
+    effects.Meningioma: lambda scene: scene.intracranial | (scene.depth > -4),
+    effects.Cavity: lambda scene: scene.intracranial,
     effects.Extracranial: lambda scene: ~scene.intracranial | scene.is_tissue(Tissue.OPTIC_CHIASM),
 }
+
+HARD_NEGATIVES = {
+    effects.Texture: lambda scene: torch.ones_like(scene.tissue, dtype=torch.bool),
+    effects.ThinTissue: in_tissue(
+        Tissue.WHITE_MATTER,
+        Tissue.CEREBELLAR_WHITE_MATTER,
+        Tissue.BRAINSTEM,
+        Tissue.OPTIC_CHIASM,
+    ),
+    effects.Folia: in_tissue(Tissue.CEREBELLAR_CORTEX),
+    effects.Rim: lambda scene: scene.outside_tissue > 0.5,
+    effects.Fat: in_tissue(Tissue.SKIN, Tissue.SOFT_TISSUE, Tissue.BONE_MARROW),
+    effects.FlowGhosts: lambda scene: torch.ones_like(scene.tissue, dtype=torch.bool),
+}
+"""What is the same with and without gadolinium, and where it may show."""
 
 
 @pytest.mark.parametrize("effect", WHERE, ids=lambda effect: effect.__name__)
 def test_effect_enhances_in_its_place_only(effect, scene: Scene) -> None:
     place = WHERE[effect](scene)
     # A vessel may miss so small a head: several are drawn.
-    for seed in range(4):
+    for seed in range(8):
         drawn(effect, seed)(scene)
     assert scene.enhancement.max() > 0.005
     assert scene.enhancement.min() >= 0
@@ -52,7 +79,7 @@ def test_effect_enhances_in_its_place_only(effect, scene: Scene) -> None:
     assert torch.isfinite(scene.image).all()
 
 
-@pytest.mark.parametrize("effect", [*WHERE, effects.Texture], ids=lambda effect: effect.__name__)
+@pytest.mark.parametrize("effect", [*WHERE, *HARD_NEGATIVES], ids=lambda effect: effect.__name__)
 def test_effect_is_the_same_each_time(effect, scene: Scene) -> None:
     applied = drawn(effect)
     start = scene.image.clone()
@@ -71,15 +98,74 @@ def test_stronger_enhancement_wins(scene: Scene) -> None:
     assert float(scene.enhancement.min()) == pytest.approx(0.4)
 
 
-def test_texture_leaves_the_enhancement_alone(scene: Scene) -> None:
+@pytest.mark.parametrize("effect", HARD_NEGATIVES, ids=lambda effect: effect.__name__)
+def test_hard_negative_changes_the_image_in_its_place_and_enhances_nothing(
+    effect, scene: Scene
+) -> None:
     before = scene.image.clone()
-    drawn(effects.Texture)(scene)
+    for seed in range(4):
+        drawn(effect, seed)(scene)
+    changed = (scene.image - before).abs()
     assert float(scene.enhancement.abs().max()) == 0
-    assert 0 < float((scene.image - before).abs().mean()) < 0.1
+    assert float(changed.max()) > 0.03
+    assert float(changed[~HARD_NEGATIVES[effect](scene)].sum()) < 1e-3
+    assert torch.isfinite(scene.image).all()
 
 
-def test_some_effects_are_sometimes_absent() -> None:
+def test_filled_sulci_reach_the_level_of_cortex(scene: Scene) -> None:
+    cortex = 0.7
+    filling = replace(
+        drawn(effects.SulcalFilling),
+        filling=effects.Patchy(1.0, 0.0, 5.0, None, 10.0, 0),
+        cortex=cortex,
+        reach=5.0,
+        depth=(-5.0, 0.5),
+        unevenness=0.0,
+    )
+    filling(scene)
+    with_gadolinium = (scene.image + scene.enhancement)[scene.is_tissue(Tissue.CSF)]
+    assert float(with_gadolinium.median()) == pytest.approx(cortex, abs=0.02)
+
+
+def test_tumour_enhances_in_a_ring_around_a_dead_middle(scene: Scene) -> None:
+    tumour = replace(
+        drawn(effects.Tumour),
+        uptake=effects.Patchy(1.0, 0.0, 5.0, None, 10.0, 0),
+        blob=effects.Blob((0.5, 0.5, 0.5), (1.0, 1.0, 1.0), radius=10.0, bumps=0.0, seed=0),
+        rim=(3.0, 0.0),
+        mixture=(4.0, -50.0),
+        seepage=0.0,
+    )
+    tumour(scene)
+    row = scene.enhancement[24, 24, 24:]
+    assert float(row[:4].max()) < 0.05 < 0.8 < float(row[8:10].min())
+    assert float(row[13:].max()) < 0.05
+
+
+def test_meningioma_sits_on_the_wall(scene: Scene) -> None:
+    drawn(effects.Meningioma)(scene)
+    strong = scene.enhancement > 0.5 * scene.enhancement.max()
+    assert float(scene.depth[strong].min()) < 1.5
+
+
+def test_sella_needs_the_chiasm(scene: Scene) -> None:
+    scene.tissue = torch.where(scene.tissue == Tissue.OPTIC_CHIASM, 0, scene.tissue)
+    drawn(effects.Sella)(scene)
+    assert float(scene.enhancement.max()) == 0
+
+
+def test_window_writes_back_what_was_done_in_it(scene: Scene) -> None:
+    with scene.window((-3, 40, 10), (5, 99, 12)) as part:
+        assert part.shape == (5, 8, 2)
+        part.enhance(torch.ones(part.shape), 0.3)
+        part.paint(torch.ones(part.shape), 2.0)
+    assert float(scene.enhancement.sum()) == pytest.approx(0.3 * 80, rel=1e-5)
+    assert (scene.image[:5, 40:, 10:12] == 2).all()
+
+
+def test_two_patches_of_five_show_disease() -> None:
     rng = np.random.default_rng(0)
     contrast = Contrast.sample(rng)
-    draws = [effects.Lesion.sample(rng, contrast) for _ in range(200)]
-    assert 30 < sum(draw is not None for draw in draws) < 100
+    draws = [effects.sample_disease(rng, contrast) for _ in range(400)]
+    assert 120 < sum(bool(lesions) for lesions in draws) < 200
+    assert {type(lesion) for lesions in draws for lesion in lesions} == set(effects.KINDS)

@@ -21,8 +21,11 @@ def test_straight_placement_cuts_the_head_as_it_is(anatomy: Anatomy, straight: P
     scene = straight.place(anatomy, (21, 21, 21))
     box = tuple(slice(c - 10, c + 11) for c in straight.centre)
     assert np.array_equal(scene.tissue.numpy(), anatomy.tissue[box])
-    expected = decode(anatomy.distances[(0, *box)].astype(np.float32), 0)
-    assert np.allclose(scene.depth.numpy(), expected, atol=1e-3)
+    depth, outside = (decode(anatomy.distances[(i, *box)].astype(np.float32), i) for i in (0, 1))
+    assert np.allclose(scene.outside_tissue.numpy(), outside, atol=1e-3)
+    # On every second voxel, interpolated between.
+    assert np.allclose(scene.depth.numpy(), depth, atol=0.8)
+    assert np.allclose(scene.depth.numpy()[::2, ::2, ::2], depth[::2, ::2, ::2], atol=1e-3)
 
 
 def test_flip_turns_the_patch_round(anatomy: Anatomy, straight: Placement) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from clinica_t1nce.simulation.contrast import Contrast
 from clinica_t1nce.simulation.effects.patchy import Patchy
@@ -31,7 +32,8 @@ class DuralFolds:
 
     def __call__(self, scene: Scene) -> None:
         """Add the sheets' enhancement, and their own intensity before gadolinium."""
-        sheet = soft_step(self.half_thickness - scene.fold, 0.4) * scene.outside_brain
+        fold = torch.minimum(scene.falx, scene.tentorium)
+        sheet = soft_step(self.half_thickness - fold, 0.4) * (scene.fluid & scene.outside_brain)
         share, amount = self.uptake.spread(sheet)
         if self.unenhanced is not None:
             scene.paint(share, self.unenhanced)

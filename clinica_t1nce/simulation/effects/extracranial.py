@@ -9,35 +9,41 @@ from clinica_t1nce.simulation.fields import generator, smooth_noise
 from clinica_t1nce.simulation.scene import Scene
 from clinica_t1nce.simulation.tissues import Tissue
 
-_TISSUES = (
-    Tissue.EYE,
-    Tissue.SOFT_TISSUE,
-    Tissue.EYE_OTHER,
-    Tissue.NASAL_CAVITY,
-    Tissue.SKIN,
-    Tissue.COMPACT_BONE,
-    Tissue.BONE_MARROW,
-    Tissue.OPTIC_CHIASM,
-)
+_HIGHEST = {
+    Tissue.EYE: 0.2,
+    Tissue.SOFT_TISSUE: 0.6,
+    Tissue.EYE_OTHER: 0.9,
+    # Turbinates are full of wide veins.
+    Tissue.NASAL_CAVITY: 1.3,
+    Tissue.SKIN: 0.6,
+    Tissue.COMPACT_BONE: 0.3,
+    Tissue.BONE_MARROW: 0.6,
+    Tissue.OPTIC_CHIASM: 0.3,
+}
 
 
 @dataclass(frozen=True)
 class Extracranial:
-    """What enhances outside the brain, each tissue by its own amount up to 0.6."""
+    """What enhances outside the brain, each tissue by its own amount and unevenly."""
 
     amounts: tuple[tuple[Tissue, float], ...]
+    unevenness: float
     spacing: float
     seed: int
 
     @classmethod
     def sample(cls, rng: np.random.Generator, contrast: Contrast) -> "Extracranial":
-        """Draw; each tissue enhances in one head of three."""
-        amounts = tuple((t, rng.uniform(0, 0.6)) for t in _TISSUES if rng.random() < 0.35)
-        return cls(amounts, rng.uniform(4, 11), int(rng.integers(2**31)))
+        """Draw; each tissue enhances in one head of three, mucosa in three of four."""
+        amounts = tuple(
+            (tissue, rng.uniform(0, highest))
+            for tissue, highest in _HIGHEST.items()
+            if rng.random() < (0.75 if tissue == Tissue.NASAL_CAVITY else 0.35)
+        )
+        return cls(amounts, rng.uniform(0.2, 0.8), rng.uniform(2, 11), int(rng.integers(2**31)))
 
     def __call__(self, scene: Scene) -> None:
         """Add each tissue's enhancement."""
         noise = smooth_noise(scene.shape, self.spacing, generator(self.seed, scene.device))
-        waver = (1 + 0.3 * noise).clamp_min(0)
+        waver = (1 + self.unevenness * noise).clamp_min(0)
         for tissue, amount in self.amounts:
             scene.enhance(scene.is_tissue(tissue).float(), amount * waver)
