@@ -58,6 +58,47 @@ class Image:
     n_nonfinite: int = 0
 
 
+@dataclass(frozen=True, eq=False)
+class Geometry:
+    """Where the voxels of a file lie.
+
+    Attributes
+    ----------
+    shape
+        Voxels along the first three axes.
+    affine
+        4 x 4, float64: voxel indices to mm, RAS+.
+    has_both_forms
+        Whether qform and sform are both set, and the same to 0.001 mm.
+    """
+
+    shape: tuple[int, ...]
+    affine: np.ndarray
+    has_both_forms: bool
+
+
+def read_geometry(path: str | Path) -> Geometry:
+    """Read where a volume lies, without its voxels.
+
+    Raises
+    ------
+    ImageError
+        If the file is missing or its header cannot be used.
+    """
+    path = Path(path)
+    try:
+        nifti = nib.load(path)
+    except FileNotFoundError:
+        raise ImageError(f"{path}: no such file; check the path") from None
+    except (ImageFileError, HeaderDataError, WrapStructError, ValueError, OSError, EOFError) as e:
+        raise ImageError(f"{path}: not a readable NIfTI file; make it again") from e
+    if not isinstance(nifti, nib.Nifti1Image):
+        raise ImageError(f"{path}: not a NIfTI file; convert it to .nii.gz first")
+    forms = nifti.get_qform(coded=True)[0], nifti.get_sform(coded=True)[0]
+    both = all(form is not None for form in forms) and np.allclose(*forms, rtol=0, atol=1e-3)
+    return Geometry(nifti.shape[:3], _checked_affine(path, nifti), bool(both))
+
+
 def load(
     path: str | Path,
     *,
@@ -152,6 +193,43 @@ def save(
             content = _gzip(content)
         part.write_bytes(content)
     return path
+
+
+def copy_with_forms(source: str | Path, target: str | Path, affine: np.ndarray) -> Path:
+    """Copy a NIfTI file voxel for voxel, with another affine in both qform and sform.
+
+    Nothing else of the file changes: data type, slope and voxels stay as they are stored. The
+    code is the source's sform code, else its qform code, else 1 (scanner).
+
+    Parameters
+    ----------
+    source
+        A ``.nii`` or ``.nii.gz`` file.
+    target
+        Where to write; ``.gz`` compresses.
+    affine
+        4 x 4: voxel indices to mm, RAS+.
+
+    Raises
+    ------
+    ImageError
+        If the source cannot be read.
+    OutputError
+        If the target cannot be written; no part of it is left.
+    """
+    source, target = Path(source), Path(target)
+    content = bytearray(_read_bytes(source))
+    # Not the header of the parsed image: nibabel clears slope and offset in that.
+    kind = type(_parse(source, bytes(content)).header)
+    header = kind.from_fileobj(io.BytesIO(content))
+    code = int(header["sform_code"]) or int(header["qform_code"]) or 1
+    header.set_sform(affine, code)
+    header.set_qform(affine, code, strip_shears=True)
+    block = header.binaryblock
+    content[: len(block)] = block
+    with temporary(target) as part:
+        part.write_bytes(_gzip(bytes(content)) if target.suffix == ".gz" else content)
+    return target
 
 
 @contextmanager

@@ -356,3 +356,30 @@ def test_real_crops_can_be_read():
     for crop in crops[:2]:
         image = images.load(crop, shape=images.CROP_SHAPE, zooms=images.CROP_ZOOMS)
         assert nib.aff2axcodes(image.affine) == ("R", "A", "S")
+
+
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
+@pytest.mark.parametrize("kind", ["las", "oblique"])
+def test_a_copy_with_forms_keeps_voxels_and_slope(tmp_path, ending, kind):
+    source = volumes.write(
+        tmp_path / "a.nii.gz", volumes.brain(), volumes.affine(kind), dtype=np.int16, slope=0.5
+    )
+    moved = volumes.affine(kind)
+    moved[:3, 3] += (100, 0, -20)
+    target = images.copy_with_forms(source, tmp_path / f"b{ending}", moved)
+    old, new = nib.load(source), nib.load(target)
+    assert np.array_equal(new.dataobj.get_unscaled(), old.dataobj.get_unscaled())
+    assert (new.dataobj.slope, new.get_data_dtype()) == (0.5, np.int16)
+    for form, code in (new.get_sform(coded=True), new.get_qform(coded=True)):
+        assert code == 2
+        np.testing.assert_allclose(form, moved, atol=1e-4)
+    assert images.copy_with_forms(source, tmp_path / f"c{ending}", moved).read_bytes() == (
+        target.read_bytes()
+    )
+
+
+def test_a_copy_of_no_image_leaves_nothing(tmp_path):
+    (tmp_path / "a.nii").write_bytes(b"no image")
+    with pytest.raises(ImageError, match="not a NIfTI file"):
+        images.copy_with_forms(tmp_path / "a.nii", tmp_path / "b.nii", np.eye(4))
+    assert not (tmp_path / "b.nii").exists()

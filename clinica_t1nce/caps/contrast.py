@@ -65,13 +65,19 @@ def evidence(
     for field in FIELDS:
         if agent(metadata.get(field)) is not None:
             return field
-    columns = {_plain(field) for field in FIELDS}
     row = scans_row or {}
-    if any(_plain(column) in columns and agent(value) is not None for column, value in row.items()):
+    if any(is_field(column) and agent(value) is not None for column, value in row.items()):
         return BY_SCANS
     return None
 
 
-def _plain(column: str) -> str:
-    """Spell a column without case and separators: tables write contrast_bolus_agent as well."""
-    return re.sub(r"[^a-z0-9]", "", column.lower())
+def is_field(column: str) -> bool:
+    """Say whether a column names the agent, whatever the case and the separators.
+
+    Examples
+    --------
+    >>> is_field("contrast_bolus_agent"), is_field("acq_time")
+    (True, False)
+    """
+    plain = re.sub(r"[^a-z0-9]", "", column.lower())
+    return plain in {field.lower() for field in FIELDS}

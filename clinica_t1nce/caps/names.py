@@ -11,6 +11,16 @@ SYNTHETIC_ENDING = "_space-MNI152NLin2009cSym_desc-SynthNce_res-1x1x1_T1w.nii.gz
 """How ours end. The ``desc`` between ``space`` and ``res`` keeps them out of Clinica's patterns
 for the images of t1-linear."""
 
+MNI_CROP, MNI, NATIVE = "mni-crop", "mni", "native"
+
+SPACES = {
+    MNI_CROP: SYNTHETIC_ENDING,
+    MNI: "_space-MNI152NLin2009cSym_desc-SynthNceFull_res-1x1x1_T1w.nii.gz",
+    NATIVE: "_space-orig_desc-SynthNce_T1w.nii.gz",
+}
+"""How the names of our images end on each grid: t1-linear's crop, t1-linear's whole image, the
+raw image."""
+
 FOLDER = "t1_synth_nce"
 
 _CONTRAST = re.compile(r"_ce-[a-zA-Z0-9+]+(?=_)")
@@ -45,6 +55,33 @@ def output_path(crop: Path, model: str) -> Path:
     """Say where the T1nce of a crop belongs: beside ``t1_linear``, one folder a model."""
     visit = crop.parent.parent
     return visit / FOLDER / f"model-{model}" / synthetic_name(crop.name)
+
+
+def full_path(crop: Path) -> Path:
+    """Say where t1-linear left the image that a crop was cut from."""
+    return crop.with_name(crop.name.replace("_desc-Crop_", "_"))
+
+
+def raw_path(crop: Path, bids: Path) -> Path:
+    """Say where the image that t1-linear took lies in its BIDS.
+
+    Parameters
+    ----------
+    crop
+        In ``<caps>/subjects/<sub>/<ses>/t1_linear``.
+    bids
+        Root of the BIDS.
+
+    Returns
+    -------
+    pathlib.Path
+        The ``.nii`` if that is there, else the ``.nii.gz``, there or not.
+    """
+    visit = crop.parent.parent
+    stem = crop.name.removesuffix(CROP_ENDING)
+    folder = bids / visit.parent.name / visit.name / "anat"
+    plain = folder / f"{stem}_T1w.nii"
+    return plain if plain.is_file() else folder / f"{stem}_T1w.nii.gz"
 
 
 def sidecar_path(image: Path) -> Path:

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,32 +39,34 @@ Plan = Mapping[Path, Entry]
 """Files by their path in the data set."""
 
 
-def check_folder(out: Path, source: Path, kind: str) -> None:
+def check_folder(out: Path, sources: Sequence[Path], kind: str, what: str) -> None:
     """Refuse an output folder that is not ours to write into.
 
     Parameters
     ----------
     out
         The folder; it need not exist.
-    source
-        Root of the data set that it is made from.
-    kind
-        What was made, as in :func:`describe`.
+    sources
+        Roots of the data sets that it is made from, the most important first.
+    kind, what
+        As in :func:`describe`.
 
     Raises
     ------
     SelectionError
-        If it is the source, in it or around it, is no folder, or holds what this command did not
-        make from this source.
+        If it is a source, in it or around it, is no folder, or holds what this command did not
+        make from this source in this way.
     """
     mend = "give a new folder elsewhere"
-    here, there = out.resolve(), source.resolve()
-    if here == there:
-        raise SelectionError(f"{out}: the output folder is the input; {mend}")
-    if here.is_relative_to(there):
-        raise SelectionError(f"{out}: the output folder lies in the input {source}; {mend}")
-    if there.is_relative_to(here):
-        raise SelectionError(f"{out}: the output folder holds the input {source}; {mend}")
+    here = out.resolve()
+    for source in sources:
+        there = source.resolve()
+        if here == there:
+            raise SelectionError(f"{out}: the output folder is the input; {mend}")
+        if here.is_relative_to(there):
+            raise SelectionError(f"{out}: the output folder lies in the input {source}; {mend}")
+        if there.is_relative_to(here):
+            raise SelectionError(f"{out}: the output folder holds the input {source}; {mend}")
     if out.exists() and not out.is_dir():
         raise SelectionError(f"{out}: a file, not a folder; {mend}")
     if not out.exists() or not any(out.iterdir()):
@@ -72,17 +74,26 @@ def check_folder(out: Path, source: Path, kind: str) -> None:
     try:
         content = json.loads((out / DESCRIPTION).read_text(encoding="utf-8"))
         made = content["GeneratedBy"][0]
-        ours = made["Name"] == _NAME and made["Description"].startswith(kind)
-        url = content["SourceDatasets"][0]["URL"]
+        made_kind, _, made_what = made["Description"].partition(": ")
+        ours = made["Name"] == _NAME and made_kind == kind
+        url = next((source["URL"] for source in content["SourceDatasets"]), "")
     except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError):
-        ours, url = False, ""
+        ours, url, made_what = False, "", ""
     if not ours:
         raise SelectionError(f"{out}: holds files that `clinica-t1nce {kind}` did not make; {mend}")
-    if url != there.as_uri():
-        raise SelectionError(f"{out}: was made from {url}, not from {source}; {mend}")
+    if sources and url != sources[0].resolve().as_uri():
+        raise SelectionError(f"{out}: was made from {url}, not from {sources[0]}; {mend}")
+    if made_what != what:
+        raise SelectionError(f"{out}: holds {made_what!r}, not {what!r}; {mend}")
 
 
-def describe(source: Mapping[str, Any], root: Path, kind: str, what: str) -> str:
+def describe(
+    source: Mapping[str, Any],
+    roots: Sequence[Path],
+    kind: str,
+    what: str,
+    links: Mapping[str, str] | None = None,
+) -> str:
     """Write a ``dataset_description.json``.
 
     ``DatasetType`` is ``raw``: Clinica takes nothing else for a BIDS data set. BIDS allows
@@ -92,17 +103,18 @@ def describe(source: Mapping[str, Any], root: Path, kind: str, what: str) -> str
     ----------
     source
         Content of the source's description.
-    root
-        Root of the source.
+    roots
+        Roots of the data sets that it is made from.
     kind
         The command that made it, ``"separate"`` or ``"homogenise"``.
     what
         What it did, in a few words.
+    links
+        Addresses by the names that BIDS URIs in sidecars use.
     """
-    name = source.get("Name") or root.name
     content = {
         **source,
-        "Name": f"{name} ({what})",
+        "Name": source.get("Name") or (roots[-1].name if roots else kind),
         "BIDSVersion": source.get("BIDSVersion") or BIDS_VERSION,
         "DatasetType": "raw",
         "GeneratedBy": [
@@ -112,8 +124,10 @@ def describe(source: Mapping[str, Any], root: Path, kind: str, what: str) -> str
                 "Description": f"{kind}: {what}",
             }
         ],
-        "SourceDatasets": [{"URL": root.resolve().as_uri()}],
+        "SourceDatasets": [{"URL": root.resolve().as_uri()} for root in roots],
     }
+    if links:
+        content["DatasetLinks"] = dict(links)
     return as_json(content)
 
 

@@ -16,6 +16,7 @@ from clinica_t1nce.caps.query import Visit
 from clinica_t1nce.errors import SelectionError
 
 KIND = "separate"
+WHAT = "T1nce and T1ce of one visit in two sessions"
 CONTRAST_TSV = "contrast.tsv"
 PAIRS_TSV = "pairs.tsv"
 CONTRAST_COLUMNS = (
@@ -118,7 +119,7 @@ def check(view: View, out: Path, source: Path) -> None:
     SelectionError
         See :func:`outputs.check_folder`; also if files or choices have changed since.
     """
-    outputs.check_folder(out, source, KIND)
+    outputs.check_folder(out, [source], KIND, WHAT)
     changed = outputs.conflicts(out, view.files)
     stale = (
         path.relative_to(out)
@@ -243,8 +244,7 @@ def _add_root(view: View, dataset: Dataset) -> None:
     root = dataset.root
     description = root / DESCRIPTION
     content = bids.read_json(description) if description.is_file() else {}
-    what = "T1nce and T1ce of one visit in two sessions"
-    view.files[Path(DESCRIPTION)] = Entry(text=outputs.describe(content, root, KIND, what))
+    view.files[Path(DESCRIPTION)] = Entry(text=outputs.describe(content, [root], KIND, WHAT))
     ignored = root / ".bidsignore"
     lines = ignored.read_text(encoding="utf-8").splitlines() if ignored.is_file() else []
     lines += [f"/{name}" for name in (CONTRAST_TSV, PAIRS_TSV) if f"/{name}" not in lines]

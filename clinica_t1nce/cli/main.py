@@ -17,6 +17,11 @@ COMMANDS = {
         "cli",
         "View a BIDS data set with T1nce and T1ce of one visit in two sessions.",
     ),
+    "homogenise": CommandSource(
+        "clinica_t1nce.cli.homogenise",
+        "cli",
+        "Make a BIDS data set with one T1nce a session, acquired or synthetic, from a CAPS.",
+    ),
     "train": CommandSource(
         "clinica_t1nce.cli.train", "cli", "Train a generator on pairs simulated from label maps."
     ),

@@ -1,5 +1,6 @@
 """Nipype interfaces: files in, files out."""
 
+from clinica_t1nce.interfaces.homogenisation import HomogeniseBids
 from clinica_t1nce.interfaces.synthesis import SynthesizeT1nce
 
-__all__ = ["SynthesizeT1nce"]
+__all__ = ["HomogeniseBids", "SynthesizeT1nce"]

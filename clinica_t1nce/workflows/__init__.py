@@ -1,5 +1,6 @@
 """Nipype graphs, without Clinica: doors are `inputnode` and `outputnode`."""
 
+from clinica_t1nce.workflows.homogenisation import init_homogenisation_wf
 from clinica_t1nce.workflows.synthesis import init_synthesis_wf
 
-__all__ = ["init_synthesis_wf"]
+__all__ = ["init_homogenisation_wf", "init_synthesis_wf"]

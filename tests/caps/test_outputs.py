@@ -18,7 +18,9 @@ def source(tmp_path):
 
 def plan(source):
     return {
-        Path("dataset_description.json"): Entry(text=outputs.describe({}, source, "separate", "x")),
+        Path("dataset_description.json"): Entry(
+            text=outputs.describe({}, [source], "separate", "x")
+        ),
         Path("sub-1/a.nii"): Entry(source / "a.nii"),
     }
 
@@ -66,11 +68,11 @@ def test_a_full_disk_is_told_before(tmp_path, source, monkeypatch):
 
 def test_a_new_an_empty_and_our_own_folder_pass(tmp_path, source):
     out = tmp_path / "out"
-    outputs.check_folder(out, source, "separate")
+    outputs.check_folder(out, [source], "separate", "x")
     out.mkdir()
-    outputs.check_folder(out, source, "separate")
+    outputs.check_folder(out, [source], "separate", "x")
     outputs.write(out, plan(source))
-    outputs.check_folder(out, source, "separate")
+    outputs.check_folder(out, [source], "separate", "x")
 
 
 @pytest.mark.parametrize(
@@ -86,6 +88,7 @@ def test_a_new_an_empty_and_our_own_folder_pass(tmp_path, source):
         ("listed", "did not make"),
         ("homogenised", "did not make"),
         ("elsewhere", "was made from file:///elsewhere, not from"),
+        ("other", "holds 'y', not 'x'"),
     ],
 )
 def test_what_is_not_ours_is_refused(tmp_path, source, out, message):
@@ -95,26 +98,27 @@ def test_what_is_not_ours_is_refused(tmp_path, source, out, message):
     texts = {
         "damaged": "{",
         "listed": "[]",
-        "homogenised": outputs.describe({}, source, "homogenise", "x"),
-        "elsewhere": outputs.describe({}, Path("/elsewhere"), "separate", "x"),
+        "homogenised": outputs.describe({}, [source], "homogenise", "x"),
+        "elsewhere": outputs.describe({}, [Path("/elsewhere")], "separate", "x"),
+        "other": outputs.describe({}, [source], "separate", "y"),
     }
     for name, text in texts.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "dataset_description.json").write_text(text)
     with pytest.raises(SelectionError, match=message):
-        outputs.check_folder(tmp_path / out, source, "separate")
+        outputs.check_folder(tmp_path / out, [source], "separate", "x")
 
 
 def test_a_link_to_the_input_is_the_input(tmp_path, source):
     (tmp_path / "link").symlink_to(source)
     with pytest.raises(SelectionError, match="is the input"):
-        outputs.check_folder(tmp_path / "link", source, "separate")
+        outputs.check_folder(tmp_path / "link", [source], "separate", "x")
 
 
 def test_the_description_keeps_what_the_source_says(source):
     before = {"Name": "N", "BIDSVersion": "1.7.0", "License": "CC0", "DatasetType": "derivative"}
-    content = json.loads(outputs.describe(before, source, "homogenise", "one T1w a session"))
-    assert content["Name"] == "N (one T1w a session)"
+    content = json.loads(outputs.describe(before, [source], "homogenise", "one T1w a session"))
+    assert content["Name"] == "N"
     assert (content["BIDSVersion"], content["License"]) == ("1.7.0", "CC0")
     assert content["DatasetType"] == "raw"
     assert content["GeneratedBy"][0]["Name"] == "clinica-t1nce"

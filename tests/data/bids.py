@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from clinica_t1nce.caps import names
 from tests.data.volumes import affine, brain, write
 
 VALIDATOR = Path(sys.executable).with_name("bids-validator-deno")
@@ -102,3 +103,40 @@ def tree(root: Path) -> dict[str, tuple[int, int]]:
             status = path.lstat()
             found[path.relative_to(root).as_posix()] = status.st_mtime_ns, status.st_ino
     return found
+
+
+def make_caps_of(bids: Path, caps: Path, *, model: str | None = "m") -> Path:
+    """Make the CAPS that t1-linear and, with a model's name, t1-synth-nce would make of a BIDS.
+
+    Images are small; those of t1-linear have no qform.
+    """
+    processing = {"Name": "t1-linear", "InputPath": str(bids)}
+    (caps / "subjects").mkdir(parents=True)
+    description = {"Name": "c", "DatasetType": "derivative", "Processing": [processing]}
+    (caps / "dataset_description.json").write_text(json.dumps(description))
+    for number, raw in enumerate(sorted(bids.glob("sub-*/ses-*/anat/*_T1w.nii.gz"))):
+        visit = caps / "subjects" / Path(*raw.relative_to(bids).parts[:2])
+        name = raw.name.replace("_T1w.nii.gz", names.CROP_ENDING)
+        crop = visit / "t1_linear" / name
+        data = brain((8, 9, 7), seed=number)
+        write(crop, data, affine(shape=(8, 9, 7)))
+        write(names.full_path(crop), data, affine(shape=(8, 9, 7)))
+        if model is not None and names.has_contrast(name):
+            make_synthetic(crop, model)
+    return caps
+
+
+def make_synthetic(crop: Path, model: str) -> None:
+    """Put a synthetic image on each grid beside a crop, with its sidecar."""
+    output = names.output_path(crop, model)
+    caps = crop.parents[4]
+    for ending in names.SPACES.values():
+        image = output.with_name(output.name.removesuffix(names.SYNTHETIC_ENDING) + ending)
+        write(image, brain((8, 9, 7)) * 0.5, affine(shape=(8, 9, 7)), qform_code=2)
+        content = {
+            "Synthetic": True,
+            "Sources": [f"bids::{crop.relative_to(caps).as_posix()}"],
+            "Model": {"Name": model, "SHA256": "0" * 64},
+            "Confidence": 0.9,
+        }
+        names.sidecar_path(image).write_text(json.dumps(content))

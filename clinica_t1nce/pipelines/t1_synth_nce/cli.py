@@ -49,6 +49,12 @@ class WrongUsageError(OneLineError):
     show_default=True,
     help="Where the network runs; auto takes a CUDA GPU if there is one.",
 )
+@cli_param.option_group.option(
+    "--bids-output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Make, or add to, a BIDS data set with exactly one T1nce a session, acquired or "
+    "synthetic, for all further pipelines of Clinica (see `clinica-t1nce homogenise`).",
+)
 @cli_param.option_group.common_pipelines_options
 @cli_param.option.subjects_sessions_tsv
 @cli_param.option.working_directory
@@ -73,6 +79,7 @@ def cli(
     caps_directory: str,
     model: str = "default",
     device: str = "auto",
+    bids_output: Path | None = None,
     subjects_sessions_tsv: str | None = None,
     working_directory: str | None = None,
     overwrite_outputs: bool = False,
@@ -92,6 +99,8 @@ def cli(
     """
     move_nipype_log(Path(working_directory) if working_directory else None)
     plugin, plugin_args = _plugin(nipype_plugin, nipype_plugin_args, working_directory)
+    if bids_output is not None:
+        _check_bids_output(Path(caps_directory), bids_output)
     pipeline = _pipeline(
         caps_directory=caps_directory,
         tsv_file=subjects_sessions_tsv,
@@ -104,7 +113,8 @@ def cli(
     _announce(pipeline, plugin, n_procs)
     _run(pipeline, plugin, {**plugin_args, "n_procs": n_procs})
     _summarise(pipeline, Path(working_directory) if working_directory else None)
-    if any(outcome.status == "failed" for outcome in pipeline.outcomes):
+    whole = bids_output is None or _homogenise(pipeline, bids_output)
+    if not whole or any(outcome.status == "failed" for outcome in pipeline.outcomes):
         raise click.exceptions.Exit(1)
 
 
@@ -208,6 +218,30 @@ def _summarise(pipeline: "T1SynthNce", details_folder: Path | None) -> None:
         path = _save_details("\n\n".join(filter(None, details)), details_folder)
         click.echo(f"Details of what nobody expected: {path}")
     click.echo(f"Table of all images: {pipeline.caps_directory / 't1_synth_nce.tsv'}")
+
+
+def _check_bids_output(caps: Path, out: Path) -> None:
+    from clinica_t1nce.caps.homogenisation import Request, prepare
+    from clinica_t1nce.errors import T1nceError
+
+    try:
+        prepare(Request(caps, out))
+    except T1nceError as error:
+        raise WrongUsageError(str(error)) from error
+
+
+def _homogenise(pipeline: "T1SynthNce", out: Path) -> bool:
+    """Make the homogenised data set; say whether every session has its image."""
+    from clinica_t1nce.caps.homogenisation import Request, describe, homogenise
+    from clinica_t1nce.errors import T1nceError
+
+    try:
+        report = homogenise(Request(pipeline.caps_directory, out, model=pipeline.card.name))
+    except T1nceError as error:
+        raise OneLineError(str(error)) from error
+    for line in describe(report, out):
+        click.echo(line)
+    return not report.missing and not report.failed
 
 
 def _save_details(text: str, folder: Path | None) -> str:

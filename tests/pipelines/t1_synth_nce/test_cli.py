@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
+from clinica_t1nce.caps import homogenisation
 from clinica_t1nce.caps.query import Crop, Visit
 from clinica_t1nce.errors import OutputError
 from clinica_t1nce.pipelines.t1_synth_nce import cli as module
@@ -248,3 +249,37 @@ def test_a_full_caps_is_exit_code_1(tmp_path, monkeypatch):
     assert result.exit_code == 1
     (line,) = result.output.splitlines()
     assert "MB needed" in line
+
+
+@pytest.fixture
+def homogenised(recorder, monkeypatch):
+    """Record what is asked of the homogenisation, which finds one session without an image."""
+    requests = []
+
+    def homogenise(request):
+        requests.append(request)
+        return homogenisation.Report(missing=() if len(requests) > 1 else (CROP.visit,))
+
+    monkeypatch.setattr(homogenisation, "homogenise", homogenise)
+    return requests
+
+
+def test_a_homogenised_data_set_is_made_in_the_end(tmp_path, homogenised):
+    caps = make_caps(tmp_path / "caps", {("sub-01", "ses-1"): ""}, images=False)
+    result = run(caps, "--bids-output", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "1 session without" in result.output
+    assert homogenised == [homogenisation.Request(caps, tmp_path / "out", model="m")]
+    result = run(caps, "--bids-output", tmp_path / "out")
+    assert result.exit_code == 0
+    assert "Next: clinica run t1-volume-tissue-segmentation" in result.output
+
+
+def test_a_bad_output_folder_is_told_before_any_work(tmp_path, recorder, homogenised):
+    caps = make_caps(tmp_path / "caps", {("sub-01", "ses-1"): ""}, images=False)
+    result = run(caps, "--bids-output", caps / "bids")
+    assert result.exit_code == 2
+    (line,) = result.output.splitlines()
+    assert "lies in the input" in line
+    assert homogenised == []
+    assert not hasattr(recorder, "last")

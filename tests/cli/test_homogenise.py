@@ -1,0 +1,68 @@
+import shutil
+
+import pytest
+from click.testing import CliRunner
+
+from clinica_t1nce.caps import homogenisation, separation
+from clinica_t1nce.caps.homogenisation import Report, Request
+from clinica_t1nce.cli import main
+from tests.data.bids import make_bids, make_caps_of, tree
+
+
+def run(*arguments):
+    return CliRunner().invoke(main.cli, ["homogenise", *map(str, arguments)])
+
+
+@pytest.fixture
+def caps(tmp_path):
+    source = make_bids(tmp_path / "bids")
+    separation.write(separation.plan(source), tmp_path / "view")
+    return make_caps_of(tmp_path / "view", tmp_path / "caps")
+
+
+def test_a_caps(caps, tmp_path):
+    out = tmp_path / "out"
+    result = run(caps, out)
+    assert result.exit_code == 0, result.output
+    first, last = result.output.splitlines()
+    assert first == (f"4 sessions with one T1nce in {out}: 3 acquired, 1 synthetic; 4 new")
+    assert last.startswith(f"Next: clinica run t1-volume-tissue-segmentation {out} CAPS_OF_VOLUMES")
+    assert "a new folder" in last
+    before = tree(out)
+    assert "; 0 new" in run(caps, out).output
+    assert tree(out) == before
+
+
+def test_every_option_reaches_the_code(tmp_path, monkeypatch):
+    requests = []
+    monkeypatch.setattr(
+        homogenisation, "homogenise", lambda request: requests.append(request) or Report()
+    )
+    (tmp_path / "c.tsv").touch()
+    options = ["--bids-directory", "b", "--model", "m", "--space", "native", "--copy"]
+    options += ["--overwrite", "-tsv", tmp_path / "c.tsv"]
+    assert run("caps", "out", *options).exit_code == 0
+    assert run("caps", "out").exit_code == 0
+    paths = [type(tmp_path)(name) for name in ("caps", "out", "b")]
+    assert requests == [
+        Request(*paths, "m", "native", tmp_path / "c.tsv", copy=True, overwrite=True),
+        Request(*paths[:2]),
+    ]
+
+
+def test_what_is_missing_or_broken_is_told_and_exit_code_1(caps, tmp_path):
+    shutil.rmtree(next(caps.glob("subjects/sub-02/*/t1_synth_nce")))
+    broken = next(caps.glob("subjects/sub-01/ses-M012/t1_linear/*Crop*"))
+    broken.write_bytes(b"")
+    result = run(caps, tmp_path / "out")
+    assert result.exit_code == 1
+    assert "1 session without: T1ce that have no synthetic T1nce (sub-02 ses-M000)" in result.output
+    assert f"  sub-01 ses-M012: {broken}: not a readable NIfTI file" in result.output
+
+
+def test_another_choice_is_told(caps, tmp_path):
+    run(caps, tmp_path / "out")
+    shutil.rmtree(next(caps.glob("subjects/sub-01/ses-M000/t1_linear")))
+    result = run(caps, tmp_path / "out")
+    assert "1 of them hold another image than would be taken now (sub-01 ses-M000)" in result.output
+    assert result.exit_code == 0
