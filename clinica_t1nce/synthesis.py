@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from clinica_t1nce import grids, intensity
+from clinica_t1nce import detection, grids, intensity
 from clinica_t1nce.errors import DeviceError, ImageError, WeightsError
 from clinica_t1nce.models.cards import Card, load_generator
 
@@ -28,17 +28,28 @@ class Synthesis:
         The synthetic T1nce: float32, in the T1ce's shape and units.
     change
         ``T1ce - image``, in the same units; positive where enhancement was removed.
+    gadolinium
+        Probability, 0 to 1, that gadolinium was given, read from what the generator would remove;
+        None of a model whose card has no detector (:mod:`clinica_t1nce.detection`). Where it is
+        low the change is faded out, so that a T1nce comes out as it came in.
     confidence
-        From 0 to 1: how well the predictions on the mirrored image agree, 1 minus the mean
-        standard deviation of the change over its mean size. Not calibrated: it ranks images
-        of one model, it is no probability. 1 if nothing changed, None of a single prediction.
+        From 0 to 1, None where the model cannot tell. Where the card is calibrated: the share of
+        the enhancement that is expected to have been removed, net of what was removed wrongly, as
+        on simulated heads of the same uncertainty. Else 1 minus that uncertainty, which ranks
+        images of one model: see `uncertainty`. 1 if nothing changed.
+    uncertainty
+        Half of the distance between the outer quantiles that the network gives or, of a network
+        without, the standard deviation over the mirrored images: its mean over the image, as a
+        share of the mean change. 0 or more; None of a single prediction without quantiles.
     scaling
         The scaling that was measured on the T1ce.
     """
 
     image: np.ndarray
     change: np.ndarray
+    gadolinium: float | None
     confidence: float | None
+    uncertainty: float | None
     scaling: intensity.Scaling
 
 
@@ -60,11 +71,21 @@ class Synthesizer:
     ----------
     card : Card
     device : torch.device
+
+    Raises
+    ------
+    WeightsError
+        If the card's calibration cannot be used.
     """
 
     def __init__(self, module: nn.Module, card: Card, device: str | torch.device = "cpu"):
         self.card = card
         self.device = find_device(device)
+        try:
+            self._detector = detection.Detector.from_card(card.calibration)
+            self._confidence_table = detection.confidence_table(card.calibration)
+        except ValueError as error:
+            raise WeightsError(f"{card.name}: {error}; calibrate the weights again") from error
         # On the CPU, channels last takes 30 % less time than channels first.
         self._layout = (
             torch.channels_last_3d if self.device.type == "cpu" else torch.contiguous_format
@@ -139,15 +160,40 @@ class Synthesizer:
             volume = grids.to_ras(volume, affine)
         volume = np.ascontiguousarray(volume, dtype=np.float32)
         scaling = intensity.measure(volume, **self.card.scaling)
+        scaled = scaling.apply(volume)
         scaled_change = np.zeros_like(volume)
         box = self._box(volume)
-        scaled_change[box], confidence = self._predict(scaling.apply(volume[box]))
+        scaled_change[box], uncertainty = self._predict(scaled[box])
+        gadolinium = self._probability(scaled, scaled_change)
+        opening = 1.0
+        if gadolinium is not None and self._detector is not None:
+            opening = self._detector.opening(gadolinium)
+            scaled_change *= np.float32(opening)
         removed = np.where(volume == 0, np.float32(0), scaled_change * np.float32(scaling.factor))
         image = np.clip(volume - removed, volume.min(), volume.max())
         change = volume - image
         if affine is not None:
             image, change = grids.from_ras(image, affine), grids.from_ras(change, affine)
-        return Synthesis(image, change, confidence, scaling)
+        confidence = self._confidence(uncertainty)
+        if confidence is not None and gadolinium is not None:
+            # As far as the image was left alone, what counts is how surely that was right.
+            confidence = opening * confidence + (1 - opening) * (1 - gadolinium)
+        return Synthesis(image, change, gadolinium, confidence, uncertainty, scaling)
+
+    def _probability(self, scaled: np.ndarray, change: np.ndarray) -> float | None:
+        if self._detector is None:
+            return None
+        head = scaled > detection.HEAD
+        if not head.any():
+            return None
+        return self._detector.probability(detection.describe(change, head))
+
+    def _confidence(self, uncertainty: float | None) -> float | None:
+        if uncertainty is None:
+            return None
+        if self._confidence_table is None:
+            return min(max(1.0 - uncertainty, 0.0), 1.0)
+        return float(np.interp(uncertainty, *self._confidence_table))
 
     def _box(self, volume: np.ndarray) -> tuple[slice, ...]:
         """Say what the network has to see: unless its grid is fixed, no more than the head.
@@ -160,7 +206,7 @@ class Synthesizer:
 
     @torch.inference_mode()
     def _predict(self, scaled: np.ndarray) -> tuple[np.ndarray, float | None]:
-        """Average the change over the card's mirrors, in scaled units."""
+        """Average the change over the card's mirrors, in scaled units; and say how unsure it is."""
         try:
             # A GPU is to agree with the CPU, and with itself.
             with torch.backends.cudnn.flags(deterministic=True, benchmark=False, allow_tf32=False):
@@ -174,32 +220,42 @@ class Synthesizer:
     def _average(self, x: torch.Tensor) -> tuple[np.ndarray, float | None]:
         mean = torch.zeros_like(x)
         squares = torch.zeros_like(x)
+        half_range: torch.Tensor | None = None
         # Welford's recurrence: no need to keep eight volumes.
         for n, axes in enumerate(self.card.mirrors, start=1):
             flipped = [axis + 2 for axis in axes]
-            change = self._change(x.flip(flipped)).flip(flipped)
+            change, own_range = self._change(x.flip(flipped))
+            change = change.flip(flipped)
             delta = change - mean
             mean += delta / n
             squares += delta * (change - mean)
+            if own_range is not None:
+                half_range = own_range if half_range is None else half_range + own_range
         if not bool(mean.isfinite().all()):
             raise WeightsError(f"{self.card.name}: gives NaN or infinite voxels; use other weights")
         n_views = len(self.card.mirrors)
-        spread = float((squares / n_views).sqrt().mean(dtype=torch.float64))
-        confidence = _confidence(spread, float(mean.abs().mean(dtype=torch.float64)))
-        return mean[0, 0].cpu().numpy(), confidence if n_views > 1 else None
+        spread = (squares / n_views).sqrt() if half_range is None else half_range / n_views
+        uncertainty = None
+        if half_range is not None or n_views > 1:
+            uncertainty = _ratio(_mean(spread), _mean(mean.abs()))
+        return mean[0, 0].cpu().numpy(), uncertainty
 
-    def _change(self, x: torch.Tensor) -> torch.Tensor:
-        """Predict what to take from one view of the image, 1 x 1 x D x H x W, scaled."""
+    def _change(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Predict what to take from one view of the image, 1 x 1 x D x H x W, scaled.
+
+        And, of a network that gives quantiles, half of the distance between the outer ones.
+        """
         if self.card.grid is None:
             padded, inside = grids.pad_to_multiple(x, self.card.multiple)
             out = grids.unpad(self._generate(padded), inside)
         else:
             out = grids.resample(self._generate(grids.resample(x, self.card.grid)), x.shape[2:])
         if self.card.output == "image":
-            return x - out
-        # Of quantiles the middle one.
-        out = out[:, out.shape[1] // 2, None]
-        return out.clamp(min=0).minimum(x.clamp(min=0))
+            return x - out, None
+        bounded = out.clamp(min=0).minimum(x.clamp(min=0))
+        middle = bounded.shape[1] // 2
+        half_range = (bounded[:, -1:] - bounded[:, :1]).clamp(min=0) / 2 if middle else None
+        return bounded[:, middle, None], half_range
 
     def _generate(self, x: torch.Tensor) -> torch.Tensor:
         out: torch.Tensor = self._module(x.contiguous(memory_format=self._layout))
@@ -232,5 +288,9 @@ def find_device(name: str | torch.device) -> torch.device:
     return device
 
 
-def _confidence(spread: float, size: float) -> float:
-    return 1.0 if size == 0 else min(max(1.0 - spread / size, 0.0), 1.0)
+def _mean(values: torch.Tensor) -> float:
+    return float(values.mean(dtype=torch.float64))
+
+
+def _ratio(spread: float, size: float) -> float:
+    return 0.0 if size == 0 else spread / size

@@ -31,7 +31,16 @@ class Stub(nn.Module):
         return self.function(x)
 
 
-def make(function, *, output="change", grid=None, multiple=1, scaling=PERCENTILE, mirrors=None):
+def make(
+    function,
+    *,
+    output="change",
+    grid=None,
+    multiple=1,
+    scaling=PERCENTILE,
+    mirrors=None,
+    calibration=None,
+):
     card = cards.Card(
         name="stub",
         architecture="change-unet",
@@ -39,6 +48,7 @@ def make(function, *, output="change", grid=None, multiple=1, scaling=PERCENTILE
         input={"grid": grid, "multiple": multiple, "scaling": scaling},
         output=output,
         inference={"mirrors": mirrors or [[]]},
+        calibration=calibration or {},
     )
     return Synthesizer(Stub(function), card)
 
@@ -207,6 +217,78 @@ class TestMirrors:
 
     def test_a_single_prediction_has_no_confidence(self, t1ce):
         assert make(lambda x: x / 4)(t1ce).confidence is None
+
+
+class TestQuantiles:
+    def test_the_middle_one_is_removed_and_the_outer_ones_say_how_sure(self):
+        t1ce = np.full((4, 4, 4), 100, np.float32)
+        t1ce[0, 0, 0] = 50
+        net = make(lambda x: torch.cat([x * 0 + q for q in (0.1, 0.2, 0.4)], 1))
+        synthesis = net(t1ce)
+        np.testing.assert_allclose(synthesis.change[1:], 20, rtol=1e-4)
+        assert synthesis.uncertainty == pytest.approx((0.4 - 0.1) / 2 / 0.2)
+        assert synthesis.confidence == pytest.approx(1 - 0.75)
+
+    def test_the_table_of_the_card_makes_it_a_confidence(self):
+        t1ce = np.full((4, 4, 4), 100, np.float32)
+        t1ce[0, 0, 0] = 50
+        table = {"confidence": {"uncertainty": [0.5, 1.0], "confidence": [0.9, 0.3]}}
+        net = make(lambda x: torch.cat([x * 0 + q for q in (0.1, 0.2, 0.4)], 1), calibration=table)
+        assert net(t1ce).confidence == pytest.approx(0.6)
+
+    @pytest.mark.parametrize(
+        "table",
+        [
+            {},
+            {"uncertainty": [1.0, 0.5], "confidence": [0.9, 0.3]},
+            {"uncertainty": [0.5, 1.0], "confidence": [0.9]},
+            {"uncertainty": [0.5, 1.0], "confidence": [0.9, 1.3]},
+        ],
+    )
+    def test_a_table_that_is_none_is_refused(self, table):
+        with pytest.raises(WeightsError, match=r"calibration\.confidence"):
+            make(lambda x: x, calibration={"confidence": table})
+
+
+class TestGadolinium:
+    def detector(self, intercept):
+        """Sure of gadolinium or of its absence, by its intercept alone."""
+        return {"gadolinium": {"weights": [0.0] * 5, "intercept": intercept}}
+
+    def test_without_a_detector_nothing_is_said(self, t1ce):
+        assert make(lambda x: x / 4)(t1ce).gadolinium is None
+
+    def test_an_image_without_gadolinium_comes_out_as_it_came_in(self, t1ce):
+        synthesis = make(lambda x: x / 4, mirrors=EIGHT, calibration=self.detector(-9))(t1ce)
+        np.testing.assert_array_equal(synthesis.image, t1ce)
+        assert synthesis.gadolinium == pytest.approx(0, abs=1e-3)
+        assert synthesis.confidence == pytest.approx(1, abs=1e-3)
+
+    def test_an_image_with_gadolinium_is_changed_as_if_nobody_had_asked(self, t1ce):
+        plain = make(lambda x: x / 4)(t1ce)
+        sure = make(lambda x: x / 4, calibration=self.detector(9))(t1ce)
+        assert sure.gadolinium == pytest.approx(1, abs=1e-3)
+        np.testing.assert_array_equal(sure.image, plain.image)
+
+    def test_in_doubt_part_of_the_change_is_made(self, t1ce):
+        plain = make(lambda x: x / 4)(t1ce)
+        doubt = make(lambda x: x / 4, calibration=self.detector(-1.5))(t1ce)
+        brain = plain.change > 1
+        share = doubt.change[brain] / plain.change[brain]
+        assert 0.05 < share.min() <= share.max() < 0.95
+
+    def test_it_is_read_from_the_change(self, t1ce):
+        calibration = {"gadolinium": {"weights": [5.0, 0, 0, 0, 0], "intercept": 15.0}}
+        much, little = (
+            make(lambda x, f=f: x * f, calibration=calibration)(t1ce).gadolinium
+            for f in (0.25, 0.001)
+        )
+        assert much > 0.9
+        assert little < 0.1
+
+    def test_a_detector_that_is_none_is_refused(self):
+        with pytest.raises(WeightsError, match=r"stub: calibration\.gadolinium is not a detector"):
+            make(lambda x: x, calibration={"gadolinium": {"weights": [1.0], "intercept": 0}})
 
 
 class TestOrientation:

@@ -12,6 +12,11 @@ from clinica_t1nce.plugin import PIPELINES, CommandSource
 CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 160}
 
 COMMANDS = {
+    "calibrate": CommandSource(
+        "clinica_t1nce.cli.calibrate",
+        "cli",
+        "Let weights tell whether gadolinium was given, and how sure they are.",
+    ),
     "separate": CommandSource(
         "clinica_t1nce.cli.separate",
         "cli",

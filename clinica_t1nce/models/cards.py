@@ -52,6 +52,10 @@ class Card:
         ``{"mirrors": [[], [0], [0, 2], ...]}``: the axes flipped for each prediction; the
         predictions are averaged. ``"memory_gb"``: what a process takes for one crop, from which
         the number of processes is planned.
+    calibration
+        What turns the network's output into a probability of gadolinium and a confidence:
+        ``{"gadolinium": {...}, "confidence": {...}}``, see :mod:`clinica_t1nce.detection` and
+        :class:`clinica_t1nce.synthesis.Synthesis`. Empty: neither is known.
     training, metrics
         Data, command and results, for the reader.
     licence
@@ -68,6 +72,7 @@ class Card:
     input: Mapping[str, Any]
     output: str
     inference: Mapping[str, Any] = field(default_factory=lambda: {"mirrors": [[]]})
+    calibration: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     licence: str = ""
@@ -143,7 +148,7 @@ class Card:
         if self.architecture not in registry.ARCHITECTURES:
             known = ", ".join(sorted(registry.ARCHITECTURES))
             raise WeightsError(f"architecture {self.architecture!r} unknown; known: {known}")
-        for name in ("hyperparameters", "input", "inference", "training", "metrics"):
+        for name in ("hyperparameters", "input", "inference", "calibration", "training", "metrics"):
             if not isinstance(getattr(self, name), Mapping):
                 raise WeightsError(f"{name} is not an object")
         if self.output not in OUTPUTS:

@@ -94,8 +94,8 @@ class Placement:
         ]
         for axis in range(3):
             where[axis] -= box[axis].start
-        tissue = torch.from_numpy(np.ascontiguousarray(anatomy.tissue[tuple(box)])).to(device)
-        codes = torch.from_numpy(np.ascontiguousarray(anatomy.distances[(slice(None), *box)]))
+        tissue = torch.from_numpy(np.array(anatomy.tissue[tuple(box)])).to(device)
+        codes = torch.from_numpy(np.array(anatomy.distances[(slice(None), *box)]))
         labels = _nearest(tissue, where)
         codes = codes.to(device, torch.float32)
         # The brain's surface is folded; the other distances are smooth enough for a coarse grid.

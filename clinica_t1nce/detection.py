@@ -1,0 +1,131 @@
+"""Was gadolinium given? Read from what a generator would take away, and from nothing else.
+
+A generator that was trained on images with and without gadolinium finds sinuses, plexus, dura and
+vessels bright in a T1ce, and next to nothing in a T1nce. How much it would remove, and how much in
+the voxels where it removes most, tells the two apart. The weights of this judgement depend on the
+generator: they stand on its card, fitted on simulated heads
+(:mod:`clinica_t1nce.training.calibration`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+PERCENTILES = (50.0, 90.0, 99.0, 99.9)
+HEAD = 0.05
+"""Where to look: voxels brighter than this share of white matter."""
+
+_FLOOR = 0.003
+"""Added before taking logarithms: a change this small, in units of white matter, is none."""
+
+
+def describe(change: np.ndarray, head: np.ndarray) -> np.ndarray:
+    """Summarise a change as logarithms of its mean and of its :data:`PERCENTILES`.
+
+    Parameters
+    ----------
+    change
+        What a generator would take away, 0 or more, in units of white matter.
+    head
+        bool, same shape: the voxels to look at. At least one.
+
+    Returns
+    -------
+    numpy.ndarray
+        5 float64 values.
+    """
+    inside = change[head]
+    values = [inside.mean(dtype=np.float64), *np.percentile(inside, PERCENTILES)]
+    return np.log(np.maximum(values, 0.0) + _FLOOR)
+
+
+@dataclass(frozen=True)
+class Detector:
+    """Logistic regression on what :func:`describe` gives.
+
+    Attributes
+    ----------
+    weights
+        One for each value of the description.
+    intercept
+        Log-odds where all values are 0.
+    unchanged_below, whole_above
+        Probabilities between which a generator's change is faded in: an image that shows no
+        gadolinium is left alone, one that surely does is changed as the generator says.
+    """
+
+    weights: Sequence[float]
+    intercept: float
+    unchanged_below: float = 0.02
+    whole_above: float = 0.5
+
+    @classmethod
+    def from_card(cls, calibration: Mapping[str, Any]) -> "Detector | None":
+        """Take the detector of a card's ``calibration``; None where there is none.
+
+        Raises
+        ------
+        ValueError
+            If it is not one.
+        """
+        if "gadolinium" not in calibration:
+            return None
+        try:
+            detector = cls(**calibration["gadolinium"])
+            usable = (
+                len(detector.weights) == 1 + len(PERCENTILES)
+                and bool(np.isfinite([*detector.weights, detector.intercept]).all())
+                and 0 <= detector.unchanged_below < detector.whole_above <= 1
+            )
+        except TypeError:
+            usable = False
+        if not usable:
+            raise ValueError("calibration.gadolinium is not a detector")
+        return detector
+
+    def probability(self, description: np.ndarray) -> float:
+        """Return the probability, 0 to 1, that gadolinium was given."""
+        log_odds = float(np.dot(self.weights, description)) + self.intercept
+        return float(1 / (1 + np.exp(-np.clip(log_odds, -50, 50))))
+
+    def opening(self, probability: float) -> float:
+        """Return the share of the change to make: 0, 1, or smoothly in between."""
+        span = self.whole_above - self.unchanged_below
+        t = min(max((probability - self.unchanged_below) / span, 0.0), 1.0)
+        return t * t * (3 - 2 * t)
+
+
+def confidence_table(
+    calibration: Mapping[str, Any],
+) -> tuple[Sequence[float], Sequence[float]] | None:
+    """Take the table from uncertainty to confidence of a card's ``calibration``.
+
+    Returns
+    -------
+    tuple or None
+        Rising uncertainties and the confidence at each, to be interpolated; None where there is
+        none.
+
+    Raises
+    ------
+    ValueError
+        If it is no such table.
+    """
+    if "confidence" not in calibration:
+        return None
+    try:
+        uncertainty = np.asarray(calibration["confidence"]["uncertainty"], float)
+        confidence = np.asarray(calibration["confidence"]["confidence"], float)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError("calibration.confidence is not a table") from error
+    if (
+        uncertainty.ndim != 1
+        or uncertainty.shape != confidence.shape
+        or uncertainty.size == 0
+        or not (np.diff(uncertainty) >= 0).all()
+        or not ((confidence >= 0) & (confidence <= 1)).all()
+    ):
+        raise ValueError("calibration.confidence is not a table")
+    return uncertainty.tolist(), confidence.tolist()

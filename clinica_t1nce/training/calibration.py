@@ -1,0 +1,178 @@
+"""Fit what a generator's card says of gadolinium and confidence, on simulated heads.
+
+Each head is drawn once and shown twice, with and without gadolinium. What the generator would
+remove from the two is what a detector has to tell apart; how much of the enhancement it really
+removed is what its uncertainty has to foretell. No real image is used.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clinica_t1nce import detection, intensity
+from clinica_t1nce.models.cards import load_weights, save_weights
+from clinica_t1nce.simulation.anatomy import Anatomy
+from clinica_t1nce.simulation.simulator import Pair, realise, sample_recipe
+from clinica_t1nce.synthesis import Synthesizer
+from clinica_t1nce.training.heads import find_label_maps, load_heads
+
+logger = logging.getLogger("clinica_t1nce")
+
+_SEED = 770_001
+_KNOTS = 6
+_WEAK = 0.01
+"""Mean enhancement, in units of white matter, below which a head counts as without."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a generator made of one simulated head.
+
+    Attributes
+    ----------
+    enhanced
+        Whether the image shown had gadolinium.
+    description
+        From :func:`clinica_t1nce.detection.describe`.
+    uncertainty
+        From :class:`clinica_t1nce.synthesis.Synthesis`.
+    share
+        Part of the enhancement that was removed, net of what was removed wrongly: 1 minus the
+        mean absolute error of the change over the mean enhancement. NaN where there was none.
+    """
+
+    enhanced: bool
+    description: np.ndarray
+    uncertainty: float
+    share: float
+
+
+def calibrate(weights: Path, folder: Path, cache: Path, heads: int = 60) -> dict[str, Any]:
+    """Fit detector and confidence of a generator, and write them on its card.
+
+    Parameters
+    ----------
+    weights
+        A ``.safetensors`` file with its card.
+    folder
+        Label maps, ``*_dseg.nii.gz``.
+    cache
+        For the prepared label maps.
+    heads
+        How many to simulate; a third of them is kept to report on.
+
+    Returns
+    -------
+    dict
+        The calibration: ``gadolinium`` and ``confidence`` as the card holds them, and ``held_out``
+        with the area under the receiver operating characteristic, the Brier score, and Spearman's
+        correlation of confidence and the share truly removed, on the heads kept apart.
+    """
+    module, card = load_weights(weights)
+    card = replace(card, calibration={})
+    synthesizer = Synthesizer(module, card)
+    anatomies = load_heads(find_label_maps(folder), cache)
+    trials = []
+    for number, pair in enumerate(whole_heads(anatomies, heads), 1):
+        trials += try_out(synthesizer, pair)
+        logger.info("head %d of %d", number, heads)
+    n_fit = 2 * (heads - heads // 3)
+    calibration = fit(trials[:n_fit])
+    held_out = report(calibration, trials[n_fit:])
+    calibration["held_out"] = {"heads": heads // 3, **held_out}
+    save_weights(weights, module, replace(card, calibration=calibration))
+    return calibration
+
+
+def whole_heads(anatomies: Sequence[Anatomy], count: int) -> Iterator[Pair]:
+    """Simulate whole heads, all with gadolinium, each anatomy in turn."""
+    for number in range(count):
+        anatomy = anatomies[number % len(anatomies)]
+        shape = tuple(anatomy.tissue.shape)
+        rng = np.random.default_rng(_SEED + number)
+        recipe = sample_recipe(rng, anatomy, shape)
+        middle = replace(recipe.placement, centre=tuple(side // 2 for side in shape))
+        yield realise(replace(recipe, placement=middle, enhanced=True), anatomy, shape)
+
+
+def try_out(synthesizer: Synthesizer, pair: Pair) -> list[Trial]:
+    """Show a generator both images of a pair."""
+    return [
+        _try_out(synthesizer, image[0].numpy(), enhancement[0].numpy(), enhanced)
+        for image, enhancement, enhanced in (
+            (pair.t1ce, pair.enhancement, True),
+            (pair.t1nce, pair.enhancement * 0, False),
+        )
+    ]
+
+
+def _try_out(
+    synthesizer: Synthesizer, volume: np.ndarray, enhancement: np.ndarray, enhanced: bool
+) -> Trial:
+    # Below 0 is noise, that no image stores.
+    volume = volume.clip(min=0)
+    found = synthesizer(volume)
+    head = volume > 0
+    truth = float(enhancement[head].mean(dtype=np.float64))
+    error = float(np.abs(found.change - enhancement)[head].mean(dtype=np.float64))
+    scaled = intensity.measure(volume, **synthesizer.card.scaling).apply(volume)
+    factor = np.float32(found.scaling.factor)
+    return Trial(
+        enhanced and truth > _WEAK,
+        detection.describe(found.change / factor, scaled > detection.HEAD),
+        found.uncertainty or 0.0,
+        1 - error / truth if truth > _WEAK else float("nan"),
+    )
+
+
+def fit(trials: Sequence[Trial]) -> dict[str, Any]:
+    """Fit a logistic regression, and a falling table from uncertainty to the share removed."""
+    from sklearn.isotonic import IsotonicRegression
+    from sklearn.linear_model import LogisticRegression
+
+    features = np.array([trial.description for trial in trials])
+    mean, scale = features.mean(0), features.std(0) + 1e-6
+    model = LogisticRegression(C=1.0).fit(
+        (features - mean) / scale, [trial.enhanced for trial in trials]
+    )
+    # In units of the features themselves, so that the card needs neither mean nor scale.
+    weights = model.coef_[0] / scale
+    intercept = float(model.intercept_[0] - np.dot(weights, mean))
+    known = sorted((t.uncertainty, t.share) for t in trials if np.isfinite(t.share))
+    uncertainty, share = (np.array(values) for values in zip(*known, strict=True))
+    falling = IsotonicRegression(y_min=0, y_max=1, increasing=False).fit(uncertainty, share)
+    knots = np.quantile(uncertainty, np.linspace(0.05, 0.95, _KNOTS))
+    return {
+        "gadolinium": {"weights": [round(float(w), 5) for w in weights], "intercept": intercept},
+        "confidence": {
+            "uncertainty": [round(float(u), 5) for u in knots],
+            "confidence": [round(float(c), 4) for c in falling.predict(knots)],
+        },
+    }
+
+
+def report(calibration: dict[str, Any], trials: Sequence[Trial]) -> dict[str, float]:
+    """Measure a calibration on trials that it was not fitted on."""
+    from scipy.stats import spearmanr
+    from sklearn.metrics import brier_score_loss, roc_auc_score
+
+    detector = detection.Detector.from_card(calibration)
+    assert detector is not None
+    table = detection.confidence_table(calibration)
+    assert table is not None
+    truth = [trial.enhanced for trial in trials]
+    found = [detector.probability(trial.description) for trial in trials]
+    known = [trial for trial in trials if np.isfinite(trial.share)]
+    confidence = np.interp([trial.uncertainty for trial in known], *table)
+    openings = np.array([detector.opening(p) for p in found])
+    return {
+        "auc": round(float(roc_auc_score(truth, found)), 4),
+        "brier": round(float(brier_score_loss(truth, found)), 4),
+        "t1ce_left_alone": round(float((openings[truth] < 0.5).mean()), 4),
+        "t1nce_changed": round(float((openings[~np.array(truth)] > 0.5).mean()), 4),
+        "spearman": round(float(spearmanr(confidence, [t.share for t in known]).statistic), 3),
+    }
