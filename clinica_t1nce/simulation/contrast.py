@@ -1,11 +1,22 @@
-"""The contrast between tissues before gadolinium, drawn wider than any scanner's."""
+"""The contrast between tissues before gadolinium, and what a dose of it does.
+
+Half of the heads follow the signal equation of a sequence, the others are drawn freely, wider than
+any scanner's.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
+from clinica_t1nce.simulation.relaxation import Relaxation, sample_relaxation
 from clinica_t1nce.simulation.tissues import Tissue
+
+RELAXOMETRIC = 0.5
+"""Share of heads whose contrast follows a signal equation."""
+
+BRIGHT_ARTERIES = 0.25
+"""Share of heads in which fresh blood flows in unsaturated."""
 
 WIDE_VARIATION = 0.5
 """Share of heads whose deep tissues may be brighter than white matter, as they often are."""
@@ -21,14 +32,42 @@ class Contrast:
         One value for each :class:`~clinica_t1nce.simulation.tissues.Tissue`.
     gray, csf
         The two that others are tied to: cortex and cerebrospinal fluid.
+    strength
+        Factor on all enhancement of the head: dose and time.
+    relaxation
+        Sequence and injection, which give the enhancement instead; None where drawn freely.
     """
 
     means: tuple[float, ...]
     gray: float
     csf: float
+    strength: float = 1.0
+    relaxation: Relaxation | None = None
 
     @classmethod
     def sample(cls, rng: np.random.Generator) -> "Contrast":
+        """Draw a contrast of either kind."""
+        relaxometric = rng.random() < RELAXOMETRIC
+        return cls.sample_sequence(rng) if relaxometric else cls.sample_freely(rng)
+
+    @classmethod
+    def sample_sequence(cls, rng: np.random.Generator) -> "Contrast":
+        """Draw field strength, sequence and relaxation times until they are T1-weighted."""
+        while True:
+            relaxation, means = sample_relaxation(rng)
+            gray, csf = means[Tissue.CORTEX], means[Tissue.CSF]
+            if 0.4 < gray < 0.97 and csf <= gray - 0.1:
+                break
+        means[Tissue.BACKGROUND] = rng.uniform(0, 0.08)
+        # What inflow, flow voids and turbulence make of blood is in no signal equation.
+        for blood in (Tissue.VENOUS_SINUS, Tissue.ARTERY):
+            means[blood] *= rng.uniform(0.3, 1.2)
+        if rng.random() < BRIGHT_ARTERIES:
+            means[Tissue.ARTERY] = rng.uniform(0.9, 1.7)
+        return cls(tuple(means[t] for t in Tissue), gray, csf, relaxation=relaxation)
+
+    @classmethod
+    def sample_freely(cls, rng: np.random.Generator) -> "Contrast":
         """Draw a T1-weighted contrast: CSF darker than cortex, cortex darker than white matter.
 
         Ranges cover MPRAGE and spoiled gradient echo at 1.5 T and 3 T and go beyond them on both
@@ -68,8 +107,9 @@ class Contrast:
             Tissue.WHITE_MATTER_LESION: rng.uniform(gray - 0.15, 1.0),
             Tissue.CHOROID_PLEXUS: rng.uniform(csf, gray),
             Tissue.VENOUS_SINUS: blood(rng),
-            # Fresh blood flows in unsaturated and is bright in a quarter of the images.
-            Tissue.ARTERY: rng.uniform(0.9, 1.7) if rng.random() < 0.25 else blood(rng),
+            Tissue.ARTERY: (
+                rng.uniform(0.9, 1.7) if rng.random() < BRIGHT_ARTERIES else blood(rng)
+            ),
             Tissue.OPTIC_CHIASM: rng.uniform(0.6, 1),
             Tissue.EYE: rng.uniform(0.1, 0.6),
             Tissue.SOFT_TISSUE: rng.uniform(0.3, 0.9),
@@ -82,7 +122,7 @@ class Contrast:
             Tissue.BONE_MARROW: rng.uniform(0.2, 1.7),
         }
         noisy = [max(0.0, means[t] + rng.normal(0, 0.015)) for t in Tissue]
-        return cls(tuple(noisy), gray, csf)
+        return cls(tuple(noisy), gray, csf, strength=rng.uniform(0.6, 1.3))
 
     def unenhanced_blood(self, rng: np.random.Generator) -> float:
         """Draw the intensity of slow blood, or of dura, before gadolinium."""
@@ -91,3 +131,9 @@ class Contrast:
     def image(self, tissue: torch.Tensor) -> torch.Tensor:
         """Give each voxel of `tissue` its mean intensity."""
         return torch.tensor(self.means, device=tissue.device)[tissue]
+
+    def enhancement(self, image: torch.Tensor, amount: torch.Tensor) -> torch.Tensor:
+        """Return what `amount` of gadolinium, as effects give it, adds to `image`."""
+        if self.relaxation is None:
+            return self.strength * amount
+        return self.relaxation.enhancement(image, amount)

@@ -29,7 +29,8 @@ class Scene:
     image
         Intensity before gadolinium, white matter = 1.
     enhancement
-        What gadolinium adds, in the same units, 0 or more.
+        Gadolinium, 0 or more: about what a usual dose adds, in the same units.
+        :meth:`~clinica_t1nce.simulation.contrast.Contrast.enhancement` makes signal of it.
     """
 
     tissue: torch.Tensor

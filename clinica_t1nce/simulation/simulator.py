@@ -151,7 +151,11 @@ def realise(
     for effect in recipe.effects:
         effect(scene)
     # Effects also paint vessels and lesions, which a T1nce has too: only gadolinium is taken out.
-    enhancement = scene.enhancement if recipe.enhanced else torch.zeros_like(scene.enhancement)
+    enhancement = (
+        recipe.contrast.enhancement(scene.image, scene.enhancement)
+        if recipe.enhanced
+        else torch.zeros_like(scene.image)
+    )
     stored = torch.stack([scene.image, enhancement])
     for step in recipe.scanner:
         stored = step(stored)

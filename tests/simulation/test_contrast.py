@@ -16,6 +16,19 @@ def test_contrast_is_t1_weighted(seed: int) -> None:
     assert contrast.means[Tissue.CORTEX] < contrast.means[Tissue.WHITE_MATTER] + 0.1
 
 
+def test_both_kinds_of_contrast_are_drawn() -> None:
+    rng = np.random.default_rng(0)
+    drawn = [Contrast.sample(rng).relaxation for _ in range(60)]
+    assert 15 < sum(relaxation is None for relaxation in drawn) < 45
+    assert {r.sequence.kind for r in drawn if r} == {"mprage", "gradient echo", "spin echo"}
+
+
+def test_free_contrast_scales_all_enhancement() -> None:
+    contrast = Contrast.sample_freely(np.random.default_rng(0))
+    amount = torch.tensor([0.0, 0.5, 1.0])
+    assert torch.equal(contrast.enhancement(amount, amount), contrast.strength * amount)
+
+
 def test_image_looks_means_up() -> None:
     contrast = Contrast.sample(np.random.default_rng(0))
     tissue = torch.tensor([[[0, 1], [2, 30]]])

@@ -1,0 +1,304 @@
+"""The T1-weighted signal equations, and what gadolinium does to T1.
+
+Times are in ms, rates in 1/s. Echo times are short enough to leave T2* out.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from clinica_t1nce.simulation.tissues import Tissue
+
+TISSUES: dict[Tissue, tuple[float, float, float]] = {
+    Tissue.WHITE_MATTER: (650, 850, 0.70),
+    Tissue.CORTEX: (1100, 1400, 0.82),
+    Tissue.LATERAL_VENTRICLE: (4000, 4200, 1.0),
+    Tissue.THIRD_VENTRICLE: (4000, 4200, 1.0),
+    Tissue.FOURTH_VENTRICLE: (4000, 4200, 1.0),
+    Tissue.CEREBELLAR_WHITE_MATTER: (650, 850, 0.71),
+    Tissue.CEREBELLAR_CORTEX: (1050, 1350, 0.82),
+    Tissue.THALAMUS: (850, 1080, 0.77),
+    Tissue.CAUDATE: (1050, 1250, 0.81),
+    Tissue.PUTAMEN: (950, 1150, 0.80),
+    Tissue.PALLIDUM: (750, 920, 0.75),
+    Tissue.BRAINSTEM: (700, 920, 0.74),
+    Tissue.HIPPOCAMPUS: (1100, 1400, 0.82),
+    Tissue.AMYGDALA: (1100, 1400, 0.82),
+    Tissue.ACCUMBENS: (1050, 1250, 0.81),
+    Tissue.VENTRAL_DIENCEPHALON: (750, 980, 0.76),
+    Tissue.CSF: (4000, 4200, 1.0),
+    Tissue.WHITE_MATTER_LESION: (950, 1250, 0.80),
+    Tissue.CHOROID_PLEXUS: (1500, 1800, 0.90),
+    Tissue.VENOUS_SINUS: (1440, 1650, 0.85),
+    Tissue.ARTERY: (1440, 1650, 0.85),
+    Tissue.OPTIC_CHIASM: (780, 1050, 0.74),
+    Tissue.EYE: (3800, 4000, 1.0),
+    Tissue.SOFT_TISSUE: (1000, 1300, 0.75),
+    Tissue.EYE_OTHER: (800, 1000, 0.75),
+    Tissue.NASAL_CAVITY: (1200, 1400, 0.60),
+    Tissue.SKIN: (500, 600, 0.70),
+    Tissue.SPINAL_CORD: (750, 950, 0.74),
+    Tissue.COMPACT_BONE: (400, 450, 0.10),
+    Tissue.BONE_MARROW: (330, 400, 0.60),
+}
+"""T1 at 1.5 T and 3 T and proton density relative to water, rounded from the spread of the
+literature: brain and blood from Stanisz et al. (Magn Reson Med 2005), Bojorquez et al. (Magn Reson
+Imaging 2017) and Wansapura et al. (J Magn Reson Imaging 1999); muscle, marrow and skin from de
+Bazelaire et al. (Radiology 2004) and Han et al. (Magn Reson Med 2003). Each head departs from them
+by a tenth and more."""
+
+USUAL_BLOOD_RATE = 2.0
+"""What 0.1 mmol/kg of a usual agent adds to the relaxation rate of whole blood after 5 minutes."""
+
+_RATES = np.geomspace(0.2, 40, 512)
+_INTENSITY_STEP = 1 / 256
+_RATE_STEP = 1 / 32
+
+
+@dataclass(frozen=True)
+class Mprage:
+    """Inversion, delay, a train of spoiled gradient echoes, recovery; read in the train's middle.
+
+    Attributes
+    ----------
+    inversion_time
+        From inversion to the middle of the train.
+    repetition_time
+        From inversion to inversion.
+    flip_angle
+        In degrees.
+    echo_spacing, echoes
+        Of the train.
+    efficiency
+        Of the inversion, 1 is perfect.
+    """
+
+    inversion_time: float
+    repetition_time: float
+    flip_angle: float
+    echo_spacing: float
+    echoes: int
+    efficiency: float
+    kind: str = "mprage"
+
+    @classmethod
+    def sample(cls, rng: np.random.Generator) -> "Mprage":
+        """Draw from the usual protocols at both field strengths (ADNI's among them)."""
+        echo_spacing = rng.uniform(6, 10)
+        echoes = int(rng.integers(96, 177))
+        train = echoes * echo_spacing
+        inversion_time = max(rng.uniform(650, 1100), train / 2 + 20)
+        shortest = inversion_time + train / 2 + 20
+        return cls(
+            inversion_time=inversion_time,
+            repetition_time=max(rng.uniform(1500, 2600), shortest),
+            flip_angle=rng.uniform(7, 13),
+            echo_spacing=echo_spacing,
+            echoes=echoes,
+            efficiency=rng.uniform(0.9, 1),
+        )
+
+    def signal(self, rates: np.ndarray) -> np.ndarray:
+        """Return the signal's magnitude for relaxation rates 1/T1, proton density 1.
+
+        The longitudinal magnetisation at the inversions is the fixed point of one period, an
+        affine map (as in Marques et al., NeuroImage 2010, for one readout).
+        """
+        train = self.echoes * self.echo_spacing
+        before = np.exp(-rates * (self.inversion_time - train / 2) / 1000)
+        after = np.exp(-rates * (self.repetition_time - self.inversion_time - train / 2) / 1000)
+        recovery = np.exp(-rates * self.echo_spacing / 1000)
+        kept = math.cos(math.radians(self.flip_angle)) * recovery
+        driven = (1 - recovery) / (1 - kept)
+
+        def run(start: np.ndarray | float, echoes: float) -> np.ndarray:
+            """Go from just before an inversion to the `echoes`-th echo."""
+            ready = 1 - (1 + self.efficiency * start) * before
+            return driven + (ready - driven) * kept**echoes
+
+        def period(start: float) -> np.ndarray:
+            return 1 - (1 - run(start, self.echoes)) * after
+
+        offset = period(0.0)
+        steady = offset / (1 - (period(1.0) - offset))
+        return np.abs(run(steady, self.echoes / 2)) * math.sin(math.radians(self.flip_angle))
+
+
+@dataclass(frozen=True)
+class GradientEcho:
+    """Spoiled gradient echo in its steady state (Ernst); flip angle in degrees."""
+
+    repetition_time: float
+    flip_angle: float
+    kind: str = "gradient echo"
+
+    @classmethod
+    def sample(cls, rng: np.random.Generator) -> "GradientEcho":
+        """Draw three-dimensional protocols: 7 to 30 ms, 15 to 40 degrees."""
+        return cls(rng.uniform(7, 30), rng.uniform(15, 40))
+
+    def signal(self, rates: np.ndarray) -> np.ndarray:
+        """Return the signal for relaxation rates 1/T1, proton density 1."""
+        recovery = np.exp(-rates * self.repetition_time / 1000)
+        angle = math.radians(self.flip_angle)
+        return math.sin(angle) * (1 - recovery) / (1 - math.cos(angle) * recovery)
+
+
+@dataclass(frozen=True)
+class SpinEcho:
+    """Spin echo of short repetition time, still the rule for thick slices."""
+
+    repetition_time: float
+    kind: str = "spin echo"
+
+    @classmethod
+    def sample(cls, rng: np.random.Generator) -> "SpinEcho":
+        """Draw a repetition time of 400 to 750 ms."""
+        return cls(rng.uniform(400, 750))
+
+    def signal(self, rates: np.ndarray) -> np.ndarray:
+        """Return the signal for relaxation rates 1/T1, proton density 1."""
+        return 1 - np.exp(-rates * self.repetition_time / 1000)
+
+
+@dataclass(frozen=True)
+class Injection:
+    """One dose of gadolinium and the time that has passed since.
+
+    Attributes
+    ----------
+    dose
+        In mmol per kg of body weight; 0.1 is usual.
+    minutes
+        From injection to the middle of the acquisition.
+    relaxivity
+        r1 of the agent in blood, l/(mmol s).
+    haematocrit
+        Share of the blood that is cells, which gadolinium does not enter.
+    """
+
+    dose: float
+    minutes: float
+    relaxivity: float
+    haematocrit: float
+
+    @classmethod
+    def sample(cls, rng: np.random.Generator) -> "Injection":
+        """Draw; r1 3.5 to 6 covers the agents in use at 1.5 T and 3 T (Rohrer et al., 2005)."""
+        return cls(
+            dose=0.1 * rng.choice([0.5, 1, 1, 1, 1, 1.5, 2]) * rng.uniform(0.85, 1.15),
+            minutes=rng.uniform(1, 15),
+            relaxivity=rng.uniform(3.5, 6),
+            haematocrit=rng.uniform(0.36, 0.46),
+        )
+
+    @property
+    def blood_rate(self) -> float:
+        """Return what gadolinium adds to the relaxation rate of whole blood.
+
+        Plasma falls bi-exponentially (Weinmann et al., 1984; constants of Tofts and Kermode,
+        Magn Reson Med 1991).
+        """
+        plasma = self.dose * (
+            3.99 * math.exp(-0.144 * self.minutes) + 4.78 * math.exp(-0.0111 * self.minutes)
+        )
+        return self.relaxivity * (1 - self.haematocrit) * plasma
+
+
+@dataclass(frozen=True)
+class Relaxation:
+    """One acquisition of one head after one injection.
+
+    Attributes
+    ----------
+    white_matter
+        Signal of white matter, which is 1 in the image.
+    density
+        Proton density that image intensities are read with: that of gray matter.
+    """
+
+    sequence: Mprage | GradientEcho | SpinEcho
+    injection: Injection
+    white_matter: float
+    density: float = 0.82
+
+    def enhancement(self, image: torch.Tensor, amount: torch.Tensor) -> torch.Tensor:
+        """Turn amounts of gadolinium into what they add to the image.
+
+        The intensity of a voxel gives the T1 that it must have had; gadolinium shortens that T1
+        (1/T1 = 1/T1₀ + r₁C), and the signal equation gives the new intensity. So bright fat or
+        inflow hardly enhances, and strong uptake saturates.
+
+        Parameters
+        ----------
+        image
+            D x H x W, before gadolinium, white matter = 1.
+        amount
+            D x H x W, as effects give them: what gray matter would gain after the usual dose if
+            signal grew linearly with concentration.
+
+        Returns
+        -------
+        torch.Tensor
+            D x H x W, 0 or more, white matter = 1.
+        """
+        rate_of, signal_of = (table.to(image.device) for table in self._tables)
+        rate_of_amount = self.injection.blood_rate / USUAL_BLOOD_RATE / self.steepness
+        index = (image / _INTENSITY_STEP).clamp_(0, len(rate_of) - 1)
+        before = rate_of[index.to(torch.int32)]
+        after = before + rate_of_amount * amount
+        return (_look_up(signal_of, after) - _look_up(signal_of, before)).clamp_min_(0)
+
+    @property
+    def steepness(self) -> float:
+        """Return how much gray matter's signal rises with its relaxation rate, in s."""
+        gray = Tissue.CORTEX
+        rates = 1000 / (sum(TISSUES[gray][:2]) / 2) + np.array([0.0, 0.05])
+        low, high = self.sequence.signal(rates) * self.density / self.white_matter
+        return float(high - low) / 0.05
+
+    @cached_property
+    def _tables(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Rate by intensity, and intensity by rate, each in equal steps from 0."""
+        signal = self.sequence.signal(_RATES) * self.density / self.white_matter
+        # Below the null of an inversion recovery the magnitude rises again.
+        start = int(np.argmin(signal[: len(signal) // 2]))
+        rates, signal = _RATES[start:], np.maximum.accumulate(signal[start:])
+        intensities = np.arange(0, 3, _INTENSITY_STEP)
+        rate_of = np.interp(intensities, signal + 1e-9 * np.arange(len(signal)), rates)
+        signal_of = np.interp(np.arange(0, rates[-1], _RATE_STEP), rates, signal)
+        return torch.tensor(rate_of).float(), torch.tensor(signal_of).float()
+
+
+def _look_up(signal_of: torch.Tensor, rate: torch.Tensor) -> torch.Tensor:
+    position = (rate / _RATE_STEP).clamp_(0, len(signal_of) - 1.001)
+    index = position.to(torch.int32)
+    low = signal_of[index]
+    return low + (position - index) * (signal_of[index + 1] - low)
+
+
+def sample_relaxation(rng: np.random.Generator) -> tuple[Relaxation, dict[Tissue, float]]:
+    """Draw an acquisition and the intensity of each tissue in it before gadolinium.
+
+    Returns
+    -------
+    relaxation
+        Of the head.
+    means
+        White matter = 1, background left out.
+    """
+    kinds = (Mprage, Mprage, GradientEcho, SpinEcho)
+    sequence = kinds[int(rng.integers(len(kinds)))].sample(rng)
+    at_three_tesla = int(rng.random() < 0.5)
+    common = rng.normal(1, 0.05)
+    signals = {}
+    for tissue, (*times, density) in TISSUES.items():
+        t1 = times[at_three_tesla] * common * np.clip(rng.normal(1, 0.06), 0.8, 1.2)
+        signal = sequence.signal(np.array([1000 / t1]))[0]
+        signals[tissue] = float(signal * density * np.clip(rng.normal(1, 0.02), 0.9, 1.1))
+    white = signals[Tissue.WHITE_MATTER]
+    relaxation = Relaxation(sequence, Injection.sample(rng), white)
+    return relaxation, {tissue: signal / white for tissue, signal in signals.items()}
