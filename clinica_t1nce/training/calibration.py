@@ -169,10 +169,14 @@ def report(calibration: dict[str, Any], trials: Sequence[Trial]) -> dict[str, fl
     known = [trial for trial in trials if np.isfinite(trial.share)]
     confidence = np.interp([trial.uncertainty for trial in known], *table)
     openings = np.array([detector.opening(p) for p in found])
+    shares = np.array([trial.share for trial in known])
+    # A confidence that never changes says nothing.
+    varied = min(np.ptp(confidence), np.ptp(shares)) > 0
+    spearman = float(spearmanr(confidence, shares).statistic) if varied else 0.0
     return {
         "auc": round(float(roc_auc_score(truth, found)), 4),
         "brier": round(float(brier_score_loss(truth, found)), 4),
         "t1ce_left_alone": round(float((openings[truth] < 0.5).mean()), 4),
         "t1nce_changed": round(float((openings[~np.array(truth)] > 0.5).mean()), 4),
-        "spearman": round(float(spearmanr(confidence, [t.share for t in known]).statistic), 3),
+        "spearman": round(spearman, 3),
     }
