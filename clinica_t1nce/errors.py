@@ -8,6 +8,7 @@
     |-- SelectionError         no image, or not these images, to work on
     |-- DeviceError            a device that is not there
     |-- OutputError            a folder that cannot be written, a full disk
+    |-- TransformError         an affine that is missing, or belongs to another image
     |-- LabelMapError          a label map that the simulator cannot use
     `-- TrainingError          a training that cannot start or go on
 
@@ -45,6 +46,10 @@ class DeviceError(T1nceError, RuntimeError):
 
 class OutputError(T1nceError, RuntimeError):
     """An output cannot be written."""
+
+
+class TransformError(T1nceError, ValueError):
+    """A spatial transform that cannot be used: missing, unreadable, of another image."""
 
 
 class LabelMapError(T1nceError, ValueError):

@@ -6,9 +6,14 @@ from types import EllipsisType
 import numpy as np
 import torch
 from nibabel.orientations import apply_orientation, io_orientation, ornt_transform
+from scipy import ndimage
 from torch.nn import functional as F
 
 _RAS = np.array([[0, 1], [1, 1], [2, 1]])
+
+STRIPPED = 0.55
+"""Share of zeros from which a crop of t1-linear counts as skull-stripped. A brain leaves two
+thirds of its 169 x 208 x 179 mm empty, a head 0.2 to 0.45."""
 
 Crop = tuple[EllipsisType, slice, slice, slice]
 
@@ -82,6 +87,17 @@ def nonzero_box(volume: np.ndarray, margin: int = 0) -> tuple[slice, ...]:
     return tuple(box)
 
 
+def is_skull_stripped(volume: np.ndarray) -> bool:
+    """Say whether a crop of t1-linear shows a brain without its head.
+
+    Parameters
+    ----------
+    volume
+        On the crop's grid; its share of voxels that are exactly 0 decides (:data:`STRIPPED`).
+    """
+    return bool(np.mean(volume == 0) > STRIPPED)
+
+
 def to_ras(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Turn a volume's axes so that they run right, anterior, superior, as near as they can.
 
@@ -100,6 +116,47 @@ def to_ras(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
         C order.
     """
     return np.ascontiguousarray(apply_orientation(volume, io_orientation(affine)))
+
+
+def sample(
+    volume: np.ndarray,
+    affine: np.ndarray,
+    shape: Sequence[int],
+    new_affine: np.ndarray,
+    to_volume: np.ndarray | None = None,
+) -> np.ndarray:
+    """Read a volume off at the voxel centres of another grid, linearly; 0 where there is none.
+
+    Parameters
+    ----------
+    volume
+        Three axes.
+    affine
+        4 x 4, voxel indices of `volume` to mm, RAS+.
+    shape
+        Voxels of the other grid.
+    new_affine
+        4 x 4, voxel indices of the other grid to mm, RAS+.
+    to_volume
+        4 x 4, mm of the other grid's space to mm of the volume's; None: they are one space.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32. Where voxel centres of both grids meet, the very values of `volume`.
+    """
+    between = np.eye(4) if to_volume is None else to_volume
+    # Affines come as float32 from files: without rounding, meeting centres would just miss.
+    matrix = np.round(np.linalg.inv(affine) @ between @ new_affine, 7)
+    out: np.ndarray = ndimage.affine_transform(
+        volume.astype(np.float32, copy=False),
+        matrix[:3, :3],
+        matrix[:3, 3],
+        output_shape=tuple(shape),
+        order=1,
+        mode="grid-constant",
+    )
+    return out
 
 
 def from_ras(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -230,6 +231,52 @@ def copy_with_forms(source: str | Path, target: str | Path, affine: np.ndarray) 
     with temporary(target) as part:
         part.write_bytes(_gzip(bytes(content)) if target.suffix == ".gz" else content)
     return target
+
+
+def save_changed(path: str | Path, data: np.ndarray, source: Image) -> Path:
+    """Write a copy of an image's file in which only those voxels differ that `data` changes.
+
+    Header and type are the source's to the bit, slope included. Changed voxels of an integer
+    type are rounded to the nearest value that it can hold.
+
+    Parameters
+    ----------
+    path
+        Where to write; ``.gz`` compresses. Folders are made.
+    data
+        Voxels, in the shape, axes and units of ``source.data``.
+    source
+        The image, as :func:`load` gave it; its file is read again.
+
+    Raises
+    ------
+    ImageError
+        If the file is not what it was.
+    OutputError
+        If the file cannot be written; no part of it is left.
+    ValueError
+        If the shapes differ.
+    """
+    path = Path(path)
+    if data.shape != source.data.shape:
+        raise ValueError(f"data are {data.shape}, the image they change is {source.data.shape}")
+    content = bytearray(_read_bytes(source.path))
+    proxy: Any = _parse(source.path, bytes(content)).dataobj
+    stored = np.asarray(proxy.get_unscaled())
+    if stored.size != data.size:
+        raise ImageError(f"{source.path}: was replaced while it was worked on; run again")
+    voxels = stored.reshape(data.shape).copy()
+    changed = data != source.data
+    values = (data[changed].astype(np.float64) - proxy.inter) / proxy.slope
+    if stored.dtype.kind in "iu":
+        limits = np.iinfo(stored.dtype)
+        values = np.clip(np.rint(values), limits.min, limits.max)
+    voxels[changed] = values.astype(stored.dtype)
+    start = proxy.offset
+    content[start : start + stored.nbytes] = voxels.tobytes(order="F")
+    with temporary(path) as part:
+        part.write_bytes(_gzip(bytes(content)) if path.suffix == ".gz" else content)
+    return path
 
 
 @contextmanager

@@ -14,6 +14,8 @@ from clinica_t1nce.models.cards import Card, load_generator
 
 logger = logging.getLogger("clinica_t1nce")
 
+BLENDS = ("replace", "change")
+
 _MARGIN = 8
 """Voxels of background that a network sees around a head."""
 
@@ -66,6 +68,10 @@ class Synthesizer:
         Says how volumes are brought to it.
     device
         Where it runs; see :func:`find_device`.
+    blend
+        Of a model that predicts whole images: ``"replace"`` gives its image as it is, with the
+        blur of its grid; ``"change"`` takes from the T1ce what the model changed on its own grid,
+        so that the T1ce's resolution stays. Both are the same for a model that predicts changes.
 
     Attributes
     ----------
@@ -78,8 +84,17 @@ class Synthesizer:
         If the card's calibration cannot be used.
     """
 
-    def __init__(self, module: nn.Module, card: Card, device: str | torch.device = "cpu"):
+    def __init__(
+        self,
+        module: nn.Module,
+        card: Card,
+        device: str | torch.device = "cpu",
+        blend: str = "replace",
+    ):
+        if blend not in BLENDS:
+            raise ValueError(f"unknown blend {blend!r}; known: {', '.join(BLENDS)}")
         self.card = card
+        self._blend = blend
         self.device = find_device(device)
         try:
             self._detector = detection.Detector.from_card(card.calibration)
@@ -99,6 +114,7 @@ class Synthesizer:
         name_or_path: str | Path = "default",
         device: str = "auto",
         n_threads: int | None = None,
+        blend: str = "replace",
     ) -> "Synthesizer":
         """Load weights and bring them to a device.
 
@@ -110,6 +126,8 @@ class Synthesizer:
             As :func:`find_device`.
         n_threads
             Threads of PyTorch, for the whole process; None leaves them.
+        blend
+            ``"replace"`` or ``"change"``, as for the class.
 
         Raises
         ------
@@ -122,7 +140,18 @@ class Synthesizer:
         if n_threads is not None:
             torch.set_num_threads(n_threads)
         module, card = load_generator(name_or_path)
-        return cls(module, card, found)
+        return cls(module, card, found, blend)
+
+    @property
+    def carries_change(self) -> bool:
+        """Whether the change is the model's own, not mixed with the blur of its grid."""
+        return self.card.output == "change" or self._blend == "change"
+
+    def carrying_change(self) -> "Synthesizer":
+        """Give the same model, blending by change: for other grids than the T1ce's."""
+        if self.carries_change:
+            return self
+        return Synthesizer(self._module, self.card, self.device, blend="change")
 
     def __call__(self, volume: np.ndarray, affine: np.ndarray | None = None) -> Synthesis:
         """Make the synthetic T1nce of one T1ce.
@@ -249,7 +278,11 @@ class Synthesizer:
             padded, inside = grids.pad_to_multiple(x, self.card.multiple)
             out = grids.unpad(self._generate(padded), inside)
         else:
-            out = grids.resample(self._generate(grids.resample(x, self.card.grid)), x.shape[2:])
+            small = grids.resample(x, self.card.grid)
+            out = self._generate(small)
+            if self.card.output == "image" and self._blend == "change":
+                return grids.resample(small - out, x.shape[2:])
+            out = grids.resample(out, x.shape[2:])
         if self.card.output == "image":
             return x - out, None
         bounded = out.clamp(min=0).minimum(x.clamp(min=0))

@@ -78,3 +78,23 @@ def test_nonzero_box_holds_all_that_is_not_zero():
     assert grids.nonzero_box(volume) == (slice(2, 5), slice(3, 4), slice(6, 7))
     assert grids.nonzero_box(volume, margin=3) == (slice(0, 8), slice(0, 7), slice(3, 7))
     assert volume[grids.nonzero_box(np.zeros_like(volume))].shape == volume.shape
+
+
+@pytest.mark.parametrize("kind", ["ras", "las", "lps", "pir", "oblique", "sheared"])
+def test_sampling_on_the_same_grid_changes_nothing(kind):
+    data, affine = volumes.brain(), volumes.affine(kind, zooms=(1, 1.3, 2.1))
+    assert np.array_equal(grids.sample(data, affine, data.shape, affine), data)
+
+
+@pytest.mark.parametrize("kind", ["las", "lps", "pir"])
+def test_sampling_on_turned_axes_gives_the_very_voxels(kind):
+    data, affine = volumes.brain(), volumes.affine(kind)
+    turned = nib.as_closest_canonical(nib.Nifti1Image(data, affine))
+    out = grids.sample(data, affine, turned.shape, turned.affine)
+    assert np.array_equal(out, turned.get_fdata())
+
+
+def test_sampling_beyond_the_volume_gives_zero():
+    out = grids.sample(np.ones((2, 2, 2)), np.eye(4), (5, 2, 2), np.eye(4))
+    assert out[:, 0, 0].tolist() == [1, 1, 0, 0, 0]
+    assert out.dtype == np.float32

@@ -431,3 +431,33 @@ def test_background_around_the_head_is_not_shown_to_the_network():
     assert tuple(view.shape[2:]) == (8 + 16, 12 + 16, 4 + 16)
     assert (out.change[volume > 0] > 0).all()
     assert (out.image[volume == 0] == 0).all()
+
+
+def blurry(x):
+    """A network that gives back its input, darker by 0.25."""
+    return x - 0.25
+
+
+def test_blending_by_change_keeps_the_resolution_that_a_small_grid_loses():
+    volume = volumes.brain()
+    arguments = {"output": "image", "grid": [8, 8, 8], "scaling": {"method": "min-max"}}
+    replaced = make(blurry, **arguments)
+    carrying = replaced.carrying_change()
+    assert not replaced.carries_change
+    assert carrying.carries_change
+    assert carrying.carrying_change() is carrying
+    inside = volume > 200
+    scale = volume.max() - volume.min()
+    np.testing.assert_allclose(carrying(volume).change[inside], 0.25 * scale, atol=1e-3 * scale)
+    assert np.abs(replaced(volume).change[inside] - 0.25 * scale).mean() > 0.02 * scale
+
+
+def test_blending_makes_no_difference_to_a_model_of_changes():
+    synthesizer = make(lambda x: 0.1 * x)
+    assert synthesizer.carries_change
+    assert synthesizer.carrying_change() is synthesizer
+
+
+def test_unknown_blending_is_refused():
+    with pytest.raises(ValueError, match="smear"):
+        Synthesizer(Stub(blurry), make(blurry).card, blend="smear")

@@ -3,20 +3,9 @@
 import numpy as np
 from scipy import ndimage
 
-STRIPPED = 0.55
-"""Share of zeros from which a crop of t1-linear counts as skull-stripped. A brain leaves two
-thirds of its 169 x 208 x 179 mm empty, a head 0.2 to 0.45."""
+from clinica_t1nce.grids import is_skull_stripped
 
-
-def is_skull_stripped(volume: np.ndarray) -> bool:
-    """Say whether a crop of t1-linear shows a brain without its head.
-
-    Parameters
-    ----------
-    volume
-        On the crop's grid; its share of voxels that are exactly 0 decides (:data:`STRIPPED`).
-    """
-    return bool(np.mean(volume == 0) > STRIPPED)
+__all__ = ["is_skull_stripped", "nonzero_mask", "template_mask"]
 
 
 def nonzero_mask(*volumes: np.ndarray) -> np.ndarray:

@@ -32,10 +32,11 @@ def enhance(t1nce: np.ndarray) -> np.ndarray:
 def affine(
     kind: str = "ras", *, zooms: tuple[float, float, float] = (1, 1, 1), shape: tuple = SHAPE
 ) -> np.ndarray:
-    """Make an affine: ``ras``, ``las``, ``pir`` (axes exchanged), ``oblique`` or ``sheared``."""
+    """Make an affine: ``ras``, ``las``, ``lps``, ``pir`` (axes exchanged), oblique or sheared."""
     axes = {
         "ras": np.eye(3),
         "las": np.diag([-1.0, 1, 1]),
+        "lps": np.diag([-1.0, -1, 1]),
         "pir": np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]]),
         "oblique": _rotation(0.3, 0.2),
         "sheared": np.array([[1.0, 0.2, 0], [0, 1, 0], [0, 0.1, 1]]),

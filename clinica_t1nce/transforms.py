@@ -1,0 +1,72 @@
+"""Affine transforms of ANTs, brought to nibabel's convention: the one place where both meet.
+
+ITK, and so ANTs and ANTsPy, counts world coordinates towards left, posterior, superior (LPS);
+nibabel towards right, anterior, superior (RAS+). The two differ by the sign of x and y, so that
+a matrix M in one convention is ``F @ M @ F``, with ``F = diag(-1, -1, 1, 1)``, in the other. All
+matrices of this package are RAS+, in mm.
+
+ITK stores the matrix A, a translation t and a centre c; a point p goes to ``A (p - c) + c + t``.
+
+``antsRegistration`` writes the transform that ``antsApplyTransforms`` needs to bring the *moving*
+image to the *fixed* one's grid: for each voxel of the fixed image it says where to look in the
+moving one. So the ``*_affine.mat`` of t1-linear, whose fixed image is the MNI template, takes
+**points of MNI space to points of the raw image**.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from clinica_t1nce.errors import TransformError
+
+_FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])
+_CENTRE = "fixed"
+_KINDS = ("AffineTransform_", "MatrixOffsetTransformBase_")
+
+
+def read_itk_affine(path: str | Path) -> np.ndarray:
+    """Read a ``.mat`` of ANTs.
+
+    Parameters
+    ----------
+    path
+        An affine in ITK's MATLAB format, as ``0GenericAffine.mat``.
+
+    Returns
+    -------
+    numpy.ndarray
+        4 x 4, float64: points of the fixed image's space to points of the moving one's, both in
+        mm, RAS+.
+
+    Raises
+    ------
+    TransformError
+        If the file is missing or not such a transform.
+    """
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
+    path = Path(path)
+    if not path.is_file():
+        raise TransformError(
+            f"{path}: no such file; run `clinica run t1-linear` again for this visit"
+        )
+    try:
+        content = loadmat(path)
+        (kind,) = (name for name in content if name.startswith(_KINDS))
+        parameters = np.asarray(content[kind], dtype=np.float64).ravel()
+        centre = np.asarray(content[_CENTRE], dtype=np.float64).reshape(3)
+        linear, translation = parameters[:9].reshape(3, 3), parameters[9:].reshape(3)
+    except (OSError, ValueError, TypeError, KeyError, MatReadError):
+        raise TransformError(
+            f"{path}: not an affine of ANTs; run `clinica run t1-linear` again for this visit"
+        ) from None
+    matrix = np.eye(4)
+    matrix[:3, :3] = linear
+    matrix[:3, 3] = translation + centre - linear @ centre
+    if not np.isfinite(matrix).all() or abs(np.linalg.det(linear)) < 1e-6:
+        raise TransformError(
+            f"{path}: an affine that cannot be inverted; run `clinica run t1-linear` again for "
+            "this visit"
+        )
+    return _FLIP @ matrix @ _FLIP
