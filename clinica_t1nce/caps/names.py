@@ -7,6 +7,9 @@ from pathlib import Path
 CROP_ENDING = "_space-MNI152NLin2009cSym_desc-Crop_res-1x1x1_T1w.nii.gz"
 """How the names of t1-linear's crops end."""
 
+AFFINE_ENDING = "_space-MNI152NLin2009cSym_res-1x1x1_affine.mat"
+"""How the names of t1-linear's affines end."""
+
 SYNTHETIC_ENDING = "_space-MNI152NLin2009cSym_desc-SynthNce_res-1x1x1_T1w.nii.gz"
 """How ours end. The ``desc`` between ``space`` and ``res`` keeps them out of Clinica's patterns
 for the images of t1-linear."""
@@ -51,15 +54,78 @@ def synthetic_name(crop_name: str) -> str:
     return _CONTRAST.sub("", crop_name[: -len(CROP_ENDING)] + "_")[:-1] + SYNTHETIC_ENDING
 
 
+def derived_name(name: str) -> str:
+    """Name the T1nce that is made from any image.
+
+    Examples
+    --------
+    >>> derived_name("sub-01_ce-gd_T1w.nii.gz")
+    'sub-01_ce-gd_desc-SynthNce_T1w.nii.gz'
+    """
+    if is_crop(name):
+        return synthetic_name(name)
+    stem, _, extension = name.partition(".nii")
+    entities, _, suffix = stem.rpartition("_")
+    stem = f"{entities}_desc-SynthNce_{suffix}" if "-" in entities else f"{stem}_desc-SynthNce"
+    return f"{stem}.nii{extension}"
+
+
 def output_path(crop: Path, model: str) -> Path:
     """Say where the T1nce of a crop belongs: beside ``t1_linear``, one folder a model."""
     visit = crop.parent.parent
     return visit / FOLDER / f"model-{model}" / synthetic_name(crop.name)
 
 
+def in_space(output: Path, space: str) -> Path:
+    """Name the image on another grid than the crop's.
+
+    Parameters
+    ----------
+    output
+        The T1nce on the crop's grid, as :func:`output_path` or a stranger names it.
+    space
+        A key of :data:`SPACES`.
+
+    Examples
+    --------
+    >>> in_space(Path("x.nii.gz"), "native").name
+    'x_native.nii.gz'
+    """
+    if space == MNI_CROP:
+        return output
+    if output.name.endswith(SYNTHETIC_ENDING):
+        return output.with_name(output.name.removesuffix(SYNTHETIC_ENDING) + SPACES[space])
+    stem, _, extension = output.name.partition(".nii")
+    return output.with_name(f"{stem}_{space}.nii{extension}")
+
+
+def enhancement_path(image: Path) -> Path:
+    """Name the map of what was removed, beside a synthetic image on any grid."""
+    return _companion(image, "Enhancement", "T1w")
+
+
+def vessels_path(image: Path) -> Path:
+    """Name the mask of vessels, beside a synthetic image on any grid."""
+    return _companion(image, "Vessels", "mask")
+
+
+def _companion(image: Path, what: str, suffix: str) -> Path:
+    stem, _, extension = image.name.partition(".nii")
+    if "_desc-SynthNce" in stem and stem.endswith("_T1w"):
+        stem = stem.replace("_desc-SynthNce", f"_desc-{what}").removesuffix("T1w") + suffix
+    else:
+        stem = f"{stem}_{what.lower()}"
+    return image.with_name(f"{stem}.nii{extension}")
+
+
 def full_path(crop: Path) -> Path:
     """Say where t1-linear left the image that a crop was cut from."""
     return crop.with_name(crop.name.replace("_desc-Crop_", "_"))
+
+
+def affine_path(crop: Path) -> Path:
+    """Say where t1-linear left the affine of a crop."""
+    return crop.with_name(crop.name.removesuffix(CROP_ENDING) + AFFINE_ENDING)
 
 
 def raw_path(crop: Path, bids: Path) -> Path:

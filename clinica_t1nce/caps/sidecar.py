@@ -24,6 +24,13 @@ FOREGROUND = 0.02
 """The head is what is brighter than this share of the 99th percentile."""
 
 
+_RESOLUTIONS = {
+    names.MNI_CROP: "that of the source (t1-linear's crop: 1 mm isotropic)",
+    names.MNI: "that of t1-linear's whole image (1 mm isotropic)",
+    names.NATIVE: "that of the raw image",
+}
+
+
 @dataclass(frozen=True)
 class Change:
     """How much was taken away, in the head.
@@ -39,6 +46,28 @@ class Change:
     mean: float
     percentile_99: float
     relative: float
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where a synthetic image lies.
+
+    Attributes
+    ----------
+    space
+        A key of :data:`clinica_t1nce.caps.names.SPACES`.
+    sources
+        Files that it was made from beside the crop; the first is the image that it lies on.
+    agreement
+        How well the raw image, moved by t1-linear's affine, lies on the crop (1: exactly).
+    predicted_on
+        What the network was given.
+    """
+
+    space: str = names.MNI_CROP
+    sources: tuple[Path, ...] = ()
+    agreement: float | None = None
+    predicted_on: str | None = None
 
 
 def measure_change(volume: np.ndarray, change: np.ndarray) -> Change:
@@ -72,6 +101,7 @@ def build(
     scaling: Mapping[str, Any] | None = None,
     root: Path | None = None,
     selected_by: str | None = None,
+    grid: Grid = Grid(),
 ) -> dict[str, Any]:
     """Describe one synthetic image.
 
@@ -99,14 +129,17 @@ def build(
         Root of the data set, for BIDS URIs.
     selected_by
         Why the source was taken for a T1ce.
+    grid
+        Where the image lies.
     """
-    where = names.uri(source, root, output.parent)
+    sources = [names.uri(path, root, output.parent) for path in (source, *grid.sources)]
     content: dict[str, Any] = {
         "Description": INTENDED_USE,
         "Synthetic": True,
-        "Sources": [where],
-        "SpatialReference": where,
-        "Resolution": "that of the source (t1-linear's crop: 1 mm isotropic)",
+        "Sources": sources,
+        "Space": grid.space,
+        "SpatialReference": sources[1] if grid.sources else sources[0],
+        "Resolution": _RESOLUTIONS[grid.space],
         "GeneratedBy": [{"Name": "clinica-t1nce", "Version": clinica_t1nce.__version__}],
         "GeneratedAt": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "Model": {
@@ -122,6 +155,8 @@ def build(
             "MeanRelativeToSource": _rounded(change.relative),
             "Region": f"voxels above {FOREGROUND:.0%} of the source's 99th percentile",
         },
+        "AgreementWithCrop": _rounded(grid.agreement),
+        "ChangePredictedOn": grid.predicted_on,
         "IntensityScaling": dict(card.scaling if scaling is None else scaling),
         "NonFiniteVoxelsSetToZero": n_nonfinite,
         "Device": device,

@@ -15,6 +15,7 @@ COLUMNS = (
     "session_id",
     "source",
     "model",
+    "space",
     "selected_by",
     "confidence",
     "change",
@@ -22,8 +23,8 @@ COLUMNS = (
     "status",
     "reason",
 )
-"""``change`` is the mean change in the head relative to the T1ce; ``duration`` in seconds;
-``status`` is done or failed."""
+"""``space`` names the grids on which the image is there; ``change`` is the mean change in the head
+relative to the T1ce; ``duration`` in seconds; ``status`` is done or failed."""
 
 Row = dict[str, Any]
 
@@ -72,17 +73,26 @@ def rewrite(caps: Path, failures: Iterable[Row] = ()) -> Path:
 
 
 def _done_rows(caps: Path) -> Iterable[Row]:
-    pattern = f"sub-*/ses-*/{names.FOLDER}/model-*/*{names.SYNTHETIC_ENDING}"
-    for image in (caps / "subjects").glob(pattern):
+    """Yield one row an image and model; the figures are those on the first of its grids."""
+    found: dict[tuple[str, ...], dict[str, dict[str, Any]]] = {}
+    for path in sorted((caps / "subjects").glob(f"sub-*/ses-*/{names.FOLDER}/model-*/*.json")):
+        image = path.with_suffix(".nii.gz")
         content = sidecar.read(image)
-        if content is None:
+        if content is None or not content.get("Synthetic") or not image.is_file():
             continue
-        visit = image.parents[2]
+        visit = path.parents[2]
+        source = next(iter(content.get("Sources", [])), "")
+        key = visit.parent.name, visit.name, source, path.parent.name
+        found.setdefault(key, {})[content.get("Space", names.MNI_CROP)] = content
+    for (subject, session, source, _), by_space in found.items():
+        spaces = [space for space in names.SPACES if space in by_space]
+        content = by_space[spaces[0]]
         yield {
-            "participant_id": visit.parent.name,
-            "session_id": visit.name,
-            "source": next(iter(content.get("Sources", [])), None),
+            "participant_id": subject,
+            "session_id": session,
+            "source": source,
             "model": content.get("Model", {}).get("Name"),
+            "space": ",".join(spaces),
             "selected_by": content.get("SelectedBy"),
             "confidence": content.get("Confidence"),
             "change": content.get("Change", {}).get("MeanRelativeToSource"),

@@ -8,12 +8,36 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from clinica_t1nce import images
-from clinica_t1nce.caps import names, sidecar
-from clinica_t1nce.errors import OutputError, T1nceError
+from clinica_t1nce.caps import names, sidecar, spaces
+from clinica_t1nce.errors import OutputError
 
 if TYPE_CHECKING:
-    from clinica_t1nce.synthesis import Synthesis, Synthesizer
+    from clinica_t1nce.synthesis import Synthesizer
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is to be made of each image.
+
+    Attributes
+    ----------
+    spaces
+        Grids of the T1nce: keys of :data:`clinica_t1nce.caps.names.SPACES`.
+    bids
+        Root of the BIDS that t1-linear read; needed for the native space.
+    enhancement
+        Write the map of what was removed, and the mask of vessels in it, beside each T1nce.
+    keep
+        Leave what is there already as it is.
+    """
+
+    spaces: tuple[str, ...] = (names.MNI_CROP,)
+    bids: Path | None = None
+    enhancement: bool = False
+    keep: bool = False
 
 
 @dataclass(frozen=True)
@@ -25,17 +49,34 @@ class Job:
     source
         A crop of t1-linear, 169 x 208 x 179 voxels of 1 mm.
     output
-        Where the T1nce belongs; its sidecar lies beside it.
+        Where the T1nce on the crop's grid belongs; its sidecar lies beside it, and images on
+        other grids, named after it (:func:`clinica_t1nce.caps.names.in_space`).
     root
         Root of the data set that holds both, for the sidecar.
     selected_by
         Why the source was taken for a T1ce, for the sidecar.
+    options
+        What is to be made.
     """
 
     source: Path
     output: Path
     root: Path | None = None
     selected_by: str | None = None
+    options: Options = Options()
+
+    def image(self, space: str) -> Path:
+        """Say where the T1nce on a grid belongs."""
+        return names.in_space(self.output, space)
+
+    def missing(self) -> tuple[str, ...]:
+        """List the grids of which something that is asked for is not there."""
+        return tuple(space for space in self.options.spaces if not self._is_done(space))
+
+    def _is_done(self, space: str) -> bool:
+        image = self.image(space)
+        beside = _companions(image) if self.options.enhancement else ()
+        return sidecar.is_done(image) and all(path.is_file() for path in beside)
 
 
 @dataclass(frozen=True)
@@ -80,8 +121,7 @@ def translate(job: Job, synthesizer: "Synthesizer") -> dict[str, Any]:
         If the image cannot be written; nothing half-written is left.
     """
     start = time.perf_counter()
-    image = _read(job)
-    return _write(job, image, _synthesise(image, synthesizer), synthesizer, start)
+    return _write(job, _synthesise(job, _read(job), synthesizer), synthesizer, start)
 
 
 def translate_all(
@@ -135,9 +175,8 @@ def _overlapping(
             start = time.perf_counter()
             written: Future[dict[str, Any]]
             try:
-                image = reading.result()
-                synthesis = _synthesise(image, synthesizer)
-                written = writer.submit(_write, job, image, synthesis, synthesizer, start)
+                work = _synthesise(job, reading.result(), synthesizer)
+                written = writer.submit(_write, job, work, synthesizer, start)
             except Exception as error:
                 written = Future()
                 written.set_exception(error)
@@ -155,48 +194,97 @@ def _result(job: Job, future: "Future[dict[str, Any]]") -> Result:
         return Result(job, error=error)
 
 
-def _read(job: Job) -> images.Image:
-    return images.load(job.source, shape=images.CROP_SHAPE, zooms=images.CROP_ZOOMS)
+def _read(job: Job) -> spaces.Inputs:
+    return spaces.read(job.source, _wanted(job), job.options.bids)
 
 
-def _synthesise(image: images.Image, synthesizer: "Synthesizer") -> "Synthesis":
-    try:
-        return synthesizer(image.data, image.affine)
-    except T1nceError as error:
-        # It knows arrays only; the reader of the message needs the file.
-        raise type(error)(f"{image.path}: {error}") from error
+def _wanted(job: Job) -> tuple[str, ...]:
+    return job.missing() if job.options.keep else job.options.spaces
+
+
+def _synthesise(
+    job: Job, inputs: spaces.Inputs, synthesizer: "Synthesizer"
+) -> "tuple[spaces.Inputs, list[spaces.Product]]":
+    return inputs, list(spaces.products(inputs, _wanted(job), synthesizer))
 
 
 def _write(
-    job: Job, image: images.Image, synthesis: "Synthesis", synthesizer: "Synthesizer", start: float
+    job: Job,
+    work: "tuple[spaces.Inputs, list[spaces.Product]]",
+    synthesizer: "Synthesizer",
+    start: float,
 ) -> dict[str, Any]:
-    change = sidecar.measure_change(image.data, synthesis.change)
-    try:
-        # An old image beside a new sidecar would be taken for done if we were killed in between.
-        job.output.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"{job.output}: cannot be replaced ({error.strerror or error}); "
-            "get the right to write there"
-        ) from error
+    inputs, products = work
+    if not products:
+        return sidecar.read(job.image(job.options.spaces[0])) or {}
+    seconds = time.perf_counter() - start
+    contents = [
+        _write_product(job, inputs, product, synthesizer, seconds / len(products))
+        for product in products
+    ]
+    return contents[0]
+
+
+def _write_product(
+    job: Job,
+    inputs: spaces.Inputs,
+    product: spaces.Product,
+    synthesizer: "Synthesizer",
+    seconds: float,
+) -> dict[str, Any]:
+    image = job.image(product.space)
+    change = sidecar.measure_change(product.like.data, product.change)
     content = sidecar.build(
         source=job.source,
-        output=job.output,
+        output=image,
         card=synthesizer.card,
         change=change,
-        confidence=synthesis.confidence,
+        confidence=product.synthesis.confidence,
         device=str(synthesizer.device),
-        seconds=time.perf_counter() - start,
-        n_nonfinite=image.n_nonfinite,
-        scaling={**synthesizer.card.scaling, **asdict(synthesis.scaling)},
+        seconds=seconds,
+        n_nonfinite=product.like.n_nonfinite,
+        scaling={**synthesizer.card.scaling, **asdict(product.synthesis.scaling)},
         root=job.root,
         selected_by=job.selected_by,
+        grid=_describe_grid(inputs, product),
     )
-    sidecar.write(job.output, content)
     try:
-        images.save(job.output, synthesis.image, image)
+        # An old image beside a new sidecar would be taken for done if we were killed in between.
+        image.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{image}: cannot be replaced ({error.strerror or error}); get the right to write there"
+        ) from error
+    written = [names.sidecar_path(image)]
+    try:
+        sidecar.write(image, content)
+        if job.options.enhancement:
+            written += _companions(image)
+            _write_companions(image, product)
+        product.save(image)
     except BaseException:
-        with suppress(OSError):
-            names.sidecar_path(job.output).unlink(missing_ok=True)
+        for path in written:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
         raise
     return content
+
+
+def _companions(image: Path) -> tuple[Path, Path]:
+    return names.enhancement_path(image), names.vessels_path(image)
+
+
+def _write_companions(image: Path, product: spaces.Product) -> None:
+    removed, vessels = _companions(image)
+    images.save(removed, product.change, product.like)
+    images.save(vessels, product.vessels, product.like, dtype=np.uint8)
+
+
+def _describe_grid(inputs: spaces.Inputs, product: spaces.Product) -> sidecar.Grid:
+    if product.space == names.MNI_CROP:
+        return sidecar.Grid(product.space, ())
+    if inputs.raw is None or product.space == names.MNI:
+        return sidecar.Grid(product.space, (product.like.path,))
+    affine = names.affine_path(inputs.crop.path)
+    on = "crop" if inputs.raw.follows_affine else "raw image, moved by the affine"
+    return sidecar.Grid(product.space, (product.like.path, affine), inputs.raw.agreement, on)

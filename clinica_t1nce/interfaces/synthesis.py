@@ -48,7 +48,32 @@ class _SynthesizeT1nceInputSpec(BaseInterfaceInputSpec):
         desc="root of the data set that holds the files, so that sidecars point to the sources "
         "with BIDS URIs (with relative paths if not given)"
     )
-    selected_by = traits.Str(desc="why the images were taken for T1ce, for the sidecars")
+    selected_by = InputMultiObject(
+        traits.Str(),
+        desc="why the images were taken for T1ce, for the sidecars: one text, or one an image",
+    )
+    output_spaces = InputMultiObject(
+        traits.Enum(*names.SPACES),
+        value=[names.MNI_CROP],
+        usedefault=True,
+        desc="grids of the synthetic images: t1-linear's crop, its whole image, the raw image; "
+        "the latter two are found by their CAPS and BIDS names",
+    )
+    bids_directory = Directory(desc="BIDS that t1-linear read, for the native space")
+    blend = traits.Enum(
+        "replace",
+        "change",
+        usedefault=True,
+        desc="of models that predict whole images: take the image, or only what changed",
+    )
+    save_enhancement = traits.Bool(
+        False,
+        usedefault=True,
+        desc="write the map of what was removed, and the mask of vessels in it",
+    )
+    keep_existing = traits.Bool(
+        False, usedefault=True, desc="leave images that are there already as they are"
+    )
     continue_on_error = traits.Bool(
         False, usedefault=True, desc="list images that fail in failures, and go on with the others"
     )
@@ -60,8 +85,15 @@ class _SynthesizeT1nceInputSpec(BaseInterfaceInputSpec):
 class _SynthesizeT1nceOutputSpec(TraitedSpec):
     out_files = OutputMultiObject(
         File(exists=True),
-        desc="the synthetic T1nce, in the order of in_files; failed ones left out",
+        desc="the synthetic T1nce, in the order of in_files, on the first of output_spaces; "
+        "failed ones left out",
     )
+    full_files = OutputMultiObject(File(exists=True), desc="those on t1-linear's whole grid")
+    native_files = OutputMultiObject(File(exists=True), desc="those on the raw images' grids")
+    enhancement_files = OutputMultiObject(
+        File(exists=True), desc="what was removed, beside each of out_files"
+    )
+    vessel_files = OutputMultiObject(File(exists=True), desc="masks of vessels, beside them")
     sidecars = OutputMultiObject(File(exists=True), desc="the JSON beside each of out_files")
     confidences = traits.List(
         traits.Either(None, traits.Float()), desc="0 to 1 for each of out_files, None if unknown"
@@ -93,7 +125,10 @@ class SynthesizeT1nce(SimpleInterface):
 
         jobs = self._jobs(Path(runtime.cwd))
         synthesizer = Synthesizer.load(
-            self.inputs.model, device=self.inputs.device, n_threads=_given(self.inputs.n_threads)
+            self.inputs.model,
+            device=self.inputs.device,
+            n_threads=_given(self.inputs.n_threads),
+            blend=self.inputs.blend,
         )
         outputs: dict[str, list[Any]] = {name: [] for name in self.output_spec().get()}
         with journal.Writer(_given_path(self.inputs.journal_dir)) as log:
@@ -111,32 +146,39 @@ class SynthesizeT1nce(SimpleInterface):
         return runtime
 
     def _jobs(self, folder: Path) -> "list[Job]":
-        from clinica_t1nce.caps.translate import Job
+        from clinica_t1nce.caps.translate import Job, Options
 
         sources = [Path(path).absolute() for path in self.inputs.in_files]
         if isdefined(self.inputs.out_files):
             outputs = [Path(path).absolute() for path in self.inputs.out_files]
         else:
-            outputs = [folder / _derived_name(source.name) for source in sources]
+            outputs = [folder / names.derived_name(source.name) for source in sources]
         if len(outputs) != len(sources):
             raise ValueError(f"{len(sources)} in_files, but {len(outputs)} out_files")
         if len(set(outputs)) != len(outputs):
             raise ValueError("two of in_files would be written to one file; give out_files")
         root = _given_path(self.inputs.dataset_root)
-        selected_by = _given(self.inputs.selected_by)
+        options = Options(
+            spaces=tuple(dict.fromkeys(self.inputs.output_spaces)),
+            bids=_given_path(self.inputs.bids_directory),
+            enhancement=self.inputs.save_enhancement,
+            keep=self.inputs.keep_existing,
+        )
+        reasons = _one_each(self.inputs.selected_by, len(sources))
         return [
-            Job(source, output, root, selected_by)
-            for source, output in zip(sources, outputs, strict=True)
+            Job(source, output, root, reason, options)
+            for source, output, reason in zip(sources, outputs, reasons, strict=True)
         ]
 
 
-def _derived_name(name: str) -> str:
-    if names.is_crop(name):
-        return names.synthetic_name(name)
-    stem, _, extension = name.partition(".nii")
-    entities, _, suffix = stem.rpartition("_")
-    stem = f"{entities}_desc-SynthNce_{suffix}" if "-" in entities else f"{stem}_desc-SynthNce"
-    return f"{stem}.nii{extension}"
+def _one_each(texts: Any, number: int) -> list[str | None]:
+    if not isdefined(texts):
+        return [None] * number
+    if len(texts) == 1:
+        return list(texts) * number
+    if len(texts) != number:
+        raise ValueError(f"{number} in_files, but {len(texts)} texts in selected_by")
+    return list(texts)
 
 
 def _event(result: "Result") -> journal.Event:
@@ -149,22 +191,34 @@ def _event(result: "Result") -> journal.Event:
             details=None if isinstance(result.error, T1nceError) else _details(result.error),
         )
     content = result.sidecar or {}
-    n_nonfinite = content.get("NonFiniteVoxelsSetToZero", 0)
     return journal.Event(
         journal.DONE,
         source,
         seconds=content.get("DurationSeconds"),
-        warning=f"{n_nonfinite} NaN or infinite voxels were set to 0" if n_nonfinite else None,
+        warning=_warning(content),
     )
+
+
+def _warning(content: dict[str, Any]) -> str | None:
+    n_nonfinite = content.get("NonFiniteVoxelsSetToZero", 0)
+    return f"{n_nonfinite} NaN or infinite voxels were set to 0" if n_nonfinite else None
 
 
 def _collect(result: "Result", outputs: dict[str, list[Any]]) -> None:
     if result.error is not None:
         outputs["failures"].append((str(result.job.source), _one_line(result.error)))
         return
-    outputs["out_files"].append(str(result.job.output))
-    outputs["sidecars"].append(str(names.sidecar_path(result.job.output)))
+    job = result.job
+    first = job.image(job.options.spaces[0])
+    outputs["out_files"].append(str(first))
+    outputs["sidecars"].append(str(names.sidecar_path(first)))
     outputs["confidences"].append((result.sidecar or {}).get("Confidence"))
+    for field, space in (("full_files", names.MNI), ("native_files", names.NATIVE)):
+        if space in job.options.spaces:
+            outputs[field].append(str(job.image(space)))
+    if job.options.enhancement:
+        outputs["enhancement_files"].append(str(names.enhancement_path(first)))
+        outputs["vessel_files"].append(str(names.vessels_path(first)))
 
 
 def _one_line(error: Exception) -> str:

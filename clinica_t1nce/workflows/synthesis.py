@@ -1,5 +1,6 @@
 """Graph that turns T1ce into synthetic T1nce."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,16 @@ from nipype.pipeline.engine import Node, Workflow
 
 from clinica_t1nce.interfaces import SynthesizeT1nce
 
-OUTPUTS = ("out_files", "sidecars", "confidences", "failures")
+OUTPUTS = (
+    "out_files",
+    "sidecars",
+    "confidences",
+    "full_files",
+    "native_files",
+    "enhancement_files",
+    "vessel_files",
+    "failures",
+)
 
 
 def init_synthesis_wf(
@@ -21,6 +31,11 @@ def init_synthesis_wf(
     continue_on_error: bool = False,
     dataset_root: str | Path | None = None,
     journal_dir: str | Path | None = None,
+    output_spaces: Sequence[str] = ("mni-crop",),
+    bids_directory: str | Path | None = None,
+    blend: str = "replace",
+    save_enhancement: bool = False,
+    keep_existing: bool = False,
     name: str = "synthesis_wf",
 ) -> Workflow:
     """Build a graph that turns T1ce crops of t1-linear into synthetic T1nce.
@@ -60,6 +75,18 @@ def init_synthesis_wf(
         Root of the data set that holds the files, for BIDS URIs in the sidecars.
     journal_dir
         Folder in which each batch tells what it has started, done and failed.
+    output_spaces
+        Grids of the T1nce: ``"mni-crop"``, ``"mni"`` (t1-linear's whole image), ``"native"``
+        (the raw image); the other images are found by their CAPS and BIDS names.
+    bids_directory
+        BIDS that t1-linear read, for the native space.
+    blend
+        Of models that predict whole images: ``"replace"`` takes the image, ``"change"`` only
+        what changed.
+    save_enhancement
+        Write the map of what was removed, and the mask of vessels in it.
+    keep_existing
+        Leave images that are there already as they are.
     name
         Name of the workflow.
 
@@ -75,16 +102,21 @@ def init_synthesis_wf(
         Where the T1nce belong, one for each of `in_files`, written directly and atomically; in
         the nodes' folders if not connected.
     selected_by
-        Why the images were taken for T1ce; for the sidecars.
+        Why the images were taken for T1ce, one text or one an image; for the sidecars.
 
     Outputs
     -------
     out_files
-        The synthetic T1nce, in the order of `in_files`; failed ones left out.
+        The synthetic T1nce, in the order of `in_files`, on the first of `output_spaces`; failed
+        ones left out.
     sidecars
         The JSON beside each of them.
     confidences
         0 to 1 for each of `out_files`, None if unknown.
+    full_files, native_files
+        The T1nce on the other grids, if asked for.
+    enhancement_files, vessel_files
+        What was removed, and the masks of vessels, beside each of `out_files`.
     failures
         Pairs of file and reason.
     """
@@ -99,11 +131,16 @@ def init_synthesis_wf(
         "device": device,
         "use_gpu": device == "cuda",
         "continue_on_error": continue_on_error,
+        "output_spaces": list(output_spaces),
+        "blend": blend,
+        "save_enhancement": save_enhancement,
+        "keep_existing": keep_existing,
     }
     optional = {
         "n_threads": n_threads,
         "dataset_root": None if dataset_root is None else str(dataset_root),
         "journal_dir": None if journal_dir is None else str(journal_dir),
+        "bids_directory": None if bids_directory is None else str(bids_directory),
     }
     settings |= {key: value for key, value in optional.items() if value is not None}
     merges = {
@@ -125,7 +162,7 @@ def init_synthesis_wf(
                     [
                         (("in_files", _deal, index, n_batches), "in_files"),
                         (("out_files", _deal, index, n_batches), "out_files"),
-                        ("selected_by", "selected_by"),
+                        (("selected_by", _deal, index, n_batches, True), "selected_by"),
                     ],
                 ),
                 *((batch, merges[field], [(field, f"in{index + 1}")]) for field in OUTPUTS),
@@ -135,16 +172,19 @@ def init_synthesis_wf(
     return workflow
 
 
-def _deal(items, index, n_batches):  # type: ignore[no-untyped-def]
+def _deal(items, index, n_batches, for_all=False):  # type: ignore[no-untyped-def]
     """Give one batch its share of a list; kept in order, sizes as equal as they can be.
 
-    Nipype runs this from its source text: it stands alone.
+    With `for_all`, a single item is everyone's. Nipype runs this from its source text: it stands
+    alone.
     """
     from nipype.interfaces.base import Undefined, isdefined
 
     if not isdefined(items):
         return Undefined
     items = [items] if isinstance(items, str) else list(items)
+    if for_all and len(items) == 1:
+        return items
     if len(items) < n_batches:
         raise ValueError(f"{len(items)} images for {n_batches} batches; build fewer batches")
     start, end = (len(items) * i // n_batches for i in (index, index + 1))

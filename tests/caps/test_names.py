@@ -53,3 +53,18 @@ def test_uri_is_of_the_data_set_or_relative():
     assert names.uri(root / "a" / "b.nii", root, root / "c") == "bids::a/b.nii"
     assert names.uri(Path("/else/b.nii"), root, root / "c") == "../../else/b.nii"
     assert names.uri(root / "a" / "b.nii", None, root / "c") == "../a/b.nii"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (
+            "sub-1_ses-1_ce-gd_space-MNI152NLin2009cSym_desc-Crop_res-1x1x1_T1w.nii.gz",
+            "sub-1_ses-1_space-MNI152NLin2009cSym_desc-SynthNce_res-1x1x1_T1w.nii.gz",
+        ),
+        ("sub-1_T1w.nii", "sub-1_desc-SynthNce_T1w.nii"),
+        ("scan.nii.gz", "scan_desc-SynthNce.nii.gz"),
+    ],
+)
+def test_names_without_out_files(name, expected):
+    assert names.derived_name(name) == expected

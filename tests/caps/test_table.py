@@ -9,13 +9,16 @@ def read(path):
         return list(csv.DictReader(file, delimiter="\t"))
 
 
-def done(caps, subject, session, model):
+def done(caps, subject, session, model, space="mni-crop"):
     image = names.output_path(crop_path(caps, subject, session, "ce-gd"), model)
-    image.parent.mkdir(parents=True)
+    image = names.in_space(image, space)
+    image.parent.mkdir(parents=True, exist_ok=True)
     image.touch()
     sidecar.write(
         image,
         {
+            "Synthetic": True,
+            "Space": space,
             "Sources": ["bids::x"],
             "Model": {"Name": model},
             "SelectedBy": "ce entity",
@@ -49,3 +52,12 @@ def test_an_image_without_sidecar_is_not_done(tmp_path):
     image = done(caps, "sub-02", "ses-1", "m")
     names.sidecar_path(image).unlink()
     assert read(table.rewrite(caps)) == []
+
+
+def test_an_image_on_several_grids_is_one_row(tmp_path):
+    caps = make_caps(tmp_path / "caps", {})
+    for space in ("native", "mni-crop"):
+        image = done(caps, "sub-02", "ses-1", "m", space)
+    names.enhancement_path(image).touch()
+    (row,) = read(table.rewrite(caps))
+    assert row["space"] == "mni-crop,native"

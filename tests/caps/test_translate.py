@@ -18,6 +18,7 @@ class Halver:
         name="half", architecture="none", sha256="0", scaling={"method": "min-max"}
     )
     device = "cpu"
+    carries_change = True
 
     def __call__(self, volume, affine=None):
         if volume.max() > 10_000:

@@ -10,7 +10,6 @@ from nipype.pipeline.engine import Node
 from clinica_t1nce import images
 from clinica_t1nce.errors import ImageError, WeightsError
 from clinica_t1nce.interfaces import SynthesizeT1nce, journal
-from clinica_t1nce.interfaces.synthesis import _derived_name
 from tests.data.caps import head, save_weights, write_crop
 
 
@@ -46,13 +45,27 @@ def test_names_and_mandatory_flags_of_the_inputs():
         "selected_by",
         "continue_on_error",
         "journal_dir",
+        "output_spaces",
+        "bids_directory",
+        "blend",
+        "save_enhancement",
+        "keep_existing",
     }
     assert all(trait.desc for trait in traits.values())
 
 
 def test_names_of_the_outputs():
     outputs = set(SynthesizeT1nce.output_spec().get())
-    assert outputs == {"out_files", "sidecars", "confidences", "failures"}
+    assert outputs == {
+        "out_files",
+        "sidecars",
+        "confidences",
+        "failures",
+        "full_files",
+        "native_files",
+        "enhancement_files",
+        "vessel_files",
+    }
 
 
 def test_list_in_list_out_in_the_nodes_folder(tmp_path, monkeypatch, weights, crops):
@@ -152,21 +165,6 @@ def test_never_skipped_by_the_cache(tmp_path, weights, crops):
         Node(interface, name="node", base_dir=str(tmp_path)).run()
         assert out.exists()
         out.unlink()
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        (
-            "sub-1_ses-1_ce-gd_space-MNI152NLin2009cSym_desc-Crop_res-1x1x1_T1w.nii.gz",
-            "sub-1_ses-1_space-MNI152NLin2009cSym_desc-SynthNce_res-1x1x1_T1w.nii.gz",
-        ),
-        ("sub-1_T1w.nii", "sub-1_desc-SynthNce_T1w.nii"),
-        ("scan.nii.gz", "scan_desc-SynthNce.nii.gz"),
-    ],
-)
-def test_names_without_out_files(name, expected):
-    assert _derived_name(name) == expected
 
 
 def test_importing_the_interface_does_not_import_torch():

@@ -20,6 +20,11 @@ def test_every_setting_reaches_every_batch(tmp_path):
         continue_on_error=True,
         dataset_root=tmp_path,
         journal_dir=tmp_path,
+        output_spaces=["mni", "native"],
+        bids_directory=tmp_path,
+        blend="change",
+        save_enhancement=True,
+        keep_existing=True,
         name="wf",
     )
     assert wf.name == "wf"
@@ -30,6 +35,10 @@ def test_every_setting_reaches_every_batch(tmp_path):
         assert node.inputs.n_threads == 2
         assert node.inputs.continue_on_error is True
         assert node.inputs.dataset_root == node.inputs.journal_dir == str(tmp_path)
+        assert node.inputs.output_spaces == ["mni", "native"]
+        assert node.inputs.bids_directory == str(tmp_path)
+        assert node.inputs.blend == "change"
+        assert node.inputs.save_enhancement is node.inputs.keep_existing is True
         assert node.is_gpu_node()
         assert (node.n_procs, node.mem_gb) == (2, 5.0)
     assert wf.get_node("batch_3") is None
@@ -49,7 +58,8 @@ def test_settings_are_keywords_and_documented():
     sections = ["Workflow Graph", "Parameters", "Inputs", "Outputs"]
     places = [document.index(section) for section in sections]
     assert places == sorted(places)
-    assert all(f"\n{name}\n" in document for name in (*parameters, *OUTPUTS))
+    assert all(f"\n{name}\n" in document for name in parameters)
+    assert all(name in document for name in OUTPUTS)
 
 
 @pytest.mark.parametrize("n_batches", [1, 2, 3, 7])
@@ -58,6 +68,11 @@ def test_images_are_dealt_out_whole_and_in_order(n_batches):
     shares = [_deal(items, index, n_batches) for index in range(n_batches)]
     assert [item for share in shares for item in share] == items
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_one_text_is_for_all_batches():
+    assert _deal(["why"], 1, 3, True) == ["why"]
+    assert _deal(list("abc"), 1, 3, True) == ["b"]
 
 
 def test_more_batches_than_images_is_told():

@@ -49,6 +49,37 @@ class WrongUsageError(OneLineError):
     show_default=True,
     help="Where the network runs; auto takes a CUDA GPU if there is one.",
 )
+@cli_param.option_group.custom_pipeline_options("Output", help="What is written, and where")
+@cli_param.option_group.option(
+    "--output-space",
+    "output_spaces",
+    type=click.Choice(["mni-crop", "mni", "native"]),
+    multiple=True,
+    default=["mni-crop"],
+    show_default=True,
+    help="Grid of the T1nce: mni-crop, that of t1-linear's crop; mni, that of its whole image; "
+    "native, that of the raw image, whose values and resolution stay where nothing is removed. "
+    "May be given several times.",
+)
+@cli_param.option_group.option(
+    "--bids-directory",
+    type=click.Path(file_okay=False),
+    help="The BIDS that t1-linear read: needed for --output-space native.",
+)
+@cli_param.option_group.option(
+    "--blend",
+    type=click.Choice(["change", "replace"]),
+    default="replace",
+    show_default=True,
+    help="Of models that predict whole images: replace takes the image as it is, with the blur of "
+    "its grid; change takes from the T1ce what the model changed. The native space always takes "
+    "the change.",
+)
+@cli_param.option_group.option(
+    "--save-enhancement",
+    is_flag=True,
+    help="Also write what was removed (T1ce - T1nce) and a mask of the vessels in it.",
+)
 @cli_param.option_group.option(
     "--bids-output",
     type=click.Path(file_okay=False, path_type=Path),
@@ -77,8 +108,6 @@ class WrongUsageError(OneLineError):
 )
 def cli(
     caps_directory: str,
-    model: str = "default",
-    device: str = "auto",
     bids_output: Path | None = None,
     subjects_sessions_tsv: str | None = None,
     working_directory: str | None = None,
@@ -87,6 +116,7 @@ def cli(
     caps_name: str | None = None,
     nipype_plugin: str | None = None,
     nipype_plugin_args: str | None = None,
+    **parameters: Any,
 ) -> None:
     """Synthetic non-contrast T1w images (T1nce) from contrast-enhanced ones (T1ce).
 
@@ -106,7 +136,7 @@ def cli(
         tsv_file=subjects_sessions_tsv,
         overwrite_caps=overwrite_outputs,
         base_dir=working_directory,
-        parameters={"model": model, "device": device},
+        parameters=parameters,
         name=pipeline_name,
         caps_name=caps_name,
     )

@@ -16,6 +16,7 @@ from networkx import DiGraph
 from nipype.pipeline.engine import Workflow
 
 from clinica_t1nce.caps import dataset, names, query, sidecar, table
+from clinica_t1nce.caps.translate import Job, Options
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.pipelines.progress import follow
 from clinica_t1nce.pipelines.resources import memory_gb, share_out
@@ -37,6 +38,17 @@ MEMORY_GB = 6.0
 that of the paper's network."""
 
 
+DEFAULTS: dict[str, Any] = {
+    "model": "default",
+    "device": "auto",
+    "output_spaces": [names.MNI_CROP],
+    "bids_directory": None,
+    "blend": "replace",
+    "save_enhancement": False,
+}
+"""Parameters of the pipeline."""
+
+
 class T1SynthNce(Pipeline):
     """Translate the T1ce of a CAPS into synthetic T1nce.
 
@@ -53,8 +65,7 @@ class T1SynthNce(Pipeline):
     base_dir
         Working directory; a temporary one, removed in the end, if not given.
     parameters
-        ``model`` (name or file of weights, ``"default"``) and ``device`` (``"auto"``, ``"cpu"``,
-        ``"cuda"``).
+        Those of :data:`DEFAULTS`, as the command's options of the same names.
     name
         Of the pipeline.
     ignore_dependencies
@@ -92,9 +103,10 @@ class T1SynthNce(Pipeline):
         ignore_dependencies: list[str] | None = None,
         caps_name: str | None = None,
     ):
-        parameters = {"model": "default", "device": "auto", **(parameters or {})}
+        parameters = {**DEFAULTS, **(parameters or {})}
         caps = Path(caps_directory).absolute()
         dataset.check(caps, name=caps_name)
+        self._options = _options(parameters, keep=not overwrite_caps)
         self._selection = query.select(caps, None if tsv_file is None else Path(tsv_file))
         self.card, self._device = _check_model(parameters["model"], parameters["device"])
         parameters["model"] = _from_anywhere(parameters["model"])
@@ -103,12 +115,11 @@ class T1SynthNce(Pipeline):
         self._journal: Path | None = None
         self.outcomes: list[outcome.Outcome] = []
         self._to_do = [
-            crop
-            for crop in self._selection.crops
-            if overwrite_caps or not sidecar.is_done(self.output_path(crop))
+            crop for crop in self._selection.crops if overwrite_caps or self._job(crop).missing()
         ]
         if self._to_do:
-            dataset.check_room(caps, len(self._to_do))
+            files = len(self._options.spaces) * (2 if self._options.enhancement else 1)
+            dataset.check_room(caps, len(self._to_do) * files)
         _describe(caps, caps_name)
         with _muted_clinica():
             super().__init__(
@@ -150,8 +161,8 @@ class T1SynthNce(Pipeline):
         ]
 
     def output_path(self, crop: query.Crop) -> Path:
-        """Say where the T1nce of a crop belongs."""
-        return names.output_path(crop.path, self.card.name)
+        """Say where the T1nce of a crop belongs, on the first grid that was asked for."""
+        return self._job(crop).image(self._options.spaces[0])
 
     def plan(self, n_cores: int) -> tuple[int, int]:
         """Say how many processes, and threads of each, a run on this machine takes."""
@@ -223,7 +234,7 @@ class T1SynthNce(Pipeline):
 
     def get_input_fields(self) -> list[str]:
         """List the fields of the input node."""
-        return ["in_files", "out_files"]
+        return ["in_files", "out_files", "selected_by"]
 
     def get_output_fields(self) -> list[str]:
         """List the fields of the output node."""
@@ -238,13 +249,16 @@ class T1SynthNce(Pipeline):
         pass
 
     def _check_pipeline_parameters(self) -> None:
-        unknown = set(self.parameters) - {"model", "device"}
+        unknown = set(self.parameters) - set(DEFAULTS)
         if unknown:
-            raise SelectionError(f"unknown parameters {sorted(unknown)}; known: model, device")
+            raise SelectionError(
+                f"unknown parameters {sorted(unknown)}; known: {', '.join(DEFAULTS)}"
+            )
 
     def _build_input_node(self) -> None:
         self.input_node.inputs.in_files = [str(crop.path) for crop in self._to_do]
-        self.input_node.inputs.out_files = [str(self.output_path(crop)) for crop in self._to_do]
+        self.input_node.inputs.out_files = [str(self._job(crop).output) for crop in self._to_do]
+        self.input_node.inputs.selected_by = [crop.selected_by for crop in self._to_do]
 
     def _build_core_nodes(self) -> None:
         synthesis = init_synthesis_wf(
@@ -256,15 +270,22 @@ class T1SynthNce(Pipeline):
             continue_on_error=True,
             dataset_root=self.caps_directory,
             journal_dir=self._journal,
+            output_spaces=self._options.spaces,
+            bids_directory=self._options.bids,
+            blend=self.parameters["blend"],
+            save_enhancement=self._options.enhancement,
+            keep_existing=self._options.keep,
             name="synthesis",
         )
-        synthesis.inputs.inputnode.selected_by = self._to_do[0].selected_by
         self.connect(
             [
                 (
                     self.input_node,
                     synthesis,
-                    [("in_files", "inputnode.in_files"), ("out_files", "inputnode.out_files")],
+                    [
+                        (field, f"inputnode.{field}")
+                        for field in ("in_files", "out_files", "selected_by")
+                    ],
                 ),
                 (
                     synthesis,
@@ -276,6 +297,10 @@ class T1SynthNce(Pipeline):
 
     def _build_output_node(self) -> None:
         """Nothing to do: the images are written to their places, each as soon as it is made."""
+
+    def _job(self, crop: query.Crop) -> Job:
+        output = names.output_path(crop.path, self.card.name)
+        return Job(crop.path, output, options=self._options)
 
     @property
     def _memory_gb(self) -> float:
@@ -322,6 +347,23 @@ class T1SynthNce(Pipeline):
         outcomes, self._to_do = outcome.settle(self._to_do, self._journal, error)
         self.outcomes += outcomes
         return graph
+
+
+def _options(parameters: dict[str, Any], keep: bool) -> Options:
+    spaces = tuple(dict.fromkeys(parameters["output_spaces"]))
+    unknown = set(spaces) - set(names.SPACES)
+    if unknown or not spaces:
+        raise SelectionError(f"unknown spaces {sorted(unknown)}; known: {', '.join(names.SPACES)}")
+    bids = parameters["bids_directory"]
+    if bids is not None:
+        bids = Path(bids).absolute()
+        dataset.check_bids(bids)
+    elif names.NATIVE in spaces:
+        raise SelectionError(
+            "the native space is the grid of the raw images: name the BIDS that t1-linear read "
+            "with --bids-directory"
+        )
+    return Options(spaces, bids, bool(parameters["save_enhancement"]), keep)
 
 
 def _check_model(model: str, device: str) -> "tuple[Card, str]":

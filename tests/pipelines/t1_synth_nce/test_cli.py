@@ -12,6 +12,7 @@ from clinica_t1nce.errors import OutputError
 from clinica_t1nce.pipelines.t1_synth_nce import cli as module
 from clinica_t1nce.pipelines.t1_synth_nce import pipeline as pipeline_module
 from clinica_t1nce.pipelines.t1_synth_nce.outcome import Outcome
+from clinica_t1nce.pipelines.t1_synth_nce.pipeline import DEFAULTS
 from tests.data.caps import make_caps, save_weights
 
 CROP = Crop(Visit("sub-01", "ses-1"), Path("/caps/x.nii.gz"), "tsv")
@@ -69,6 +70,8 @@ def test_every_option_reaches_the_pipeline(tmp_path, recorder):
         *(tmp_path, "--model", "m", "--device", "cpu", "-tsv", tsv, "-wd", tmp_path / "wd"),
         *("-np", 1, "--caps-name", "n", "--overwrite_outputs", "--nipype-plugin", "SLURM"),
         *("--nipype-plugin-args", '{"sbatch_args": "-c 4"}'),
+        *("--output-space", "mni", "--output-space", "native", "--bids-directory", tmp_path),
+        *("--blend", "change", "--save-enhancement"),
     )
     assert result.exit_code == 0, result.output
     assert recorder.last.seen["init"] == {
@@ -76,7 +79,14 @@ def test_every_option_reaches_the_pipeline(tmp_path, recorder):
         "tsv_file": str(tsv),
         "overwrite_caps": True,
         "base_dir": str(tmp_path / "wd"),
-        "parameters": {"model": "m", "device": "cpu"},
+        "parameters": {
+            "model": "m",
+            "device": "cpu",
+            "output_spaces": ("mni", "native"),
+            "bids_directory": str(tmp_path),
+            "blend": "change",
+            "save_enhancement": True,
+        },
         "name": "t1-synth-nce",
         "caps_name": "n",
     }
@@ -89,7 +99,8 @@ def test_every_option_reaches_the_pipeline(tmp_path, recorder):
 def test_defaults(tmp_path, recorder):
     result = run(tmp_path)
     assert result.exit_code == 0, result.output
-    assert recorder.last.seen["init"]["parameters"] == {"model": "default", "device": "auto"}
+    parameters = recorder.last.seen["init"]["parameters"]
+    assert {**parameters, "output_spaces": list(parameters["output_spaces"])} == DEFAULTS
     assert recorder.last.seen["init"]["overwrite_caps"] is False
     assert recorder.last.seen["run"]["plugin"] is None
     assert recorder.last.seen["run"]["plugin_args"]["n_procs"] >= 1
@@ -117,6 +128,8 @@ def test_plugin_arguments_from_a_file(tmp_path, recorder):
         (["--nipype-plugin-args", "{}"], "needs --nipype-plugin"),
         (["--nipype-plugin", "Linear", "--nipype-plugin-args", "{"], "neither a JSON object"),
         (["--nipype-plugin", "Linear", "--nipype-plugin-args", "no.json"], "neither a JSON object"),
+        (["--output-space", "moon"], "moon"),
+        (["--blend", "smear"], "smear"),
         (["-np", "0"], "number of processes"),
         (["-tsv", "nowhere.tsv"], "nowhere.tsv"),
     ],
@@ -231,6 +244,25 @@ def test_a_selection_of_nothing_is_one_line_and_exit_code_2(tmp_path, visits, ts
     assert result.exit_code == 2
     (line,) = result.output.splitlines()
     assert message in line
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--output-space", "native"], "with --bids-directory"),
+        (["--output-space", "native", "--bids-directory", "nowhere"], "nowhere: no such folder"),
+        (["--output-space", "native", "--bids-directory", "."], "no participant"),
+    ],
+)
+def test_native_needs_the_bids(tmp_path, monkeypatch, options, message):
+    caps = make_caps(tmp_path / "caps", {("sub-01", "ses-1"): "ce-gd"}, images=False)
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    result = run(caps, "--model", "nobody", *options)
+    assert result.exit_code == 2
+    (line,) = result.output.splitlines()
+    assert message in line
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 @pytest.mark.parametrize("folder", ["empty", "missing"])

@@ -2,6 +2,7 @@ import json
 import tempfile
 from pathlib import Path
 
+import nibabel as nib
 import pytest
 from clinica.pipelines.engine import Pipeline
 
@@ -9,6 +10,7 @@ from clinica_t1nce.errors import DeviceError, OutputError, SelectionError, Weigh
 from clinica_t1nce.pipelines.t1_synth_nce import pipeline as module
 from clinica_t1nce.pipelines.t1_synth_nce.pipeline import T1SynthNce
 from tests.data.caps import make_caps, save_weights
+from tests.data.raw import make_visit
 
 TWO = {("sub-01", "ses-1"): "ce-gd", ("sub-02", "ses-1"): "ce-gd"}
 
@@ -126,7 +128,9 @@ def test_graph_as_clinica_builds_it(empty_caps, weights):
     assert batch.inputs.model == weights
     assert batch.inputs.dataset_root == str(empty_caps)
     assert batch.inputs.continue_on_error is True
-    assert pipeline.get_node("synthesis.inputnode").inputs.selected_by == "ce entity"
+    assert pipeline.input_node.inputs.selected_by == ["ce entity"] * 2
+    assert batch.inputs.output_spaces == ["mni-crop"]
+    assert batch.inputs.keep_existing is True
     assert [Path(path).parent.name for path in pipeline.input_node.inputs.out_files] == [
         "model-tiny"
     ] * 2
@@ -185,3 +189,22 @@ def test_when_everything_is_there_nothing_runs(empty_caps, weights):
     graph = pipeline.run(plugin="no such plug-in")
     assert len(graph) == 0
     assert [item.status for item in pipeline.outcomes] == ["skipped", "skipped"]
+
+
+def test_a_grid_that_is_asked_for_later_is_made_and_the_other_kept(tmp_path, weights):
+    visit = make_visit(tmp_path, kind="oblique")
+    caps = make_caps(visit.caps, {})
+    make(caps, weights, base_dir=tmp_path / "work").run(plugin="Linear", quiet=True)
+    (crop,) = caps.glob("subjects/*/*/t1_synth_nce/*/*.nii.gz")
+    before = crop.stat().st_mtime_ns
+    parameters = {"output_spaces": ["mni-crop", "native"], "bids_directory": str(visit.bids)}
+    pipeline = make(caps, weights, parameters=parameters, base_dir=tmp_path / "work")
+    assert pipeline.n_to_do == 1
+    pipeline.run(plugin="Linear", quiet=True)
+    assert [item.status for item in pipeline.outcomes] == ["done"]
+    assert crop.stat().st_mtime_ns == before
+    (native,) = caps.glob("subjects/*/*/t1_synth_nce/*/*_space-orig_desc-SynthNce_T1w.nii.gz")
+    header, raw = nib.load(native).header, nib.load(visit.raw).header
+    assert header.binaryblock == raw.binaryblock
+    assert "\tmni-crop,native\t" in (caps / "t1_synth_nce.tsv").read_text()
+    assert make(caps, weights, parameters=parameters).n_to_do == 0

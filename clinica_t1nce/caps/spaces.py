@@ -1,0 +1,242 @@
+"""One T1ce of a CAPS on each grid that is asked for: what is read, and what is made of it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from clinica_t1nce import blending, enhancement, grids, images, transforms
+from clinica_t1nce.caps import names
+from clinica_t1nce.errors import ImageError, SelectionError, T1nceError
+
+if TYPE_CHECKING:
+    from clinica_t1nce.synthesis import Synthesis, Synthesizer
+
+
+@dataclass(frozen=True, eq=False)
+class Raw:
+    """A raw image, and how it lies under a crop.
+
+    Attributes
+    ----------
+    image
+        The raw image.
+    transform
+        4 x 4, mm of MNI space to mm of the raw image's.
+    on_crop
+        The raw image brought to the crop's grid by the affine alone, at the crop's brightness.
+    gain
+        Raw units for one of the crop's, on the crop's grid: what the bias correction took away.
+    agreement
+        From :func:`clinica_t1nce.blending.measure_agreement`, of `on_crop` and the crop.
+    """
+
+    image: images.Image
+    transform: np.ndarray
+    on_crop: np.ndarray
+    gain: np.ndarray
+    agreement: float
+
+    @property
+    def follows_affine(self) -> bool:
+        """Whether the crop is the raw image moved by the affine, and by nothing else.
+
+        Not so in what Clinica 0.12 makes with ``--use-antspy``: there t1-linear warps the image
+        non-linearly and keeps the affine alone.
+        """
+        return self.agreement >= blending.SAME
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """What is read for one T1ce; None of what no grid that is asked for needs."""
+
+    crop: images.Image
+    full: images.Image | None = None
+    raw: Raw | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Product:
+    """A synthetic image on one grid.
+
+    Attributes
+    ----------
+    space
+        A key of :data:`clinica_t1nce.caps.names.SPACES`.
+    data
+        The T1nce.
+    like
+        The T1ce that it was made from, on the same grid.
+    synthesis
+        Of the network, on the crop's grid.
+    crop
+        Whose grid that is.
+    transform
+        4 x 4, mm of MNI space to mm of this grid's space; None: it is MNI space.
+    """
+
+    space: str
+    data: np.ndarray
+    like: images.Image
+    synthesis: "Synthesis"
+    crop: images.Image
+    transform: np.ndarray | None = None
+
+    @cached_property
+    def change(self) -> np.ndarray:
+        """T1ce - T1nce, in the T1ce's units."""
+        return self.like.data - self.data
+
+    @property
+    def vessels(self) -> np.ndarray:
+        """Mask of vessels: found where the network worked, brought to this grid."""
+        found = self.synthesis
+        mask = enhancement.vessel_mask(found.change, found.image + found.change, self.crop.affine)
+        back = None if self.transform is None else np.linalg.inv(self.transform)
+        like = self.like
+        share = grids.sample(mask, self.crop.affine, like.data.shape, like.affine, back)
+        return share >= 0.5
+
+    def save(self, path: Path) -> None:
+        """Write the image: a raw image's header stays to the bit."""
+        if self.space == names.NATIVE:
+            images.save_changed(path, self.data, self.like)
+        else:
+            images.save(path, self.data, self.like)
+
+
+def read(source: Path, spaces: tuple[str, ...], bids: Path | None) -> Inputs:
+    """Read a crop and what else its products need.
+
+    Parameters
+    ----------
+    source
+        The crop.
+    spaces
+        Keys of :data:`clinica_t1nce.caps.names.SPACES`.
+    bids
+        Root of the BIDS that t1-linear read; needed for the native space.
+
+    Raises
+    ------
+    ImageError, TransformError, SelectionError
+        Naming what is missing, cannot be used, or belongs to another image.
+    """
+    crop = images.load(source, shape=images.CROP_SHAPE, zooms=images.CROP_ZOOMS)
+    full = _read_full(crop) if names.MNI in spaces else None
+    raw = None
+    if names.NATIVE in spaces:
+        if bids is None:
+            raise SelectionError(
+                f"{source}: the native space needs the raw image; name its BIDS with "
+                "--bids-directory"
+            )
+        raw = read_raw(crop, names.raw_path(source, bids), names.affine_path(source))
+    return Inputs(crop, full, raw)
+
+
+def read_raw(crop: images.Image, raw: Path, affine: Path) -> Raw:
+    """Read a raw image and the affine of its crop, and see whether they belong together.
+
+    Parameters
+    ----------
+    crop
+        A crop of t1-linear.
+    raw
+        The image that t1-linear took.
+    affine
+        The ``*_affine.mat`` that t1-linear wrote.
+
+    Raises
+    ------
+    ImageError, TransformError
+        If a file is missing or cannot be used, or image and affine are not the crop's.
+    """
+    if not raw.is_file():
+        raise ImageError(
+            f"{raw}: no such file, and it is the raw image of {crop.path.name}; give the BIDS that "
+            "t1-linear read with --bids-directory"
+        )
+    transform = transforms.read_itk_affine(affine)
+    image = images.load(raw)
+    moved = grids.sample(image.data, image.affine, crop.data.shape, crop.affine, transform)
+    gain = blending.measure_gain(moved, crop.data)
+    on_crop = moved / gain
+    agreement = blending.measure_agreement(on_crop, crop.data)
+    blending.require_related(
+        agreement, f"{affine}: does not bring {raw} to {crop.path.name}: of another image"
+    )
+    return Raw(image, transform, on_crop, gain, agreement)
+
+
+def products(
+    inputs: Inputs, spaces: tuple[str, ...], synthesizer: "Synthesizer"
+) -> Iterator[Product]:
+    """Make the T1nce on each grid; the network runs as often as it must.
+
+    On the raw image's grid, the change that was found on the crop is carried over, if the crop
+    lies on the raw image. If it does not, or the model's image is blurred by its grid, the
+    network is given the raw image itself, brought to the crop's grid by the affine.
+
+    Parameters
+    ----------
+    inputs
+        From :func:`read`.
+    spaces
+        Keys of :data:`clinica_t1nce.caps.names.SPACES`.
+    synthesizer
+        The model.
+    """
+    crop, synthesis = inputs.crop, None
+    if {names.MNI_CROP, names.MNI} & set(spaces):
+        synthesis = synthesise(crop, crop.data, synthesizer)
+        if names.MNI_CROP in spaces:
+            yield Product(names.MNI_CROP, synthesis.image, crop, synthesis, crop)
+        if inputs.full is not None:
+            full = inputs.full
+            data = blending.carry(synthesis.change, crop.affine, full.data, full.affine)
+            yield Product(names.MNI, data, full, synthesis, crop)
+    if inputs.raw is not None:
+        raw = inputs.raw
+        if not (raw.follows_affine and synthesizer.carries_change and synthesis is not None):
+            source = crop.data if raw.follows_affine else raw.on_crop
+            synthesis = synthesise(crop, source, synthesizer.carrying_change())
+        data = carry_to_raw(synthesis.change, crop, raw)
+        yield Product(names.NATIVE, data, raw.image, synthesis, crop, raw.transform)
+
+
+def carry_to_raw(change: np.ndarray, crop: images.Image, raw: Raw) -> np.ndarray:
+    """Take a change that was found on a crop's grid from the raw image."""
+    return blending.carry(
+        change, crop.affine, raw.image.data, raw.image.affine, raw.transform, raw.gain
+    )
+
+
+def synthesise(crop: images.Image, volume: np.ndarray, synthesizer: "Synthesizer") -> "Synthesis":
+    """Run the network on a volume of a crop's grid; errors name the crop."""
+    try:
+        return synthesizer(volume, crop.affine)
+    except T1nceError as error:
+        # It knows arrays only; the reader of the message needs the file.
+        raise type(error)(f"{crop.path}: {error}") from error
+
+
+def _read_full(crop: images.Image) -> images.Image:
+    path = names.full_path(crop.path)
+    if not path.is_file():
+        raise ImageError(
+            f"{path}: no such file, and the space mni is its grid; run `clinica run t1-linear` "
+            "again for this visit, or take --output-space mni-crop"
+        )
+    full = images.load(path)
+    inside = grids.sample(full.data, full.affine, crop.data.shape, crop.affine)
+    if blending.measure_agreement(inside, crop.data) < blending.SAME:
+        raise ImageError(
+            f"{crop.path}: was not cut from {path.name}; run `clinica run t1-linear` again for "
+            "this visit"
+        )
+    return full
