@@ -281,7 +281,7 @@ class Synthesizer:
             small = grids.resample(x, self.card.grid)
             out = self._generate(small)
             if self.card.output == "image" and self._blend == "change":
-                return grids.resample(small - out, x.shape[2:])
+                return grids.resample(small - out, x.shape[2:]), None
             out = grids.resample(out, x.shape[2:])
         if self.card.output == "image":
             return x - out, None
