@@ -88,6 +88,16 @@ def measure_change(volume: np.ndarray, change: np.ndarray) -> Change:
     return Change(mean, float(np.percentile(change[head], 99)), mean / brightness)
 
 
+def describe(card: "Card") -> dict[str, Any]:
+    """Say what tells one model from another, as the sidecar's ``Model``."""
+    model: dict[str, Any] = {
+        "Name": card.name,
+        "Architecture": card.architecture,
+        "SHA256": card.sha256,
+    }
+    return {**model, "BatchStatistics": True} if card.batch_statistics else model
+
+
 def build(
     *,
     source: Path,
@@ -142,11 +152,7 @@ def build(
         "Resolution": _RESOLUTIONS[grid.space],
         "GeneratedBy": [{"Name": "clinica-t1nce", "Version": clinica_t1nce.__version__}],
         "GeneratedAt": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "Model": {
-            "Name": card.name,
-            "Architecture": card.architecture,
-            "SHA256": card.sha256,
-        },
+        "Model": describe(card),
         "SelectedBy": selected_by,
         "Confidence": _rounded(confidence),
         "Change": {

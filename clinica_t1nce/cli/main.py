@@ -30,6 +30,11 @@ COMMANDS = {
     "train": CommandSource(
         "clinica_t1nce.cli.train", "cli", "Train a generator on pairs simulated from label maps."
     ),
+    "convert-weights": CommandSource(
+        "clinica_t1nce.cli.convert_weights",
+        "cli",
+        "Turn a checkpoint of the paper's authors into weights.",
+    ),
 }
 """Commands beside ``run``, by name: where each is found and what listings say about it."""
 

@@ -22,7 +22,8 @@ from torch import nn
 
 from clinica_t1nce import images, intensity
 from clinica_t1nce.errors import WeightsError
-from clinica_t1nce.models import registry
+from clinica_t1nce.models import registry, tensors
+from clinica_t1nce.models.batch_statistics import use_batch_statistics
 
 DEFAULT_MODEL = "change-unet-v1"
 """The shipped weights that ``default`` stands for."""
@@ -51,7 +52,8 @@ class Card:
     inference
         ``{"mirrors": [[], [0], [0, 2], ...]}``: the axes flipped for each prediction; the
         predictions are averaged. ``"memory_gb"``: what a process takes for one crop, from which
-        the number of processes is planned.
+        the number of processes is planned. ``"batch_statistics"``: batch norm takes the
+        statistics of each image, not those of the training; default false.
     calibration
         What turns the network's output into a probability of gadolinium and a confidence:
         ``{"gadolinium": {...}, "confidence": {...}}``, see :mod:`clinica_t1nce.detection` and
@@ -100,6 +102,11 @@ class Card:
     def mirrors(self) -> tuple[tuple[int, ...], ...]:
         """Axes to flip, one entry a prediction."""
         return tuple(tuple(axes) for axes in self.inference.get("mirrors", [[]]))
+
+    @property
+    def batch_statistics(self) -> bool:
+        """Whether batch norm takes the statistics of each image."""
+        return bool(self.inference.get("batch_statistics", False))
 
     def to_json(self) -> str:
         """Write the card as JSON text, keys in the order of the attributes."""
@@ -155,6 +162,8 @@ class Card:
             raise WeightsError(f"output {self.output!r} unknown; known: {', '.join(OUTPUTS)}")
         self._check_input()
         self._check_mirrors()
+        if not isinstance(flag := self.inference.get("batch_statistics", False), bool):
+            raise WeightsError(f"inference.batch_statistics {flag!r} is neither true nor false")
 
     def _check_input(self) -> None:
         grid = self.input.get("grid")
@@ -212,19 +221,21 @@ def load_weights(name_or_path: str | Path = "default") -> tuple[nn.Module, Card]
     """
     path = _find(name_or_path)
     card = _read_card(path)
-    if (found := _sha256(path)) != card.sha256:
+    if (digest := file_sha256(path)) != card.sha256:
         raise WeightsError(
-            f"{path}: SHA-256 is {found[:12]}..., its card says {str(card.sha256)[:12]}...; "
+            f"{path}: SHA-256 is {digest[:12]}..., its card says {str(card.sha256)[:12]}...; "
             "the file is damaged or belongs to another card: copy both again"
         )
     try:
-        tensors = load_file(path)
+        found = load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise WeightsError(f"{path}: not a safetensors file; save the weights as one") from error
     with torch.random.fork_rng(devices=[]):
         module = _build(card, path)
-    _check_tensors(path, card, module, tensors)
-    module.load_state_dict(tensors, strict=True)
+    _check_tensors(path, card, module, found)
+    module.load_state_dict(found, strict=True)
+    if card.batch_statistics:
+        use_batch_statistics(module)
     return module.eval().requires_grad_(False), card
 
 
@@ -273,12 +284,12 @@ def save_weights(path: str | Path, module: nn.Module, card: Card) -> Card:
     if path.suffix != ".safetensors":
         raise WeightsError(f"{path}: weights are written to a name ending in .safetensors")
     card.check()
-    tensors = {
+    state = {
         name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()
     }
     with torch.device("meta"):
-        _check_tensors(path, card, _build(card, path), tensors)
-    content = to_safetensors(tensors)
+        _check_tensors(path, card, _build(card, path), state)
+    content = to_safetensors(state)
     card = replace(card, sha256=hashlib.sha256(content).hexdigest())
     text = card.to_json()
     with images.temporary(path) as part:
@@ -325,7 +336,14 @@ def _read_card(path: Path) -> Card:
         raise WeightsError(f"{card_path}: {error}") from error
 
 
-def _sha256(path: Path) -> str:
+def file_sha256(path: Path) -> str:
+    """Give the SHA-256 of a file, in hexadecimal.
+
+    Raises
+    ------
+    WeightsError
+        If the file cannot be read.
+    """
     digest = hashlib.sha256()
     try:
         with path.open("rb") as file:
@@ -346,30 +364,14 @@ def _build(card: Card, path: Path) -> nn.Module:
 
 
 def _check_tensors(
-    path: Path, card: Card, module: nn.Module, tensors: Mapping[str, torch.Tensor]
+    path: Path, card: Card, module: nn.Module, found: Mapping[str, torch.Tensor]
 ) -> None:
-    expected = module.state_dict()
-    faults = {
-        "missing": [name for name in expected if name not in tensors],
-        "superfluous": [name for name in tensors if name not in expected],
-        "of another shape": [
-            f"{name} {tuple(tensors[name].shape)} for {tuple(tensor.shape)}"
-            for name, tensor in expected.items()
-            if name in tensors and tensors[name].shape != tensor.shape
-        ],
-        "not finite": [name for name, tensor in tensors.items() if not tensor.isfinite().all()],
-    }
-    problems = [f"{_some(names)} {kind}" for kind, names in faults.items() if names]
-    if problems:
+    expected = {name: tensor.shape for name, tensor in module.state_dict().items()}
+    if problems := tensors.faults(expected, found):
         raise WeightsError(
-            f"{path}: not weights of {card.architecture!r} as on the card: {'; '.join(problems)}; "
-            "use the card that they were saved with"
+            f"{path}: not weights of {card.architecture!r} as on the card: "
+            f"{tensors.in_words(problems)}; use the card that they were saved with"
         )
-
-
-def _some(names: list[str]) -> str:
-    rest = f" and {len(names) - 2} more" if len(names) > 2 else ""
-    return f"{', '.join(names[:2])}{rest}"
 
 
 def _is_count(value: Any) -> bool:

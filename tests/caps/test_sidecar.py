@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -44,6 +45,12 @@ def test_change_is_measured_in_the_head():
 def test_an_image_without_head_has_no_change():
     volume = np.full((4, 4, 4), -1, np.float32)
     assert sidecar.measure_change(volume, volume) == sidecar.Change(0, 0, 0)
+
+
+def test_batch_statistics_make_another_model_of_the_same_weights():
+    other = replace(CARD, inference={"batch_statistics": True})
+    assert sidecar.describe(CARD) == {"Name": "m", "Architecture": "change-unet", "SHA256": "abc"}
+    assert sidecar.describe(other) == {**sidecar.describe(CARD), "BatchStatistics": True}
 
 
 def test_fields_of_the_sidecar(tmp_path):

@@ -161,7 +161,7 @@ class TestDamage:
 
     def test_not_safetensors(self, weights):
         weights.write_bytes(b"something else altogether")
-        edit(weights, sha256=cards._sha256(weights))
+        edit(weights, sha256=cards.file_sha256(weights))
         assert "not a safetensors file" in refused(weights)
 
     def test_other_architecture(self, weights):
@@ -206,6 +206,7 @@ class TestDamage:
             ({"inference": {"mirrors": [[3]]}}, "inference.mirrors"),
             ({"inference": {"mirrors": [[1, 1]]}}, "inference.mirrors"),
             ({"inference": {"mirrors": [1]}}, "inference.mirrors"),
+            ({"inference": {"batch_statistics": "yes"}}, "inference.batch_statistics 'yes'"),
         ],
     )
     def test_fields_that_cannot_be_used(self, weights, changes, message):

@@ -156,8 +156,8 @@ class T1SynthNce(Pipeline):
         return [
             crop
             for crop in sorted(skipped, key=lambda crop: crop.path)
-            if (sidecar.read(self.output_path(crop)) or {}).get("Model", {}).get("SHA256")
-            != self.card.sha256
+            if (sidecar.read(self.output_path(crop)) or {}).get("Model")
+            != sidecar.describe(self.card)
         ]
 
     def output_path(self, crop: query.Crop) -> Path:

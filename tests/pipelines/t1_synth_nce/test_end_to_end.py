@@ -12,7 +12,10 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
+from torch.nn import functional
 
+from tests.data import checkpoints
 from tests.data.caps import MIXED, make_caps, save_weights
 from tests.pipelines.t1_synth_nce.patterns import ARGUMENTS, answers, every_query
 
@@ -208,6 +211,47 @@ def test_help_imports_no_torch(cwd):
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=cwd, env=environment(), check=False)
     assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("architecture", "batch_statistics"),
+    [("att-unet", True), ("res-unet", False), ("trans-unet", False)],
+)
+def test_a_checkpoint_of_the_authors(tmp_path, cwd, architecture, batch_statistics):
+    caps = make_caps(tmp_path / "caps", {("sub-01", "ses-1"): "ce-gd"})
+    state = checkpoints.authors_state(architecture)
+    checkpoint = checkpoints.write(tmp_path / "model_best.pth.tar", state)
+    weights = tmp_path / "converted.safetensors"
+    script = CLINICA.with_name("clinica-t1nce")
+    command = [script, "convert-weights", checkpoint, weights]
+    options = ["--batch-statistics"] if batch_statistics else []
+    subprocess.run([*map(str, command), *options], check=True, cwd=cwd, env=environment())
+    code, _, err = run(caps, "--model", weights, cwd=cwd)
+    assert code == 0, err
+
+    (path,) = made(caps)
+    assert path.parent.name == "model-converted"
+    source = nib.load(next(caps.glob("subjects/*/*/t1_linear/*Crop*"))).get_fdata(dtype=np.float32)
+    network = checkpoints.network(architecture).train(batch_statistics)
+    grid = (32,) * 3 if architecture == "trans-unet" else (128,) * 3
+    expected = by_hand(network, source, grid)
+    found = nib.load(path).get_fdata(dtype=np.float32)
+    np.testing.assert_allclose(found, expected, atol=1e-3 * source.max())
+    assert np.abs(found - source)[source > 0].mean() > 0.01 * source.max()
+    sidecar = json.loads(Path(str(path).replace(".nii.gz", ".json")).read_text())
+    assert sidecar["Model"].get("BatchStatistics", False) is batch_statistics
+
+
+def by_hand(network, source, grid):
+    """Translate as the paper says: min-max, resample, network, and back."""
+    low, high = source.min(), source.max()
+    x = torch.from_numpy((source - low) / (high - low))[None, None]
+    with torch.no_grad():
+        small = functional.interpolate(x, grid, mode="trilinear", align_corners=False)
+        small = network(small)
+        out = functional.interpolate(small, source.shape, mode="trilinear", align_corners=False)
+    image = out[0, 0].numpy() * (high - low) + low
+    return np.where(source == 0, 0, image.clip(low, high))
 
 
 @pytest.mark.real

@@ -1,5 +1,6 @@
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -165,6 +166,10 @@ def test_run_skip_outdate_and_overwrite(tmp_path, weights):
     pipeline = make(caps, str(others))
     assert card["sha256"] == pipeline.card.sha256
     pipeline.card = type(pipeline.card)(**{**card, "sha256": "other"})
+    assert len(pipeline.outdated) == 2
+    pipeline = make(caps, weights)
+    inference = {**pipeline.card.inference, "batch_statistics": True}
+    pipeline.card = replace(pipeline.card, inference=inference)
     assert len(pipeline.outdated) == 2
 
     images = sorted(caps.glob("subjects/*/*/t1_synth_nce/*/*.nii.gz"))
