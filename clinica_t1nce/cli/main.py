@@ -28,7 +28,15 @@ COMMANDS = {
         "Make a BIDS data set with one T1nce a session, acquired or synthetic, from a CAPS.",
     ),
     "train": CommandSource(
-        "clinica_t1nce.cli.train", "cli", "Train a generator on pairs simulated from label maps."
+        "clinica_t1nce.cli.train", "cli", "Train a generator on the pairs of a CAPS."
+    ),
+    "train-simulated": CommandSource(
+        "clinica_t1nce.cli.train",
+        "simulated",
+        "Train a generator on pairs simulated from label maps.",
+    ),
+    "split": CommandSource(
+        "clinica_t1nce.cli.split", "cli", "Deal pairs out to training, validation and test."
     ),
     "convert-weights": CommandSource(
         "clinica_t1nce.cli.convert_weights",
@@ -38,7 +46,7 @@ COMMANDS = {
 }
 """Commands beside ``run``, by name: where each is found and what listings say about it."""
 
-EXTRAS = {"lightning": "train"}
+EXTRAS = {"lightning": "train", "tensorboard": "train", "torchio": "train"}
 """Packages that only an extra of ours installs, and that extra's name."""
 
 

@@ -1,10 +1,22 @@
-"""``clinica-t1nce train``."""
+"""``clinica-t1nce train`` and ``clinica-t1nce train-simulated``: one training, two sources."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from clinica_t1nce.training.sources import Data
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+POSITIVE = click.FloatRange(min=0, min_open=True)
+COUNT = click.IntRange(min=1)
+
+MACHINE = ("device", "devices", "num_nodes", "strategy", "workers", "threads")
+"""Options that say where it runs, and not what comes out."""
 
 
 class Widths(click.ParamType):
@@ -25,118 +37,184 @@ class Widths(click.ParamType):
         return widths
 
 
-def _multiple_of_16(ctx: click.Context, param: click.Parameter, value: int) -> int:
-    if value < 16 or value % 16:
+def _multiple_of_16(ctx: click.Context, param: click.Parameter, value: int | None) -> int | None:
+    if value is not None and (value < 16 or value % 16):
         raise click.BadParameter(f"{value} is not a multiple of 16, as the networks need")
     return value
 
 
+OPTIONS = (
+    click.option("--name", default="mine", show_default=True, help="Name of the weights."),
+    click.option("--architecture", help="Network and its input, att-unet for example."),
+    click.option("--widths", type=Widths(), help="Channels of the network's levels."),
+    click.option(
+        "--grid",
+        type=int,
+        callback=_multiple_of_16,
+        help="Side of the grid on which a network works that sees whole volumes.",
+    ),
+    click.option(
+        "--patch",
+        type=int,
+        callback=_multiple_of_16,
+        help="Side of the patches in voxels, of networks that see patches.",
+    ),
+    click.option("--steps", type=COUNT, help="Optimiser steps in all."),
+    click.option("--epochs", type=COUNT, help="How often each pair is seen."),
+    click.option("--rate", type=POSITIVE, help="Learning rate at its highest."),
+    click.option("--batch", type=COUNT, help="Pairs a batch and process."),
+    click.option("--accumulate", type=COUNT, help="Batches a step."),
+    click.option(
+        "--enhancing-weight",
+        type=click.FloatRange(min=0),
+        help="How much more enhancing voxels count in the loss: more removes more, and dims a "
+        "T1nce.",
+    ),
+    click.option(
+        "--perceptual",
+        type=click.FloatRange(min=0),
+        help="Weight of 1 - MS-SSIM in the loss.",
+    ),
+    click.option(
+        "--precision",
+        type=click.Choice(["32-true", "bf16-mixed", "16-mixed"]),
+        help="bf16-mixed is several times faster where the processor has it.",
+    ),
+    click.option("--init", help="Weights to start from: a shipped name or a file."),
+    click.option("--seed", type=int, help="Of weights and pairs."),
+    click.option("--validation-pairs", type=COUNT, help="Pairs to validate on, at most."),
+    click.option("--validate-every", type=COUNT, help="Steps between validations."),
+    click.option("--patience", type=COUNT, help="Stop after so many validations without gain."),
+    click.option("--save-every", type=COUNT, help="Steps between checkpoints."),
+    click.option(
+        "--samples-every",
+        type=click.IntRange(min=0),
+        help="Validations between pictures of samples; 0: none.",
+    ),
+    click.option(
+        "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
+    ),
+    click.option(
+        "--devices", type=COUNT, default=1, show_default=True, help="GPUs (processes) a machine."
+    ),
+    click.option("--num-nodes", type=COUNT, default=1, show_default=True, help="Machines."),
+    click.option(
+        "--strategy",
+        default="auto",
+        show_default=True,
+        help="How processes share the work, as Lightning names it; auto: ddp.",
+    ),
+    click.option(
+        "--workers",
+        type=click.IntRange(min=0),
+        default=1,
+        show_default=True,
+        help="Processes that make pairs, for each that trains.",
+    ),
+    click.option("--threads", type=COUNT, help="Of the training process."),
+)
+"""What both commands take. Without a default here, the preset decides."""
+
+
+def shared_options(preset: str) -> Callable[[Command], Command]:
+    """Give a command the options of every training, and its own preset."""
+
+    def decorate(command: Command) -> Command:
+        choice = click.option(
+            "--preset",
+            default=preset,
+            show_default=True,
+            type=click.Choice(["paper", "change"]),
+            help="Settings to start from: the paper's, or those of this package's weights.",
+        )
+        for option in reversed((choice, *OPTIONS)):
+            command = option(command)
+        return command
+
+    return decorate
+
+
 @click.command("train")
+@click.argument("caps", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("pairs_tsv", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("output", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--fold", type=click.IntRange(min=0), help="Validate on this fold of the table.")
+@click.option("--low-quality", is_flag=True, help="Train on pairs of low quality, too.")
+@click.option("--augment", is_flag=True, default=None, help="Vary the pairs.")
+@click.option(
+    "--cache",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for prepared volumes, which several trainings may share.",
+)
+@shared_options("paper")
+def cli(
+    caps: Path,
+    pairs_tsv: Path,
+    output: Path,
+    fold: int | None,
+    low_quality: bool,
+    cache: Path | None,
+    **options: Any,
+) -> None:
+    """Train a generator on the real T1ce/T1nce pairs of a CAPS.
+
+    PAIRS_TSV has the columns participant_id, session_id_t1nce and session_id_t1ce, and may have
+    split, fold (see `clinica-t1nce split`) and quality. OUTPUT receives checkpoints, metrics,
+    pictures and the weights with their card, which work at once with `--model`. The same command,
+    given again after an interruption, goes on from the last checkpoint.
+    """
+    from clinica_t1nce.caps import pairs
+    from clinica_t1nce.training.sources import RealPairs
+    from clinica_t1nce.training.volumes import PairFiles
+
+    rows = pairs.read_table(pairs_tsv).rows
+    divided = pairs.divide(rows, pairs_tsv, fold, low_quality=low_quality)
+    wanted = [*divided[pairs.TRAIN], *divided[pairs.VALIDATION]]
+    files = [
+        PairFiles(str(found.row), found.t1ce, found.t1nce)
+        for found in pairs.find_images(caps, wanted, pairs_tsv)
+    ]
+    n_training = len(divided[pairs.TRAIN])
+    data = RealPairs(files[:n_training], files[n_training:], cache)
+    _train(data, output, options)
+
+
+@click.command("train-simulated")
 @click.argument("label_maps", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("output", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--name", default="change-unet-mine", show_default=True, help="Name of the weights.")
-@click.option("--preset", default="change-unet", show_default=True, help="Network and its input.")
-@click.option("--widths", type=Widths(), help="Channels of the network's levels.")
 @click.option(
-    "--steps",
-    type=click.IntRange(min=1),
-    default=4000,
-    show_default=True,
-    help="Optimiser steps in all.",
+    "--pairs",
+    type=COUNT,
+    help="Simulate so many whole heads once, for networks that see whole volumes; without it, new "
+    "ones without end.",
 )
-@click.option(
-    "--rate",
-    type=click.FloatRange(min=0, min_open=True),
-    default=1e-3,
-    show_default=True,
-    help="Learning rate at its highest.",
-)
-@click.option(
-    "--enhancing-weight",
-    type=click.FloatRange(min=0),
-    default=4.0,
-    show_default=True,
-    help="How much more enhancing voxels count in the loss: more removes more, and dims a T1nce.",
-)
-@click.option(
-    "--patch",
-    default=64,
-    show_default=True,
-    callback=_multiple_of_16,
-    help="Side of the patches in voxels, a multiple of 16.",
-)
-@click.option(
-    "--batch", type=click.IntRange(min=1), default=1, show_default=True, help="Patches a step."
-)
-@click.option(
-    "--precision",
-    type=click.Choice(["32-true", "bf16-mixed"]),
-    default="32-true",
-    show_default=True,
-    help="bf16-mixed is several times faster where the processor has it.",
-)
-@click.option("--init", help="Weights to start from: a shipped name or a file.")
-@click.option("--seed", default=0, show_default=True, help="Of weights and pairs.")
-@click.option(
-    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
-)
-@click.option(
-    "--workers",
-    type=click.IntRange(min=0),
-    default=1,
-    show_default=True,
-    help="Processes that simulate.",
-)
-@click.option("--threads", type=click.IntRange(min=1), help="Of the training process.")
-@click.option(
-    "--save-every",
-    type=click.IntRange(min=1),
-    default=100,
-    show_default=True,
-    help="Steps between checkpoints.",
-)
-def cli(label_maps: Path, output: Path, **options: Any) -> None:
+@shared_options("change")
+def simulated(label_maps: Path, output: Path, pairs: int | None, **options: Any) -> None:
     """Train a generator on T1ce/T1nce pairs simulated from LABEL_MAPS.
 
     LABEL_MAPS is a folder of whole-head label maps (*_dseg.nii.gz, 1 mm). OUTPUT receives
-    checkpoints, metrics and the weights with their card. The same command, given again after an
-    interruption, goes on from the last checkpoint.
+    checkpoints, metrics, pictures and the weights with their card, which work at once with
+    `--model`. The same command, given again after an interruption, goes on from the last
+    checkpoint.
     """
+    from clinica_t1nce.training.sources import LabelMaps
+
+    _train(LabelMaps(label_maps, pairs), output, options)
+
+
+def _train(data: "Data", output: Path, options: dict[str, Any]) -> None:
     import logging
 
-    from clinica_t1nce.training.module import Optimisation
-    from clinica_t1nce.training.run import Settings, train_on_label_maps
+    from clinica_t1nce.training.run import Machine, train
+    from clinica_t1nce.training.settings import from_preset
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    settings = Settings(
-        name=options["name"],
-        optimisation=Optimisation(
-            steps=options["steps"],
-            rate=options["rate"],
-            enhancing_weight=options["enhancing_weight"],
-        ),
-        preset=options["preset"],
-        widths=options["widths"],
-        patch=options["patch"],
-        batch=options["batch"],
-        precision=options["precision"],
-        init=options["init"],
-        seed=options["seed"],
-        save_every=options["save_every"],
-    )
-    weights = train_on_label_maps(
-        label_maps,
-        output,
-        settings,
-        device=options["device"],
-        workers=options["workers"],
-        threads=options["threads"],
-        command=_command(label_maps, output),
-    )
+    machine = Machine(**{name: options.pop(name) for name in MACHINE})
+    settings = from_preset(options.pop("preset"), **options)
+    weights = train(data, output, settings, machine, command=_command())
     click.echo(f"weights: {weights}")
 
 
-def _command(label_maps: Path, output: Path) -> str:
+def _command() -> str:
     """Repeat what was typed, without the folders of this machine: a card travels."""
-    stand_ins = {str(label_maps): "LABEL_MAPS", str(output): "OUTPUT"}
-    return " ".join(["clinica-t1nce", *(stand_ins.get(word, word) for word in sys.argv[1:])])
+    return " ".join(["clinica-t1nce", *(Path(word).name for word in sys.argv[1:])])

@@ -1,1 +1,1 @@
-"""Training of generators, on simulated pairs."""
+"""Training of generators, on real pairs and on simulated ones."""

@@ -1,71 +1,135 @@
-"""Simulated pairs as an endless stream that can be entered anywhere."""
+"""Pairs by number, so that a training can be entered anywhere and shared out to many processes."""
 
 from collections.abc import Iterator, Sequence
+from itertools import count
+from typing import Any, Protocol
 
 import torch
-from torch.utils.data import Dataset, IterableDataset, get_worker_info
-
-from clinica_t1nce.simulation.anatomy import Anatomy
-from clinica_t1nce.simulation.simulator import Pair, simulate
+from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 Batch = dict[str, torch.Tensor]
+"""``t1ce``, ``t1nce`` and ``mask`` (where the loss looks), each N x 1 x D x H x W; without N, a
+pair. Of unpaired images, ``t1ce`` and ``t1nce`` are of two people."""
+
+_PREFETCH = 4
+_SPREAD = 1_000_000_007
 
 
-def as_tensors(pair: Pair) -> Batch:
-    """Return a pair as the tensors that a training step takes."""
-    return {"t1ce": pair.t1ce, "enhancement": pair.enhancement, "mask": pair.mask}
+class Source(Protocol):
+    """Where pairs come from: pair number i is the same in every run of the same seed."""
+
+    @property
+    def epoch(self) -> int | None:
+        """How many pairs there are until all were seen; None: without end."""
+
+    def pair(self, number: int) -> Batch:
+        """Make one pair, from number 0 on."""
 
 
-class SimulatedStream(IterableDataset):
-    """Endless pairs; pair number i is the same in every run of the same seed.
+def seed_of(stream: int, number: int) -> int:
+    """Give each pair of a stream a seed; streams of neighbouring seeds do not meet."""
+    return stream * _SPREAD + number
+
+
+class Numbered(Dataset):
+    """The pairs of a source as a PyTorch data set, which is without end.
 
     Parameters
     ----------
-    heads
-        To draw from.
-    shape
-        D, H, W of the patches.
-    seed
-        Of the stream.
-    start
-        Number of the first pair: what a resumed training has seen already is not seen again.
+    source
+        Of the pairs.
     """
 
-    def __init__(self, heads: Sequence[Anatomy], shape: Sequence[int], seed: int, start: int = 0):
-        self.heads = heads
-        self.shape = tuple(shape)
-        self.seed = seed
-        self.start = start
+    def __init__(self, source: Source):
+        self.source = source
 
-    def __iter__(self) -> Iterator[Batch]:
-        """Make pairs, from the first on or each worker its share."""
-        # DataLoader collects batches from its workers in turn; with one sample a batch or one
-        # worker, worker w of n therefore has to make pairs w, w + n, w + 2n ...
-        worker = get_worker_info()
-        number, step = self.start, 1
-        if worker is not None:
-            number, step = self.start + worker.id, worker.num_workers
+    def __getitem__(self, number: int) -> Batch:
+        """Make one pair."""
+        if get_worker_info() is not None:
             torch.set_num_threads(1)
-        while True:
-            yield as_tensors(simulate(self.heads, _seed_of(self.seed, number), self.shape))
-            number += step
+        return self.source.pair(number)
 
 
-class SimulatedSet(Dataset):
-    """A fixed number of pairs, made once: to validate on."""
+class Share(Sampler[int]):
+    """The numbers that one of several processes trains on, without end.
 
-    def __init__(self, heads: Sequence[Anatomy], shape: Sequence[int], seed: int, size: int):
-        self.pairs = [as_tensors(simulate(heads, _seed_of(seed, i), shape)) for i in range(size)]
+    Step by step, the processes' batches together are what a single process with a batch so many
+    times as large would be given.
 
-    def __len__(self) -> int:
-        """Return the number of pairs."""
+    Parameters
+    ----------
+    batch
+        Pairs a step and process.
+    start
+        Number of the first pair: what a resumed training has seen is not seen again.
+    rank, world
+        This process, and how many there are.
+
+    Examples
+    --------
+    >>> from itertools import islice
+    >>> list(islice(Share(2, start=8, rank=1, world=2), 4))
+    [10, 11, 14, 15]
+    """
+
+    def __init__(self, batch: int, start: int = 0, rank: int = 0, world: int = 1):
+        self.batch = batch
+        self.start = start
+        self.rank = rank
+        self.world = world
+
+    def __iter__(self) -> Iterator[int]:
+        """Count."""
+        for step in count():
+            first = self.start + (step * self.world + self.rank) * self.batch
+            yield from range(first, first + self.batch)
+
+
+def loader(source: Source, share: Share, workers: int, *, pin: bool = False) -> DataLoader:
+    """Load a process's share of the pairs.
+
+    Parameters
+    ----------
+    source
+        Of the pairs.
+    share
+        Which numbers.
+    workers
+        Processes that make pairs while the network trains; whatever their number, the batches are
+        the same.
+    pin
+        Make them ready for a GPU.
+    """
+    options: dict[str, Any] = {"prefetch_factor": _PREFETCH} if workers else {}
+    return DataLoader(
+        Numbered(source),
+        batch_size=share.batch,
+        sampler=share,
+        num_workers=workers,
+        pin_memory=pin,
+        **options,
+    )
+
+
+class Fixed:
+    """The first pairs of a source, made once and kept in memory: to validate on.
+
+    Parameters
+    ----------
+    source
+        Of the pairs.
+    size
+        How many.
+    """
+
+    def __init__(self, source: Source, size: int):
+        self.pairs: Sequence[Batch] = [source.pair(number) for number in range(size)]
+
+    @property
+    def epoch(self) -> int:
+        """How many there are."""
         return len(self.pairs)
 
-    def __getitem__(self, index: int) -> Batch:
+    def pair(self, number: int) -> Batch:
         """Return one pair."""
-        return self.pairs[index]
-
-
-def _seed_of(stream: int, number: int) -> int:
-    # Far enough apart that streams of neighbouring seeds do not meet.
-    return stream * 1_000_000_007 + number
+        return self.pairs[number]

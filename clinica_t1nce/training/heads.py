@@ -54,7 +54,7 @@ def load_heads(label_maps: Sequence[Path], cache: Path) -> list[Anatomy]:
         if not prepared.exists():
             logger.info("preparing head %d of %d: %s", number, len(label_maps), path.name)
             _prepare_file(path, prepared)
-        heads.append(Anatomy.from_stacked(np.load(prepared, mmap_mode="r")))
+        heads.append(Anatomy.from_stacked(np.load(prepared, mmap_mode="c")))
     return heads
 
 

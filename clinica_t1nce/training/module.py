@@ -1,17 +1,17 @@
-"""The Lightning module: loss, optimiser, running average of the weights."""
+"""What every training is made of, and the training of a generator alone."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
-from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from clinica_t1nce.training.data import Batch
+from clinica_t1nce.training.data import Batch, seed_of
+from clinica_t1nce.training.losses import dissimilarity, pinball
 
 
 @dataclass(frozen=True)
@@ -21,114 +21,240 @@ class Optimisation:
     Attributes
     ----------
     steps
-        Optimiser steps in all; the learning rate falls along a cosine to `final_rate` of its start.
-    rate, beta2, clip
-        AdamW's learning rate and second beta; norm to which gradients are clipped.
+        Optimiser steps in all; None: as many as `epochs` make.
+    epochs
+        How often each pair is seen; of an endless source there are none.
+    rate, beta1, beta2, decay, clip
+        AdamW's learning rate, betas and weight decay (without decay it is Adam); norm to which
+        gradients are clipped, or None.
+    warm_up, final_rate
+        The learning rate rises over so many steps, then falls along a cosine to this share of
+        it. 0 and 1: it is constant.
     average
-        Decay of the running average of the weights, which is what is kept.
+        Decay of the running average of the weights, which is what is kept; 0: the weights
+        themselves are.
     enhancing_weight, enhancing_above
         Voxels whose true enhancement exceeds `enhancing_above` (units of white matter) count
         ``1 + enhancing_weight`` times.
+    perceptual
+        Weight of :func:`~clinica_t1nce.training.losses.dissimilarity`.
+    keep
+        ``"last"`` or ``"best"``: the weights of the smallest validation loss, or, without
+        validation, of the smallest mean training loss.
+    patience
+        Stop after so many validations without a better one; None: never.
     """
 
-    steps: int
+    steps: int | None = None
+    epochs: int | None = None
     rate: float = 1e-3
     final_rate: float = 0.02
     warm_up: int = 100
+    beta1: float = 0.9
     beta2: float = 0.98
-    clip: float = 0.5
+    decay: float = 0.01
+    clip: float | None = 0.5
     average: float = 0.99
     enhancing_weight: float = 4.0
     enhancing_above: float = 0.06
+    perceptual: float = 0.0
+    keep: str = "last"
+    patience: int | None = None
+
+    def optimiser(self, parameters: Iterator[nn.Parameter]) -> torch.optim.Optimizer:
+        """Make the optimiser of some parameters."""
+        return torch.optim.AdamW(
+            parameters, lr=self.rate, betas=(self.beta1, self.beta2), weight_decay=self.decay
+        )
+
+    def schedule(self, optimiser: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LambdaLR:
+        """Make its schedule, which is stepped after each of the optimiser's steps."""
+        return torch.optim.lr_scheduler.LambdaLR(optimiser, self.factor)
+
+    def factor(self, step: int) -> float:
+        """Give the share of the rate at a step."""
+        assert self.steps is not None
+        progress = min(1.0, step / self.steps)
+        cosine = self.final_rate + (1 - self.final_rate) * 0.5 * (1 + math.cos(math.pi * progress))
+        return min(1.0, (step + 1) / max(self.warm_up, 1)) * cosine
 
 
-class GeneratorTraining(LightningModule):
+class Training(LightningModule):
+    """What the trainings have in common.
+
+    Parameters
+    ----------
+    optimisation
+        Rates and weights.
+    seed
+        Of all chance in the steps. Step n has the same in every run, whether it was interrupted
+        or not.
+    accumulate
+        Batches whose gradients make one step.
+
+    Attributes
+    ----------
+    optimisers : int
+        How many optimisers step in each iteration; Lightning's global step counts them all.
+    """
+
+    optimisers = 1
+
+    def __init__(self, optimisation: Optimisation, seed: int = 0, accumulate: int = 1):
+        super().__init__()
+        self.optimisation = optimisation
+        self.seed = seed
+        self.accumulate = accumulate
+
+    @property
+    def iteration(self) -> int:
+        """Steps done, each of all optimisers."""
+        return self.global_step // self.optimisers
+
+    @property
+    def kept(self) -> nn.Module:
+        """The generator whose weights are kept."""
+        raise NotImplementedError
+
+    @property
+    def output(self) -> str:
+        """``"image"`` or ``"change"``, see :func:`synthesise`."""
+        raise NotImplementedError
+
+    def validation_losses(self, batch: Batch) -> Mapping[str, torch.Tensor]:
+        """Measure on one batch; the first loss decides which weights are best."""
+        raise NotImplementedError
+
+    def synthetic(self, t1ce: torch.Tensor) -> torch.Tensor:
+        """Make the T1nce as the kept weights do."""
+        return synthesise(self.kept, t1ce, self.output)
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Seed what the networks draw, such as dropout."""
+        torch.manual_seed(self._seed(batch_idx))
+
+    def chance(self, batch_idx: int) -> torch.Generator:
+        """Give the chance of one batch, apart from that of the networks."""
+        return torch.Generator().manual_seed(self._seed(batch_idx) + 1)
+
+    def _seed(self, batch_idx: int) -> int:
+        return 2 * (seed_of(self.seed, batch_idx) * self.trainer.world_size + self.global_rank)
+
+    def record(self, losses: Mapping[str, torch.Tensor]) -> None:
+        """Log losses, and stop where one is no number.
+
+        Raises
+        ------
+        FloatingPointError
+            Naming loss and step.
+        """
+        for name, loss in losses.items():
+            if not torch.isfinite(loss):
+                raise FloatingPointError(f"{name} is {loss.item()} at step {self.iteration + 1}")
+        self.log_dict({name: loss.detach() for name, loss in losses.items()})
+        # Where TensorBoard draws them.
+        self.log("step", float(self.iteration))
+
+
+class GeneratorTraining(Training):
     """Train a generator on pairs, with L1 inside the mask.
 
     Parameters
     ----------
     network
-        N x 1 x D x H x W to the same shape.
+        N x 1 x D x H x W to the same shape; with quantiles, to one channel each.
     output
         ``"change"``: the network gives the enhancement; ``"image"``: the T1nce.
-    optimisation
-        Rates and weights.
+    optimisation, seed, accumulate
+        As :class:`Training`.
     """
 
-    def __init__(self, network: nn.Module, output: str, optimisation: Optimisation):
-        super().__init__()
+    def __init__(
+        self,
+        network: nn.Module,
+        output: str,
+        optimisation: Optimisation,
+        seed: int = 0,
+        accumulate: int = 1,
+    ):
+        super().__init__(optimisation, seed, accumulate)
         self.network = network
-        self.average = AveragedModel(
-            network, multi_avg_fn=get_ema_multi_avg_fn(optimisation.average), use_buffers=True
-        )
-        self.output = output
-        self.optimisation = optimisation
+        self.average = averaged(network, optimisation)
+        self._output = output
+
+    @property
+    def kept(self) -> nn.Module:
+        """The running average, if there is one."""
+        return self.network if self.average is None else self.average.module
+
+    @property
+    def output(self) -> str:
+        """What the network gives."""
+        return self._output
 
     def training_step(self, batch: Batch, index: int) -> torch.Tensor:
         """Return the loss of one batch."""
         loss = self._loss(self.network, batch)
-        if not torch.isfinite(loss):
-            raise FloatingPointError(f"the loss is {loss.item()} at step {self.global_step}")
-        self.log("train_loss", loss, prog_bar=True)
+        self.record({"loss": loss})
         return loss
 
-    def validation_step(self, batch: Batch, index: int) -> None:
-        """Log the loss of the averaged weights."""
-        self.log("validation_loss", self._loss(self.average, batch), prog_bar=True)
+    def validation_losses(self, batch: Batch) -> Mapping[str, torch.Tensor]:
+        """Give the loss of the weights that are kept."""
+        return {"loss": self._loss(self.kept, batch)}
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """Step, and let the running average follow before any checkpoint is written."""
         super().optimizer_step(*args, **kwargs)
-        self.average.update_parameters(self.network)
+        if self.average is not None:
+            self.average.update_parameters(self.network)
 
-    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """AdamW, linear warm-up, cosine."""
-        o = self.optimisation
-        optimiser = torch.optim.AdamW(self.network.parameters(), lr=o.rate, betas=(0.9, o.beta2))
-
-        def factor(step: int) -> float:
-            progress = min(1.0, step / o.steps)
-            cosine = o.final_rate + (1 - o.final_rate) * 0.5 * (1 + math.cos(math.pi * progress))
-            return min(1.0, (step + 1) / o.warm_up) * cosine
-
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
-        return {
-            "optimizer": optimiser,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
+    def configure_optimizers(self) -> Any:
+        """One optimiser, one schedule."""
+        optimiser = self.optimisation.optimiser(self.network.parameters())
+        schedule = {"scheduler": self.optimisation.schedule(optimiser), "interval": "step"}
+        return {"optimizer": optimiser, "lr_scheduler": schedule}
 
     def _loss(self, network: nn.Module, batch: Batch) -> torch.Tensor:
-        t1ce, enhancement = batch["t1ce"], batch["enhancement"]
-        target = enhancement if self.output == "change" else t1ce - enhancement
-        t1ce = t1ce.contiguous(memory_format=torch.channels_last_3d)
-        quantiles = getattr(self.network, "quantiles", (0.5,))
-        error = pinball(network(t1ce).float(), target, quantiles)
+        t1ce = batch["t1ce"].contiguous(memory_format=torch.channels_last_3d)
+        enhancement = t1ce - batch["t1nce"]
+        target = enhancement if self.output == "change" else batch["t1nce"]
+        out = network(t1ce).float()
+        error = pinball(out, target, getattr(self.network, "quantiles", (0.5,)))
         o = self.optimisation
         weight = 1 + o.enhancing_weight * (enhancement > o.enhancing_above)
         weight = weight * batch["mask"]
-        return (error * weight).sum() / weight.sum()
+        loss = (error * weight).sum() / weight.sum()
+        if o.perceptual:
+            image = image_of(out, t1ce, self.output)
+            loss = loss + o.perceptual * dissimilarity(image, batch["t1nce"])
+        return loss
 
 
-def pinball(
-    predicted: torch.Tensor, target: torch.Tensor, quantiles: Sequence[float]
-) -> torch.Tensor:
-    """Give the loss of which quantiles are the minimum; for the median alone it is L1.
+def averaged(network: nn.Module, optimisation: Optimisation) -> AveragedModel | None:
+    """Make the running average of a network's weights, if one is wanted."""
+    if not optimisation.average:
+        return None
+    follow = get_ema_multi_avg_fn(optimisation.average)
+    return AveragedModel(network, multi_avg_fn=follow, use_buffers=True)
+
+
+def synthesise(network: nn.Module, t1ce: torch.Tensor, output: str) -> torch.Tensor:
+    """Make the T1nce with a generator.
 
     Parameters
     ----------
-    predicted
-        N x Q x D x H x W, one channel a quantile.
-    target
-        N x 1 x D x H x W.
-    quantiles
-        Q probabilities in (0, 1).
-
-    Returns
-    -------
-    torch.Tensor
-        N x 1 x D x H x W: the mean over the quantiles of ``2 max(q d, (q - 1) d)`` with
-        ``d = target - predicted`` (Koenker and Bassett, Econometrica 1978).
+    network
+        The generator.
+    t1ce
+        N x 1 x D x H x W, scaled.
+    output
+        ``"image"``: the network gives the T1nce; ``"change"``: what is to be taken away, of
+        several quantiles the middle one.
     """
-    q = torch.tensor(quantiles, device=target.device).view(1, -1, 1, 1, 1)
-    d = target - predicted
-    return (2 * torch.maximum(q * d, (q - 1) * d)).mean(dim=1, keepdim=True)
+    return image_of(network(t1ce).float(), t1ce, output)
+
+
+def image_of(out: torch.Tensor, t1ce: torch.Tensor, output: str) -> torch.Tensor:
+    """Turn what a generator gave into the T1nce; see :func:`synthesise`."""
+    middle = out[:, out.shape[1] // 2, None]
+    return t1ce - middle if output == "change" else middle

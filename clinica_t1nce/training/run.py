@@ -2,98 +2,80 @@
 
 import json
 import logging
-import platform
-import time
 import warnings
-from dataclasses import asdict, dataclass, field, replace
-from importlib import metadata
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from pickle import UnpicklingError
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer, seed_everything
-from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch import LightningDataModule, Trainer, seed_everything
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import nn
 from torch.utils.data import DataLoader
 
-from clinica_t1nce import __version__, images
 from clinica_t1nce.errors import TrainingError
 from clinica_t1nce.models import registry
 from clinica_t1nce.models.cards import Card, load_weights, save_weights
 from clinica_t1nce.synthesis import find_device
-from clinica_t1nce.training.data import SimulatedSet, SimulatedStream
-from clinica_t1nce.training.heads import find_label_maps, load_heads
-from clinica_t1nce.training.module import GeneratorTraining, Optimisation
+from clinica_t1nce.training import memory, record
+from clinica_t1nce.training.checks import Checks, Plan
+from clinica_t1nce.training.data import Share, Source, loader
+from clinica_t1nce.training.module import GeneratorTraining, Training
+from clinica_t1nce.training.progress import ShowProgress
+from clinica_t1nce.training.settings import Settings, card_of, resolved
+from clinica_t1nce.training.sources import Data, Loaded
 
 logger = logging.getLogger("clinica_t1nce")
 
-_VALIDATION_SEED = 999_983
-_PREFETCH = 4
-_VERSIONED = ("torch", "lightning", "numpy", "scipy")
-
 
 @dataclass(frozen=True)
-class Settings:
-    """What a run is made of. Written to ``config.json``; a resumed run must ask for the same.
+class Machine:
+    """What a run may use; the result does not depend on it, but on the number of processes.
 
     Attributes
     ----------
-    name
-        Of the weights.
-    preset
-        Of :data:`clinica_t1nce.models.registry.PRESETS`.
-    widths
-        Channels of the network's levels; None: the preset's.
-    patch
-        Side of the cubic patches in voxels (mm).
-    precision
-        Of Lightning's trainer: ``"bf16-mixed"`` is several times faster where the processor
-        computes in bfloat16, and several times slower where it has to imitate it.
-    init
-        Weights to start from, as :func:`clinica_t1nce.models.cards.load_weights` takes them.
+    device
+        ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    devices, num_nodes
+        Processes on each machine, one a GPU; machines.
+    strategy
+        Of Lightning's trainer; ``"auto"``: DDP where there is more than one process.
+    workers
+        Processes that make pairs, for each process that trains.
+    threads
+        Of a process that trains; None: PyTorch's choice.
     """
 
-    name: str
-    optimisation: Optimisation
-    preset: str = "change-unet"
-    widths: tuple[int, ...] | None = None
-    patch: int = 64
-    batch: int = 1
-    precision: str = "32-true"
-    init: str | None = None
-    seed: int = 0
-    validation_pairs: int = 16
-    save_every: int = 100
-    validate_every: int = 500
-    label_maps: tuple[str, ...] = field(default_factory=tuple)
+    device: str = "auto"
+    devices: int = 1
+    num_nodes: int = 1
+    strategy: str = "auto"
+    workers: int = 1
+    threads: int | None = None
+
+    @property
+    def world(self) -> int:
+        """How many processes train."""
+        return self.devices * self.num_nodes
 
 
-def train_on_label_maps(
-    folder: Path,
-    output: Path,
-    settings: Settings,
-    device: str = "auto",
-    workers: int = 1,
-    threads: int | None = None,
-    command: str = "",
+def train(
+    data: Data, output: Path, settings: Settings, machine: Machine, command: str = ""
 ) -> Path:
-    """Train on pairs simulated from label maps, or go on where the last run stopped.
+    """Train, or go on where the last run stopped.
 
     Parameters
     ----------
-    folder
-        Label maps, ``*_dseg.nii.gz``.
+    data
+        Where pairs come from.
     output
-        Folder of the run: ``config.json``, ``checkpoints/``, ``log*/metrics.csv`` (one for each
-        start) and the weights.
+        Folder of the run: ``config.json``, ``checkpoints/``, ``metrics.tsv``, ``samples/``,
+        ``tensorboard/`` and the weights with their card.
     settings
         Of the run.
-    device
-        ``"auto"``, ``"cpu"`` or ``"cuda"``.
-    workers
-        Processes that simulate while the network trains.
-    threads
-        Of the training process; None: PyTorch's choice.
+    machine
+        What it may use.
     command
         What the user typed, for the card.
 
@@ -105,76 +87,152 @@ def train_on_label_maps(
     Raises
     ------
     TrainingError
-        If there are no label maps, the preset does not work on patches, the folder holds a run
-        with other settings, the loss is no number, or what the folder holds is damaged.
+        If settings contradict each other, images cannot be used, the folder holds a run with
+        other settings or is damaged, memory does not suffice, or the loss is no number.
     WeightsError
-        If the preset or its widths are unknown, or the name cannot be used.
-    LabelMapError
-        If a label map cannot be used.
+        If weights to start from cannot be used.
     DeviceError
         If the device is not there.
+    OutputError
+        If the disk has too little space.
     """
-    accelerator = {"cuda": "gpu"}.get(find_device(device).type, "cpu")
-    label_maps = find_label_maps(folder)
-    settings = replace(settings, label_maps=tuple(path.name for path in label_maps))
-    card = _card(settings, command)
-    _begin(output, settings)
+    device = find_device(machine.device)
+    card = card_of(settings)
+    _check_memory(card, settings, device)
+    identity = {**asdict(settings), "data": data.identity(), "processes": machine.world}
+    record.begin(output, identity, command=command)
     _quieten()
-    if threads is not None:
-        torch.set_num_threads(threads)
-    heads = load_heads(label_maps, output / "heads")
-    last = output / "checkpoints" / "last.ckpt"
-    done = _steps_done(last)
+    if machine.threads is not None:
+        torch.set_num_threads(machine.threads)
+    loaded = data.load(card, settings, output, machine.workers)
+    settings = resolved(settings, loaded.training.epoch, machine.world)
     seed_everything(settings.seed, verbose=False)
-    network = _network(card, settings.init)
-    module = GeneratorTraining(network, card.output, settings.optimisation)
-    shape = (settings.patch,) * 3
-    stream = SimulatedStream(heads, shape, settings.seed, start=done * settings.batch)
-    validation = SimulatedSet(heads, shape, _VALIDATION_SEED, settings.validation_pairs)
-    keeper = _KeepWeights(output / f"{settings.name}.safetensors", card, settings.save_every)
-    trainer = Trainer(
-        accelerator=accelerator,
-        devices=1,
+    card = replace(card, training=_history(data, settings, command))
+    module = _module(card, settings)
+    return fit(module, loaded, output, settings, machine, card)
+
+
+def fit(
+    module: Training,
+    loaded: Loaded,
+    output: Path,
+    settings: Settings,
+    machine: Machine,
+    card: Card,
+) -> Path:
+    """Train a module on what was loaded; see :func:`train`."""
+    assert settings.optimisation.steps is not None
+    assert settings.validate_every is not None
+    weights = output / f"{settings.name}.safetensors"
+    per_step = settings.batch * settings.accumulate * machine.world
+    epoch = loaded.training.epoch
+    plan = Plan(
+        check=settings.validate_every,
+        save=settings.save_every,
+        draw=settings.samples_every,
+        epoch=None if epoch is None else epoch / per_step,
+    )
+
+    def keep(network: nn.Module, losses: Mapping[str, float]) -> None:
+        metrics = {name: float(f"{value:.6g}") for name, value in losses.items()}
+        save_weights(weights, network, replace(card, metrics=metrics))
+
+    checks = Checks(output, plan, loaded.validation, loaded.validation or loaded.training, keep)
+    done = _steps_done(checks.checkpoint) // module.optimisers
+    trainer = _trainer(
+        module,
+        output,
+        settings,
+        machine,
+        [checks, ShowProgress(settings.optimisation.steps, settings.save_every)],
+    )
+    pairs = _Pairs(loaded.training, settings, done * per_step, machine.workers)
+    try:
+        trainer.fit(module, pairs, ckpt_path=checks.checkpoint if done else None, weights_only=True)
+    except FloatingPointError as error:
+        raise TrainingError(f"{output}: {error}; lower --rate and start again") from error
+    except torch.OutOfMemoryError as error:
+        raise TrainingError(
+            f"{output}: the GPU's memory does not suffice; lower --batch and raise --accumulate, "
+            "or take --precision bf16-mixed"
+        ) from error
+    return weights
+
+
+class _Pairs(LightningDataModule):
+    """Each process's share of the pairs; Lightning asks when it knows which process this is."""
+
+    def __init__(self, source: Source, settings: Settings, start: int, workers: int):
+        super().__init__()
+        self.source = source
+        self.batch = settings.batch
+        self.start = start
+        self.workers = workers
+
+    def train_dataloader(self) -> DataLoader:
+        """Load the share of this process."""
+        assert self.trainer is not None
+        share = Share(self.batch, self.start, self.trainer.global_rank, self.trainer.world_size)
+        on_gpu = self.trainer.strategy.root_device.type == "cuda"
+        return loader(self.source, share, self.workers, pin=on_gpu)
+
+
+def _trainer(
+    module: Training, output: Path, settings: Settings, machine: Machine, callbacks: list
+) -> Trainer:
+    o = settings.optimisation
+    assert o.steps is not None
+    gpu = find_device(machine.device).type == "cuda"
+    strategy = machine.strategy
+    if machine.world > 1 and strategy in ("auto", "ddp"):
+        # Of several networks, each step uses some.
+        strategy = "ddp" if module.automatic_optimization else "ddp_find_unused_parameters_true"
+    automatic = module.automatic_optimization
+    return Trainer(
+        accelerator="gpu" if gpu else "cpu",
+        devices=machine.devices,
+        num_nodes=machine.num_nodes,
+        strategy=strategy,
         precision=settings.precision,  # type: ignore[arg-type]
-        max_steps=settings.optimisation.steps,
-        gradient_clip_val=settings.optimisation.clip,
-        val_check_interval=settings.validate_every,
-        check_val_every_n_epoch=None,
-        num_sanity_val_steps=0,
+        sync_batchnorm=gpu and machine.world > 1,
+        max_steps=o.steps * module.optimisers,
+        gradient_clip_val=o.clip if automatic else None,
+        accumulate_grad_batches=settings.accumulate if automatic else 1,
+        limit_val_batches=0,
+        use_distributed_sampler=False,
         log_every_n_steps=20,
-        # A folder of its own for each start: the logger empties one that it finds.
-        logger=CSVLogger(output, name="", version=f"log-from-{done}" if done else "log"),
-        callbacks=[_checkpoints(output, settings.save_every), keeper],
+        logger=TensorBoardLogger(output, name="tensorboard", version=""),
+        callbacks=callbacks,
+        enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    try:
-        trainer.fit(
-            module,
-            DataLoader(
-                stream,
-                batch_size=settings.batch,
-                num_workers=workers,
-                prefetch_factor=_PREFETCH if workers else None,
-            ),
-            DataLoader(validation, batch_size=1),
-            ckpt_path=last if done else None,
-            weights_only=True,
-        )
-    except FloatingPointError as error:
-        raise TrainingError(f"{output}: {error}; lower --rate and start again") from error
-    keeper.keep(module)
-    return keeper.path
 
 
-def _network(card: Card, init: str | None) -> torch.nn.Module:
+def _module(card: Card, settings: Settings) -> Training:
+    network = network_of(card, settings.init)
+    return GeneratorTraining(
+        network, card.output, settings.optimisation, settings.seed, settings.accumulate
+    )
+
+
+def network_of(card: Card, init: str | None) -> nn.Module:
+    """Build a card's network, with the weights to start from.
+
+    Raises
+    ------
+    TrainingError
+        If these are of another network.
+    WeightsError
+        If they cannot be used.
+    """
     network = registry.build(card.architecture, **card.hyperparameters)
     if init is not None:
         module, other = load_weights(init)
         if other.hyperparameters != card.hyperparameters or other.architecture != card.architecture:
             raise TrainingError(
                 f"{init}: weights of another network ({other.architecture}, "
-                f"{other.hyperparameters}); start from weights of the preset to be trained"
+                f"{other.hyperparameters}); start from weights of the architecture to be trained"
             )
         network.load_state_dict(module.state_dict())
     # On a CPU several times faster, and no slower on a GPU.
@@ -182,50 +240,37 @@ def _network(card: Card, init: str | None) -> torch.nn.Module:
     return network
 
 
-class _KeepWeights(Callback):
-    """Write the averaged weights and their card whenever a checkpoint is due; say how it goes."""
-
-    def __init__(self, path: Path, card: Card, every: int):
-        self.path = path
-        self.card = card
-        self.every = every
-        self._began: tuple[float, int] | None = None
-
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, *_: object, **__: object
-    ) -> None:
-        """Keep and report every so many steps."""
-        step = trainer.global_step
-        if self._began is None:
-            self._began = time.monotonic(), step
-        elif step % self.every == 0:
-            self.keep(pl_module)
-            pace = (time.monotonic() - self._began[0]) / (step - self._began[1])
-            logger.info(
-                "step %d of %d, %.2f s a step, %.0f min left, %s",
-                step,
-                trainer.max_steps,
-                pace,
-                (trainer.max_steps - step) * pace / 60,
-                ", ".join(f"{k} {float(v):.4f}" for k, v in trainer.callback_metrics.items()),
-            )
-
-    def keep(self, module: LightningModule) -> None:
-        """Write weights and card."""
-        assert isinstance(module, GeneratorTraining)
-        save_weights(self.path, module.average.module, self.card)
-
-
-def _checkpoints(output: Path, every: int) -> ModelCheckpoint:
-    return ModelCheckpoint(
-        output / "checkpoints",
-        filename="{step}",
-        every_n_train_steps=every,
-        save_last=True,
-        save_top_k=1,
-        monitor="step",
-        mode="max",
+def _check_memory(card: Card, settings: Settings, device: torch.device) -> None:
+    shape = card.grid or (settings.patch,) * 3
+    half = settings.precision != "32-true"
+    copies = 5 if settings.optimisation.average else 4
+    needs = memory.needed(
+        card.architecture,
+        dict(card.hyperparameters),
+        shape,
+        settings.batch,
+        copies=copies,
+        half=half,
     )
+    memory.check(needs, device, f"{settings.architecture}, batch {settings.batch}")
+
+
+def _history(data: Data, settings: Settings, command: str) -> dict:
+    travelling = replace(
+        settings, init=_named(settings.init), discriminator=_named(settings.discriminator)
+    )
+    return {
+        "data": data.description(),
+        "command": command,
+        "settings": json.loads(json.dumps(asdict(travelling))),
+        "versions": record.versions(),
+        "git": record.git_hash(),
+    }
+
+
+def _named(weights: str | None) -> str | None:
+    """Leave the folders of this machine out: a card travels."""
+    return None if weights is None else Path(weights).name
 
 
 def _quieten() -> None:
@@ -238,65 +283,14 @@ def _quieten() -> None:
     warnings.filterwarnings("ignore", ".*Experiment logs directory .* exists.*")
 
 
-def _begin(output: Path, settings: Settings) -> None:
-    """Write the run's configuration, or check that it is the one that is there."""
-    config = output / "config.json"
-    wanted = json.loads(json.dumps(asdict(settings)))
-    if config.exists():
-        try:
-            found = json.loads(config.read_text())["settings"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise TrainingError(
-                f"{config}: not the configuration of a run ({error}); name another folder"
-            ) from error
-        other = sorted(key for key in wanted if found.get(key) != wanted[key])
-        if other:
-            raise TrainingError(
-                f"{output}: holds a run with other settings ({', '.join(other)}); "
-                "repeat the command of that run to go on with it, or name another folder"
-            )
-        return
-    output.mkdir(parents=True, exist_ok=True)
-    content = {"settings": wanted, "versions": _versions()}
-    with images.temporary(config) as unfinished:
-        unfinished.write_text(json.dumps(content, indent=2) + "\n")
-
-
-def _versions() -> dict[str, str]:
-    return {
-        "clinica-t1nce": __version__,
-        "python": platform.python_version(),
-        **{name: metadata.version(name) for name in _VERSIONED},
-    }
-
-
 def _steps_done(checkpoint: Path) -> int:
     if not checkpoint.exists():
         return 0
     try:
-        return int(torch.load(checkpoint, map_location="cpu", weights_only=True)["global_step"])
+        content = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+        return int(content["global_step"])
     except (OSError, EOFError, RuntimeError, KeyError, UnpicklingError) as error:
         raise TrainingError(
             f"{checkpoint}: cannot be read ({type(error).__name__}); put another checkpoint of "
             "this run in its place, or remove it to start again"
         ) from error
-
-
-def _card(settings: Settings, command: str) -> Card:
-    preset = registry.preset(settings.preset)
-    if settings.widths is not None:
-        preset["hyperparameters"]["widths"] = list(settings.widths)
-    training = {
-        "data": "pairs simulated from label maps: " + ", ".join(settings.label_maps),
-        "command": command,
-        "settings": json.loads(json.dumps(asdict(settings))),
-    }
-    card = Card(name=settings.name, training=training, licence="MIT", **preset)
-    card.check()
-    if card.grid is not None:
-        # Patches at 1 mm, white matter at 1, are not what such a network is given at inference.
-        raise TrainingError(
-            f"preset {settings.preset}: works on whole images on a grid of its own, patches of "
-            "label maps do not train it; choose change-unet"
-        )
-    return card

@@ -4,25 +4,44 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from clinica_t1nce.cli.train import cli
+from clinica_t1nce.cli.train import cli, simulated
+from clinica_t1nce.models.cards import load_weights
+from tests.data.caps import crop_path, make_caps
 
-GIVEN = {
-    "--name": "mine",
-    "--preset": "att-unet-light",
+SHARED = {
+    "--preset": "paper",
+    "--name": "theirs",
+    "--architecture": "att-unet-light",
     "--widths": "4,8",
-    "--steps": "7",
-    "--rate": "0.5",
-    "--enhancing-weight": "1.5",
+    "--grid": "48",
     "--patch": "32",
+    "--steps": "7",
+    "--epochs": "9",
+    "--rate": "0.5",
     "--batch": "3",
+    "--accumulate": "2",
+    "--enhancing-weight": "1.5",
+    "--perceptual": "0.25",
     "--precision": "bf16-mixed",
     "--init": "change-unet-v1",
     "--seed": "11",
+    "--validation-pairs": "5",
+    "--validate-every": "6",
+    "--patience": "8",
+    "--save-every": "13",
+    "--samples-every": "0",
     "--device": "cpu",
+    "--devices": "2",
+    "--num-nodes": "4",
+    "--strategy": "fsdp",
     "--workers": "0",
-    "--threads": "2",
-    "--save-every": "5",
+    "--threads": "10",
 }
+OF_PAIRS = {"--fold": "0", "--cache": "/somewhere/cache"}
+OF_LABEL_MAPS = {"--pairs": "12"}
+FLAGS = {"--low-quality", "--augment"}
+
+VISITS = {("sub-01", "ses-A"): "", ("sub-01", "ses-B"): "", ("sub-02", "ses-A"): "ce-gd"}
 
 
 @pytest.fixture
@@ -32,36 +51,114 @@ def called(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     seen: dict[str, Any] = {}
 
-    def train(label_maps: Path, output: Path, settings: run.Settings, **options: Any) -> Path:
-        seen.update(options, label_maps=label_maps, output=output, settings=settings)
+    def train(data: Any, output: Path, settings: Any, machine: Any, command: str) -> Path:
+        seen.update(data=data, output=output, settings=settings, machine=machine, command=command)
         return output / "weights"
 
-    monkeypatch.setattr(run, "train_on_label_maps", train)
+    monkeypatch.setattr(run, "train", train)
     return seen
 
 
-def test_every_option_reaches_the_training(
-    called: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    options = [word for pair in GIVEN.items() for word in pair]
-    typed = ["clinica-t1nce", "train", str(tmp_path), str(tmp_path / "run"), "--steps", "7"]
-    monkeypatch.setattr("sys.argv", typed)
-    result = CliRunner().invoke(cli, [str(tmp_path), str(tmp_path / "run"), *options])
-    assert result.exit_code == 0, result.output
-    assert str(tmp_path / "run" / "weights") in result.output
-    assert called["label_maps"] == tmp_path
-    assert called["command"] == "clinica-t1nce train LABEL_MAPS OUTPUT --steps 7"
-    assert called["output"] == tmp_path / "run"
-    assert (called["device"], called["workers"], called["threads"]) == ("cpu", 0, 2)
-    settings = called["settings"]
-    assert (settings.name, settings.preset, settings.widths) == ("mine", "att-unet-light", (4, 8))
-    assert (settings.patch, settings.batch, settings.seed) == (32, 3, 11)
-    assert settings.save_every == 5
+@pytest.fixture
+def source(tmp_path: Path) -> tuple[str, str]:
+    """Return a CAPS and a table of its pairs."""
+    caps = make_caps(tmp_path / "caps", VISITS, images=False)
+    crop_path(caps, "sub-02", "ses-A").touch()
+    tsv = tmp_path / "pairs.tsv"
+    tsv.write_text(
+        "participant_id\tsession_id_t1nce\tsession_id_t1ce\tfold\tquality\n"
+        "sub-01\tses-A\tses-B\t0\tgood\n"
+        "sub-02\tses-A\tses-A\t1\tlow\n"
+    )
+    return str(caps), str(tsv)
+
+
+def words(options: dict[str, str]) -> list[str]:
+    return [word for pair in options.items() for word in pair]
+
+
+def run(command: Any, *arguments: str, code: int = 0) -> str:
+    result = CliRunner().invoke(command, arguments)
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def check_shared(called: dict[str, Any]) -> None:
+    settings, o, machine = called["settings"], called["settings"].optimisation, called["machine"]
+    assert (settings.name, settings.architecture, settings.widths) == (
+        "theirs",
+        "att-unet-light",
+        (4, 8),
+    )
+    assert (settings.grid, settings.patch, settings.seed) == (48, 32, 11)
+    assert (settings.batch, settings.accumulate) == (3, 2)
     assert (settings.precision, settings.init) == ("bf16-mixed", "change-unet-v1")
-    optimisation = settings.optimisation
-    assert (optimisation.steps, optimisation.rate) == (7, 0.5)
-    assert optimisation.enhancing_weight == 1.5
-    assert set(GIVEN) == {option for p in cli.params for option in p.opts if option[0] == "-"}
+    assert (settings.validation_pairs, settings.validate_every) == (5, 6)
+    assert (settings.save_every, settings.samples_every) == (13, 0)
+    assert (o.steps, o.epochs, o.rate, o.patience) == (7, 9, 0.5, 8)
+    assert (o.enhancing_weight, o.perceptual) == (1.5, 0.25)
+    # Of the preset.
+    assert (o.beta1, o.beta2, o.keep) == (0.5, 0.999, "best")
+    assert (machine.device, machine.devices, machine.num_nodes) == ("cpu", 2, 4)
+    assert (machine.strategy, machine.workers, machine.threads) == ("fsdp", 0, 10)
+
+
+def test_every_option_reaches_the_training_on_pairs(
+    called: dict[str, Any],
+    source: tuple[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    output = str(tmp_path / "run")
+    monkeypatch.setattr("sys.argv", ["clinica-t1nce", "train", *source, output, "--steps", "7"])
+    options = words(SHARED | OF_PAIRS | {"--fold": "1"})
+    printed = run(cli, *source, output, *options, "--augment", "--low-quality")
+    assert f"weights: {tmp_path / 'run' / 'weights'}" in printed
+    check_shared(called)
+    assert called["settings"].augment
+    assert called["command"] == "clinica-t1nce train caps pairs.tsv run --steps 7"
+    assert called["output"] == tmp_path / "run"
+    data = called["data"]
+    assert data.cache == Path("/somewhere/cache")
+    caps = Path(source[0])
+    (training,), (validation,) = data.training, data.validation
+    assert training.t1ce == crop_path(caps, "sub-01", "ses-B")
+    assert training.t1nce == crop_path(caps, "sub-01", "ses-A")
+    assert validation.t1ce == crop_path(caps, "sub-02", "ses-A", "ce-gd")
+    known = {option for p in cli.params for option in p.opts if option[0] == "-"}
+    assert known == set(SHARED | OF_PAIRS) | FLAGS
+
+
+def test_every_option_reaches_the_training_on_label_maps(
+    called: dict[str, Any], tmp_path: Path
+) -> None:
+    options = words(SHARED | OF_LABEL_MAPS)
+    run(simulated, str(tmp_path), str(tmp_path / "run"), *options)
+    check_shared(called)
+    assert (called["data"].folder, called["data"].pairs) == (tmp_path, 12)
+    known = {option for p in simulated.params for option in p.opts if option[0] == "-"}
+    assert known == set(SHARED | OF_LABEL_MAPS)
+
+
+def test_presets_of_the_two_sources(
+    called: dict[str, Any], source: tuple[str, str], tmp_path: Path
+) -> None:
+    run(cli, *source, str(tmp_path / "run"))
+    settings, o = called["settings"], called["settings"].optimisation
+    assert (settings.architecture, settings.batch, settings.augment) == ("att-unet", 2, False)
+    assert (o.epochs, o.steps, o.rate, o.decay, o.clip) == (300, None, 1e-4, 0, None)
+    run(simulated, str(tmp_path), str(tmp_path / "run"))
+    settings, o = called["settings"], called["settings"].optimisation
+    assert (settings.architecture, settings.batch) == ("change-unet", 1)
+    assert (o.epochs, o.steps, o.rate, o.keep) == (None, 4000, 1e-3, "last")
+
+
+def test_length_in_steps_takes_the_place_of_the_presets_epochs(
+    called: dict[str, Any], source: tuple[str, str], tmp_path: Path
+) -> None:
+    run(cli, *source, str(tmp_path / "run"), "--steps", "5")
+    o = called["settings"].optimisation
+    assert (o.steps, o.epochs) == (5, None)
 
 
 @pytest.mark.parametrize(
@@ -70,14 +167,30 @@ def test_every_option_reaches_the_training(
         (["--widths", "4,wide"], "--widths"),
         (["--steps", "0"], "--steps"),
         (["--patch", "30"], "--patch"),
+        (["--grid", "40"], "--grid"),
         (["--batch", "-1"], "--batch"),
         (["--device", "tpu"], "--device"),
+        (["--preset", "mine"], "--preset"),
     ],
 )
 def test_wrong_usage_ends_with_code_2(
     options: list[str], complaint: str, called: dict[str, Any], tmp_path: Path
 ) -> None:
-    result = CliRunner().invoke(cli, [str(tmp_path), str(tmp_path / "run"), *options])
-    assert result.exit_code == 2
-    assert complaint in result.output
+    output = run(simulated, str(tmp_path), str(tmp_path / "run"), *options, code=2)
+    assert complaint in output
     assert not called
+
+
+def test_pairs_of_a_caps_end_with_weights_that_work(tmp_path: Path) -> None:
+    visits = {("sub-01", "ses-A"): "", ("sub-01", "ses-B"): "ce-gd"}
+    caps = make_caps(tmp_path / "caps", visits)
+    tsv = tmp_path / "pairs.tsv"
+    tsv.write_text(
+        "participant_id\tsession_id_1\tdiagnosis_1\tsession_id_2\tdiagnosis_2\n"
+        "sub-01\tses-A\tgado_0\tses-B\tgado_1\n"
+    )
+    options = "--architecture att-unet-light --widths 2,4 --grid 16 --epochs 2 --device cpu"
+    run(cli, str(caps), str(tsv), str(tmp_path / "run"), *options.split(), "--workers", "0")
+    _, card = load_weights(tmp_path / "run" / "mine.safetensors")
+    assert card.architecture == "att-unet"
+    assert card.training["data"] == "1 real pairs"

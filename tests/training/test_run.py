@@ -2,6 +2,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -11,11 +12,18 @@ import torch
 from clinica_t1nce.errors import DeviceError, TrainingError, WeightsError
 from clinica_t1nce.models.cards import load_weights
 from clinica_t1nce.synthesis import Synthesizer
-from clinica_t1nce.training.module import Optimisation
-from clinica_t1nce.training.run import Settings, train_on_label_maps
+from clinica_t1nce.training import memory
+from clinica_t1nce.training.checks import Checks
+from clinica_t1nce.training.module import GeneratorTraining, Optimisation
+from clinica_t1nce.training.run import Machine, train
+from clinica_t1nce.training.settings import Settings, from_preset
+from clinica_t1nce.training.sources import LabelMaps, RealPairs
+from clinica_t1nce.training.volumes import PairFiles
+from tests.data import volumes
 from tests.data.heads import label_map
 
-SETTINGS = Settings(
+CPU = Machine(device="cpu", workers=0)
+ON_PATCHES = Settings(
     name="tiny",
     optimisation=Optimisation(steps=6, warm_up=2),
     widths=(4, 8, 8),
@@ -23,32 +31,59 @@ SETTINGS = Settings(
     validation_pairs=1,
     save_every=2,
     validate_every=3,
+    samples_every=2,
 )
 
 
+def on_volumes(**given: Any) -> Settings:
+    """The paper's training, small; with dropout, whose chance must survive an interruption."""
+    hyper = {"name": "whole", "architecture": "trans-unet-light", "widths": (8,) * 4, "grid": 16}
+    return from_preset(
+        "paper", **{**hyper, "epochs": 3, "save_every": 1, "samples_every": 0, **given}
+    )
+
+
 @pytest.fixture(scope="module")
-def label_maps(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def label_maps(tmp_path_factory: pytest.TempPathFactory) -> LabelMaps:
     folder = tmp_path_factory.mktemp("labels")
     labels = nib.Nifti1Image(label_map().astype(np.int16), np.eye(4))
     nib.save(labels, folder / "head-01_dseg.nii.gz")
-    return folder
-
-
-def train(label_maps: Path, output: Path, settings: Settings = SETTINGS, **options) -> Path:
-    return train_on_label_maps(label_maps, output, settings, device="cpu", workers=0, **options)
+    return LabelMaps(folder)
 
 
 @pytest.fixture(scope="module")
-def finished(label_maps: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a run that went through."""
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> RealPairs:
+    folder = tmp_path_factory.mktemp("pairs")
+    files = []
+    for seed in range(5):
+        t1nce = volumes.brain(seed=seed)
+        sides = {"t1ce": volumes.enhance(t1nce), "t1nce": t1nce}
+        paths = {
+            side: volumes.write(folder / f"{seed}_{side}.nii.gz", data)
+            for side, data in sides.items()
+        }
+        files.append(PairFiles(f"sub-{seed}", **paths))
+    return RealPairs(files[:4], files[4:])
+
+
+@pytest.fixture(scope="module")
+def on_patches(label_maps: LabelMaps, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a run on simulated patches that went through."""
     output = tmp_path_factory.mktemp("finished") / "run"
-    weights = train(label_maps, output, command="the command")
-    assert weights == output / "tiny.safetensors"
+    assert train(label_maps, output, ON_PATCHES, CPU, "the command") == output / "tiny.safetensors"
     return output
 
 
-def test_training_ends_with_weights_that_work(finished: Path) -> None:
-    weights = finished / "tiny.safetensors"
+@pytest.fixture(scope="module")
+def on_pairs(pairs: RealPairs, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a run on real pairs that went through."""
+    output = tmp_path_factory.mktemp("finished") / "run"
+    train(pairs, output, on_volumes(), CPU, "the command")
+    return output
+
+
+def test_training_on_patches_ends_with_weights_that_work(on_patches: Path) -> None:
+    weights = on_patches / "tiny.safetensors"
     _, card = load_weights(weights)
     assert card.architecture == "change-unet"
     assert card.hyperparameters["widths"] == [4, 8, 8]
@@ -56,100 +91,235 @@ def test_training_ends_with_weights_that_work(finished: Path) -> None:
     assert "head-01_dseg.nii.gz" in card.training["data"]
     volume = np.random.default_rng(0).random((16, 16, 16), dtype=np.float32)
     assert Synthesizer.load(weights, "cpu")(volume).image.shape == (16, 16, 16)
-    metrics = (finished / "log" / "metrics.csv").read_text()
-    assert "validation_loss" in metrics.splitlines()[0]
 
 
-def test_kept_weights_are_the_running_average(finished: Path) -> None:
-    last = torch.load(finished / "checkpoints" / "last.ckpt", weights_only=True)
-    kept, _ = load_weights(finished / "tiny.safetensors")
+def test_training_on_pairs_ends_with_weights_that_work(on_pairs: Path) -> None:
+    weights = on_pairs / "whole.safetensors"
+    _, card = load_weights(weights)
+    assert card.grid == (16, 16, 16)
+    assert card.hyperparameters["grid"] == [16, 16, 16]
+    assert card.training["data"] == "4 real pairs"
+    assert "sub-" not in card.to_json()
+    assert card.metrics["validation_loss"] > 0
+    volume = volumes.brain()
+    assert Synthesizer.load(weights, "cpu")(volume).image.shape == volume.shape
+
+
+def test_losses_are_written(on_patches: Path, on_pairs: Path) -> None:
+    lines = (on_pairs / "metrics.tsv").read_text().splitlines()
+    assert lines[0].split("\t") == ["step", "epoch", "train_loss", "validation_loss"]
+    assert [line.split("\t")[:2] for line in lines[1:]] == [["2", "1"], ["4", "2"], ["6", "3"]]
+    lines = (on_patches / "metrics.tsv").read_text().splitlines()
+    assert [line.split("\t")[0] for line in lines] == ["step", "3", "6"]
+    for run in (on_patches, on_pairs):
+        assert list((run / "tensorboard").glob("events*"))
+
+
+def test_pictures_are_drawn(on_patches: Path) -> None:
+    (picture,) = (on_patches / "samples").iterdir()
+    assert picture.name == "step-0000006.png"
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_kept_weights_are_the_running_average(on_patches: Path) -> None:
+    last = torch.load(on_patches / "checkpoints" / "last.ckpt", weights_only=True)
+    kept, _ = load_weights(on_patches / "tiny.safetensors")
     state, name = last["state_dict"], "stem.weight"
     assert torch.equal(kept.state_dict()[name], state[f"average.module.{name}"])
     assert not torch.equal(kept.state_dict()[name], state[f"network.{name}"])
 
 
-def test_configuration_is_written(finished: Path) -> None:
-    written = json.loads((finished / "config.json").read_text())
+def test_best_weights_are_kept(
+    pairs: RealPairs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = iter([3.0, 1.0, 2.0])
+    monkeypatch.setattr(
+        GeneratorTraining, "validation_losses", lambda *_: {"loss": torch.tensor(next(losses))}
+    )
+    weights = train(pairs, tmp_path / "run", on_volumes(), CPU)
+    _, card = load_weights(weights)
+    assert card.metrics["validation_loss"] == 1
+    assert card.metrics["step"] == 4
+
+
+def test_training_stops_when_nothing_is_gained(
+    pairs: RealPairs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = iter([3.0, 1.0, 2.0, 1.5])
+    monkeypatch.setattr(
+        GeneratorTraining, "validation_losses", lambda *_: {"loss": torch.tensor(next(losses))}
+    )
+    settings = on_volumes(epochs=100, patience=2)
+    for _ in range(2):
+        # Given again, the command does nothing more.
+        train(pairs, tmp_path / "run", settings, CPU)
+        assert len((tmp_path / "run" / "metrics.tsv").read_text().splitlines()) == 5
+
+
+def test_configuration_is_written(on_patches: Path) -> None:
+    written = json.loads((on_patches / "config.json").read_text())
     assert written["settings"]["optimisation"]["steps"] == 6
+    assert written["settings"]["data"]["label_maps"] == ["head-01_dseg.nii.gz"]
+    assert written["settings"]["seed"] == 0
+    assert written["command"] == "the command"
+    assert "git" in written
     # The metadata of some builds leaves out what follows the plus sign.
     assert written["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
 
 
-def test_folder_of_another_run_is_refused(finished: Path, label_maps: Path) -> None:
-    with pytest.raises(TrainingError, match=r"other settings.*patch"):
-        train(label_maps, finished, replace(SETTINGS, patch=24))
-
-
-def test_interrupted_training_ends_as_an_uninterrupted_one(
-    finished: Path, label_maps: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_folder_of_another_run_is_refused(
+    on_patches: Path, on_pairs: Path, label_maps: LabelMaps, pairs: RealPairs
 ) -> None:
-    class Interrupted(Exception):
-        pass
+    with pytest.raises(TrainingError, match=r"other settings.*patch"):
+        train(label_maps, on_patches, replace(ON_PATCHES, patch=32), CPU)
+    with pytest.raises(TrainingError, match=r"other settings.*data"):
+        train(replace(pairs, training=pairs.training[:3]), on_pairs, on_volumes(), CPU)
 
-    from clinica_t1nce.training import run
 
-    keep = run._KeepWeights.on_train_batch_end
+class Killed(BaseException):
+    """What a killed process does not live to see."""
 
-    def interrupt(self, trainer, *args, **kwargs):
-        keep(self, trainer, *args, **kwargs)
-        if trainer.global_step == 5:
-            raise Interrupted
 
-    with monkeypatch.context() as patch:
-        patch.setattr(run._KeepWeights, "on_train_batch_end", interrupt)
-        with pytest.raises(Interrupted):
-            train(label_maps, tmp_path / "broken")
-    resumed, _ = load_weights(train(label_maps, tmp_path / "broken"))
-    # What was logged before the interruption is still there.
-    assert (tmp_path / "broken" / "log" / "metrics.csv").stat().st_size > 0
-    assert (tmp_path / "broken" / "log-from-4" / "metrics.csv").stat().st_size > 0
-    whole, _ = load_weights(finished / "tiny.safetensors")
-    for name, tensor in whole.state_dict().items():
-        assert torch.allclose(tensor, resumed.state_dict()[name], atol=1e-6), name
+def kill_at(patch: pytest.MonkeyPatch, step: int) -> None:
+    regular = Checks.on_train_batch_end
+
+    def kill(self, trainer, module, outputs, batch, batch_idx):
+        if module.iteration == step:
+            raise Killed
+        regular(self, trainer, module, outputs, batch, batch_idx)
+
+    patch.setattr(Checks, "on_train_batch_end", kill)
+
+
+@pytest.mark.parametrize("source", ["patches", "pairs"])
+def test_killed_training_ends_bit_for_bit_as_an_uninterrupted_one(
+    source: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = request.getfixturevalue(f"on_{source}")
+    data, settings = (
+        (request.getfixturevalue("label_maps"), ON_PATCHES)
+        if source == "patches"
+        else (request.getfixturevalue("pairs"), on_volumes())
+    )
+    for step in (3, 4):
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            kill_at(patch, step)
+            train(data, tmp_path / "run", settings, CPU)
+    weights = train(data, tmp_path / "run", settings, CPU)
+    resumed = load_weights(weights)[0].state_dict()
+    for name, tensor in load_weights(whole / weights.name)[0].state_dict().items():
+        assert torch.equal(tensor, resumed[name]), name
+    assert (tmp_path / "run" / "metrics.tsv").read_text() == (whole / "metrics.tsv").read_text()
+
+
+def test_accumulated_batches_step_as_one(pairs: RealPairs, tmp_path: Path) -> None:
+    # Without what looks at batches as a whole.
+    common = {"architecture": "change-unet", "widths": (4, 8), "patch": 16, "epochs": 2}
+    one, two = (
+        from_preset("paper", name="n", batch=batch, accumulate=4 // batch, **common)
+        for batch in (4, 2)
+    )
+    first, second = (
+        load_weights(train(pairs, tmp_path / str(settings.batch), settings, CPU))[0].state_dict()
+        for settings in (one, two)
+    )
+    for name, tensor in first.items():
+        assert torch.allclose(tensor, second[name], atol=1e-5), name
+
+
+@pytest.mark.slow
+def test_two_pairs_can_be_learnt_by_heart(pairs: RealPairs, tmp_path: Path) -> None:
+    two = replace(pairs, training=pairs.training[:2], validation=())
+
+    def loss_after(steps: int) -> float:
+        settings = from_preset(
+            "paper",
+            name="heart",
+            architecture="att-unet-light",
+            widths=(8, 16, 32),
+            grid=16,
+            rate=2e-2,
+            final_rate=0.01,
+            steps=steps,
+            validate_every=10,
+            samples_every=0,
+        )
+        train(two, tmp_path / str(steps), settings, CPU)
+        last = (tmp_path / str(steps) / "metrics.tsv").read_text().splitlines()[-1]
+        return float(last.split("\t")[2])
+
+    assert loss_after(80) < loss_after(1) / 10
+
+
+def test_training_from_weights(on_pairs: Path, pairs: RealPairs, tmp_path: Path) -> None:
+    init = str(on_pairs / "whole.safetensors")
+    # A rate so small that nothing moves.
+    settings = on_volumes(init=init, rate=1e-30, epochs=1)
+    weights = train(pairs, tmp_path / "run", settings, CPU)
+    tuned, card = load_weights(weights)
+    for name, tensor in load_weights(init)[0].state_dict().items():
+        if "running" not in name and "num_batches" not in name:
+            assert torch.equal(tensor, tuned.state_dict()[name]), name
+    assert card.training["settings"]["init"] == "whole.safetensors"
+    with pytest.raises(TrainingError, match="another network"):
+        train(pairs, tmp_path / "other", replace(settings, widths=(8, 8, 8, 16)), CPU)
 
 
 @pytest.mark.parametrize(
-    ("change", "error"),
+    ("change", "error", "complaint"),
     [
-        ({"preset": "att-unet-light", "widths": None}, TrainingError),
-        ({"preset": "no-such-net"}, WeightsError),
-        ({"name": "a/b"}, WeightsError),
+        ({"architecture": "no-such-net"}, TrainingError, "no-such-net"),
+        ({"name": "a/b"}, WeightsError, "a/b"),
+        ({"grid": 32}, TrainingError, "--grid"),
     ],
 )
 def test_settings_that_cannot_be_used_are_refused_at_once(
-    change: dict, error: type, label_maps: Path, tmp_path: Path
+    change: dict, error: type, complaint: str, label_maps: LabelMaps, tmp_path: Path
 ) -> None:
-    with pytest.raises(error):
-        train(label_maps, tmp_path / "run", replace(SETTINGS, **change))
+    with pytest.raises(error, match=complaint):
+        train(label_maps, tmp_path / "run", replace(ON_PATCHES, **change), CPU)
+    assert not (tmp_path / "run").exists()
+
+
+def test_endless_pairs_have_no_epochs(label_maps: LabelMaps, tmp_path: Path) -> None:
+    endless = replace(ON_PATCHES, optimisation=Optimisation(epochs=3))
+    with pytest.raises(TrainingError, match="--steps"):
+        train(label_maps, tmp_path / "run", endless, CPU)
+
+
+def test_memory_is_asked_for_first(
+    label_maps: LabelMaps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "available", lambda device: 1e-6)
+    with pytest.raises(TrainingError, match=r"GB are free.*--batch"):
+        train(label_maps, tmp_path / "run", ON_PATCHES, CPU)
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("damaged", ["config.json", "checkpoints/last.ckpt"])
 def test_damaged_run_is_named(
-    damaged: str, finished: Path, label_maps: Path, tmp_path: Path
+    damaged: str, on_patches: Path, label_maps: LabelMaps, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    shutil.copytree(finished, run)
+    shutil.copytree(on_patches, run)
     (run / damaged).write_bytes(b"no such thing")
     with pytest.raises(TrainingError, match=damaged.replace(".", r"\.")):
-        train(label_maps, run)
+        train(label_maps, run, ON_PATCHES, CPU)
 
 
-def test_device_that_is_not_there(label_maps: Path, tmp_path: Path) -> None:
+def test_device_that_is_not_there(label_maps: LabelMaps, tmp_path: Path) -> None:
     if torch.cuda.is_available():
         pytest.skip("this machine has one")
     with pytest.raises(DeviceError, match="cuda"):
-        train_on_label_maps(label_maps, tmp_path / "run", SETTINGS, device="cuda")
+        train(label_maps, tmp_path / "run", ON_PATCHES, Machine(device="cuda"))
     assert not (tmp_path / "run").exists()
 
 
 def test_loss_that_is_no_number_ends_the_run(
-    label_maps: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    label_maps: LabelMaps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from clinica_t1nce.training.module import GeneratorTraining
-
     monkeypatch.setattr(
         GeneratorTraining, "_loss", lambda self, net, batch: next(net.parameters()).sum() * np.nan
     )
-    with pytest.raises(TrainingError, match="nan"):
-        train(label_maps, tmp_path / "run")
+    with pytest.raises(TrainingError, match="nan at step 1"):
+        train(label_maps, tmp_path / "run", ON_PATCHES, CPU)

@@ -1,0 +1,327 @@
+"""Tables of pairs: a participant's T1ce and T1nce, and which part of a training they belong to."""
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from clinica_t1nce import images
+from clinica_t1nce.caps import names
+from clinica_t1nce.caps.query import Visit, find_crops
+from clinica_t1nce.errors import SelectionError
+
+TRAIN, VALIDATION, TEST = SPLITS = ("train", "validation", "test")
+QUALITIES = ("low", "medium", "good")
+
+OURS = ("participant_id", "session_id_t1nce", "session_id_t1ce")
+AUTHORS = ("participant_id", "session_id_1", "diagnosis_1", "session_id_2", "diagnosis_2")
+"""The columns of the paper's code; without telling labels, session 1 holds the T1ce."""
+
+_ABSENT = ("", "n/a")
+_ENHANCED = {"gado_1": True, "gaudo_1": True, "t1ce": True}
+_PLAIN = {"gado_0": False, "gaudo_0": False, "t1nce": False}
+_LABELS = {**_ENHANCED, **_PLAIN}
+
+
+@dataclass(frozen=True)
+class PairRow:
+    """One row of a table of pairs.
+
+    Attributes
+    ----------
+    subject
+        With its prefix ``sub-``.
+    t1ce, t1nce
+        The sessions, with their prefix ``ses-``; None where only the other image is there, of
+        which unpaired training makes use.
+    split
+        ``"train"``, ``"validation"``, ``"test"``, or None if the table does not say.
+    fold
+        Of the cross-validation, or None.
+    quality
+        ``"low"``, ``"medium"``, ``"good"``, or None if the table does not say.
+    line
+        In the file.
+    """
+
+    subject: str
+    t1ce: str | None
+    t1nce: str | None
+    split: str | None = None
+    fold: int | None = None
+    quality: str | None = None
+    line: int = 0
+
+    def __str__(self) -> str:
+        """Name the participant and the line."""
+        return f"{self.subject} (row {self.line})"
+
+
+@dataclass(frozen=True)
+class PairImages:
+    """The crops of one row; None where the row names no such image."""
+
+    row: PairRow
+    t1ce: Path | None
+    t1nce: Path | None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as it was read: its header, its cells, and what each row means."""
+
+    header: tuple[str, ...]
+    cells: tuple[Mapping[str, str], ...]
+    rows: tuple[PairRow, ...]
+
+
+def read_table(tsv: Path, *, unpaired: bool = False) -> Table:
+    """Read a table of pairs, in our form or the paper's authors'.
+
+    Ours has the columns :data:`OURS`, the authors' :data:`AUTHORS`. In theirs the labels decide
+    which session is the T1ce (``gado_1`` or ``T1ce`` against ``gado_0`` or ``T1nce``); labels
+    that say nothing of gadolinium leave it to session 1, as in their code. Both may have the
+    columns ``split`` (:data:`SPLITS`), ``fold`` (numbers from 0) and ``quality``
+    (:data:`QUALITIES`); other columns are kept and ignored.
+
+    Parameters
+    ----------
+    tsv
+        Tab-separated, UTF-8, with a header.
+    unpaired
+        Allow rows with one image only: the other session is empty or ``n/a``.
+
+    Raises
+    ------
+    SelectionError
+        If it cannot be read, lacks columns, a cell cannot be used, a row is there twice, or a
+        participant is in more than one split or fold.
+    """
+    try:
+        lines = tsv.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SelectionError(f"{tsv}: cannot be read as text ({error}); save it as UTF-8") from None
+    header = tuple(cell.strip() for cell in lines[0].split("\t")) if lines else ()
+    if not set(OURS) <= set(header) and not set(AUTHORS) <= set(header):
+        raise SelectionError(
+            f"{tsv}: its first line must name the columns {', '.join(OURS)}, or "
+            f"{', '.join(AUTHORS)}, separated by tabs"
+        )
+    cells, rows = [], []
+    for number, values in enumerate(csv.reader(lines[1:], delimiter="\t"), start=2):
+        if not any(value.strip() for value in values):
+            continue
+        named = dict.fromkeys(header, "") | dict(
+            zip(header, (value.strip() for value in values), strict=False)
+        )
+        cells.append(named)
+        rows.append(_row(tsv, number, named, unpaired))
+    if not rows:
+        raise SelectionError(f"{tsv}: lists no pair; add one row for each")
+    _check_rows(tsv, rows)
+    return Table(header, tuple(cells), tuple(rows))
+
+
+def find_images(caps: Path, rows: Iterable[PairRow], tsv: Path) -> list[PairImages]:
+    """Find the crops of each row, and refuse what cannot be a pair.
+
+    Of a session that holds crops with the entity ``ce-`` and crops without, the T1ce is one with
+    it and the T1nce one without.
+
+    Parameters
+    ----------
+    caps
+        Root of the CAPS.
+    rows
+        Of a table.
+    tsv
+        Where they come from, for messages.
+
+    Raises
+    ------
+    SelectionError
+        If a session has no crop or several that would do, if both sides are the same file, or if
+        the crop of a T1nce has ``ce-`` in its name.
+    """
+    found, problems = [], []
+    for row in rows:
+        try:
+            t1ce = _crop(caps, row, row.t1ce, enhanced=True)
+            t1nce = _crop(caps, row, row.t1nce, enhanced=False)
+            if t1ce is not None and t1ce == t1nce:
+                raise SelectionError(f"{row}: the same image on both sides, {t1ce.name}")
+            found.append(PairImages(row, t1ce, t1nce))
+        except SelectionError as error:
+            problems.append(str(error))
+    if problems:
+        raise SelectionError(
+            f"{tsv}: {len(problems)} of its rows cannot be used with {caps}: "
+            f"{_some(problems, '; ')}; correct these rows or take them out"
+        )
+    return found
+
+
+def divide(
+    rows: Sequence[PairRow], tsv: Path, fold: int | None = None, *, low_quality: bool = False
+) -> dict[str, list[PairRow]]:
+    """Say which rows are trained on, which validated on, and which left for the test.
+
+    Parameters
+    ----------
+    rows
+        Of a table. Rows whose split is not said are trained on.
+    tsv
+        Where they come from, for messages.
+    fold
+        Validate on this fold and train on the others; None: as the column ``split`` says.
+    low_quality
+        Train on pairs of low quality, too; the paper only tests on them.
+
+    Returns
+    -------
+    dict
+        The rows of each of :data:`SPLITS`.
+
+    Raises
+    ------
+    SelectionError
+        If the table has no such fold, or nothing is left to train on.
+    """
+    folds = {row.fold for row in rows} - {None}
+    if fold is not None and fold not in folds:
+        raise SelectionError(
+            f"{tsv}: no fold {fold} (column fold: {_some(sorted(map(str, folds))) or 'absent'}); "
+            "make folds with `clinica-t1nce split --folds`"
+        )
+    divided: dict[str, list[PairRow]] = {split: [] for split in SPLITS}
+    for row in rows:
+        split = row.split or TRAIN
+        if split != TEST and fold is not None:
+            split = VALIDATION if row.fold == fold else TRAIN
+        if row.quality == "low" and not low_quality:
+            split = TEST
+        divided[split].append(row)
+    if not divided[TRAIN]:
+        raise SelectionError(f"{tsv}: no pair to train on; look at its columns split and quality")
+    return divided
+
+
+def write_table(path: Path, header: Sequence[str], cells: Iterable[Mapping[str, str]]) -> None:
+    """Write a table, whole or not at all; missing cells become ``n/a``.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, header, restval="n/a", delimiter="\t", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(cells)
+    with images.temporary(path) as part:
+        part.write_text(text.getvalue(), encoding="utf-8")
+
+
+def _row(tsv: Path, line: int, cells: Mapping[str, str], unpaired: bool) -> PairRow:
+    subject = cells["participant_id"]
+    t1ce, t1nce = _sessions(tsv, line, cells)
+    for value, prefix in ((subject, "sub-"), (t1ce, "ses-"), (t1nce, "ses-")):
+        if value is not None and not value.startswith(prefix):
+            raise SelectionError(f"{tsv}: row {line}: {value!r} does not begin with {prefix}")
+    if t1ce is None or t1nce is None:
+        if not unpaired:
+            raise SelectionError(
+                f"{tsv}: row {line} ({subject}) names one session only; complete it, take it out, "
+                "or train with --unpaired"
+            )
+        if t1ce is t1nce:
+            raise SelectionError(f"{tsv}: row {line} ({subject}) names no session")
+    return PairRow(
+        subject,
+        t1ce,
+        t1nce,
+        split=_choice(tsv, line, "split", cells, SPLITS),
+        fold=_fold(tsv, line, cells),
+        quality=_choice(tsv, line, "quality", cells, QUALITIES),
+        line=line,
+    )
+
+
+def _sessions(tsv: Path, line: int, cells: Mapping[str, str]) -> tuple[str | None, str | None]:
+    if "session_id_t1ce" in cells:
+        return _present(cells["session_id_t1ce"]), _present(cells["session_id_t1nce"])
+    first, second = _present(cells["session_id_1"]), _present(cells["session_id_2"])
+    labels = [_LABELS.get(cells[f"diagnosis_{side}"].lower()) for side in (1, 2)]
+    if None not in labels and labels[0] == labels[1]:
+        raise SelectionError(
+            f"{tsv}: row {line}: both sessions are labelled {cells['diagnosis_1']!r}; "
+            "one must be the T1ce (gado_1), the other the T1nce (gado_0)"
+        )
+    reverse = labels[0] is False or labels[1] is True
+    return (second, first) if reverse else (first, second)
+
+
+def _present(cell: str) -> str | None:
+    return None if cell.lower() in _ABSENT else cell
+
+
+def _choice(
+    tsv: Path, line: int, column: str, cells: Mapping[str, str], known: Sequence[str]
+) -> str | None:
+    value = _present(cells.get(column, ""))
+    if value is None or value.lower() in known:
+        return None if value is None else value.lower()
+    raise SelectionError(f"{tsv}: row {line}: {column} {value!r}; write {', '.join(known)} or n/a")
+
+
+def _fold(tsv: Path, line: int, cells: Mapping[str, str]) -> int | None:
+    value = _present(cells.get("fold", ""))
+    if value is None or value.isdecimal():
+        return None if value is None else int(value)
+    raise SelectionError(f"{tsv}: row {line}: fold {value!r} is neither a number from 0 nor n/a")
+
+
+def _check_rows(tsv: Path, rows: Sequence[PairRow]) -> None:
+    seen: dict[tuple, int] = {}
+    parts: dict[str, set] = {}
+    for row in rows:
+        before = seen.setdefault((row.subject, row.t1ce, row.t1nce), row.line)
+        if before != row.line:
+            raise SelectionError(
+                f"{tsv}: {row.subject} is there twice (rows {before} and {row.line}); keep one"
+            )
+        parts.setdefault(row.subject, set()).add((row.split, row.fold))
+    torn = sorted(subject for subject, found in parts.items() if len(found) > 1)
+    if torn:
+        raise SelectionError(
+            f"{tsv}: in more than one split or fold: {_some(torn)}; keep each participant in one "
+            "(`clinica-t1nce split` does)"
+        )
+
+
+def _crop(caps: Path, row: PairRow, session: str | None, *, enhanced: bool) -> Path | None:
+    if session is None:
+        return None
+    visit = Visit(row.subject, session)
+    crops = [path for _, path in find_crops(caps, [visit])]
+    if not crops:
+        raise SelectionError(f"{row}: {session} has no crop of t1-linear")
+    labelled = [path for path in crops if names.has_contrast(path.name)]
+    plain = [path for path in crops if path not in labelled]
+    if not enhanced and not plain:
+        raise SelectionError(
+            f"{row}: {session} stands as T1nce, but its image is a T1ce ({labelled[0].name})"
+        )
+    suitable = (labelled or plain) if enhanced else plain
+    if len(suitable) > 1:
+        raise SelectionError(
+            f"{row}: {session} has {len(suitable)} crops that would do: "
+            f"{_some([path.name for path in suitable], most=2)}"
+        )
+    return suitable[0]
+
+
+def _some(items: Sequence[str], separator: str = ", ", most: int = 5) -> str:
+    rest = f"{separator}and {len(items) - most} more" if len(items) > most else ""
+    return separator.join(items[:most]) + rest

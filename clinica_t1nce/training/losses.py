@@ -1,0 +1,134 @@
+"""Losses, each a function of tensors."""
+
+from collections.abc import Sequence
+
+import torch
+from torch.nn import functional as F
+
+# Wang et al., "Multi-scale structural similarity", 2003: weights of the scales, finest first.
+_SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+_WINDOW, _SIGMA = 11, 1.5
+_C1, _C2 = 0.01**2, 0.03**2
+
+
+def pinball(
+    predicted: torch.Tensor, target: torch.Tensor, quantiles: Sequence[float]
+) -> torch.Tensor:
+    """Give the loss of which quantiles are the minimum; for the median alone it is L1.
+
+    Parameters
+    ----------
+    predicted
+        N x Q x D x H x W, one channel a quantile.
+    target
+        N x 1 x D x H x W.
+    quantiles
+        Q probabilities in (0, 1).
+
+    Returns
+    -------
+    torch.Tensor
+        N x 1 x D x H x W: the mean over the quantiles of ``2 max(q d, (q - 1) d)`` with
+        ``d = target - predicted`` (Koenker and Bassett, Econometrica 1978).
+    """
+    q = torch.tensor(quantiles, device=target.device).view(1, -1, 1, 1, 1)
+    d = target - predicted
+    return (2 * torch.maximum(q * d, (q - 1) * d)).mean(dim=1, keepdim=True)
+
+
+def soft_labels(
+    size: int, generator: torch.Generator, device: torch.device | str = "cpu"
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw the paper's labels: real from 0 to 0.3, synthetic from 0.7 to 1.
+
+    Parameters
+    ----------
+    size
+        N, samples of a batch; all patches of a sample share its labels.
+    generator
+        Of the CPU.
+    device
+        Where they are wanted.
+
+    Returns
+    -------
+    real, synthetic : torch.Tensor
+        N x 1, float32, uniform. Low means real.
+    """
+    real = 0.3 * torch.rand((size, 1), generator=generator)
+    synthetic = 0.7 + 0.3 * torch.rand((size, 1), generator=generator)
+    return real.to(device), synthetic.to(device)
+
+
+def least_squares(scores: torch.Tensor, labels: torch.Tensor | float) -> torch.Tensor:
+    """Give the mean squared distance of scores from their labels (LSGAN, Mao et al. 2017).
+
+    Parameters
+    ----------
+    scores
+        N x P, P patches, unbounded.
+    labels
+        N x 1, or one number.
+    """
+    return ((scores.float() - labels) ** 2).mean()
+
+
+def dissimilarity(image: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Give 1 minus the multi-scale structural similarity.
+
+    The loss of Zhao et al., "Loss functions for image restoration with neural networks", 2016,
+    section III: like a perceptual loss on features it sees structure and not voxels, but needs
+    no network that was trained on photographs. As many of the five scales are used as the
+    volume is large enough for, with their weights scaled to a sum of 1.
+
+    Parameters
+    ----------
+    image, target
+        N x 1 x D x H x W, sides of at least 11; contrasts of about 1.
+
+    Returns
+    -------
+    torch.Tensor
+        Scalar, 0 of equal images, at most 1.
+
+    Raises
+    ------
+    ValueError
+        If a side is shorter than 11.
+    """
+    smallest = min(image.shape[2:])
+    if smallest < _WINDOW:
+        raise ValueError(f"a side of {smallest} voxels is shorter than the window of {_WINDOW}")
+    weights = [weight for n, weight in enumerate(_SCALES) if smallest // 2**n >= _WINDOW]
+    similarity = torch.ones(len(image), device=image.device)
+    x, y = image.float(), target.float()
+    for n, weight in enumerate(weights, start=1):
+        whole, structure = _similarities(x, y)
+        # Below 0, where a power has no value, the images have nothing in common.
+        factor = (whole if n == len(weights) else structure).clamp(min=0)
+        similarity = similarity * factor ** (weight / sum(weights))
+        x, y = F.avg_pool3d(x, 2), F.avg_pool3d(y, 2)
+    return 1 - similarity.mean()
+
+
+def _similarities(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Give each sample's SSIM, and that without its luminance term (Wang et al. 2004)."""
+    mean_x, mean_y, xx, yy, xy = (_window(m) for m in (x, y, x * x, y * y, x * y))
+    both = 2 * mean_x * mean_y
+    squares = mean_x**2 + mean_y**2
+    structure = (2 * xy - both + _C2) / (xx + yy - squares + _C2)
+    luminance = (both + _C1) / (squares + _C1)
+    return (luminance * structure).flatten(1).mean(1), structure.flatten(1).mean(1)
+
+
+def _window(x: torch.Tensor) -> torch.Tensor:
+    """Average under a Gaussian window, where all of it lies inside the volume."""
+    place = torch.arange(_WINDOW, device=x.device) - _WINDOW // 2
+    kernel = torch.exp(-(place**2) / (2 * _SIGMA**2))
+    kernel = kernel / kernel.sum()
+    for axis in range(3):
+        # One axis after the other: 40 times less work than the window as a cube.
+        shape = [1, 1, 1, 1, 1]
+        shape[2 + axis] = _WINDOW
+        x = F.conv3d(x, kernel.view(shape))
+    return x

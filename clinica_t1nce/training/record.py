@@ -1,0 +1,127 @@
+"""What a run leaves for its reader: configuration, versions, the table of its losses."""
+
+import csv
+import io
+import json
+import platform
+import subprocess
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from clinica_t1nce import __version__, images
+from clinica_t1nce.errors import TrainingError
+
+CONFIG = "config.json"
+METRICS = "metrics.tsv"
+
+_VERSIONED = ("torch", "lightning", "numpy", "scipy", "nibabel", "torchio")
+
+Row = Mapping[str, float]
+
+
+def begin(output: Path, settings: Mapping[str, Any], **more: Any) -> None:
+    """Write the run's configuration, or check that it is the one that is there.
+
+    Parameters
+    ----------
+    output
+        Folder of the run; made if missing.
+    settings
+        A run that goes on must have the same.
+    **more
+        Written beside them and not compared.
+
+    Raises
+    ------
+    TrainingError
+        If the folder holds a run with other settings, or something else by that name.
+    """
+    config = output / CONFIG
+    wanted = json.loads(json.dumps(settings))
+    if config.exists():
+        try:
+            found = json.loads(config.read_text(encoding="utf-8"))["settings"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise TrainingError(
+                f"{config}: not the configuration of a run ({error}); name another folder"
+            ) from error
+        other = sorted(key for key in wanted if found.get(key) != wanted[key])
+        if other:
+            raise TrainingError(
+                f"{output}: holds a run with other settings ({', '.join(other)}); "
+                "repeat the command of that run to go on with it, or name another folder"
+            )
+        return
+    content = {"settings": wanted, **more, "versions": versions(), "git": git_hash()}
+    with images.temporary(config) as part:
+        part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def versions() -> dict[str, str]:
+    """Give the versions of what a result depends on."""
+    found = {"clinica-t1nce": __version__, "python": platform.python_version()}
+    for name in _VERSIONED:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def git_hash() -> str | None:
+    """Give the commit that runs, with ``+`` if files were changed; None of an installed package."""
+    package = Path(__file__).resolve().parents[1]
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--abbrev=40", "--exclude=*"],
+            cwd=package,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    tracked = subprocess.run(
+        ["git", "ls-files", "--error-unmatch", Path(__file__).name],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        check=False,
+    )
+    return described.stdout.strip() if tracked.returncode == 0 else None
+
+
+class Metrics:
+    """``metrics.tsv``: one row each time that the losses were looked at.
+
+    Parameters
+    ----------
+    path
+        Of the table.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.rows: list[Row] = []
+
+    def resume(self, step: int) -> None:
+        """Read what is there up to a step; what came after it will come again."""
+        self.rows = []
+        if step and self.path.exists():
+            with self.path.open(encoding="utf-8", newline="") as file:
+                for cells in csv.DictReader(file, delimiter="\t"):
+                    row = {name: float(cell) for name, cell in cells.items() if cell != "n/a"}
+                    if row["step"] <= step:
+                        self.rows.append(row)
+
+    def add(self, row: Row) -> None:
+        """Append a row and write the table."""
+        self.rows.append(row)
+        header = list(dict.fromkeys(name for row in self.rows for name in row))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, header, restval="n/a", delimiter="\t", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: f"{value:.8g}" for name, value in row.items()} for row in self.rows)
+        with images.temporary(self.path) as part:
+            part.write_text(text.getvalue(), encoding="utf-8")

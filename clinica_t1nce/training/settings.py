@@ -1,0 +1,188 @@
+"""What a run is made of, and the settings that trainings start from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from clinica_t1nce.errors import TrainingError
+from clinica_t1nce.models import registry
+from clinica_t1nce.models.cards import Card
+from clinica_t1nce.training.module import Optimisation
+
+METHODS = ("supervised", "adversarial", "unpaired")
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "paper": {
+        "architecture": "att-unet",
+        "batch": 2,
+        "rate": 1e-4,
+        "final_rate": 1.0,
+        "warm_up": 0,
+        "beta1": 0.5,
+        "beta2": 0.999,
+        "decay": 0.0,
+        "clip": None,
+        "average": 0.0,
+        "enhancing_weight": 0.0,
+        "keep": "best",
+        "epochs": 300,
+    },
+    "change": {"architecture": "change-unet", "steps": 4000},
+}
+"""By name: ``paper`` trains as Bottani et al. did (Adam and L1, whole volumes, no augmentation;
+with a discriminator batch 1), ``change`` as the weights that come with this package were."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run is made of. Written to ``config.json``; a resumed run must ask for the same.
+
+    Attributes
+    ----------
+    name
+        Of the weights.
+    optimisation
+        Rates, losses, length.
+    architecture
+        Of :data:`clinica_t1nce.models.registry.PRESETS`.
+    widths
+        Channels of the network's levels; None: the architecture's.
+    grid
+        Side of the cubic grid that the network works on; None: the architecture's.
+    patch
+        Side of the cubic patches in voxels (mm), of networks without a grid.
+    batch, accumulate
+        Pairs a batch and process; batches a step.
+    method
+        One of :data:`METHODS`.
+    augment
+        Vary real pairs (:class:`clinica_t1nce.training.augmentation.Augmentation`).
+    precision
+        Of Lightning's trainer: ``"bf16-mixed"`` is several times faster where the processor
+        computes in bfloat16, and several times slower where it has to imitate it.
+    init, discriminator
+        Weights to start from, as :func:`clinica_t1nce.models.cards.load_weights` takes them.
+    seed
+        Of weights, order and pairs.
+    validation_pairs
+        How many are simulated to validate on, or at most used of a table.
+    save_every, validate_every, samples_every
+        Steps between checkpoints; steps between validations, None: an epoch, or 500 of an
+        endless source; validations between pictures.
+    """
+
+    name: str
+    optimisation: Optimisation
+    architecture: str = "change-unet"
+    widths: tuple[int, ...] | None = None
+    grid: int | None = None
+    patch: int = 64
+    batch: int = 1
+    accumulate: int = 1
+    method: str = "supervised"
+    augment: bool = False
+    precision: str = "32-true"
+    init: str | None = None
+    discriminator: str | None = None
+    seed: int = 0
+    validation_pairs: int = 16
+    save_every: int = 100
+    validate_every: int | None = None
+    samples_every: int = 5
+
+
+def from_preset(preset: str, **given: Any) -> Settings:
+    """Take a preset, and change what is given.
+
+    Parameters
+    ----------
+    preset
+        A key of :data:`PRESETS`.
+    **given
+        Fields of :class:`Settings` and of :class:`~clinica_t1nce.training.module.Optimisation`;
+        None: as the preset has it.
+
+    Raises
+    ------
+    TrainingError
+        If there is no such preset.
+    """
+    if preset not in PRESETS:
+        raise TrainingError(f"unknown preset {preset!r}; known: {', '.join(PRESETS)}")
+    wanted = dict(PRESETS[preset])
+    given = {name: value for name, value in given.items() if value is not None}
+    if given.get("method") in ("adversarial", "unpaired") and preset == "paper":
+        wanted["batch"] = 1
+    if "steps" in given:
+        wanted.pop("epochs", None)
+    if "epochs" in given:
+        wanted.pop("steps", None)
+    wanted |= given
+    optimised = {field.name for field in fields(Optimisation)}
+    optimisation = Optimisation(**{k: v for k, v in wanted.items() if k in optimised})
+    rest = {k: v for k, v in wanted.items() if k not in optimised}
+    return Settings(optimisation=optimisation, **rest)
+
+
+def card_of(settings: Settings) -> Card:
+    """Write the card of the weights to be, and check that they can be trained so.
+
+    Raises
+    ------
+    WeightsError
+        If the architecture or its widths are unknown, or the name cannot be used.
+    TrainingError
+        If settings contradict each other.
+    """
+    if settings.architecture not in registry.PRESETS:
+        known = ", ".join(sorted(registry.PRESETS))
+        raise TrainingError(f"unknown architecture {settings.architecture!r}; known: {known}")
+    preset = registry.preset(settings.architecture)
+    if settings.widths is not None:
+        preset["hyperparameters"]["widths"] = list(settings.widths)
+    if settings.grid is not None:
+        if preset["input"]["grid"] is None:
+            raise TrainingError(
+                f"{settings.architecture} works on the image's own grid: leave --grid out"
+            )
+        grid = [settings.grid] * 3
+        preset["input"]["grid"] = grid
+        if "grid" in preset["hyperparameters"]:
+            preset["hyperparameters"]["grid"] = grid
+    card = Card(name=settings.name, licence="MIT", **preset)
+    card.check()
+    return card
+
+
+def resolved(settings: Settings, epoch: int | None, world: int) -> Settings:
+    """Say in steps what was said in epochs.
+
+    Parameters
+    ----------
+    settings
+        Of the run.
+    epoch
+        Pairs until all have been seen; None: without end.
+    world
+        Processes.
+
+    Raises
+    ------
+    TrainingError
+        If the length is not said, or said in epochs of an endless source.
+    """
+    per_step = settings.batch * settings.accumulate * world
+    o = settings.optimisation
+    steps, check = o.steps, settings.validate_every
+    if steps is None:
+        if epoch is None:
+            raise TrainingError(
+                "pairs are simulated without end, and so have no epochs: say how long with "
+                "--steps, or how many pairs there are with --pairs"
+            )
+        if o.epochs is None:
+            raise TrainingError("neither --steps nor --epochs says how long to train")
+        steps = max(-(-o.epochs * epoch // per_step), 1)
+    if check is None:
+        check = 500 if epoch is None else max(round(epoch / per_step), 1)
+    return replace(settings, optimisation=replace(o, steps=steps), validate_every=check)
