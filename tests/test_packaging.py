@@ -22,7 +22,13 @@ from clinica_t1nce.plugin import PIPELINES
 
 STARTUP_FILE = "clinica_t1nce.pth"
 PACKAGED = ["setup.cfg", "setup.py", "pyproject.toml", "README.md", "LICENSE", "clinica_t1nce"]
-DISTRIBUTIONS = {"PIL": "pillow", "ants": "antspyx", "bids": "pybids", "skimage": "scikit-image"}
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "ants": "antspyx",
+    "bids": "pybids",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+}
 
 
 @pytest.fixture(scope="module")
