@@ -11,8 +11,8 @@ from clinica_t1nce.errors import LabelMapError
 from clinica_t1nce.simulation import tissues
 from clinica_t1nce.simulation.tissues import Tissue
 
-MARGIN = 16
-"""Voxels kept around the brain: enough for scalp to enhance beside it, little enough to store."""
+MARGIN = 48
+"""Voxels kept around the brain: scalp, skull base and most of the face, which hospital images show."""
 
 Codes = TypeVar("Codes", float, np.ndarray, torch.Tensor)
 

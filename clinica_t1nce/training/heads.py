@@ -11,7 +11,7 @@ from clinica_t1nce import grids, images
 from clinica_t1nce.errors import LabelMapError, TrainingError
 from clinica_t1nce.simulation.anatomy import Anatomy, prepare
 
-PREPARATION = 2
+PREPARATION = 3
 """Of :func:`~clinica_t1nce.simulation.anatomy.prepare`: counted up when its result changes."""
 
 logger = logging.getLogger("clinica_t1nce")
