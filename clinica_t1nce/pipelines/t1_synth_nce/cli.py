@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from clinica.pipelines import cli_param
 from clinica_t1nce.pipelines.clinica_log import TidyCommand, move_nipype_log
 
 if TYPE_CHECKING:
+    from clinica_t1nce.caps.homogenisation import Request
     from clinica_t1nce.pipelines.t1_synth_nce.outcome import Outcome
     from clinica_t1nce.pipelines.t1_synth_nce.pipeline import T1SynthNce
 
@@ -84,7 +86,8 @@ class WrongUsageError(OneLineError):
     "--bids-output",
     type=click.Path(file_okay=False, path_type=Path),
     help="Make, or add to, a BIDS data set with exactly one T1nce a session, acquired or "
-    "synthetic, for all further pipelines of Clinica (see `clinica-t1nce homogenise`).",
+    "synthetic, on the first grid of --output-space, for all further pipelines of Clinica (see "
+    "`clinica-t1nce homogenise`).",
 )
 @cli_param.option_group.common_pipelines_options
 @cli_param.option.subjects_sessions_tsv
@@ -129,8 +132,9 @@ def cli(
     """
     move_nipype_log(Path(working_directory) if working_directory else None)
     plugin, plugin_args = _plugin(nipype_plugin, nipype_plugin_args, working_directory)
+    homogenised = None
     if bids_output is not None:
-        _check_bids_output(Path(caps_directory), bids_output)
+        homogenised = _check_bids_output(Path(caps_directory), bids_output, parameters)
     pipeline = _pipeline(
         caps_directory=caps_directory,
         tsv_file=subjects_sessions_tsv,
@@ -143,7 +147,7 @@ def cli(
     _announce(pipeline, plugin, n_procs)
     _run(pipeline, plugin, {**plugin_args, "n_procs": n_procs})
     _summarise(pipeline, Path(working_directory) if working_directory else None)
-    whole = bids_output is None or _homogenise(pipeline, bids_output)
+    whole = homogenised is None or _homogenise(pipeline, homogenised)
     if not whole or any(outcome.status == "failed" for outcome in pipeline.outcomes):
         raise click.exceptions.Exit(1)
 
@@ -250,26 +254,30 @@ def _summarise(pipeline: "T1SynthNce", details_folder: Path | None) -> None:
     click.echo(f"Table of all images: {pipeline.caps_directory / 't1_synth_nce.tsv'}")
 
 
-def _check_bids_output(caps: Path, out: Path) -> None:
+def _check_bids_output(caps: Path, out: Path, parameters: dict[str, Any]) -> "Request":
+    """Ask for a homogenised data set of the first of the spaces, if there can be one."""
     from clinica_t1nce.caps.homogenisation import Request, prepare
     from clinica_t1nce.errors import T1nceError
 
+    bids, (space, *_) = parameters["bids_directory"], parameters["output_spaces"]
+    request = Request(caps, out, None if bids is None else Path(bids), space=space)
     try:
-        prepare(Request(caps, out))
+        prepare(request)
     except T1nceError as error:
         raise WrongUsageError(str(error)) from error
+    return request
 
 
-def _homogenise(pipeline: "T1SynthNce", out: Path) -> bool:
+def _homogenise(pipeline: "T1SynthNce", request: "Request") -> bool:
     """Make the homogenised data set; say whether every session has its image."""
-    from clinica_t1nce.caps.homogenisation import Request, describe, homogenise
+    from clinica_t1nce.caps.homogenisation import describe, homogenise
     from clinica_t1nce.errors import T1nceError
 
     try:
-        report = homogenise(Request(pipeline.caps_directory, out, model=pipeline.card.name))
+        report = homogenise(replace(request, model=pipeline.card.name))
     except T1nceError as error:
         raise OneLineError(str(error)) from error
-    for line in describe(report, out):
+    for line in describe(report, request.out):
         click.echo(line)
     return not report.missing and not report.failed
 

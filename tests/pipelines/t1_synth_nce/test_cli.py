@@ -13,6 +13,7 @@ from clinica_t1nce.pipelines.t1_synth_nce import cli as module
 from clinica_t1nce.pipelines.t1_synth_nce import pipeline as pipeline_module
 from clinica_t1nce.pipelines.t1_synth_nce.outcome import Outcome
 from clinica_t1nce.pipelines.t1_synth_nce.pipeline import DEFAULTS
+from tests.data.bids import make_bids
 from tests.data.caps import make_caps, save_weights
 
 CROP = Crop(Visit("sub-01", "ses-1"), Path("/caps/x.nii.gz"), "tsv")
@@ -305,6 +306,15 @@ def test_a_homogenised_data_set_is_made_in_the_end(tmp_path, homogenised):
     result = run(caps, "--bids-output", tmp_path / "out")
     assert result.exit_code == 0
     assert "Next: clinica run t1-volume-tissue-segmentation" in result.output
+
+
+def test_the_homogenised_data_set_has_the_first_space(tmp_path, homogenised):
+    caps = make_caps(tmp_path / "caps", {("sub-01", "ses-1"): ""}, images=False)
+    bids = make_bids(tmp_path / "bids", {"sub-01_ses-1_T1w": {}})
+    options = ["--output-space", "native", "--output-space", "mni", "--bids-directory", bids]
+    run(caps, "--bids-output", tmp_path / "out", *options)
+    (request,) = homogenised
+    assert (request.space, request.bids) == ("native", bids)
 
 
 def test_a_bad_output_folder_is_told_before_any_work(tmp_path, recorder, homogenised):
