@@ -25,23 +25,26 @@ def make_spm(folder: Path) -> dict[str, str]:
     tissues = np.full((4, 4, 4, 6), 1 / 6, np.float32)
     nib.save(nib.Nifti1Image(tissues, np.eye(4)), home / "tpm" / "TPM.nii")
     script = home / "run_spm25.sh"
-    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{__file__}" "{home}" "$@"\n')
+    script.write_text(
+        "#!/bin/sh\nfor last; do :; done\n"
+        # Asked many times: too often for a Python each.
+        f'if grep -q "NIPYPE path" "$last"; then\n'
+        f'  echo "NIPYPE path:{home}|name:SPM25|release:{VERSION}"\n'
+        f'else exec "{sys.executable}" "{__file__}" "{home}" "$last"\nfi\n'
+    )
     script.chmod(0o755)
     return {**os.environ, "SPMSTANDALONE_HOME": str(home), "MCR_HOME": str(runtime)}
 
 
 def jobs(folder: Path) -> list[str]:
-    """Give the job scripts that the stand-in was given, in the order of their numbers."""
-    paths = sorted((folder / "spm" / "jobs").iterdir(), key=lambda path: int(path.stem))
-    return [text for text in (path.read_text() for path in paths) if "jobs{1}" in text]
+    """Give the job scripts that the stand-in was given."""
+    return [path.read_text() for path in (folder / "spm" / "jobs").iterdir()]
 
 
 def main(home: Path, script: Path) -> None:
     text = script.read_text()
-    shutil.copyfile(script, home / "jobs" / f"{len(list((home / 'jobs').iterdir()))}.m")
-    if "NIPYPE path" in text:
-        print(f"NIPYPE path:{home}|name:SPM25|release:{VERSION}")
-    elif re.search(r"\.preproc8?\.channel", text):
+    shutil.copyfile(script, home / "jobs" / f"{os.getpid()}.m")
+    if re.search(r"\.preproc8?\.channel", text):
         _segment(*_strings(text, r"channel\S*\.vols"))
     elif "defs" in text:
         for path in map(Path, _strings(text, r"pull\.fnames")):
@@ -73,4 +76,4 @@ def _segment(path: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[-1]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
