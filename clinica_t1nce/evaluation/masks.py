@@ -3,9 +3,10 @@
 import numpy as np
 from scipy import ndimage
 
+from clinica_t1nce.errors import ImageError
 from clinica_t1nce.grids import is_skull_stripped
 
-__all__ = ["is_skull_stripped", "nonzero_mask", "template_mask"]
+__all__ = ["is_skull_stripped", "nonzero_mask", "template_mask", "union_mask"]
 
 
 def nonzero_mask(*volumes: np.ndarray) -> np.ndarray:
@@ -22,6 +23,23 @@ def nonzero_mask(*volumes: np.ndarray) -> np.ndarray:
     for volume in volumes:
         mask &= volume > 0
     return mask
+
+
+def union_mask(*masks: np.ndarray) -> np.ndarray:
+    """Join the brain masks of a pair, as the paper does (section 6).
+
+    Raises
+    ------
+    ImageError
+        If shapes differ, or one of them is empty.
+    """
+    if len({mask.shape for mask in masks}) > 1:
+        raise ImageError(f"brain masks of {[mask.shape for mask in masks]}; give one grid")
+    for mask in masks:
+        if not mask.any():
+            raise ImageError("a brain mask is empty; give another one")
+    joined: np.ndarray = np.any(masks, axis=0)
+    return joined
 
 
 def template_mask(shape: tuple[int, ...], affine: np.ndarray) -> np.ndarray:

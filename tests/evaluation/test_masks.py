@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from clinica_t1nce.evaluation.masks import is_skull_stripped, nonzero_mask, template_mask
+from clinica_t1nce.errors import ImageError
+from clinica_t1nce.evaluation.masks import (
+    is_skull_stripped,
+    nonzero_mask,
+    template_mask,
+    union_mask,
+)
 from clinica_t1nce.images import CROP_SHAPE
 
 CROP_AFFINE = np.array([[1.0, 0, 0, -84], [0, 1, 0, -119], [0, 0, 1, -78], [0, 0, 0, 1]])
@@ -19,6 +25,15 @@ def test_nonzero_mask_is_the_intersection_of_what_exceeds_zero():
     b = np.array([[[1.0, 1, 0, 3]]])
     assert nonzero_mask(a).tolist() == [[[False, False, True, True]]]
     assert nonzero_mask(a, b).tolist() == [[[False, False, False, True]]]
+
+
+def test_union():
+    a, b = np.array([[[True, False, False]]]), np.array([[[False, False, True]]])
+    assert union_mask(a, b).tolist() == [[[True, False, True]]]
+    with pytest.raises(ImageError, match="empty"):
+        union_mask(a, a & b)
+    with pytest.raises(ImageError, match="one grid"):
+        union_mask(a, b[..., :2])
 
 
 def test_template_lies_where_mni_says():

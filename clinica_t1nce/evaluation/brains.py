@@ -1,0 +1,116 @@
+"""Brain masks of T1w images: by deepbet, by HD-BET, of the template, or of the image itself."""
+
+import shutil
+import subprocess
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from clinica_t1nce.errors import ImageError, OutputError
+from clinica_t1nce.evaluation.masks import is_skull_stripped, nonzero_mask, template_mask
+
+STRIPPED = "skull-stripped already"
+"""Where the mask of an image without a skull comes from."""
+
+HD_BET = "hd-bet"
+
+_LITTLE = 100
+"""cm3. A brain is larger, even a part of one: anything smaller is a failure."""
+
+
+def brain_mask(volume: np.ndarray, affine: np.ndarray, method: str) -> tuple[np.ndarray, str]:
+    """Find the brain of a T1w image.
+
+    An image that is skull-stripped already is its own mask: where it exceeds 0.
+
+    Parameters
+    ----------
+    volume
+        A crop of t1-linear, or another image in MNI space.
+    affine
+        4 x 4, voxel indices to mm, RAS+.
+    method
+        A key of :data:`METHODS`.
+
+    Returns
+    -------
+    mask : numpy.ndarray
+        Boolean.
+    source : str
+        `method`, or :data:`STRIPPED`.
+
+    Raises
+    ------
+    ImageError
+        If no brain is found.
+    OutputError
+        If HD-BET is not there, or fails.
+    """
+    if is_skull_stripped(volume):
+        return nonzero_mask(volume), STRIPPED
+    mask = METHODS[method](volume, affine)
+    size = np.count_nonzero(mask) * abs(np.linalg.det(affine[:3, :3])) / 1000
+    if size < _LITTLE:
+        raise ImageError(
+            f"{method} found {size:.0f} cm3 of brain; check the image, or give a mask of your own"
+        )
+    return mask, method
+
+
+def _deepbet(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    with warnings.catch_warnings():
+        # Of PyTorch, about the format of deepbet's weights.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import deepbet
+
+        extraction = deepbet.BrainExtraction(no_gpu=True)
+    try:
+        _, mask, _ = extraction.run(nib.Nifti1Image(volume.astype(np.float32), affine))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        raise ImageError(
+            f"deepbet found no brain ({str(error).splitlines()[0]}); check the image, or give a "
+            "mask of your own"
+        ) from error
+    return np.asarray(mask.dataobj) > 0
+
+
+def _hd_bet(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    if shutil.which(HD_BET) is None:
+        raise OutputError(
+            "hd-bet: no such command; install it (pip install hd-bet, release 2) with its weights, "
+            "or take another --brain-mask"
+        )
+    with tempfile.TemporaryDirectory(prefix="hd-bet-") as folder:
+        image, out = Path(folder, "image.nii.gz"), Path(folder, "brain.nii.gz")
+        nib.save(nib.Nifti1Image(volume.astype(np.float32), affine), image)
+        command = [HD_BET, "-i", str(image), "-o", str(out), "-device", "cpu"]
+        options = ["--disable_tta", "--save_bet_mask", "--no_bet_image"]
+        done = subprocess.run(
+            [*command, *options], stdin=subprocess.DEVNULL, capture_output=True, text=True
+        )
+        mask = out.with_name("brain_bet.nii.gz")
+        if done.returncode != 0 or not mask.exists():
+            lines = (done.stderr or done.stdout).strip().splitlines() or ["it said nothing"]
+            raise OutputError(
+                f"hd-bet made no mask (exit code {done.returncode}: {lines[-1]}); see that it "
+                "works on its own, with its weights, or take another --brain-mask"
+            )
+        return np.asarray(nib.Nifti1Image.from_filename(mask).dataobj) > 0
+
+
+def _template(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    return template_mask(volume.shape, affine)
+
+
+METHODS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "deepbet": _deepbet,
+    HD_BET: _hd_bet,
+    "template": _template,
+}
+"""What makes a mask of a volume and its affine. deepbet comes with its weights; HD-BET, which the
+paper used, is run by its own command and takes minutes on a CPU; the template's brain is nobody's
+own, but needs nothing."""

@@ -1,0 +1,64 @@
+"""The quality of images, by the paper's rule, and the sets of pairs that are reported apart."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+GOOD, MEDIUM, LOW = QUALITIES = ("good", "medium", "low")
+
+ALL, TEST_GOOD, TEST_LOW = "all", "test_good", "test_low"
+"""Sets of pairs: every one; the paper's Test_good, whose T1ce is of good or medium quality; its
+Test_low, whose T1ce is of low quality."""
+
+
+def quality_of(contrast: int, motion: int, noise: int) -> str:
+    """Make one label of three grades (the paper's section 2).
+
+    Parameters
+    ----------
+    contrast, motion, noise
+        0 (good contrast; none), 1 (medium; some) or 2 (bad; severe).
+
+    Returns
+    -------
+    str
+        ``"low"`` with any grade 2, else ``"medium"`` with any grade 1, else ``"good"``.
+
+    Raises
+    ------
+    ValueError
+        If a grade is none of these.
+
+    Examples
+    --------
+    >>> quality_of(0, 0, 0), quality_of(0, 1, 0), quality_of(1, 0, 2)
+    ('good', 'medium', 'low')
+    """
+    grades = (contrast, motion, noise)
+    if not set(grades) <= {0, 1, 2}:
+        raise ValueError(f"grades {grades}: each is 0, 1 or 2")
+    return QUALITIES[max(grades)]
+
+
+def strata(qualities: Sequence[str | None]) -> dict[str, np.ndarray]:
+    """Divide pairs into the sets that are reported apart.
+
+    Parameters
+    ----------
+    qualities
+        Of the T1ce of each pair: one of :data:`QUALITIES`, or None if unknown.
+
+    Returns
+    -------
+    dict
+        Name of the set to a boolean for each pair; :data:`ALL` first. Sets without a pair are
+        left out; pairs of unknown quality are in :data:`ALL` only.
+    """
+    known = np.array([quality or "" for quality in qualities], dtype=object)
+    low = known == LOW
+    found = {
+        ALL: np.ones(len(known), bool),
+        TEST_GOOD: (known == GOOD) | (known == MEDIUM),
+        TEST_LOW: low,
+    }
+    return {name: members for name, members in found.items() if members.any()}

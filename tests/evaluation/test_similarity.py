@@ -1,0 +1,135 @@
+import math
+
+import numpy as np
+import pytest
+from scipy import ndimage
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+
+from clinica_t1nce.errors import ImageError
+from clinica_t1nce.evaluation.similarity import (
+    Reference,
+    Similarity,
+    compare_as_authors,
+    unit_scale,
+)
+
+SHAPE = (28, 32, 26)
+
+
+def ellipsoid(shape=SHAPE, centre=(0, 0, 0), size=0.7):
+    axes = np.ogrid[tuple(slice(-1, 1, side * 1j) for side in shape)]
+    return sum((axis - c) ** 2 for axis, c in zip(axes, centre, strict=True)) < size**2
+
+
+@pytest.fixture(scope="module")
+def pair():
+    rng = np.random.default_rng(0)
+    noise = (rng.normal(size=(2, *SHAPE)) for _ in range(2))
+    y, x = (ndimage.gaussian_filter(v.sum(axis=0), 1) for v in noise)
+    y = unit_scale(y)
+    return y, 0.8 * y + 0.2 * unit_scale(x)
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [ellipsoid(), ellipsoid(size=0.2), ellipsoid(centre=(0.8, 0, -0.9), size=0.5), ellipsoid() | 1],
+    ids=["middle", "small", "at the border", "everywhere"],
+)
+@pytest.mark.parametrize("data_range", [1.0, 2.5])
+def test_against_scikit_image(pair, mask, data_range):
+    y, x = pair
+    mask = mask.astype(bool)
+    found = Reference(y, mask, data_range).compare(x)
+    _, ssim = structural_similarity(
+        *(y, x), gaussian_weights=True, sigma=1.5, use_sample_covariance=False, full=True,
+        data_range=data_range,
+    )  # fmt: skip
+    assert found.ssim == pytest.approx(ssim[mask].mean(), abs=1e-9)
+    psnr = peak_signal_noise_ratio(y[mask], x[mask], data_range=data_range)
+    assert found.psnr == pytest.approx(psnr, abs=1e-9)
+    assert found.mae == pytest.approx(100 * np.abs(x - y)[mask].mean() / data_range)
+
+
+def test_matched_is_the_measure_of_the_fitted_image(pair):
+    y, x = pair
+    mask = ellipsoid()
+    slope, shift = np.polyfit(x[mask], y[mask], 1)
+    reference = Reference(y, mask)
+    as_it_is, matched = reference.compare_matched(3 * x - 0.4)
+    expected = reference.compare(slope * x + shift)
+    assert [matched.mae, matched.psnr, matched.ssim] == pytest.approx(
+        [expected.mae, expected.psnr, expected.ssim]
+    )
+    assert as_it_is == reference.compare(3 * x - 0.4)
+    assert matched.mae < as_it_is.mae
+
+
+def test_by_hand():
+    y = np.zeros((2, 2, 2))
+    x = np.full((2, 2, 2), 0.25)
+    mask = np.ones((2, 2, 2), bool)
+    found = Reference(y, mask).compare(x)
+    assert found.mae == 25
+    assert found.psnr == pytest.approx(20 * math.log10(4))
+    assert found.ssim == pytest.approx(1e-4 / (0.0625 + 1e-4))
+
+
+def test_equal_and_constant_images_are_defined(pair):
+    y, _ = pair
+    mask = ellipsoid()
+    assert Reference(y, mask).compare(y) == Similarity(0.0, math.inf, 1.0)
+    constant = np.full(SHAPE, 0.5)
+    as_it_is, matched = Reference(y, mask).compare_matched(constant)
+    assert 0 <= as_it_is.ssim < 1
+    assert matched.mae == pytest.approx(100 * np.abs(y - y[mask].mean())[mask].mean())
+    assert Reference(constant, mask).compare(constant) == Similarity(0.0, math.inf, 1.0)
+    assert not unit_scale(np.ones((2, 2))).any()
+
+
+def test_a_synthetic_image_is_scaled_like_its_t1ce():
+    t1ce, synthetic = np.array([100.0, 300.0]), np.array([90.0, 200.0])
+    assert unit_scale(synthetic, like=t1ce).tolist() == [-0.05, 0.5]
+
+
+def test_as_the_authors_by_hand(pair):
+    """On their own grid nothing is resampled."""
+    shape = (128, 128, 128)
+    rng = np.random.default_rng(0)
+    t1nce, t1ce = rng.uniform(0, 500, shape), rng.uniform(10, 900, shape)
+    mask = ellipsoid(shape, size=0.6)
+    found = compare_as_authors(t1nce, t1ce, t1ce, mask)
+    y = np.where(mask, unit_scale(t1nce), 0)
+    x = np.where(mask, unit_scale(t1ce), 0)
+    covariance = np.cov(x.ravel(), y.ravel(), bias=True)[0, 1]
+    ssim = (2 * x.mean() * y.mean() + 0.01) * (2 * covariance + 0.03)
+    ssim /= (x.mean() ** 2 + y.mean() ** 2 + 0.01) * (x.var(ddof=1) + y.var(ddof=1) + 0.03)
+    assert found.mae == pytest.approx(100 * np.abs(x - y).mean(), rel=1e-6)
+    assert found.psnr == pytest.approx(-10 * math.log10(((x - y) ** 2).mean()), rel=1e-6)
+    assert found.ssim == pytest.approx(ssim, rel=1e-6)
+    # Averages over all of the volume are smaller than those in the mask.
+    assert found.mae < 0.2 * Reference(y, mask).compare(x).mae
+
+
+def test_as_the_authors_a_synthetic_image_has_the_scale_of_its_t1ce(pair):
+    y, _ = pair
+    mask = ellipsoid()
+    found = compare_as_authors(y, 500 * y + 20, 500 * y + 20, mask)
+    assert found.mae == pytest.approx(0, abs=1e-3)
+    darker = compare_as_authors(y, 500 * y + 20, 250 * y + 20, mask)
+    assert darker.mae > 3
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda y, x, m: (y, x, m & False), "mask is empty"),
+        (lambda y, x, m: (y, x, m[1:]), "one grid"),
+        (lambda y, x, m: (y, x[1:], m), "one grid"),
+        (lambda y, x, m: (y, np.where(m, np.nan, x), m), "NaN"),
+        (lambda y, x, m: (np.where(m, np.inf, y), x, m), "infinite"),
+    ],
+)
+def test_bad_input(pair, change, message):
+    y, x, mask = change(*pair, ellipsoid())
+    with pytest.raises(ImageError, match=message):
+        Reference(y, mask).compare(x)
