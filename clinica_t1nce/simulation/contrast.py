@@ -4,7 +4,7 @@ Half of the heads follow the signal equation of a sequence, the others are drawn
 any scanner's.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -123,6 +123,15 @@ class Contrast:
         }
         noisy = [max(0.0, means[t] + rng.normal(0, 0.015)) for t in Tissue]
         return cls(tuple(noisy), gray, csf, strength=rng.uniform(0.6, 1.3))
+
+    def flattened(self, factor: float) -> "Contrast":
+        """Return the contrast with all tissues nearer to white matter; air stays dark."""
+        means = list(self.means)
+        for tissue in Tissue:
+            if tissue not in (Tissue.BACKGROUND, Tissue.COMPACT_BONE):
+                means[tissue] = 1 + factor * (means[tissue] - 1)
+        gray, csf = (1 + factor * (value - 1) for value in (self.gray, self.csf))
+        return replace(self, means=tuple(means), gray=gray, csf=csf)
 
     def unenhanced_blood(self, rng: np.random.Generator) -> float:
         """Draw the intensity of slow blood, or of dura, before gadolinium."""

@@ -2,20 +2,52 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
-from clinica_t1nce.simulation import effects, scanner
+from clinica_t1nce.simulation import effects
 from clinica_t1nce.simulation.anatomy import Anatomy
 from clinica_t1nce.simulation.contrast import Contrast
 from clinica_t1nce.simulation.geometry import Placement
-from clinica_t1nce.simulation.scanner import Stripping
+from clinica_t1nce.simulation.scanner import (
+    LOW,
+    VARIED,
+    Acquisition,
+    Defacing,
+    Misregistration,
+    Quality,
+    Stripping,
+)
+from clinica_t1nce.simulation.scene import Scene
 
 IDENTITY_SHARE = 0.25
 """Share of pairs without any gadolinium, from which a network learns to leave a T1nce alone."""
 
+PRESETS: dict[str, Quality] = {"varied": VARIED, "low-quality": LOW}
+"""How good the images are, by name."""
+
 _EMPTY = 0.05
+_DEFACED = 0.4
+
+
+@dataclass(frozen=True)
+class SecondScan:
+    """The T1nce as a scan of its own: nothing of the first scan's noise, field or mask is in it."""
+
+    misregistration: Misregistration
+    acquisition: Acquisition
+    stripping: Stripping | None
+
+    @classmethod
+    def sample(cls, rng: np.random.Generator, quality: Quality, stripped: bool) -> "SecondScan":
+        """Draw; stripped if the first scan is."""
+        return cls(
+            misregistration=Misregistration.sample(rng),
+            acquisition=Acquisition.sample(rng, quality),
+            stripping=Stripping.draw(rng) if stripped else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -26,26 +58,34 @@ class Recipe:
     ----------
     effects
         In the order in which they are applied.
-    scale
-        Error of the input scaling: white matter comes out at this value.
+    enhanced
+        Whether there is gadolinium at all.
+    acquisition
+        Of the T1ce, and of its twin without gadolinium.
+    stripping, defacing
+        What is cut off, or None.
+    second
+        The scan that made an independent T1nce, or None.
     """
 
     placement: Placement
     contrast: Contrast
     effects: tuple
     enhanced: bool
-    scanner: tuple
+    acquisition: Acquisition
     stripping: Stripping | None
-    scale: float
+    defacing: Defacing | None
+    second: SecondScan | None = None
 
-    def numbers(self) -> dict:
+    def numbers(self) -> dict[str, Any]:
         """Return the recipe as plain numbers, to write beside the pair."""
         named = asdict(self)
-        for part in ("effects", "scanner"):
-            named[part] = [
-                {"effect": type(effect).__name__, **asdict(effect)}
-                for effect in getattr(self, part)
-            ]
+        named["effects"] = [
+            {"effect": type(effect).__name__, **asdict(effect)} for effect in self.effects
+        ]
+        named["acquisition"] = self.acquisition.numbers()
+        if self.second is not None:
+            named["second"]["acquisition"] = self.second.acquisition.numbers()
         return named
 
 
@@ -53,21 +93,27 @@ class Recipe:
 class Pair:
     """A simulated pair on one grid, intensities in units of white matter before gadolinium.
 
+    All are 1 x D x H x W, or N x 1 x D x H x W for a batch.
+
     Attributes
     ----------
-    t1ce, t1nce, enhancement
-        1 x D x H x W float32; ``t1ce - enhancement == t1nce``, noise and all.
+    t1ce, enhancement
+        float32; ``t1ce - enhancement`` is the twin without gadolinium, noise and all.
     mask
-        1 x D x H x W bool, False where the image was stripped.
+        bool, False where the image was stripped or defaced.
+    second_t1nce
+        float32, the T1nce of a scan of its own: own noise, field, blur, motion, mask and scale,
+        and not quite in the same place; None if not asked for.
     """
 
     t1ce: torch.Tensor
     enhancement: torch.Tensor
     mask: torch.Tensor
+    second_t1nce: torch.Tensor | None = None
 
     @property
     def t1nce(self) -> torch.Tensor:
-        """Return the image without gadolinium."""
+        """Return the twin: the image without gadolinium."""
         return self.t1ce - self.enhancement
 
 
@@ -93,9 +139,30 @@ def sample_gadolinium(rng: np.random.Generator, contrast: Contrast) -> list:
     return [effect for effect in drawn if effect is not None]
 
 
-def sample_recipe(rng: np.random.Generator, anatomy: Anatomy, shape: Sequence[int]) -> Recipe:
-    """Draw all numbers of one pair of `shape` from `anatomy`."""
-    contrast = Contrast.sample(rng)
+def sample_recipe(
+    rng: np.random.Generator,
+    anatomy: Anatomy,
+    shape: Sequence[int],
+    preset: str = "varied",
+    second_scan: bool = False,
+) -> Recipe:
+    """Draw all numbers of one pair of `shape` from `anatomy`.
+
+    Parameters
+    ----------
+    rng
+        Source of all numbers.
+    anatomy
+        To draw from.
+    shape
+        D, H, W.
+    preset
+        A key of :data:`PRESETS`.
+    second_scan
+        Draw an independent T1nce as well; all else stays the same.
+    """
+    quality = PRESETS[preset]
+    contrast = Contrast.sample(rng).flattened(rng.uniform(*quality.contrast))
     drawn = [
         effects.Fat.sample(rng, contrast),
         effects.Rim.sample(rng, contrast),
@@ -107,20 +174,20 @@ def sample_recipe(rng: np.random.Generator, anatomy: Anatomy, shape: Sequence[in
         *effects.sample_disease(rng, contrast),
         effects.FlowGhosts.sample(rng, contrast),
     ]
-    steps = [
-        scanner.BiasField.sample(rng),
-        scanner.PointSpread.sample(rng),
-        scanner.Noise.sample(rng),
-        scanner.ThickSlices.sample(rng),
-    ]
+    placement = Placement.sample(rng, anatomy)
+    stripping = Stripping.sample(rng)
+    defaced = stripping is None and rng.random() < _DEFACED
+    # Drawn in any case, so that a second scan changes nothing of what is drawn after it.
+    second = np.random.default_rng(int(rng.integers(2**31)))
     return Recipe(
-        placement=Placement.sample(rng, anatomy),
+        placement=placement,
         contrast=contrast,
         effects=tuple(effect for effect in drawn if effect is not None),
         enhanced=bool(rng.random() >= IDENTITY_SHARE),
-        scanner=tuple(step for step in steps if step is not None),
-        stripping=Stripping.sample(rng),
-        scale=rng.uniform(0.8, 1.25),
+        acquisition=Acquisition.sample(rng, quality),
+        stripping=stripping,
+        defacing=Defacing.sample(rng, placement, anatomy) if defaced else None,
+        second=SecondScan.sample(second, quality, stripping is not None) if second_scan else None,
     )
 
 
@@ -156,16 +223,23 @@ def realise(
         if recipe.enhanced
         else torch.zeros_like(scene.image)
     )
-    stored = torch.stack([scene.image, enhancement])
-    for step in recipe.scanner:
-        stored = step(stored)
-    mask = (
-        recipe.stripping.mask(scene)
-        if recipe.stripping is not None
-        else torch.ones_like(scene.tissue, dtype=torch.bool)
-    )
-    t1nce, enhancement = stored * mask * recipe.scale
-    return Pair((t1nce + enhancement)[None], enhancement[None], mask[None])
+    mask = torch.ones_like(scene.tissue, dtype=torch.bool)
+    for cut in (recipe.stripping, recipe.defacing):
+        if cut is not None:
+            mask = mask & cut.mask(scene)
+    t1nce, enhancement = recipe.acquisition(scene.image, enhancement) * mask
+    second = _second_t1nce(recipe.second, scene, recipe.defacing) if recipe.second else None
+    return Pair((t1nce + enhancement)[None], enhancement[None], mask[None], second)
+
+
+def _second_t1nce(scan: SecondScan, scene: Scene, defacing: Defacing | None) -> torch.Tensor:
+    mask = torch.ones_like(scene.image)
+    for cut in (scan.stripping, defacing):
+        if cut is not None:
+            mask = mask * cut.mask(scene)
+    image, mask = scan.misregistration(torch.stack([scene.image, mask]))
+    stored, _ = scan.acquisition(image, torch.zeros_like(image))
+    return (stored * (mask > 0.5))[None]
 
 
 def simulate(
@@ -173,14 +247,36 @@ def simulate(
     seed: int,
     shape: Sequence[int],
     device: torch.device | str = "cpu",
+    preset: str = "varied",
+    second_scan: bool = False,
 ) -> Pair:
     """Draw one pair from one of the `anatomies`: the same seed gives the same pair.
 
-    A patch that holds almost nothing of the head is drawn again.
+    A patch that holds almost nothing of the head is drawn again. See :func:`sample_recipe` for
+    `preset` and `second_scan`.
     """
     rng = np.random.default_rng(seed)
     while True:
         anatomy = anatomies[int(rng.integers(len(anatomies)))]
-        pair = realise(sample_recipe(rng, anatomy, shape), anatomy, shape, device)
+        recipe = sample_recipe(rng, anatomy, shape, preset, second_scan)
+        pair = realise(recipe, anatomy, shape, device)
         if pair.mask.float().mean() >= _EMPTY:
             return pair
+
+
+def simulate_batch(
+    anatomies: Sequence[Anatomy],
+    seeds: Sequence[int],
+    shape: Sequence[int],
+    device: torch.device | str = "cpu",
+    preset: str = "varied",
+    second_scan: bool = False,
+) -> Pair:
+    """Draw a batch of pairs, each as :func:`simulate` does with its seed, stacked on `device`."""
+    pairs = [simulate(anatomies, seed, shape, device, preset, second_scan) for seed in seeds]
+    stacked = {
+        name: torch.stack([getattr(pair, name) for pair in pairs])
+        for name in ("t1ce", "enhancement", "mask")
+    }
+    seconds = [pair.second_t1nce for pair in pairs if pair.second_t1nce is not None]
+    return Pair(**stacked, second_t1nce=torch.stack(seconds) if seconds else None)

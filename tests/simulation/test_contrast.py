@@ -36,3 +36,10 @@ def test_image_looks_means_up() -> None:
         [[[contrast.means[0], contrast.means[1]], [contrast.means[2], contrast.means[30]]]]
     )
     assert torch.allclose(contrast.image(tissue), expected)
+
+
+def test_flattened_contrast_is_nearer_to_white_matter() -> None:
+    contrast = Contrast.sample(np.random.default_rng(0))
+    flat = contrast.flattened(0.5)
+    assert flat.gray == pytest.approx(1 - 0.5 * (1 - contrast.gray))
+    assert flat.means[Tissue.BACKGROUND] == contrast.means[Tissue.BACKGROUND]

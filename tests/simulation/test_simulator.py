@@ -5,7 +5,13 @@ import pytest
 import torch
 
 from clinica_t1nce.simulation.anatomy import Anatomy
-from clinica_t1nce.simulation.simulator import realise, sample_recipe, simulate
+from clinica_t1nce.simulation.simulator import (
+    PRESETS,
+    realise,
+    sample_recipe,
+    simulate,
+    simulate_batch,
+)
 
 SHAPE = (24, 24, 24)
 
@@ -38,5 +44,39 @@ def test_recipe_is_plain_numbers_that_make_the_pair_again(anatomy: Anatomy) -> N
     first, again = (realise(recipe, anatomy, SHAPE) for _ in range(2))
     assert torch.equal(first.t1ce, again.t1ce)
     written = json.loads(json.dumps(recipe.numbers()))
-    assert written["scale"] == recipe.scale
+    assert written["acquisition"]["scale"] == recipe.acquisition.scale
+    assert written["acquisition"]["steps"][0]["step"] == "BiasField"
     assert "Texture" in [effect["effect"] for effect in written["effects"]]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("seed", range(12))
+def test_a_recipe_played_again_gives_the_same_pair(
+    seed: int, preset: str, anatomy: Anatomy
+) -> None:
+    rng = np.random.default_rng(seed)
+    recipe = sample_recipe(rng, anatomy, SHAPE, preset, second_scan=True)
+    first, again = (realise(recipe, anatomy, SHAPE) for _ in range(2))
+    for name in ("t1ce", "enhancement", "mask", "second_t1nce"):
+        assert torch.equal(getattr(first, name), getattr(again, name))
+    json.dumps(recipe.numbers(), allow_nan=False)
+
+
+def test_second_scan_leaves_the_pair_as_it_is_and_is_its_own(anatomy: Anatomy) -> None:
+    alone = simulate([anatomy], 5, SHAPE)
+    pair = simulate([anatomy], 5, SHAPE, second_scan=True)
+    assert torch.equal(alone.t1ce, pair.t1ce)
+    assert alone.second_t1nce is None
+    assert pair.second_t1nce.shape == pair.t1ce.shape
+    assert not torch.allclose(pair.second_t1nce, pair.t1nce, atol=0.01)
+    both = (pair.second_t1nce > 0) & pair.mask
+    seen = torch.stack([pair.second_t1nce[both], pair.t1nce[both]])
+    assert float(torch.corrcoef(seen)[0, 1]) > 0.5
+
+
+def test_batch_holds_what_each_seed_gives(anatomy: Anatomy) -> None:
+    batch = simulate_batch([anatomy], [3, 4], SHAPE, preset="low-quality")
+    assert batch.t1ce.shape == (2, 1, *SHAPE)
+    alone = simulate([anatomy], 4, SHAPE, preset="low-quality")
+    assert torch.equal(batch.t1ce[1], alone.t1ce)
+    assert torch.equal(batch.mask[1], alone.mask)
