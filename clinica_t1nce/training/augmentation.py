@@ -50,7 +50,7 @@ class Augmentation:
             # TorchIO draws a gamma for each channel.
             both = both.clamp(min=0) ** float(np.exp(rng.uniform(-_LOG_GAMMA, _LOG_GAMMA)))
         if rng.random() < 0.5:
-            noise = scanner.Noise.sample(rng)
+            noise = scanner.Noise.sample(rng, scanner.VARIED)
             # It adds noise to the first of the two and leaves their difference alone.
             t1nce, enhancement = noise(torch.stack([both[1], both[0] - both[1]]))
             both = torch.stack([t1nce + enhancement, t1nce])
