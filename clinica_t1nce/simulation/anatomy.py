@@ -12,7 +12,7 @@ from clinica_t1nce.simulation import tissues
 from clinica_t1nce.simulation.tissues import Tissue
 
 MARGIN = 48
-"""Voxels kept around the brain: scalp, skull base and most of the face, which hospital images show."""
+"""Voxels kept around the brain: scalp, skull base and most of the face, as in hospital images."""
 
 Codes = TypeVar("Codes", float, np.ndarray, torch.Tensor)
 
