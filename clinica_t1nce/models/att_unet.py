@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from clinica_t1nce.models.doubling import DoublingConv3d
 from clinica_t1nce.models.sides import check_sides
 
 
@@ -34,8 +35,8 @@ class UpConv(nn.Module):
     def __init__(self, n_in: int, n_out: int):
         super().__init__()
         self.up = nn.Sequential(
-            nn.Upsample(scale_factor=2, mode="nearest"),
-            nn.Conv3d(n_in, n_out, 3, padding=1),
+            nn.Identity(),  # the authors' upsampling, which the next layer does as well
+            DoublingConv3d(n_in, n_out),
             nn.BatchNorm3d(n_out),
             nn.ReLU(inplace=True),
         )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from clinica_t1nce.models.doubling import DoublingConv3d
 from clinica_t1nce.models.sides import check_sides
 
 ACTIVATIONS = {"tanh": nn.Tanh, "linear": nn.Identity}
@@ -69,8 +70,8 @@ class Final(nn.Module):
         if activation not in ACTIVATIONS:
             raise ValueError(f"activation {activation!r} unknown; known: {', '.join(ACTIVATIONS)}")
         self.model = nn.Sequential(
-            nn.Upsample(scale_factor=2, mode="nearest"),
-            nn.Conv3d(n_in, 1, 3, padding=1),
+            nn.Identity(),  # the authors' upsampling, which the next layer does as well
+            DoublingConv3d(n_in, 1),
             ACTIVATIONS[activation](),
         )
 
