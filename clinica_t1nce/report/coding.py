@@ -82,8 +82,9 @@ class Base:
     @classmethod
     def of(cls, values: np.ndarray) -> "Base":
         """Cover all but the brightest of 10 000 voxels."""
-        low = min(0.0, float(np.percentile(values, 0.01)))
-        return cls(low, max(float(np.percentile(values, 99.99)), low + 1e-6))
+        low, high = map(float, np.percentile(values, [0.01, 99.99]))
+        low = min(0.0, low)
+        return cls(low, max(high, low + 1e-6))
 
     def encode(self, volume: np.ndarray) -> np.ndarray:
         """Give uint8 codes."""
