@@ -170,3 +170,10 @@ def uri(path: Path, root: Path | None, beside: Path) -> str:
     if root is not None and path.is_relative_to(root):
         return f"bids::{path.relative_to(root).as_posix()}"
     return Path(os.path.relpath(path, beside)).as_posix()
+
+
+def resolve(where: str, root: Path | None, beside: Path) -> Path:
+    """Undo :func:`uri`."""
+    if where.startswith("bids::"):
+        return (root or beside) / where.removeprefix("bids::")
+    return beside / where

@@ -72,6 +72,15 @@ def rewrite(caps: Path, failures: Iterable[Row] = ()) -> Path:
     return path
 
 
+def read(caps: Path) -> list[Row]:
+    """Read the rows as text; none if there is no table. What is not known is ``n/a``."""
+    path = caps / NAME
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t"))
+
+
 def _done_rows(caps: Path) -> Iterable[Row]:
     """Yield one row an image and model; the figures are those on the first of its grids."""
     found: dict[tuple[str, ...], dict[str, dict[str, Any]]] = {}

@@ -80,6 +80,7 @@ class _SynthesizeT1nceInputSpec(BaseInterfaceInputSpec):
     journal_dir = Directory(
         desc="folder for a file of JSON lines that tell what was started, done and failed"
     )
+    report_dir = Directory(desc="folder for an HTML page an image; none if not given")
 
 
 class _SynthesizeT1nceOutputSpec(TraitedSpec):
@@ -121,6 +122,7 @@ class SynthesizeT1nce(SimpleInterface):
 
     def _run_interface(self, runtime: Bunch) -> Bunch:
         from clinica_t1nce.caps.translate import translate_all
+        from clinica_t1nce.report.synthesis import PageWriter, Shown
         from clinica_t1nce.synthesis import Synthesizer
 
         jobs = self._jobs(Path(runtime.cwd))
@@ -131,7 +133,9 @@ class SynthesizeT1nce(SimpleInterface):
             blend=self.inputs.blend,
         )
         outputs: dict[str, list[Any]] = {name: [] for name in self.output_spec().get()}
-        with journal.Writer(_given_path(self.inputs.journal_dir)) as log:
+        root, report = (_given_path(p) for p in (self.inputs.dataset_root, self.inputs.report_dir))
+        log_dir = _given_path(self.inputs.journal_dir)
+        with journal.Writer(log_dir) as log, PageWriter(report, root) as pages:
             for result in translate_all(
                 jobs,
                 synthesizer,
@@ -141,6 +145,10 @@ class SynthesizeT1nce(SimpleInterface):
                 log.write(_event(result))
                 if result.error is not None and not self.inputs.continue_on_error:
                     raise result.error
+                if result.error is None:
+                    pages.add(
+                        Shown(result.job.image(result.job.options.spaces[0]), result.job.output)
+                    )
                 _collect(result, outputs)
         self._results.update(outputs)
         return runtime

@@ -58,6 +58,7 @@ def write_participant_page(
     affine: np.ndarray,
     *,
     mask: np.ndarray | None = None,
+    mask_name: str = "mask",
     labels: np.ndarray | Mapping[str, np.ndarray] | None = None,
     label_names: Mapping[int, str] = TISSUES,
     measures: Mapping[str, Any] | None = None,
@@ -86,6 +87,8 @@ def write_participant_page(
     mask
         Boolean, of the same grid: its outline can be shown, and gray scale, range and first slices
         come from it. None: where all volumes exceed 0; no outline then.
+    mask_name
+        What to call it.
     labels
         Integer label maps of the same grid, 0 for background, of which contours can be shown: one
         for all panels, or one for each name of `volumes` that has one.
@@ -126,7 +129,7 @@ def write_participant_page(
         base=names[0],
         fitted=ACQUIRED if ACQUIRED in names[1:] else "",
         range_of=names[-1] if len(names) > 1 else "",
-        masked=mask is not None,
+        mask_name=mask_name if mask is not None else "",
         coarser=scene.coarser,
         data=_data(scene, label_names),
     )

@@ -36,6 +36,7 @@ def init_synthesis_wf(
     blend: str = "replace",
     save_enhancement: bool = False,
     keep_existing: bool = False,
+    report_dir: str | Path | None = None,
     name: str = "synthesis_wf",
 ) -> Workflow:
     """Build a graph that turns T1ce crops of t1-linear into synthetic T1nce.
@@ -87,6 +88,8 @@ def init_synthesis_wf(
         Write the map of what was removed, and the mask of vessels in it.
     keep_existing
         Leave images that are there already as they are.
+    report_dir
+        Folder for an HTML page an image; None for no pages.
     name
         Name of the workflow.
 
@@ -141,6 +144,7 @@ def init_synthesis_wf(
         "dataset_root": None if dataset_root is None else str(dataset_root),
         "journal_dir": None if journal_dir is None else str(journal_dir),
         "bids_directory": None if bids_directory is None else str(bids_directory),
+        "report_dir": None if report_dir is None else str(report_dir),
     }
     settings |= {key: value for key, value in optional.items() if value is not None}
     merges = {

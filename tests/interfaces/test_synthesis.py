@@ -50,6 +50,7 @@ def test_names_and_mandatory_flags_of_the_inputs():
         "blend",
         "save_enhancement",
         "keep_existing",
+        "report_dir",
     }
     assert all(trait.desc for trait in traits.values())
 

@@ -89,6 +89,13 @@ class WrongUsageError(OneLineError):
     "synthetic, on the first grid of --output-space, for all further pipelines of Clinica (see "
     "`clinica-t1nce homogenise`).",
 )
+@cli_param.option_group.option(
+    "--no-report",
+    "report",
+    flag_value=False,
+    default=True,
+    help="Write no HTML page an image, and no index of them (in t1_synth_nce_report/).",
+)
 @cli_param.option_group.common_pipelines_options
 @cli_param.option.subjects_sessions_tsv
 @cli_param.option.working_directory
@@ -126,7 +133,9 @@ def cli(
     CAPS_DIRECTORY holds the crops of `clinica run t1-linear`. Those with the BIDS entity ce- in
     their names are taken, or, with -tsv, those of exactly the visits listed. The synthetic images
     go to subjects/<sub>/<ses>/t1_synth_nce/model-<name>/. Images that are there already are
-    skipped: to go on after an interruption, run the same command again.
+    skipped: to go on after an interruption, run the same command again. Beside them,
+    t1_synth_nce_report/report.html lists all images, the least confident first, with a page each
+    to look at.
 
     Exit code: 0 if every image asked for is there, 1 if one failed, 2 for wrong usage.
     """
@@ -252,6 +261,10 @@ def _summarise(pipeline: "T1SynthNce", details_folder: Path | None) -> None:
         path = _save_details("\n\n".join(filter(None, details)), details_folder)
         click.echo(f"Details of what nobody expected: {path}")
     click.echo(f"Table of all images: {pipeline.caps_directory / 't1_synth_nce.tsv'}")
+    if pipeline.report:
+        click.echo(f"Pages to look at: {pipeline.report}")
+    for line in pipeline.report_failures:
+        click.echo(f"Warning: report: {line}", err=True)
 
 
 def _check_bids_output(caps: Path, out: Path, parameters: dict[str, Any]) -> "Request":

@@ -45,6 +45,7 @@ DEFAULTS: dict[str, Any] = {
     "bids_directory": None,
     "blend": "replace",
     "save_enhancement": False,
+    "report": True,
 }
 """Parameters of the pipeline."""
 
@@ -79,6 +80,10 @@ class T1SynthNce(Pipeline):
         Of the model.
     outcomes : list of clinica_t1nce.pipelines.t1_synth_nce.outcome.Outcome
         One for each image that was asked for, once the pipeline has run.
+    report : pathlib.Path or None
+        The index of the HTML pages, once it is written.
+    report_failures : list of str
+        What of the report could not be written, and why, a line each.
 
     Raises
     ------
@@ -114,6 +119,8 @@ class T1SynthNce(Pipeline):
         self._n_threads: int | None = None
         self._journal: Path | None = None
         self.outcomes: list[outcome.Outcome] = []
+        self.report: Path | None = None
+        self.report_failures: list[str] = []
         self._to_do = [
             crop for crop in self._selection.crops if overwrite_caps or self._job(crop).missing()
         ]
@@ -216,6 +223,8 @@ class T1SynthNce(Pipeline):
             self.caps_directory,
             (outcome.failed_row(item, self.caps_directory, self.card.name) for item in failures),
         )
+        if self.parameters["report"]:
+            self._complete_report(self.plan(int(arguments.get("n_procs", 1)))[0])
         return graph
 
     def get_processed_visits(self) -> list[Visit]:
@@ -275,6 +284,7 @@ class T1SynthNce(Pipeline):
             blend=self.parameters["blend"],
             save_enhancement=self._options.enhancement,
             keep_existing=self._options.keep,
+            report_dir=self._report_folder if self.parameters["report"] else None,
             name="synthesis",
         )
         self.connect(
@@ -305,6 +315,33 @@ class T1SynthNce(Pipeline):
     @property
     def _memory_gb(self) -> float:
         return float(self.card.inference.get("memory_gb", MEMORY_GB))
+
+    @property
+    def _report_folder(self) -> Path:
+        from clinica_t1nce.report.synthesis import FOLDER
+
+        return Path(self.caps_directory) / FOLDER
+
+    def _complete_report(self, n_threads: int) -> None:
+        """Write pages that are missing, and the index; whatever fails, the images are there."""
+        from clinica_t1nce.report.synthesis import Shown, complete
+
+        shown = [
+            Shown(self.output_path(item.crop), self._job(item.crop).output)
+            for item in self.outcomes
+            if item.status != outcome.FAILED
+        ]
+        try:
+            self.report, failures = complete(
+                self._report_folder,
+                Path(self.caps_directory),
+                shown,
+                n_threads,
+            )
+        except Exception as error:
+            self.report_failures.append(" ".join(str(error).split()) or type(error).__name__)
+        else:
+            self.report_failures += [f"{image}: no page: {reason}" for image, reason in failures]
 
     def _runner(self, plugin: Any, arguments: dict[str, Any]) -> Any:
         n_cores = int(arguments.get("n_procs", 1))

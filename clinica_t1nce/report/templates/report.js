@@ -23,7 +23,7 @@
     { name: "#", value: (row) => row.rank },
     { name: "Participant", value: (row) => row.cells[0] },
     ...data.names.map((name, i) => ({ name, value: (row) => row.cells[FIRST + i] })),
-    { name: "Flags", value: (row) => row.cells[2].length },
+    ...(data.flags.length ? [{ name: "Flags", value: (row) => row.cells[2].length }] : []),
   ];
   columns.forEach((column, number) => {
     const cell = document.createElement("th");
@@ -61,6 +61,7 @@
       add(link);
     }
     data.names.forEach((_, i) => add(say(row.cells[FIRST + i])));
+    if (!data.flags.length) return element;
     const flags = add("");
     flags.className = "flags-cell";
     for (const flag of row.cells[2]) {
@@ -172,6 +173,7 @@
   $("more").addEventListener("click", more);
   $("find").addEventListener("input", refresh);
   $("flag").addEventListener("input", refresh);
+  $("flag").parentElement.hidden = !data.flags.length;
   data.flags.forEach((flag, number) => $("flag").add(new Option(flag, number)));
   if ("IntersectionObserver" in window) {
     new IntersectionObserver((seen) => {

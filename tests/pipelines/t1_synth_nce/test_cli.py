@@ -24,6 +24,8 @@ class Recorder:
 
     outcomes = ()
     error = None
+    report = None
+    report_failures = ()
 
     def __init__(self, **arguments):
         self.seen = {"init": arguments}
@@ -68,7 +70,8 @@ def test_every_option_reaches_the_pipeline(tmp_path, recorder):
     tsv = tmp_path / "v.tsv"
     tsv.touch()
     result = run(
-        *(tmp_path, "--model", "m", "--device", "cpu", "-tsv", tsv, "-wd", tmp_path / "wd"),
+        *(tmp_path, "--model", "m", "--device", "cpu", "--no-report"),
+        *("-tsv", tsv, "-wd", tmp_path / "wd"),
         *("-np", 1, "--caps-name", "n", "--overwrite_outputs", "--nipype-plugin", "SLURM"),
         *("--nipype-plugin-args", '{"sbatch_args": "-c 4"}'),
         *("--output-space", "mni", "--output-space", "native", "--bids-directory", tmp_path),
@@ -87,6 +90,7 @@ def test_every_option_reaches_the_pipeline(tmp_path, recorder):
             "bids_directory": str(tmp_path),
             "blend": "change",
             "save_enhancement": True,
+            "report": False,
         },
         "name": "t1-synth-nce",
         "caps_name": "n",

@@ -183,6 +183,46 @@ def test_run_skip_outdate_and_overwrite(tmp_path, weights):
     assert all(path.read_bytes() == content for path, (_, content) in before.items())
 
 
+def test_pages_and_their_index(tmp_path, weights):
+    caps = make_caps(tmp_path / "caps", {("sub-01", "ses-1"): "ce-gd"})
+    pipeline = make(caps, weights, parameters={"report": False})
+    pipeline.run(plugin="Linear", quiet=True)
+    assert (pipeline.report, pipeline.report_failures) == (None, [])
+    folder = caps / "t1_synth_nce_report"
+    assert not folder.exists()
+
+    pipeline = make(caps, weights)
+    pipeline.run(quiet=True)
+    assert [item.status for item in pipeline.outcomes] == ["skipped"]
+    assert pipeline.report == folder / "report.html"
+    (page,) = (folder / "pages").iterdir()
+    content = page.read_bytes()
+    assert b"sub-01 ses-1" in content
+
+    page.unlink()
+    pipeline = make(caps, weights, overwrite_caps=True)
+    pipeline.run(plugin="Linear", quiet=True)
+    assert page.read_bytes() == content
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_report_that_fails_costs_no_image(tmp_path, weights, monkeypatch, whole):
+    from clinica_t1nce.report import synthesis
+
+    def fail(*arguments, **keywords):
+        raise RuntimeError("a mistake\nof ours")
+
+    monkeypatch.setattr(synthesis, "complete" if whole else "write_page", fail)
+    caps = make_caps(tmp_path / "caps", {("sub-01", "ses-1"): "ce-gd"})
+    pipeline = make(caps, weights)
+    pipeline.run(plugin="Linear", quiet=True)
+    assert [item.status for item in pipeline.outcomes] == ["done"]
+    assert pipeline.output_path(pipeline.outcomes[0].crop).is_file()
+    (failure,) = pipeline.report_failures
+    assert failure.endswith("a mistake of ours")
+    assert "\n" not in failure
+
+
 def test_when_everything_is_there_nothing_runs(empty_caps, weights):
     pipeline = make(empty_caps, weights)
     for crop in list(pipeline._to_do):
