@@ -1,6 +1,7 @@
 """One T1ce in, one synthetic T1nce out: scale, resample, generate, restore."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,6 +97,7 @@ class Synthesizer:
         self.card = card
         self._blend = blend
         self.device = find_device(device)
+        self._level = _between(getattr(module, "quantiles", (0.5,)), card.quantile)
         try:
             self._detector = detection.Detector.from_card(card.calibration)
             self._confidence_table = detection.confidence_table(card.calibration)
@@ -286,9 +288,12 @@ class Synthesizer:
         if self.card.output == "image":
             return x - out, None
         bounded = out.clamp(min=0).minimum(x.clamp(min=0))
-        middle = bounded.shape[1] // 2
-        half_range = (bounded[:, -1:] - bounded[:, :1]).clamp(min=0) / 2 if middle else None
-        return bounded[:, middle, None], half_range
+        if bounded.shape[1] == 1:
+            return bounded, None
+        half_range = (bounded[:, -1:] - bounded[:, :1]).clamp(min=0) / 2
+        below, above, share = self._level
+        chosen = bounded[:, below, None].lerp(bounded[:, above, None], share)
+        return chosen, half_range
 
     def _generate(self, x: torch.Tensor) -> torch.Tensor:
         out: torch.Tensor = self._module(x.contiguous(memory_format=self._layout))
@@ -319,6 +324,13 @@ def find_device(name: str | torch.device) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise DeviceError(f"no device '{name}' on this machine; choose auto or cpu")
     return device
+
+
+def _between(quantiles: Sequence[float], wanted: float) -> tuple[int, int, float]:
+    """Say between which two of the quantiles the `wanted` one lies, and how far up."""
+    place = float(np.interp(wanted, quantiles, range(len(quantiles))))
+    below = min(int(place), max(len(quantiles) - 2, 0))
+    return below, min(below + 1, len(quantiles) - 1), place - below
 
 
 def _mean(values: torch.Tensor) -> float:

@@ -2,6 +2,7 @@ import hashlib
 import logging
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,9 +22,10 @@ EIGHT = [[], [0], [1], [2], [0, 1], [0, 2], [1, 2], [0, 1, 2]]
 class Stub(nn.Module):
     """A network that is a function, and keeps what it was given."""
 
-    def __init__(self, function):
+    def __init__(self, function, quantiles=(0.5,)):
         super().__init__()
         self.function = function
+        self.quantiles = quantiles
         self.seen = []
 
     def forward(self, x):
@@ -40,6 +42,7 @@ def make(
     scaling=PERCENTILE,
     mirrors=None,
     calibration=None,
+    quantiles=(0.5,),
 ):
     card = cards.Card(
         name="stub",
@@ -50,7 +53,12 @@ def make(
         inference={"mirrors": mirrors or [[]]},
         calibration=calibration or {},
     )
-    return Synthesizer(Stub(function), card)
+    return Synthesizer(Stub(function, quantiles), card)
+
+
+def three(x):
+    """Give three quantiles, everywhere the same."""
+    return torch.cat([x * 0 + q for q in (0.1, 0.2, 0.4)], 1)
 
 
 def seen(synthesizer):
@@ -223,17 +231,29 @@ class TestQuantiles:
     def test_the_middle_one_is_removed_and_the_outer_ones_say_how_sure(self):
         t1ce = np.full((4, 4, 4), 100, np.float32)
         t1ce[0, 0, 0] = 50
-        net = make(lambda x: torch.cat([x * 0 + q for q in (0.1, 0.2, 0.4)], 1))
+        net = make(three, quantiles=(0.25, 0.5, 0.75))
         synthesis = net(t1ce)
         np.testing.assert_allclose(synthesis.change[1:], 20, rtol=1e-4)
         assert synthesis.uncertainty == pytest.approx((0.4 - 0.1) / 2 / 0.2)
         assert synthesis.confidence == pytest.approx(1 - 0.75)
 
+    @pytest.mark.parametrize(
+        ("quantile", "expected"),
+        [(0.25, 10), (0.375, 15), (0.5, 20), (0.7, 36), (0.75, 40), (0.9, 40)],
+    )
+    def test_the_card_chooses_which_one(self, quantile, expected):
+        t1ce = np.full((4, 4, 4), 100, np.float32)
+        t1ce[0, 0, 0] = 50
+        stub = Stub(three, (0.25, 0.5, 0.75))
+        card = replace(make(lambda x: x).card, inference={"quantile": quantile})
+        np.testing.assert_allclose(Synthesizer(stub, card)(t1ce).change[1:], expected, rtol=1e-4)
+
     def test_the_table_of_the_card_makes_it_a_confidence(self):
         t1ce = np.full((4, 4, 4), 100, np.float32)
         t1ce[0, 0, 0] = 50
         table = {"confidence": {"uncertainty": [0.5, 1.0], "confidence": [0.9, 0.3]}}
-        net = make(lambda x: torch.cat([x * 0 + q for q in (0.1, 0.2, 0.4)], 1), calibration=table)
+        # The range is 0.15, the middle 0.2.
+        net = make(three, quantiles=(0.25, 0.5, 0.75), calibration=table)
         assert net(t1ce).confidence == pytest.approx(0.6)
 
     @pytest.mark.parametrize(

@@ -51,9 +51,10 @@ class Card:
         both in scaled units. ``"score"``: it is a discriminator.
     inference
         ``{"mirrors": [[], [0], [0, 2], ...]}``: the axes flipped for each prediction; the
-        predictions are averaged. ``"memory_gb"``: what a process takes for one crop, from which
-        the number of processes is planned. ``"batch_statistics"``: batch norm takes the
-        statistics of each image, not those of the training; default false.
+        predictions are averaged. ``"quantile"``: of a network that gives quantiles, which one is
+        removed, interpolated between those that it gives; the median by default.
+        ``"memory_gb"``: what a process takes for one crop, from which the number of processes
+        is planned. ``"batch_statistics"``: see :mod:`clinica_t1nce.models.batch_statistics`.
     calibration
         What turns the network's output into a probability of gadolinium and a confidence:
         ``{"gadolinium": {...}, "confidence": {...}}``, see :mod:`clinica_t1nce.detection` and
@@ -107,6 +108,11 @@ class Card:
     def batch_statistics(self) -> bool:
         """Whether batch norm takes the statistics of each image."""
         return bool(self.inference.get("batch_statistics", False))
+
+    @property
+    def quantile(self) -> float:
+        """Which quantile of the enhancement is removed, in (0, 1)."""
+        return float(self.inference.get("quantile", 0.5))
 
     def to_json(self) -> str:
         """Write the card as JSON text, keys in the order of the attributes."""
@@ -164,6 +170,9 @@ class Card:
         self._check_mirrors()
         if not isinstance(flag := self.inference.get("batch_statistics", False), bool):
             raise WeightsError(f"inference.batch_statistics {flag!r} is neither true nor false")
+        quantile = self.inference.get("quantile", 0.5)
+        if not isinstance(quantile, float) or not 0 < quantile < 1:
+            raise WeightsError(f"inference.quantile {quantile!r} is not between 0 and 1")
 
     def _check_input(self) -> None:
         grid = self.input.get("grid")

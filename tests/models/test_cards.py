@@ -206,6 +206,8 @@ class TestDamage:
             ({"inference": {"mirrors": [[3]]}}, "inference.mirrors"),
             ({"inference": {"mirrors": [[1, 1]]}}, "inference.mirrors"),
             ({"inference": {"mirrors": [1]}}, "inference.mirrors"),
+            ({"inference": {"quantile": 1.0}}, "inference.quantile"),
+            ({"inference": {"quantile": "most"}}, "inference.quantile"),
             ({"inference": {"batch_statistics": "yes"}}, "inference.batch_statistics 'yes'"),
         ],
     )
