@@ -101,6 +101,8 @@ class Pair:
         float32; ``t1ce - enhancement`` is the twin without gadolinium, noise and all.
     mask
         bool, False where the image was stripped or defaced.
+    intracranial
+        bool, True within the skull.
     second_t1nce
         float32, the T1nce of a scan of its own: own noise, field, blur, motion, mask and scale,
         and not quite in the same place; None if not asked for.
@@ -109,6 +111,7 @@ class Pair:
     t1ce: torch.Tensor
     enhancement: torch.Tensor
     mask: torch.Tensor
+    intracranial: torch.Tensor
     second_t1nce: torch.Tensor | None = None
 
     @property
@@ -229,7 +232,13 @@ def realise(
             mask = mask & cut.mask(scene)
     t1nce, enhancement = recipe.acquisition(scene.image, enhancement) * mask
     second = _second_t1nce(recipe.second, scene, recipe.defacing) if recipe.second else None
-    return Pair((t1nce + enhancement)[None], enhancement[None], mask[None], second)
+    return Pair(
+        (t1nce + enhancement)[None],
+        enhancement[None],
+        mask[None],
+        scene.intracranial[None],
+        second,
+    )
 
 
 def _second_t1nce(scan: SecondScan, scene: Scene, defacing: Defacing | None) -> torch.Tensor:
@@ -276,7 +285,7 @@ def simulate_batch(
     pairs = [simulate(anatomies, seed, shape, device, preset, second_scan) for seed in seeds]
     stacked = {
         name: torch.stack([getattr(pair, name) for pair in pairs])
-        for name in ("t1ce", "enhancement", "mask")
+        for name in ("t1ce", "enhancement", "mask", "intracranial")
     }
     seconds = [pair.second_t1nce for pair in pairs if pair.second_t1nce is not None]
     return Pair(**stacked, second_t1nce=torch.stack(seconds) if seconds else None)

@@ -35,7 +35,7 @@ class Optimisation:
         themselves are.
     enhancing_weight, enhancing_above
         Voxels whose true enhancement exceeds `enhancing_above` (units of white matter) count
-        ``1 + enhancing_weight`` times.
+        ``1 + enhancing_weight`` times; of simulated pairs only those inside the skull.
     perceptual
         Weight of :func:`~clinica_t1nce.training.losses.dissimilarity`.
     keep
@@ -221,8 +221,10 @@ class GeneratorTraining(Training):
         out = network(t1ce).float()
         error = pinball(out, target, getattr(self.network, "quantiles", (0.5,)))
         o = self.optimisation
-        weight = 1 + o.enhancing_weight * (enhancement > o.enhancing_above)
-        weight = weight * batch["mask"]
+        enhancing = enhancement > o.enhancing_above
+        # Muscle and fat may be enhanced or bright by nature: there, better to remove too little.
+        enhancing = enhancing & batch.get("intracranial", enhancing)
+        weight = (1 + o.enhancing_weight * enhancing) * batch["mask"]
         loss = (error * weight).sum() / weight.sum()
         if o.perceptual:
             image = image_of(out, t1ce, self.output)

@@ -36,7 +36,12 @@ class SimulatedPatches:
     def pair(self, number: int) -> Batch:
         """Draw pair `number`."""
         drawn = simulate(self.heads, seed_of(self.seed, number), self.shape)
-        return {"t1ce": drawn.t1ce, "t1nce": drawn.t1nce, "mask": drawn.mask}
+        return {
+            "t1ce": drawn.t1ce,
+            "t1nce": drawn.t1nce,
+            "mask": drawn.mask,
+            "intracranial": drawn.intracranial,
+        }
 
 
 class SimulatedHeads:

@@ -37,6 +37,15 @@ def test_loss_by_hand() -> None:
     assert loss("image", 0.5, weight=0) == pytest.approx((0.5 + 0 + 0.5) / 3)
 
 
+def test_enhancement_outside_the_skull_counts_like_the_rest() -> None:
+    inside = torch.tensor([True, True, False, False]).view(1, 1, 1, 1, 4)
+    optimisation = Optimisation(steps=10, enhancing_weight=4)
+    module = GeneratorTraining(Constant(0.25), "change", optimisation)
+    found = float(module._loss(module.network, BATCH | {"intracranial": inside}).detach())
+    # Of the voxels with enhancement 0, 0.5 and 1 the second alone counts five times.
+    assert found == pytest.approx((0.25 + 5 * 0.25 + 0.75) / 7)
+
+
 def test_rate_warms_up_and_falls() -> None:
     optimisation = Optimisation(steps=1000, rate=1.0, warm_up=10, final_rate=0.02)
     module = GeneratorTraining(Constant(0.0), "change", optimisation)

@@ -29,8 +29,8 @@ class Stripping:
 
     @classmethod
     def sample(cls, rng: np.random.Generator) -> "Stripping | None":
-        """Draw; nine images of ten are stripped."""
-        return None if rng.random() < 0.1 else cls.draw(rng)
+        """Draw; two images of three are stripped."""
+        return None if rng.random() < 0.35 else cls.draw(rng)
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> "Stripping":
