@@ -9,7 +9,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 Batch = dict[str, torch.Tensor]
 """``t1ce``, ``t1nce`` and ``mask`` (where the loss looks), each N x 1 x D x H x W; without N, a
-pair. Where it is known, ``intracranial``: the inside of the skull. Of unpaired images, ``t1ce`` and ``t1nce`` are of two people."""
+pair. Where it is known, ``intracranial``: the inside of the skull. Of unpaired images, ``t1ce`` and
+``t1nce`` are of two people."""
 
 _PREFETCH = 4
 _SPREAD = 1_000_000_007
