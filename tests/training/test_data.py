@@ -35,7 +35,8 @@ def test_pairs_can_be_entered_anywhere(patches: SimulatedPatches) -> None:
 def test_workers_give_the_batches_in_the_same_order(patches: SimulatedPatches) -> None:
     alone = batches(patches, Share(2), 3)
     shared = batches(patches, Share(2), 3, workers=2)
-    assert all(torch.equal(a, b) for a, b in zip(alone, shared, strict=True))
+    # Not to the bit: a worker has one thread, this process may have more.
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(alone, shared, strict=True))
 
 
 def test_processes_share_what_one_would_have(patches: SimulatedPatches) -> None:
