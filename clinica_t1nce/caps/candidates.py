@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clinica_t1nce.caps import bids, contrast, names, query, separation, sidecar, table, tsv
+from clinica_t1nce.caps import bids, names, query, selection, separation, sidecar, table, tsv
 from clinica_t1nce.caps.dataset import DESCRIPTION
 from clinica_t1nce.caps.query import Visit
 from clinica_t1nce.errors import SelectionError
@@ -175,7 +175,7 @@ def find_in_caps(
         mapped = original.get(visit, visit)
         visits.add(mapped)
         raw = None if dataset is None else names.raw_path(crop, dataset.root)
-        if crop in enhanced or _is_enhanced(crop, raw, dataset):
+        if crop in enhanced or selection.evidence(crop, dataset) is not None:
             image = _synthetic(crop, model, space)
             kind = SYNTHETIC
         else:
@@ -295,16 +295,6 @@ def _given_to_the_model(caps: Path) -> set[Path]:
     if (caps / table.NAME).is_file():
         sources += [row.get("source", "") for row in tsv.read(caps / table.NAME)]
     return {caps / source.removeprefix("bids::") for source in sources}
-
-
-def _is_enhanced(crop: Path, raw: Path | None, dataset: bids.Dataset | None) -> bool:
-    if names.has_contrast(crop.name):
-        return True
-    if raw is None or dataset is None:
-        return False
-    visit = Visit(raw.parts[-4], raw.parts[-3])
-    row = dataset.scans(visit).get(f"anat/{raw.name}")
-    return contrast.evidence(raw.name, dataset.metadata(raw), row) is not None
 
 
 def _synthetic(crop: Path, model: str | None, space: str) -> Path | None:

@@ -59,22 +59,6 @@ def check(caps: Path, *, name: str | None = None) -> None:
         raise SelectionError(f"{caps}: a data set of type {kind!r}, not a CAPS; {_MEND}")
 
 
-def check_bids(bids: Path) -> None:
-    """Refuse what is not the BIDS that t1-linear read.
-
-    Raises
-    ------
-    SelectionError
-        If the folder is not there or holds no participant.
-    """
-    if not bids.is_dir():
-        raise SelectionError(f"{bids}: no such folder; give the BIDS that t1-linear read")
-    if not any(bids.glob("sub-*/")):
-        raise SelectionError(
-            f"{bids}: no participant (sub-*) in it, so no BIDS; give the one that t1-linear read"
-        )
-
-
 def name_of(caps: Path) -> str | None:
     """Give the name in the CAPS's description, or None where there is no description."""
     try:

@@ -118,6 +118,13 @@ def _companion(image: Path, what: str, suffix: str) -> Path:
     return image.with_name(f"{stem}.nii{extension}")
 
 
+def gadolinium_path(crop: Path) -> Path:
+    """Say where the judgement belongs whether a crop shows gadolinium."""
+    stem = crop.name.removesuffix(CROP_ENDING)
+    name = f"{stem}_space-MNI152NLin2009cSym_desc-Gadolinium_res-1x1x1_T1w.json"
+    return crop.parent.parent / FOLDER / name
+
+
 def full_path(crop: Path) -> Path:
     """Say where t1-linear left the image that a crop was cut from."""
     return crop.with_name(crop.name.replace("_desc-Crop_", "_"))

@@ -12,12 +12,6 @@ from clinica_t1nce.errors import SelectionError
 BY_ENTITY = "ce entity"
 BY_TSV = "tsv"
 
-_WAYS = (
-    "name them in a TSV with the columns participant_id and session_id (-tsv FILE), or put the "
-    "BIDS entity ce-<agent> into the names of the T1w in the BIDS and run `clinica run t1-linear` "
-    "again"
-)
-
 
 class Visit(NamedTuple):
     """A participant's session, with the prefixes ``sub-`` and ``ses-``."""
@@ -41,7 +35,7 @@ class Crop:
     path
         The file.
     selected_by
-        Why it is taken for a T1ce: :data:`BY_ENTITY` or :data:`BY_TSV`.
+        Why it is taken: see :mod:`clinica_t1nce.caps.selection`.
     """
 
     visit: Visit
@@ -63,29 +57,6 @@ class Selection:
 
     crops: tuple[Crop, ...]
     ambiguous: tuple[Crop, ...] = ()
-
-
-def select(caps: Path, tsv: Path | None = None) -> Selection:
-    """Find the T1ce crops of a CAPS.
-
-    Without a TSV, they are the crops whose name has the BIDS entity ``ce-``. With one, they are
-    the crops of exactly the visits that it lists, whatever their names; of a visit that has crops
-    with ``ce-`` and crops without, those with it, as the others are its T1nce.
-
-    Parameters
-    ----------
-    caps
-        Root of the CAPS.
-    tsv
-        Table with the columns ``participant_id`` and ``session_id``.
-
-    Raises
-    ------
-    SelectionError
-        If nothing is found, or the TSV cannot be used.
-    """
-    crops = _contrast_crops(caps) if tsv is None else _listed_crops(caps, tsv, read_visits(tsv))
-    return _without_collisions(crops)
 
 
 def find_crops(caps: Path, visits: Iterable[Visit] | None = None) -> Iterator[tuple[Visit, Path]]:
@@ -143,40 +114,36 @@ def read_visits(tsv: Path) -> list[Visit]:
     return list(rows)
 
 
-def _contrast_crops(caps: Path) -> list[Crop]:
-    every = list(find_crops(caps))
-    crops = [Crop(visit, path, BY_ENTITY) for visit, path in every if names.has_contrast(path.name)]
-    if not every:
-        raise SelectionError(
-            f"{caps}: holds no crop of t1-linear (subjects/*/*/t1_linear/*{names.CROP_ENDING}); "
-            "run `clinica run t1-linear` on its BIDS first, without --uncropped_image"
-        )
-    if not crops:
-        raise SelectionError(
-            f"{caps}: no T1ce among its {len(every)} crops (none has the entity ce- in its name); "
-            f"{_WAYS}"
-        )
-    return crops
+def no_crops(caps: Path) -> SelectionError:
+    """Say that a CAPS holds no crop at all."""
+    return SelectionError(
+        f"{caps}: holds no crop of t1-linear (subjects/*/*/t1_linear/*{names.CROP_ENDING}); "
+        "run `clinica run t1-linear` on its BIDS first, without --uncropped_image"
+    )
 
 
-def _listed_crops(caps: Path, tsv: Path, visits: Sequence[Visit]) -> list[Crop]:
-    found: dict[Visit, list[Path]] = {visit: [] for visit in visits}
-    for visit, path in find_crops(caps, visits):
-        found[visit].append(path)
-    unknown = [str(visit) for visit, paths in found.items() if not paths]
+def listed_crops(caps: Path, tsv: Path) -> list[tuple[Visit, Path]]:
+    """List the crops of exactly the visits of a table, sorted by visit and name.
+
+    Raises
+    ------
+    SelectionError
+        If the table cannot be used, or lists a visit without a crop.
+    """
+    visits = read_visits(tsv)
+    found = list(find_crops(caps, sorted(visits)))
+    there = {visit for visit, _ in found}
+    unknown = [str(visit) for visit in visits if visit not in there]
     if unknown:
         raise SelectionError(
             f"{tsv}: {len(unknown)} of its {len(visits)} visits have no crop of t1-linear in "
             f"{caps}: {_some(unknown)}; run `clinica run t1-linear` for them or take them out"
         )
-    crops = []
-    for visit, paths in sorted(found.items()):
-        enhanced = [path for path in paths if names.has_contrast(path.name)]
-        crops += [Crop(visit, path, BY_TSV) for path in enhanced or paths]
-    return crops
+    return found
 
 
-def _without_collisions(crops: Sequence[Crop]) -> Selection:
+def without_collisions(crops: Sequence[Crop]) -> Selection:
+    """Tell apart the crops that would overwrite each other's output."""
     by_output: dict[Path, list[Crop]] = {}
     for crop in crops:
         by_output.setdefault(names.output_path(crop.path, "any"), []).append(crop)

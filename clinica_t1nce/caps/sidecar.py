@@ -1,7 +1,7 @@
 """The JSON beside a synthetic image: where it comes from, what made it, what was changed."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -105,6 +105,8 @@ def build(
     card: "Card",
     change: Change,
     confidence: float | None,
+    gadolinium: float | None = None,
+    flags: Sequence[str] = (),
     device: str,
     seconds: float,
     n_nonfinite: int = 0,
@@ -127,6 +129,10 @@ def build(
         From :func:`measure_change`.
     confidence
         0 to 1, or None where the model does not say.
+    gadolinium
+        Probability that gadolinium was given, by the image, or None where the model does not say.
+    flags
+        What is to be looked at.
     device
         ``"cpu"`` or ``"cuda"``.
     seconds
@@ -154,7 +160,9 @@ def build(
         "GeneratedAt": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "Model": describe(card),
         "SelectedBy": selected_by,
+        "GadoliniumProbability": _rounded(gadolinium),
         "Confidence": _rounded(confidence),
+        "Flags": list(flags),
         "Change": {
             "Mean": _rounded(change.mean),
             "Percentile99": _rounded(change.percentile_99),
@@ -187,8 +195,13 @@ def write(image: Path, content: Mapping[str, Any]) -> Path:
 
 def read(image: Path) -> dict[str, Any] | None:
     """Read the sidecar of an image; None where there is none that can be read."""
+    return load(names.sidecar_path(image))
+
+
+def load(path: Path) -> dict[str, Any] | None:
+    """Read a JSON object; None where there is none that can be read."""
     try:
-        content = json.loads(names.sidecar_path(image).read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None

@@ -17,14 +17,17 @@ COLUMNS = (
     "model",
     "space",
     "selected_by",
+    "gadolinium",
     "confidence",
     "change",
     "duration",
     "status",
+    "flag",
     "reason",
 )
-"""``space`` names the grids on which the image is there; ``change`` is the mean change in the head
-relative to the T1ce; ``duration`` in seconds; ``status`` is done or failed."""
+"""``space`` names the grids on which the image is there; ``gadolinium`` is the probability that it
+was given, read from the image; ``change`` is the mean change in the head relative to the T1ce;
+``duration`` in seconds; ``status`` is done or failed; ``flag`` says what is to be looked at."""
 
 Row = dict[str, Any]
 
@@ -103,11 +106,17 @@ def _done_rows(caps: Path) -> Iterable[Row]:
             "model": content.get("Model", {}).get("Name"),
             "space": ",".join(spaces),
             "selected_by": content.get("SelectedBy"),
+            "gadolinium": content.get("GadoliniumProbability"),
             "confidence": content.get("Confidence"),
             "change": content.get("Change", {}).get("MeanRelativeToSource"),
             "duration": content.get("DurationSeconds"),
             "status": "done",
+            "flag": "; ".join(_flags(by_space.values())) or None,
         }
+
+
+def _flags(contents: Iterable[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(flag for content in contents for flag in content.get("Flags", [])))
 
 
 def _cell(value: object) -> object:

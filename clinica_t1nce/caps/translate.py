@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clinica_t1nce import images
-from clinica_t1nce.caps import names, sidecar, spaces
+from clinica_t1nce.caps import names, selection, sidecar, spaces
 from clinica_t1nce.errors import OutputError
 
 if TYPE_CHECKING:
-    from clinica_t1nce.synthesis import Synthesizer
+    from clinica_t1nce.synthesis import Synthesis, Synthesizer
+
+
+LOW_CONFIDENCE = 0.25
+"""Confidence below which an image is flagged."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,27 @@ def translate(job: Job, synthesizer: "Synthesizer") -> dict[str, Any]:
     return _write(job, _synthesise(job, _read(job), synthesizer), synthesizer, start)
 
 
+def flags(selected_by: str | None, synthesis: "Synthesis") -> list[str]:
+    """Say what is to be looked at in an image.
+
+    Parameters
+    ----------
+    selected_by
+        Why the source was taken.
+    synthesis
+        What came of it.
+    """
+    found = []
+    is_t1ce = None if selected_by in (None, selection.ALL) else selected_by
+    if is_t1ce is not None:
+        reason = None if is_t1ce == selection.AS_T1NCE else is_t1ce
+        contradiction = selection.contradiction(reason, synthesis.gadolinium)
+        found += [contradiction] if contradiction else []
+    if synthesis.confidence is not None and synthesis.confidence < LOW_CONFIDENCE:
+        found.append(f"low confidence ({synthesis.confidence:.2f})")
+    return found
+
+
 def translate_all(
     jobs: Sequence[Job],
     synthesizer: "Synthesizer",
@@ -222,7 +247,8 @@ def _write(
         _write_product(job, inputs, product, synthesizer, seconds / len(products))
         for product in products
     ]
-    return contents[0]
+    told = dict.fromkeys(flag for content in contents for flag in content.get("Flags", []))
+    return {**contents[0], "Flags": list(told)}
 
 
 def _write_product(
@@ -240,6 +266,8 @@ def _write_product(
         card=synthesizer.card,
         change=change,
         confidence=product.synthesis.confidence,
+        gadolinium=product.synthesis.gadolinium,
+        flags=flags(job.selected_by, product.synthesis) + _flags_of_grid(inputs, product),
         device=str(synthesizer.device),
         seconds=seconds,
         n_nonfinite=product.like.n_nonfinite,
@@ -278,6 +306,15 @@ def _write_companions(image: Path, product: spaces.Product) -> None:
     removed, vessels = _companions(image)
     images.save(removed, product.change, product.like)
     images.save(vessels, product.vessels, product.like, dtype=np.uint8)
+
+
+def _flags_of_grid(inputs: spaces.Inputs, product: spaces.Product) -> list[str]:
+    if product.space != names.NATIVE or inputs.raw is None or inputs.raw.follows_affine:
+        return []
+    return [
+        f"the crop is not the raw image moved by t1-linear's affine alone (they agree to "
+        f"{inputs.raw.agreement:.2f}): the change was predicted on the raw image"
+    ]
 
 
 def _describe_grid(inputs: spaces.Inputs, product: spaces.Product) -> sidecar.Grid:

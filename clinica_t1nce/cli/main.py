@@ -17,6 +17,9 @@ COMMANDS = {
         "cli",
         "Let weights tell whether gadolinium was given, and how sure they are.",
     ),
+    "detect": CommandSource(
+        "clinica_t1nce.cli.detect", "cli", "Say of each T1w of a CAPS whether it shows gadolinium."
+    ),
     "separate": CommandSource(
         "clinica_t1nce.cli.separate",
         "cli",

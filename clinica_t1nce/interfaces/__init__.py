@@ -1,7 +1,8 @@
 """Nipype interfaces: files in, files out."""
 
+from clinica_t1nce.interfaces.detection import DetectGadolinium
 from clinica_t1nce.interfaces.homogenisation import HomogeniseBids
 from clinica_t1nce.interfaces.spaces import BlendChange, ToNativeSpace
 from clinica_t1nce.interfaces.synthesis import SynthesizeT1nce
 
-__all__ = ["BlendChange", "HomogeniseBids", "SynthesizeT1nce", "ToNativeSpace"]
+__all__ = ["BlendChange", "DetectGadolinium", "HomogeniseBids", "SynthesizeT1nce", "ToNativeSpace"]

@@ -129,12 +129,12 @@ class SynthesizeT1nce(SimpleInterface):
         synthesizer = Synthesizer.load(
             self.inputs.model,
             device=self.inputs.device,
-            n_threads=_given(self.inputs.n_threads),
+            n_threads=given(self.inputs.n_threads),
             blend=self.inputs.blend,
         )
         outputs: dict[str, list[Any]] = {name: [] for name in self.output_spec().get()}
-        root, report = (_given_path(p) for p in (self.inputs.dataset_root, self.inputs.report_dir))
-        log_dir = _given_path(self.inputs.journal_dir)
+        root, report = (given_path(p) for p in (self.inputs.dataset_root, self.inputs.report_dir))
+        log_dir = given_path(self.inputs.journal_dir)
         with journal.Writer(log_dir) as log, PageWriter(report, root) as pages:
             for result in translate_all(
                 jobs,
@@ -165,10 +165,10 @@ class SynthesizeT1nce(SimpleInterface):
             raise ValueError(f"{len(sources)} in_files, but {len(outputs)} out_files")
         if len(set(outputs)) != len(outputs):
             raise ValueError("two of in_files would be written to one file; give out_files")
-        root = _given_path(self.inputs.dataset_root)
+        root = given_path(self.inputs.dataset_root)
         options = Options(
             spaces=tuple(dict.fromkeys(self.inputs.output_spaces)),
-            bids=_given_path(self.inputs.bids_directory),
+            bids=given_path(self.inputs.bids_directory),
             enhancement=self.inputs.save_enhancement,
             keep=self.inputs.keep_existing,
         )
@@ -189,19 +189,23 @@ def _one_each(texts: Any, number: int) -> list[str | None]:
     return list(texts)
 
 
+def failed_event(source: Path, error: Exception) -> journal.Event:
+    """Tell a failure: in one line, with the traceback of what nobody expected."""
+    return journal.Event(
+        journal.FAILED,
+        str(source),
+        reason=one_line(error),
+        details=None if isinstance(error, T1nceError) else _details(error),
+    )
+
+
 def _event(result: "Result") -> journal.Event:
-    source = str(result.job.source)
     if result.error is not None:
-        return journal.Event(
-            journal.FAILED,
-            source,
-            reason=_one_line(result.error),
-            details=None if isinstance(result.error, T1nceError) else _details(result.error),
-        )
+        return failed_event(result.job.source, result.error)
     content = result.sidecar or {}
     return journal.Event(
         journal.DONE,
-        source,
+        str(result.job.source),
         seconds=content.get("DurationSeconds"),
         warning=_warning(content),
     )
@@ -209,12 +213,13 @@ def _event(result: "Result") -> journal.Event:
 
 def _warning(content: dict[str, Any]) -> str | None:
     n_nonfinite = content.get("NonFiniteVoxelsSetToZero", 0)
-    return f"{n_nonfinite} NaN or infinite voxels were set to 0" if n_nonfinite else None
+    told = [f"{n_nonfinite} NaN or infinite voxels were set to 0"] if n_nonfinite else []
+    return "; ".join(told + content.get("Flags", [])) or None
 
 
 def _collect(result: "Result", outputs: dict[str, list[Any]]) -> None:
     if result.error is not None:
-        outputs["failures"].append((str(result.job.source), _one_line(result.error)))
+        outputs["failures"].append((str(result.job.source), one_line(result.error)))
         return
     job = result.job
     first = job.image(job.options.spaces[0])
@@ -229,7 +234,8 @@ def _collect(result: "Result", outputs: dict[str, list[Any]]) -> None:
         outputs["vessel_files"].append(str(names.vessels_path(first)))
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """Write an error as one line."""
     text = " ".join(str(error).split())
     return text if isinstance(error, T1nceError) else f"unexpected {type(error).__name__}: {text}"
 
@@ -238,9 +244,11 @@ def _details(error: Exception) -> str:
     return "".join(traceback.format_exception(error))
 
 
-def _given(value: Any) -> Any:
+def given(value: Any) -> Any:
+    """Give a trait's value, None if it has none."""
     return value if isdefined(value) else None
 
 
-def _given_path(value: Any) -> Path | None:
+def given_path(value: Any) -> Path | None:
+    """Give a trait's value as an absolute path, None if it has none."""
     return Path(value).absolute() if isdefined(value) else None

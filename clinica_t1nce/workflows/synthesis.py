@@ -164,9 +164,9 @@ def init_synthesis_wf(
                     inputnode,
                     batch,
                     [
-                        (("in_files", _deal, index, n_batches), "in_files"),
-                        (("out_files", _deal, index, n_batches), "out_files"),
-                        (("selected_by", _deal, index, n_batches, True), "selected_by"),
+                        (("in_files", deal, index, n_batches), "in_files"),
+                        (("out_files", deal, index, n_batches), "out_files"),
+                        (("selected_by", deal, index, n_batches, True), "selected_by"),
                     ],
                 ),
                 *((batch, merges[field], [(field, f"in{index + 1}")]) for field in OUTPUTS),
@@ -176,7 +176,7 @@ def init_synthesis_wf(
     return workflow
 
 
-def _deal(items, index, n_batches, for_all=False):  # type: ignore[no-untyped-def]
+def deal(items, index, n_batches, for_all=False):  # type: ignore[no-untyped-def]
     """Give one batch its share of a list; kept in order, sizes as equal as they can be.
 
     With `for_all`, a single item is everyone's. Nipype runs this from its source text: it stands

@@ -40,7 +40,11 @@ class Generator:
         self.seen.append(volume)
         change = np.where(volume > 500, self.share * volume, 0).astype(np.float32)
         return SimpleNamespace(
-            image=volume - change, change=change, confidence=0.5, scaling=Scaling(0.0, 2.0)
+            image=volume - change,
+            change=change,
+            confidence=0.5,
+            gadolinium=0.9,
+            scaling=Scaling(0.0, 2.0),
         )
 
 
@@ -117,6 +121,7 @@ def test_where_the_crop_is_warped_the_network_sees_the_raw_image(warped, tmp_pat
     content = sidecar.read(native)
     assert content["ChangePredictedOn"] == "raw image, moved by the affine"
     assert content["AgreementWithCrop"] < blending.SAME
+    assert "not the raw image moved by t1-linear's affine" in content["Flags"][0]
     image = images.load(warped.raw)
     removed = image.data - images.load(native).data
     bright = image.data > 600

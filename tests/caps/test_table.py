@@ -22,6 +22,8 @@ def done(caps, subject, session, model, space="mni-crop"):
             "Sources": ["bids::x"],
             "Model": {"Name": model},
             "SelectedBy": "ce entity",
+            "GadoliniumProbability": 0.75,
+            "Flags": ["odd", space],
             "Change": {"MeanRelativeToSource": 0.1},
             "DurationSeconds": 3.5,
         },
@@ -61,3 +63,5 @@ def test_an_image_on_several_grids_is_one_row(tmp_path):
     names.enhancement_path(image).touch()
     (row,) = read(table.rewrite(caps))
     assert row["space"] == "mni-crop,native"
+    assert row["gadolinium"] == "0.75"
+    assert row["flag"] == "odd; mni-crop; native"

@@ -5,7 +5,7 @@ import pytest
 
 from clinica_t1nce import images
 from clinica_t1nce.caps import names, sidecar
-from clinica_t1nce.caps.translate import Job, translate, translate_all
+from clinica_t1nce.caps.translate import Job, flags, translate, translate_all
 from clinica_t1nce.errors import ImageError, OutputError
 from clinica_t1nce.intensity import Scaling
 from tests.data.caps import crop_path, head, write_crop
@@ -24,7 +24,11 @@ class Halver:
         if volume.max() > 10_000:
             raise ImageError("too bright")
         return SimpleNamespace(
-            image=volume / 2, change=volume / 2, confidence=0.5, scaling=Scaling(0.0, 2.0)
+            image=volume / 2,
+            change=volume / 2,
+            confidence=0.5,
+            gadolinium=0.9,
+            scaling=Scaling(0.0, 2.0),
         )
 
 
@@ -46,6 +50,8 @@ def test_image_and_sidecar_are_written(job):
     assert np.array_equal(written.affine, images.load(job.source).affine)
     assert (int(written.header["qform_code"]), int(written.header["sform_code"])) == (2, 2)
     assert sidecar.read(job.output) == content
+    assert content["GadoliniumProbability"] == 0.9
+    assert content["Flags"] == []
     assert content["IntensityScaling"] == {"method": "min-max", "offset": 0.0, "factor": 2.0}
     assert sorted(path.name for path in job.output.parent.iterdir()) == [
         names.sidecar_path(job.output).name,
@@ -122,3 +128,21 @@ def test_the_same_bytes_again(job):
     first = job.output.read_bytes()
     translate(job, Halver())
     assert job.output.read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    ("selected_by", "gadolinium", "confidence", "expected"),
+    [
+        ("ce entity", 0.9, 0.8, []),
+        ("ce entity", None, None, []),
+        (None, 0.1, 0.8, []),
+        ("all", 0.1, 0.8, []),
+        ("ce entity", 0.1, 0.8, ["the metadata say gadolinium (ce entity), the image shows none"]),
+        ("include-t1nce", 0.1, 0.8, []),
+        ("include-t1nce", 0.9, 0.8, ["the image shows gadolinium, the metadata do not"]),
+        ("tsv", 0.9, 0.1, ["low confidence (0.10)"]),
+    ],
+)
+def test_what_is_to_be_looked_at_is_flagged(selected_by, gadolinium, confidence, expected):
+    synthesis = SimpleNamespace(gadolinium=gadolinium, confidence=confidence)
+    assert flags(selected_by, synthesis) == expected

@@ -51,6 +51,25 @@ class WrongUsageError(OneLineError):
     show_default=True,
     help="Where the network runs; auto takes a CUDA GPU if there is one.",
 )
+@cli_param.option_group.custom_pipeline_options("Input", help="Which images are taken for T1ce")
+@cli_param.option_group.option(
+    "--select",
+    type=click.Choice(["metadata", "tsv", "all", "image"]),
+    help="What makes an image a T1ce: metadata, the BIDS entity ce- and, with --bids-directory, "
+    "the contrast agent in sidecar or scans.tsv; tsv, being listed by -tsv; all, being there; "
+    "image, what it shows (as `clinica-t1nce detect`).  [default: tsv with -tsv, else metadata]",
+)
+@cli_param.option_group.option(
+    "--include-t1nce",
+    is_flag=True,
+    help="Take the other images, too: all go through the same generator then, so that how smooth "
+    "an image is does not tell which ones had gadolinium.",
+)
+@cli_param.option_group.option(
+    "--bids-directory",
+    type=click.Path(file_okay=False),
+    help="The BIDS that t1-linear read: needed for --output-space native, used by --select.",
+)
 @cli_param.option_group.custom_pipeline_options("Output", help="What is written, and where")
 @cli_param.option_group.option(
     "--output-space",
@@ -62,11 +81,6 @@ class WrongUsageError(OneLineError):
     help="Grid of the T1nce: mni-crop, that of t1-linear's crop; mni, that of its whole image; "
     "native, that of the raw image, whose values and resolution stay where nothing is removed. "
     "May be given several times.",
-)
-@cli_param.option_group.option(
-    "--bids-directory",
-    type=click.Path(file_okay=False),
-    help="The BIDS that t1-linear read: needed for --output-space native.",
 )
 @cli_param.option_group.option(
     "--blend",
@@ -131,11 +145,11 @@ def cli(
     """Synthetic non-contrast T1w images (T1nce) from contrast-enhanced ones (T1ce).
 
     CAPS_DIRECTORY holds the crops of `clinica run t1-linear`. Those with the BIDS entity ce- in
-    their names are taken, or, with -tsv, those of exactly the visits listed. The synthetic images
-    go to subjects/<sub>/<ses>/t1_synth_nce/model-<name>/. Images that are there already are
-    skipped: to go on after an interruption, run the same command again. Beside them,
-    t1_synth_nce_report/report.html lists all images, the least confident first, with a page each
-    to look at.
+    their names are taken, or, with -tsv, those of exactly the visits listed; --select knows other
+    ways. The synthetic images go to subjects/<sub>/<ses>/t1_synth_nce/model-<name>/. Images that
+    are there already are skipped: to go on after an interruption, run the same command again.
+    Beside them, t1_synth_nce_report/report.html lists all images, the least confident first, with
+    a page each to look at.
 
     Exit code: 0 if every image asked for is there, 1 if one failed, 2 for wrong usage.
     """
@@ -149,7 +163,7 @@ def cli(
         tsv_file=subjects_sessions_tsv,
         overwrite_caps=overwrite_outputs,
         base_dir=working_directory,
-        parameters=parameters,
+        parameters={**parameters, "n_procs": n_procs},
         name=pipeline_name,
         caps_name=caps_name,
     )

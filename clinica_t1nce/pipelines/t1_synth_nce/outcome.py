@@ -1,10 +1,10 @@
 """What became of the images that were asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from clinica_t1nce.caps import names, query, table
+from clinica_t1nce.caps import names, query, selection, table
 from clinica_t1nce.interfaces import journal
 
 DONE, SKIPPED, FAILED = "done", "skipped", "failed"
@@ -35,17 +35,25 @@ class Outcome:
     details: str | None = None
 
 
-def before_work(selection: query.Selection, to_do: Sequence[query.Crop]) -> list[Outcome]:
+def before_work(chosen: query.Selection, to_do: Sequence[query.Crop]) -> list[Outcome]:
     """Give the outcomes that are known before any work: skipped images and ambiguous ones."""
     waiting = set(to_do)
-    return [Outcome(crop, SKIPPED) for crop in selection.crops if crop not in waiting] + [
+    return [Outcome(crop, SKIPPED) for crop in chosen.crops if crop not in waiting] + [
         Outcome(
             crop,
             FAILED,
             f"{crop.path}: another T1ce of this visit would have the same output; "
             "keep one of them in t1_linear, or tell them apart by acq- or run-",
         )
-        for crop in selection.ambiguous
+        for crop in chosen.ambiguous
+    ]
+
+
+def unjudged(failures: Mapping[Path, str]) -> list[Outcome]:
+    """Give the outcomes of images of which it is not known whether they are T1ce."""
+    return [
+        Outcome(query.Crop(query.Visit(*path.parts[-4:-2]), path, selection.IMAGE), FAILED, reason)
+        for path, reason in failures.items()
     ]
 
 

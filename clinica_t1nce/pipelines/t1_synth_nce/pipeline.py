@@ -15,12 +15,19 @@ from clinica.pipelines.engine import Pipeline
 from networkx import DiGraph
 from nipype.pipeline.engine import Workflow
 
-from clinica_t1nce.caps import dataset, names, query, sidecar, table
-from clinica_t1nce.caps.translate import Job, Options
+from clinica_t1nce.caps import dataset, names, query, selection, sidecar, table
+from clinica_t1nce.caps.translate import Job
 from clinica_t1nce.errors import SelectionError
+from clinica_t1nce.pipelines.models import check_model
 from clinica_t1nce.pipelines.progress import follow
 from clinica_t1nce.pipelines.resources import memory_gb, share_out
 from clinica_t1nce.pipelines.t1_synth_nce import outcome
+from clinica_t1nce.pipelines.t1_synth_nce.request import (
+    DEFAULTS,
+    look_at_images,
+    parse_options,
+    parse_request,
+)
 from clinica_t1nce.workflows import init_synthesis_wf
 from clinica_t1nce.workflows.execution import LocalPlugin
 
@@ -33,22 +40,6 @@ LOCAL_PLUGINS = ("Local", "Linear", "MultiProc", "LegacyMultiProc", "Debug")
 IMAGES_PER_JOB = 20
 """At most so many in one job of a cluster: a quarter of an hour on few cores."""
 
-MEMORY_GB = 6.0
-"""What a process is taken to need if the model's card does not say (``inference.memory_gb``):
-that of the paper's network."""
-
-
-DEFAULTS: dict[str, Any] = {
-    "model": "default",
-    "device": "auto",
-    "output_spaces": [names.MNI_CROP],
-    "bids_directory": None,
-    "blend": "replace",
-    "save_enhancement": False,
-    "report": True,
-}
-"""Parameters of the pipeline."""
-
 
 class T1SynthNce(Pipeline):
     """Translate the T1ce of a CAPS into synthetic T1nce.
@@ -60,13 +51,14 @@ class T1SynthNce(Pipeline):
     caps_directory
         CAPS with crops of ``t1-linear``. The T1nce are written into it.
     tsv_file
-        Table of the visits to take; without it, all crops whose name has the entity ``ce-``.
+        Table of the visits to take; without it, all visits are looked at.
     overwrite_caps
         Make images again that are there already.
     base_dir
         Working directory; a temporary one, removed in the end, if not given.
     parameters
-        Those of :data:`DEFAULTS`, as the command's options of the same names.
+        Those of :data:`DEFAULTS`, as the command's options of the same names; ``n_procs`` is the
+        number of cores for ``select: image``, which looks at the images right here.
     name
         Of the pipeline.
     ignore_dependencies
@@ -111,10 +103,15 @@ class T1SynthNce(Pipeline):
         parameters = {**DEFAULTS, **(parameters or {})}
         caps = Path(caps_directory).absolute()
         dataset.check(caps, name=caps_name)
-        self._options = _options(parameters, keep=not overwrite_caps)
-        self._selection = query.select(caps, None if tsv_file is None else Path(tsv_file))
-        self.card, self._device = _check_model(parameters["model"], parameters["device"])
-        parameters["model"] = _from_anywhere(parameters["model"])
+        self._options = parse_options(parameters, keep=not overwrite_caps)
+        request = parse_request(caps, parameters, None if tsv_file is None else Path(tsv_file))
+        self._model = check_model(parameters["model"], parameters["device"])
+        self.card, self._device = self._model.card, self._model.device
+        parameters["model"] = self._model.name
+        self._unjudged: dict[Path, str] = {}
+        if request.rule == selection.IMAGE:
+            request, self._unjudged = look_at_images(request, self._model, parameters["n_procs"])
+        self._selection = selection.select(request)
         self._n_batches = 1
         self._n_threads: int | None = None
         self._journal: Path | None = None
@@ -144,7 +141,8 @@ class T1SynthNce(Pipeline):
     @property
     def n_selected(self) -> int:
         """Images that were asked for."""
-        return len(self._selection.crops) + len(self._selection.ambiguous)
+        chosen = self._selection
+        return len(chosen.crops) + len(chosen.ambiguous) + len(self._unjudged)
 
     @property
     def n_to_do(self) -> int:
@@ -211,6 +209,7 @@ class T1SynthNce(Pipeline):
         runner = self._runner(plugin, arguments)
         graph: Any = DiGraph()
         self.outcomes = outcome.before_work(self._selection, self._to_do)
+        self.outcomes += outcome.unjudged(self._unjudged)
         try:
             while self._to_do:
                 graph = self._run_round(runner, arguments, update_hash, quiet)
@@ -314,7 +313,7 @@ class T1SynthNce(Pipeline):
 
     @property
     def _memory_gb(self) -> float:
-        return float(self.card.inference.get("memory_gb", MEMORY_GB))
+        return self._model.memory_gb
 
     @property
     def _report_folder(self) -> Path:
@@ -384,41 +383,6 @@ class T1SynthNce(Pipeline):
         outcomes, self._to_do = outcome.settle(self._to_do, self._journal, error)
         self.outcomes += outcomes
         return graph
-
-
-def _options(parameters: dict[str, Any], keep: bool) -> Options:
-    spaces = tuple(dict.fromkeys(parameters["output_spaces"]))
-    unknown = set(spaces) - set(names.SPACES)
-    if unknown or not spaces:
-        raise SelectionError(f"unknown spaces {sorted(unknown)}; known: {', '.join(names.SPACES)}")
-    bids = parameters["bids_directory"]
-    if bids is not None:
-        bids = Path(bids).absolute()
-        dataset.check_bids(bids)
-    elif names.NATIVE in spaces:
-        raise SelectionError(
-            "the native space is the grid of the raw images: name the BIDS that t1-linear read "
-            "with --bids-directory"
-        )
-    return Options(spaces, bids, bool(parameters["save_enhancement"]), keep)
-
-
-def _check_model(model: str, device: str) -> "tuple[Card, str]":
-    from clinica_t1nce.models.cards import load_weights
-    from clinica_t1nce.synthesis import find_device
-
-    found = find_device(device)
-    _, card = load_weights(model)
-    return card, found.type
-
-
-def _from_anywhere(model: str) -> str:
-    """Make the path of weights absolute; the processes to come run in folders of their own."""
-    from clinica_t1nce.models.cards import shipped
-
-    if model == "default" or model in shipped():
-        return model
-    return str(Path(model).absolute())
 
 
 def _describe(caps: Path, name: str | None) -> None:

@@ -12,7 +12,7 @@ from clinica_t1nce.errors import OutputError
 from clinica_t1nce.pipelines.t1_synth_nce import cli as module
 from clinica_t1nce.pipelines.t1_synth_nce import pipeline as pipeline_module
 from clinica_t1nce.pipelines.t1_synth_nce.outcome import Outcome
-from clinica_t1nce.pipelines.t1_synth_nce.pipeline import DEFAULTS
+from clinica_t1nce.pipelines.t1_synth_nce.request import DEFAULTS
 from tests.data.bids import make_bids
 from tests.data.caps import make_caps, save_weights
 
@@ -75,7 +75,7 @@ def test_every_option_reaches_the_pipeline(tmp_path, recorder):
         *("-np", 1, "--caps-name", "n", "--overwrite_outputs", "--nipype-plugin", "SLURM"),
         *("--nipype-plugin-args", '{"sbatch_args": "-c 4"}'),
         *("--output-space", "mni", "--output-space", "native", "--bids-directory", tmp_path),
-        *("--blend", "change", "--save-enhancement"),
+        *("--blend", "change", "--save-enhancement", "--select", "image", "--include-t1nce"),
     )
     assert result.exit_code == 0, result.output
     assert recorder.last.seen["init"] == {
@@ -86,6 +86,9 @@ def test_every_option_reaches_the_pipeline(tmp_path, recorder):
         "parameters": {
             "model": "m",
             "device": "cpu",
+            "select": "image",
+            "include_t1nce": True,
+            "n_procs": 1,
             "output_spaces": ("mni", "native"),
             "bids_directory": str(tmp_path),
             "blend": "change",
@@ -105,7 +108,9 @@ def test_defaults(tmp_path, recorder):
     result = run(tmp_path)
     assert result.exit_code == 0, result.output
     parameters = recorder.last.seen["init"]["parameters"]
-    assert {**parameters, "output_spaces": list(parameters["output_spaces"])} == DEFAULTS
+    assert parameters["n_procs"] >= 1
+    given = {"n_procs": 1, "output_spaces": list(parameters["output_spaces"])}
+    assert {**parameters, **given} == DEFAULTS
     assert recorder.last.seen["init"]["overwrite_caps"] is False
     assert recorder.last.seen["run"]["plugin"] is None
     assert recorder.last.seen["run"]["plugin_args"]["n_procs"] >= 1
@@ -135,6 +140,7 @@ def test_plugin_arguments_from_a_file(tmp_path, recorder):
         (["--nipype-plugin", "Linear", "--nipype-plugin-args", "no.json"], "neither a JSON object"),
         (["--output-space", "moon"], "moon"),
         (["--blend", "smear"], "smear"),
+        (["--select", "smell"], "smell"),
         (["-np", "0"], "number of processes"),
         (["-tsv", "nowhere.tsv"], "nowhere.tsv"),
     ],
@@ -256,10 +262,14 @@ def test_a_selection_of_nothing_is_one_line_and_exit_code_2(tmp_path, visits, ts
     [
         (["--output-space", "native"], "with --bids-directory"),
         (["--output-space", "native", "--bids-directory", "nowhere"], "nowhere: no such folder"),
-        (["--output-space", "native", "--bids-directory", "."], "no participant"),
+        (["--output-space", "native", "--bids-directory", "."], "no folder sub-*"),
+        (["--bids-directory", "caps"], "a CAPS, not a BIDS"),
+        (["--select", "tsv"], "--select tsv needs a table"),
     ],
 )
-def test_native_needs_the_bids(tmp_path, monkeypatch, options, message):
+def test_what_cannot_be_asked_for_is_one_line_and_exit_code_2(
+    tmp_path, monkeypatch, options, message
+):
     caps = make_caps(tmp_path / "caps", {("sub-01", "ses-1"): "ce-gd"}, images=False)
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.rglob("*"))

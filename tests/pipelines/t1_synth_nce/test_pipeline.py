@@ -7,10 +7,12 @@ import nibabel as nib
 import pytest
 from clinica.pipelines.engine import Pipeline
 
+from clinica_t1nce.caps import query
 from clinica_t1nce.errors import DeviceError, OutputError, SelectionError, WeightsError
 from clinica_t1nce.pipelines.t1_synth_nce import pipeline as module
+from clinica_t1nce.pipelines.t1_synth_nce import request
 from clinica_t1nce.pipelines.t1_synth_nce.pipeline import T1SynthNce
-from tests.data.caps import make_caps, save_weights
+from tests.data.caps import MIXED, make_caps, save_weights
 from tests.data.raw import make_visit
 
 TWO = {("sub-01", "ses-1"): "ce-gd", ("sub-02", "ses-1"): "ce-gd"}
@@ -253,3 +255,37 @@ def test_a_grid_that_is_asked_for_later_is_made_and_the_other_kept(tmp_path, wei
     assert header.binaryblock == raw.binaryblock
     assert "\tmni-crop,native\t" in (caps / "t1_synth_nce.tsv").read_text()
     assert make(caps, weights, parameters=parameters).n_to_do == 0
+
+
+def test_the_images_may_tell(tmp_path, weights, monkeypatch):
+    visits = {("sub-01", "ses-1"): "", ("sub-02", "ses-1"): "ce-gd", ("sub-03", "ses-1"): ""}
+    caps = make_caps(tmp_path / "caps", visits, images=False)
+    first, second, third = (crop for _, crop in query.find_crops(caps))
+    asked = []
+
+    def detect(root, crops, model, *, n_procs):
+        asked.append((root, [crop for _, crop in crops], model.name, n_procs))
+        return {first: 0.9, second: 0.2}, {third: f"{third}: an empty file; make it again"}
+
+    monkeypatch.setattr(request, "detect", detect)
+    pipeline = make(caps, weights, parameters={"select": "image", "n_procs": 3})
+    assert asked == [(caps, [first, second, third], weights, 3)]
+    assert [crop.path for crop in pipeline._to_do] == [first]
+    assert pipeline._to_do[0].selected_by == "image"
+    assert pipeline.n_selected == 2
+    assert (caps / "gadolinium.tsv").is_file()
+    pipeline._to_do = []
+    pipeline.run()
+    (failed,) = [item for item in pipeline.outcomes if item.status == "failed"]
+    assert str(failed.crop.visit) == "sub-03 ses-1"
+    assert "an empty file" in failed.reason
+
+
+def test_t1nce_go_the_same_way_if_asked_for(tmp_path, weights):
+    caps = make_caps(tmp_path / "caps", MIXED, images=False)
+    pipeline = make(caps, weights, parameters={"include_t1nce": True})
+    assert [crop.selected_by for crop in pipeline._to_do] == [
+        "include-t1nce",
+        "ce entity",
+        "ce entity",
+    ]

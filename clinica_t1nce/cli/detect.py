@@ -1,0 +1,96 @@
+"""``clinica-t1nce detect``."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command("detect")
+@click.argument("caps", type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--model",
+    default="default",
+    show_default=True,
+    metavar="NAME|FILE",
+    help="Model that judges: the name of weights that come with clinica-t1nce, or a .safetensors "
+    "file with its .json card beside it.",
+)
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where the network runs.",
+)
+@click.option(
+    "--bids-directory",
+    "bids_directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The BIDS that t1-linear read: its sidecars and scans.tsv are compared with the images.",
+)
+@click.option(
+    "-tsv",
+    "--subjects_sessions_tsv",
+    "tsv",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="TSV file with the columns participant_id and session_id: the only visits to look at.",
+)
+@click.option(
+    "-np",
+    "--n_procs",
+    type=click.IntRange(min=1),
+    default=lambda: max(1, (os.cpu_count() or 2) - 1),
+    show_default="cores minus one",
+    help="Number of cores.",
+)
+@click.option("--overwrite", is_flag=True, help="Judge images again that were judged before.")
+def cli(
+    caps: Path,
+    model: str,
+    device: str,
+    bids_directory: Path | None,
+    tsv: Path | None,
+    n_procs: int,
+    overwrite: bool,
+) -> None:
+    """Say of each T1w in CAPS whether it shows gadolinium, whatever its name says.
+
+    Reads the crops of t1-linear. CAPS/gadolinium.tsv gets a row for each, with the probability
+    that gadolinium was given, and flags those that contradict the metadata. `clinica run
+    t1-synth-nce CAPS --select image` selects by it. The same command, given again, judges what is
+    new.
+
+    Exit code: 0 if every image was judged, 1 if one was not.
+    """
+    from clinica_t1nce.caps import dataset, gadolinium, selection
+    from clinica_t1nce.caps.bids import Dataset
+    from clinica_t1nce.pipelines.clinica_log import move_nipype_log
+    from clinica_t1nce.pipelines.detection import detect
+    from clinica_t1nce.pipelines.models import check_model
+
+    move_nipype_log(None)
+    caps = caps.absolute()
+    # The name would only be written by a pipeline; here, none is.
+    dataset.check(caps, name="any")
+    bids = None if bids_directory is None else Dataset(bids_directory.absolute())
+    crops = selection.candidates(selection.Request(caps, tsv=tsv, dataset=bids))
+    judge = check_model(model, device)
+    probabilities, failures = detect(caps, crops, judge, n_procs=n_procs, again=overwrite)
+    rows = gadolinium.rewrite(caps, crops, judge.card.name, judge.card.sha256, bids)
+    contradictions = [row for row in rows if row["contradiction"]]
+    click.echo(f"T1ce    {sum(row['image'] == 'T1ce' for row in rows)}")
+    click.echo(f"T1nce   {sum(row['image'] == 'T1nce' for row in rows)}")
+    click.echo(f"failed  {len(failures)}")
+    for reason in failures.values():
+        click.echo(f"  {reason}")
+    click.echo(f"contradictions with the metadata  {len(contradictions)}")
+    for row in contradictions:
+        click.echo(
+            f"  {row['participant_id']} {row['session_id']}: {row['contradiction']} "
+            f"(probability {row['probability']})"
+        )
+    click.echo(f"Table: {caps / gadolinium.NAME}")
+    if failures or len(probabilities) < len(crops):
+        sys.exit(1)

@@ -1,0 +1,58 @@
+"""The model that a command names: whether it can be used, and where."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from clinica_t1nce.models.cards import Card
+
+MEMORY_GB = 6.0
+"""What a process is taken to need if the model's card does not say (``inference.memory_gb``):
+that of the paper's network."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """Weights that can be loaded, by any process.
+
+    Attributes
+    ----------
+    name
+        Of shipped weights, or the absolute path of a file: processes run in folders of their own.
+    card
+        Of the weights.
+    device
+        ``"cpu"`` or ``"cuda"``: the one that is there.
+    """
+
+    name: str
+    card: Card
+    device: str
+
+    @property
+    def memory_gb(self) -> float:
+        """What a process needs."""
+        return float(self.card.inference.get("memory_gb", MEMORY_GB))
+
+
+def check_model(model: str, device: str) -> Model:
+    """Load weights and find the device, to know before any work that both can be used.
+
+    Parameters
+    ----------
+    model
+        Name or file of weights, ``"default"``.
+    device
+        ``"auto"``, ``"cpu"`` or ``"cuda"``.
+
+    Raises
+    ------
+    WeightsError, DeviceError
+        If they cannot.
+    """
+    from clinica_t1nce.models.cards import load_generator, shipped
+    from clinica_t1nce.synthesis import find_device
+
+    found = find_device(device)
+    _, card = load_generator(model)
+    known = model == "default" or model in shipped()
+    return Model(model if known else str(Path(model).absolute()), card, found.type)

@@ -1,0 +1,165 @@
+import json
+
+import pytest
+
+from clinica_t1nce.caps import bids, query, selection
+from clinica_t1nce.caps.selection import Request, select
+from clinica_t1nce.errors import SelectionError
+from tests.caps.test_query import write_tsv
+from tests.data.caps import crop_path, make_caps
+
+
+@pytest.fixture
+def caps(tmp_path):
+    return make_caps(tmp_path / "caps", images=False)
+
+
+def found(chosen):
+    return [(str(crop.visit), crop.selected_by) for crop in chosen.crops]
+
+
+def make_bids(root, *, sidecar=None, scans=None):
+    """The BIDS of `caps`, with a sidecar and a scans.tsv for the image without ce-."""
+    visits = [("sub-01", "ses-M000", ""), ("sub-01", "ses-M000ce", "_ce-gadolinium")]
+    visits += [("sub-02", "ses-M000ce", "_acq-mprage_ce-gd_run-02")]
+    for subject, session, entities in visits:
+        image = root / subject / session / "anat" / f"{subject}_{session}{entities}_T1w.nii.gz"
+        image.parent.mkdir(parents=True)
+        image.touch()
+    plain = root / "sub-01" / "ses-M000"
+    if sidecar is not None:
+        (plain / "anat" / "sub-01_ses-M000_T1w.json").write_text(sidecar)
+    if scans is not None:
+        (plain / "sub-01_ses-M000_scans.tsv").write_text(scans)
+    return bids.Dataset(root)
+
+
+CE = [("sub-01 ses-M000ce", "ce entity"), ("sub-02 ses-M000ce", "ce entity")]
+
+
+def test_by_default_only_names_with_ce(caps):
+    assert found(select(Request(caps))) == CE
+
+
+@pytest.mark.parametrize(
+    ("sidecar", "scans", "reason"),
+    [
+        (json.dumps({"ContrastBolusIngredient": "GADOLINIUM"}), None, "ContrastBolusIngredient"),
+        (json.dumps({"ContrastBolusAgent": "Dotarem"}), None, "ContrastBolusAgent"),
+        (
+            json.dumps({"ContrastBolusAgent": "none"}),
+            "filename\tcontrast_bolus_agent\nanat/sub-01_ses-M000_T1w.nii.gz\tGd\n",
+            "scans.tsv",
+        ),
+        (json.dumps({"ContrastBolusAgent": "None"}), None, None),
+        (None, None, None),
+    ],
+)
+def test_with_a_bids_sidecars_and_scans_count_too(caps, tmp_path, sidecar, scans, reason):
+    dataset = make_bids(tmp_path / "bids", sidecar=sidecar, scans=scans)
+    expected = [("sub-01 ses-M000", reason)] if reason else []
+    assert found(select(Request(caps, dataset=dataset))) == expected + CE
+
+
+def test_a_sidecar_that_is_no_json_is_named(caps, tmp_path):
+    dataset = make_bids(tmp_path / "bids", sidecar="{not json")
+    with pytest.raises(SelectionError, match=r"sub-01_ses-M000_T1w.json: not readable as JSON"):
+        select(Request(caps, dataset=dataset))
+
+
+def test_a_tsv_selects_exactly_its_visits_whatever_their_names(caps, tmp_path):
+    tsv = write_tsv(tmp_path, "sub-02\tses-M000ce", "sub-01\tses-M000")
+    assert found(select(Request(caps, selection.TSV, tsv))) == [
+        ("sub-01 ses-M000", "tsv"),
+        ("sub-02 ses-M000ce", "tsv"),
+    ]
+
+
+def test_another_rule_looks_at_the_visits_of_the_tsv_only(caps, tmp_path):
+    tsv = write_tsv(tmp_path, "sub-01\tses-M000ce", "sub-01\tses-M000")
+    assert found(select(Request(caps, selection.METADATA, tsv))) == CE[:1]
+
+
+def test_of_a_listed_visit_with_both_the_t1ce_is_taken(caps, tmp_path):
+    crop_path(caps, "sub-02", "ses-M000ce").touch()
+    request = Request(caps, selection.TSV, write_tsv(tmp_path, "sub-02\tses-M000ce"))
+    assert ["ce-gd" in crop.path.name for crop in select(request).crops] == [True]
+
+
+def test_all_means_all(caps):
+    assert found(select(Request(caps, selection.ALL))) == [("sub-01 ses-M000", "all"), *CE]
+
+
+def test_images_are_taken_at_their_word(caps):
+    first, second, _ = (crop for _, crop in query.find_crops(caps))
+    request = Request(caps, selection.IMAGE, probabilities={first: 0.5, second: 0.49})
+    assert found(select(request)) == [("sub-01 ses-M000", "image")]
+    nothing = Request(caps, selection.IMAGE, probabilities={first: 0.1})
+    with pytest.raises(SelectionError, match=r"none of its 3 crops shows gadolinium"):
+        select(nothing)
+
+
+def test_t1nce_may_be_included(caps):
+    chosen = found(select(Request(caps, include_t1nce=True)))
+    assert chosen == [("sub-01 ses-M000", "include-t1nce"), *CE]
+
+
+def test_a_data_set_of_t1nce_alone_may_be_included(tmp_path):
+    caps = make_caps(tmp_path / "caps", {("sub-01", "ses-1"): ""}, images=False)
+    assert found(select(Request(caps, include_t1nce=True))) == [("sub-01 ses-1", "include-t1nce")]
+
+
+def test_runs_are_separate_images(caps):
+    crop_path(caps, "sub-02", "ses-M000ce", "acq-mprage_ce-gd_run-03").touch()
+    assert len(select(Request(caps)).crops) == 3
+
+
+def test_two_agents_with_one_output_are_ambiguous(caps):
+    crop_path(caps, "sub-01", "ses-M000ce", "ce-other").touch()
+    chosen = select(Request(caps))
+    assert len(chosen.crops) == 1
+    assert len(chosen.ambiguous) == 2
+
+
+def test_without_t1ce_the_ways_to_select_are_named(tmp_path):
+    caps = make_caps(tmp_path / "caps", {("sub-01", "ses-M000"): ""}, images=False)
+    with pytest.raises(
+        SelectionError, match=r"no T1ce among its 1 crops.*-tsv.*--select image.*--bids.*ce-"
+    ) as caught:
+        select(Request(caps))
+    assert "\n" not in str(caught.value)
+
+
+def test_without_crops_t1_linear_is_named(tmp_path):
+    caps = make_caps(tmp_path / "caps", {})
+    with pytest.raises(SelectionError, match=r"no crop of t1-linear.*clinica run t1-linear"):
+        select(Request(caps))
+
+
+@pytest.mark.parametrize(
+    ("rule", "with_table", "expected"),
+    [(None, False, "metadata"), (None, True, "tsv"), ("all", True, "all"), ("tsv", True, "tsv")],
+)
+def test_the_rule_where_none_is_given(tmp_path, rule, with_table, expected):
+    assert selection.rule_for(rule, tmp_path if with_table else None) == expected
+
+
+@pytest.mark.parametrize(("rule", "message"), [("tsv", "-tsv FILE"), ("smell", "unknown rule")])
+def test_rules_that_cannot_be_followed(rule, message):
+    with pytest.raises(SelectionError, match=message):
+        selection.rule_for(rule, None)
+
+
+@pytest.mark.parametrize(
+    ("reason", "probability", "expected"),
+    [
+        ("ce entity", 0.9, None),
+        (None, 0.1, None),
+        (None, None, None),
+        ("ce entity", None, None),
+        ("ce entity", 0.4, "the metadata say gadolinium (ce entity), the image shows none"),
+        (None, 0.5, "the image shows gadolinium, the metadata do not"),
+    ],
+)
+def test_contradictions(reason, probability, expected):
+    assert selection.contradiction(reason, probability) == expected

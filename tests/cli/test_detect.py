@@ -1,0 +1,81 @@
+import csv
+
+import pytest
+from click.testing import CliRunner
+
+from clinica_t1nce.caps import gadolinium, names
+from clinica_t1nce.cli import detect as module
+from clinica_t1nce.errors import SelectionError, WeightsError
+from clinica_t1nce.pipelines import detection
+from tests.data.caps import DETECTOR, MIXED, make_caps, save_weights
+
+
+@pytest.fixture(autouse=True)
+def plain_log(monkeypatch):
+    """Nipype's configuration is not this file's matter."""
+    monkeypatch.setenv("CLINICA_LOGGING_DIR", "/tmp")
+
+
+@pytest.fixture
+def judged(monkeypatch):
+    """Stand in for the processes: the first image cannot be read, the others show gadolinium."""
+    asked = []
+
+    def run(caps, crops, model, n_procs, quiet):
+        asked.append((len(crops), n_procs))
+        for _, crop in crops[1:]:
+            path = names.gadolinium_path(crop)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(
+                f'{{"GadoliniumProbability": 0.9, "Model": {{"SHA256": "{model.card.sha256}"}}}}'
+            )
+        return {crops[0][1]: f"{crops[0][1]}: an empty file; make it again"}
+
+    monkeypatch.setattr(detection, "_run", run)
+    return asked
+
+
+def run(*arguments):
+    return CliRunner().invoke(module.cli, [str(argument) for argument in arguments])
+
+
+def test_table_summary_and_exit_code(tmp_path, judged):
+    caps = make_caps(tmp_path / "caps", {("sub-00", "ses-1"): "", **MIXED}, images=False)
+    weights = save_weights(tmp_path, calibration=DETECTOR)
+    result = run(caps, "--model", weights, "--device", "cpu", "-np", 2)
+    assert result.exit_code == 1, result.output
+    assert judged == [(4, 2)]
+    assert "T1ce    3" in result.output
+    assert "failed  1" in result.output
+    assert "an empty file" in result.output
+    assert "sub-01 ses-M000: the image shows gadolinium, the metadata do not" in result.output
+    with (caps / gadolinium.NAME).open(encoding="utf-8", newline="") as file:
+        assert len(list(csv.DictReader(file, delimiter="\t"))) == 3
+    run(caps, "--model", weights, "--device", "cpu", "-np", 1)
+    assert judged[1:] == [(1, 1)]
+    run(caps, "--model", weights, "--device", "cpu", "-np", 1, "--overwrite")
+    assert judged[2:] == [(4, 1)]
+
+
+def test_a_tsv_limits_it(tmp_path, judged):
+    caps = make_caps(tmp_path / "caps", MIXED, images=False)
+    tsv = tmp_path / "visits.tsv"
+    tsv.write_text("participant_id\tsession_id\nsub-02\tses-M000ce\n")
+    run(caps, "--model", save_weights(tmp_path, calibration=DETECTOR), "-tsv", tsv, "-np", 1)
+    assert judged == [(1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("calibration", "options", "error", "message"),
+    [
+        (None, [], WeightsError, "clinica-t1nce calibrate"),
+        (DETECTOR, ["--bids-directory", "nowhere"], SelectionError, "nowhere: no such folder"),
+    ],
+)
+def test_what_cannot_be_done_is_told(tmp_path, calibration, options, error, message):
+    caps = make_caps(tmp_path / "caps", MIXED, images=False)
+    weights = save_weights(tmp_path, calibration=calibration)
+    result = run(caps, "--model", weights, "--device", "cpu", *options)
+    assert isinstance(result.exception, error)
+    assert message in str(result.exception)
+    assert not (caps / gadolinium.NAME).exists()
