@@ -2,5 +2,21 @@
 
 from clinica_t1nce.report.group import PageEntry, write_group_report
 from clinica_t1nce.report.page import write_participant_page
+from clinica_t1nce.report.paper import (
+    Example,
+    draw_examples,
+    draw_tissue_maps,
+    draw_volume_differences,
+    save_figure,
+)
 
-__all__ = ["PageEntry", "write_group_report", "write_participant_page"]
+__all__ = [
+    "Example",
+    "PageEntry",
+    "draw_examples",
+    "draw_tissue_maps",
+    "draw_volume_differences",
+    "save_figure",
+    "write_group_report",
+    "write_participant_page",
+]

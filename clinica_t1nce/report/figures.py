@@ -18,6 +18,7 @@ from clinica_t1nce.report.scales import (
     on_scale_of,
     percent_change,
     ras_zooms,
+    section,
     shown_box,
 )
 
@@ -180,13 +181,6 @@ def _index(marker: np.ndarray) -> tuple[int, int, int]:
     return int(x), int(y), int(z)
 
 
-def _section(volume: np.ndarray, axis: int, index: int) -> np.ndarray:
-    """Cut a RAS+ volume as a radiologist sees it: rows from the top, columns from the left."""
-    plane = np.take(volume, index, axis=axis).T[::-1]
-    # RAS+ runs to the right and to the front; in radiological convention both are on the left.
-    return plane[:, ::-1]
-
-
 def _colours(low: float) -> "Colormap":
     from matplotlib.colors import LinearSegmentedColormap
 
@@ -235,7 +229,7 @@ def _draw_section(
         slice(point[axis], point[axis] + 1) if axis == plane.axis else side
         for axis, side in enumerate(shown)
     )
-    image = _section(column.volume[window], plane.axis, 0)
+    image = section(column.volume[window], plane.axis, 0)
     across, down = np.delete(zooms, plane.axis)
     ax.set_axis_off()
     return ax.imshow(

@@ -323,9 +323,5 @@ def _layer(volume: np.ndarray, mosaic: coding.Mosaic, colours: list[str]) -> dic
 
 def _colours() -> list[int]:
     """Give 256 colours from added to removed signal, as a canvas stores them: 0xAABBGGRR."""
-    stops = [*reversed(scales.ADDED), *scales.REMOVED[1:]]
-    at = [*np.linspace(-1, 0, len(scales.ADDED)), *np.linspace(0, 1, len(scales.REMOVED))[1:]]
-    rgb = np.array([[int(stop[i : i + 2], 16) for i in (1, 3, 5)] for stop in stops])
-    places = np.linspace(-1, 1, 256)
-    red, green, blue = (np.rint(np.interp(places, at, rgb[:, i])).astype(int) for i in range(3))
+    red, green, blue = scales.signed_colours().astype(int).T
     return [int(value) for value in (255 << 24) | (blue << 16) | (green << 8) | red]

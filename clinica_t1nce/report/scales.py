@@ -76,12 +76,28 @@ def choose_slices(change: np.ndarray, brain: np.ndarray) -> tuple[int, int, int]
     return point[0], point[1], point[2]
 
 
+def signed_colours() -> np.ndarray:
+    """Give 256 colours, red, green and blue of 0 to 255, from added over no to removed signal."""
+    stops = [*reversed(ADDED), *REMOVED[1:]]
+    at = [*np.linspace(-1, 0, len(ADDED)), *np.linspace(0, 1, len(REMOVED))[1:]]
+    rgb = np.array([[int(stop[i : i + 2], 16) for i in (1, 3, 5)] for stop in stops])
+    places = np.linspace(-1, 1, 256)
+    return np.rint(np.stack([np.interp(places, at, channel) for channel in rgb.T], axis=1))
+
+
 def ras_zooms(affine: np.ndarray) -> np.ndarray:
     """Give voxel sizes, mm, along the axes that run nearest to right, anterior and superior."""
     from nibabel.orientations import io_orientation
 
     zooms = np.linalg.norm(affine[:3, :3], axis=0)
     return zooms[np.argsort(io_orientation(affine)[:, 0])]
+
+
+def section(volume: np.ndarray, axis: int, index: int) -> np.ndarray:
+    """Cut a RAS+ volume as a radiologist sees it: rows from the top, columns from the left."""
+    plane = np.take(volume, index, axis=axis).T[::-1]
+    # RAS+ runs to the right and to the front; in radiological convention both are on the left.
+    return plane[:, ::-1]
 
 
 def on_scale_of(t1ce: np.ndarray, t1nce: np.ndarray, brain: np.ndarray) -> np.ndarray:

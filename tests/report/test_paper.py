@@ -1,0 +1,168 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from clinica_t1nce.errors import ImageError
+from clinica_t1nce.grids import from_ras
+from clinica_t1nce.report import (
+    Example,
+    draw_examples,
+    draw_tissue_maps,
+    draw_volume_differences,
+    save_figure,
+)
+from tests.data import volumes
+
+
+@pytest.fixture(scope="module")
+def images():
+    t1nce = volumes.brain()
+    return {"T1ce": volumes.enhance(t1nce), "T1nce": 0.5 * t1nce, "mine": t1nce - 20 * (t1nce > 0)}
+
+
+@pytest.fixture
+def example(images):
+    return Example("sub-01", images, np.eye(4))
+
+
+def pictures(figure):
+    return [ax.images[0] for ax in figure.axes if ax.images]
+
+
+def words(figure):
+    return [text.get_text() for text in figure.texts]
+
+
+def test_examples_show_images_and_what_differs(example):
+    figure = draw_examples([example, Example("sub-02", example.images, np.eye(4), index=9)])
+    assert words(figure) == ["sub-01", "sub-02", "T1ce", "T1nce", "mine"]
+    drawn = pictures(figure)
+    # Of each participant: two differences, three images.
+    assert len(drawn) == 2 * 5
+    grays = [picture for picture in drawn if picture.get_clim()[0] == 0]
+    changes = [picture for picture in drawn if picture.get_clim()[0] < 0]
+    assert (len(grays), len(changes)) == (6, 4)
+    assert len({picture.get_clim() for picture in changes}) == 1
+    assert changes[0].get_clim()[0] == -changes[0].get_clim()[1]
+    # T1ce, which is brighter; mine, which is darker: signed, in % of the T1nce's range.
+    t1ce, mine = (np.asarray(picture.get_array()) for picture in changes[:2])
+    assert t1ce.max() > 50
+    assert np.median(mine[mine != 0]) == pytest.approx(-20 / 270 * 100, rel=0.25)
+    # The T1nce has half the gain, and is shown on the T1ce's scale.
+    t1nce = np.asarray(grays[1].get_array())
+    assert t1nce.max() == pytest.approx(2 * example.images["T1nce"].max(), rel=0.1)
+
+
+def test_one_slice_of_the_plane_asked_for(example):
+    shapes = {
+        plane: pictures(draw_examples([example], plane))[0].get_array().shape
+        for plane in ("axial", "coronal", "sagittal")
+    }
+    assert shapes["axial"][1] == shapes["coronal"][1]
+    assert shapes["coronal"][0] == shapes["sagittal"][0]
+    assert shapes["axial"][0] == shapes["sagittal"][1]
+
+
+def test_orientation_of_the_file_does_not_count(images):
+    affine = volumes.affine("pir")
+    stored = {name: from_ras(volume, affine) for name, volume in images.items()}
+    straight = pictures(draw_examples([Example("a", images, np.eye(4))]))
+    turned = pictures(draw_examples([Example("a", stored, affine)]))
+    for one, other in zip(straight, turned, strict=True):
+        np.testing.assert_allclose(one.get_array(), other.get_array(), atol=1e-9)
+
+
+def test_tissue_maps_keep_their_scale(images):
+    maps = {name: (volume > 200).astype(float) for name, volume in images.items()}
+    maps["T1nce"][:12] *= 0.5
+    brain = images["T1nce"] > 0
+    figure = draw_tissue_maps([Example("sub-01", maps, np.eye(4), brain)])
+    drawn = pictures(figure)
+    assert {picture.get_clim() for picture in drawn} >= {(0.0, 1.0)}
+    changes = [picture for picture in drawn if picture.get_clim()[0] < 0]
+    assert all(picture.get_clim()[0] >= -1 for picture in changes)
+    values = np.unique(np.asarray(changes[0].get_array()))
+    assert set(values) <= {-1.0, -0.5, 0.0, 0.5, 1.0}
+    assert any("probability" in ax.get_ylabel() for ax in figure.axes)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda i: [], "no example"),
+        (lambda i: [Example("x", {"T1ce": i["T1ce"]}, np.eye(4))], "x: no image named T1nce"),
+        (lambda i: [Example("x", {**i, "T1ce": i["T1ce"][1:]}, np.eye(4))], "x: bring the images"),
+        (lambda i: [Example("x", i, np.eye(4), 0 * i["T1ce"])], "x: the brain mask is empty"),
+        (
+            lambda i: [
+                Example("x", i, np.eye(4)),
+                Example("y", {k: i[k] for k in ("T1ce", "T1nce")}, np.eye(4)),
+            ],
+            "not the same images",
+        ),
+    ],
+)
+@pytest.mark.parametrize("draw", [draw_examples, draw_tissue_maps])
+def test_bad_examples(images, draw, spoil, message):
+    with pytest.raises(ImageError, match=message):
+        draw(spoil(images))
+
+
+@pytest.fixture
+def differences():
+    rng = np.random.default_rng(0)
+    rows = [
+        {"tissue": tissue, "image": image, "vd": rng.normal(), "quality": quality}
+        for quality, n in (("good", 30), ("low", 3))
+        for tissue in ("GM", "WM", "CSF")
+        for image in ("T1ce", "mine")
+        for _ in range(n)
+    ]
+    return pd.DataFrame([*rows, {"tissue": "GM", "image": "mine", "quality": "low"}])
+
+
+def test_volume_differences_by_tissue_image_and_stratum(differences):
+    figure = draw_volume_differences(differences, stratum="quality")
+    titles = [ax.get_title() for ax in figure.axes]
+    assert titles == [f"{t}, {q}" for q in ("good", "low") for t in ("GM", "WM", "CSF")]
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["T1ce", "mine"]
+    good, low = figure.axes[0], figure.axes[3]
+    # Boxes of 30 values, and each value; of 3 values only these.
+    assert (len(good.patches), len(low.patches)) == (2, 0)
+    for ax, n in ((good, 30), (low, 3)):
+        assert [len(points.get_offsets()) for points in ax.collections] == [n, n]
+    chosen = differences.query("tissue == 'GM' and image == 'mine' and quality == 'good'")["vd"]
+    points = np.sort(np.asarray(good.collections[1].get_offsets())[:, 1])
+    assert points == pytest.approx(np.sort(chosen))
+    medians = [line for line in good.lines if line.get_linewidth() == 1.6]
+    assert medians[1].get_ydata()[0] == pytest.approx(np.median(chosen))
+
+
+def test_many_pairs_are_boxes_without_points():
+    frame = pd.DataFrame({"t": "GM", "i": "T1ce", "v": np.linspace(-1, 1, 1000)})
+    (ax,) = draw_volume_differences(frame, value="v", tissue="t", image="i").axes
+    assert len(ax.patches) == 1
+    assert len(ax.collections) == 0
+    assert ax.get_title() == "GM"
+
+
+def test_bad_volumes(differences):
+    with pytest.raises(ValueError, match="no column kind"):
+        draw_volume_differences(differences, image="kind")
+    with pytest.raises(ValueError, match="no row"):
+        draw_volume_differences(differences.assign(vd=np.nan))
+
+
+def test_figures_are_saved_twice_and_the_same_again(example, differences, tmp_path):
+    for name, draw in (
+        ("figure_3", lambda: draw_examples([example])),
+        ("figure_5", lambda: draw_volume_differences(differences)),
+    ):
+        first = save_figure(draw(), tmp_path / "new" / name)
+        second = save_figure(draw(), tmp_path / f"again_{name}")
+        assert [path.name for path in first] == [f"{name}.png", f"{name}.svg"]
+        for one, other in zip(first, second, strict=True):
+            assert one.read_bytes() == other.read_bytes()
+        assert first[0].read_bytes().startswith(b"\x89PNG")
+        assert b"<svg" in first[1].read_bytes()[:1000]
