@@ -17,12 +17,17 @@ PERCENTILES = (50.0, 90.0, 99.0, 99.9)
 HEAD = 0.05
 """Where to look: voxels brighter than this share of white matter."""
 
+SIZE = 2 + len(PERCENTILES)
+"""Numbers of a description."""
+
 _FLOOR = 0.003
 """Added before taking logarithms: a change this small, in units of white matter, is none."""
 
+_DOUBT_FLOOR = 0.1
 
-def describe(change: np.ndarray, head: np.ndarray) -> np.ndarray:
-    """Summarise a change as logarithms of its mean and of its :data:`PERCENTILES`.
+
+def describe(change: np.ndarray, head: np.ndarray, uncertainty: float | None = None) -> np.ndarray:
+    """Summarise a change as logarithms: of its mean, its :data:`PERCENTILES`, its uncertainty.
 
     Parameters
     ----------
@@ -30,15 +35,19 @@ def describe(change: np.ndarray, head: np.ndarray) -> np.ndarray:
         What a generator would take away, 0 or more, in units of white matter.
     head
         bool, same shape: the voxels to look at. At least one.
+    uncertainty
+        Of :class:`clinica_t1nce.synthesis.Synthesis`: a generator is sure of what it removes
+        from a T1ce, and of little that it removes from a T1nce. None counts as 1.
 
     Returns
     -------
     numpy.ndarray
-        5 float64 values.
+        :data:`SIZE` float64 values.
     """
     inside = change[head]
-    values = [inside.mean(dtype=np.float64), *np.percentile(inside, PERCENTILES)]
-    return np.log(np.maximum(values, 0.0) + _FLOOR)
+    amounts = [inside.mean(dtype=np.float64), *np.percentile(inside, PERCENTILES)]
+    doubt = 1.0 if uncertainty is None else uncertainty
+    return np.append(np.log(np.maximum(amounts, 0.0) + _FLOOR), np.log(doubt + _DOUBT_FLOOR))
 
 
 @dataclass(frozen=True)
@@ -75,7 +84,7 @@ class Detector:
         try:
             detector = cls(**calibration["gadolinium"])
             usable = (
-                len(detector.weights) == 1 + len(PERCENTILES)
+                len(detector.weights) == SIZE
                 and bool(np.isfinite([*detector.weights, detector.intercept]).all())
                 and 0 <= detector.unchanged_below < detector.whole_above <= 1
             )

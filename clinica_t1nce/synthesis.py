@@ -195,7 +195,7 @@ class Synthesizer:
         scaled_change = np.zeros_like(volume)
         box = self._box(volume)
         scaled_change[box], uncertainty = self._predict(scaled[box])
-        gadolinium = self._probability(scaled, scaled_change)
+        gadolinium = self._probability(scaled, scaled_change, uncertainty)
         opening = 1.0
         if gadolinium is not None and self._detector is not None:
             opening = self._detector.opening(gadolinium)
@@ -211,13 +211,15 @@ class Synthesizer:
             confidence = opening * confidence + (1 - opening) * (1 - gadolinium)
         return Synthesis(image, change, gadolinium, confidence, uncertainty, scaling)
 
-    def _probability(self, scaled: np.ndarray, change: np.ndarray) -> float | None:
+    def _probability(
+        self, scaled: np.ndarray, change: np.ndarray, uncertainty: float | None
+    ) -> float | None:
         if self._detector is None:
             return None
         head = scaled > detection.HEAD
         if not head.any():
             return None
-        return self._detector.probability(detection.describe(change, head))
+        return self._detector.probability(detection.describe(change, head, uncertainty))
 
     def _confidence(self, uncertainty: float | None) -> float | None:
         if uncertainty is None:

@@ -273,7 +273,7 @@ class TestQuantiles:
 class TestGadolinium:
     def detector(self, intercept):
         """Sure of gadolinium or of its absence, by its intercept alone."""
-        return {"gadolinium": {"weights": [0.0] * 5, "intercept": intercept}}
+        return {"gadolinium": {"weights": [0.0] * 6, "intercept": intercept}}
 
     def test_without_a_detector_nothing_is_said(self, t1ce):
         assert make(lambda x: x / 4)(t1ce).gadolinium is None
@@ -298,7 +298,7 @@ class TestGadolinium:
         assert 0.05 < share.min() <= share.max() < 0.95
 
     def test_it_is_read_from_the_change(self, t1ce):
-        calibration = {"gadolinium": {"weights": [5.0, 0, 0, 0, 0], "intercept": 15.0}}
+        calibration = {"gadolinium": {"weights": [5.0, 0, 0, 0, 0, 0], "intercept": 15.0}}
         much, little = (
             make(lambda x, f=f: x * f, calibration=calibration)(t1ce).gadolinium
             for f in (0.25, 0.001)

@@ -123,7 +123,7 @@ def _try_out(
     factor = np.float32(found.scaling.factor)
     return Trial(
         enhanced and truth > _WEAK,
-        detection.describe(found.change / factor, scaled > detection.HEAD),
+        detection.describe(found.change / factor, scaled > detection.HEAD, found.uncertainty),
         found.uncertainty or 0.0,
         1 - error / truth if truth > _WEAK else float("nan"),
     )

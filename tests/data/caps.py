@@ -72,7 +72,7 @@ def make_caps(root: Path, visits: Visits = MIXED, *, images: bool = True) -> Pat
     return root
 
 
-DETECTOR = {"gadolinium": {"weights": [0.0] * 5, "intercept": 2.0}}
+DETECTOR = {"gadolinium": {"weights": [0.0] * 6, "intercept": 2.0}}
 """A calibration that sees gadolinium everywhere, with a probability of 0.88."""
 
 

@@ -14,7 +14,7 @@ from tests.data.heads import label_map
 
 
 def trial(enhanced: bool, size: float, uncertainty: float, share: float) -> Trial:
-    return Trial(enhanced, np.log(np.full(5, size)), uncertainty, share)
+    return Trial(enhanced, np.log(np.full(6, size)), uncertainty, share)
 
 
 @pytest.fixture
