@@ -75,12 +75,41 @@ OPTIONS = (
         type=click.FloatRange(min=0),
         help="Weight of 1 - MS-SSIM in the loss.",
     ),
+    *(
+        click.option(
+            f"--{name}-weight", name, type=click.FloatRange(min=0), help=f"Of the {name} loss."
+        )
+        for name in ("adversarial", "cycle", "identity")
+    ),
     click.option(
         "--precision",
         type=click.Choice(["32-true", "bf16-mixed", "16-mixed"]),
         help="bf16-mixed is several times faster where the processor has it.",
     ),
     click.option("--init", help="Weights to start from: a shipped name or a file."),
+    click.option(
+        "--adversarial",
+        "method",
+        flag_value="adversarial",
+        help="Train against a discriminator, as the paper's cGANs; needs --init.",
+    ),
+    click.option(
+        "--unpaired",
+        "method",
+        flag_value="unpaired",
+        help="Train a CycleGAN on T1ce and T1nce of different people.",
+    ),
+    click.option(
+        "--discriminator", help="Weights of a trained discriminator; else one is trained."
+    ),
+    click.option(
+        "--discriminator-widths", type=Widths(), help="Channels of a new discriminator's levels."
+    ),
+    click.option(
+        "--discriminator-steps",
+        type=COUNT,
+        help="Steps of the discriminator alone; a tenth of the training's by default.",
+    ),
     click.option("--seed", type=int, help="Of weights and pairs."),
     click.option("--validation-pairs", type=COUNT, help="Pairs to validate on, at most."),
     click.option("--validate-every", type=COUNT, help="Steps between validations."),
@@ -167,7 +196,8 @@ def cli(
     from clinica_t1nce.training.sources import RealPairs
     from clinica_t1nce.training.volumes import PairFiles
 
-    rows = pairs.read_table(pairs_tsv).rows
+    paired = options["method"] != "unpaired"
+    rows = pairs.read_table(pairs_tsv, unpaired=not paired).rows
     divided = pairs.divide(rows, pairs_tsv, fold, low_quality=low_quality)
     wanted = [*divided[pairs.TRAIN], *divided[pairs.VALIDATION]]
     files = [
@@ -175,7 +205,7 @@ def cli(
         for found in pairs.find_images(caps, wanted, pairs_tsv)
     ]
     n_training = len(divided[pairs.TRAIN])
-    data = RealPairs(files[:n_training], files[n_training:], cache)
+    data = RealPairs(files[:n_training], files[n_training:], cache, paired)
     _train(data, output, options)
 
 
@@ -205,7 +235,8 @@ def simulated(label_maps: Path, output: Path, pairs: int | None, **options: Any)
 def _train(data: "Data", output: Path, options: dict[str, Any]) -> None:
     import logging
 
-    from clinica_t1nce.training.run import Machine, train
+    from clinica_t1nce.training.fit import Machine
+    from clinica_t1nce.training.run import train
     from clinica_t1nce.training.settings import from_preset
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")

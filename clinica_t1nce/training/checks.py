@@ -138,8 +138,9 @@ class Checks(Callback):
         self._sums, self._count = {}, 0
         validated = self._validate(trainer, module)
         losses |= {f"validation_{name}": value for name, value in validated.items()}
-        decisive = next(iter(validated or losses), "loss")
-        name = f"validation_{decisive}" if validated else decisive
+        name = f"train_{module.decisive}"
+        if validated:
+            name = f"validation_{next(iter(validated))}"
         better = not self.best or losses[name] < self.best[name]
         self.waited = 0 if better else self.waited + 1
         if better:

@@ -134,3 +134,25 @@ class Fixed:
     def pair(self, number: int) -> Batch:
         """Return one pair."""
         return self.pairs[number]
+
+
+class Apart:
+    """Pairs torn apart: the T1ce of one and the T1nce of the next, to train unpaired.
+
+    Parameters
+    ----------
+    source
+        Of the pairs.
+    """
+
+    def __init__(self, source: Source):
+        self.source = source
+
+    @property
+    def epoch(self) -> int | None:
+        """As of the source."""
+        return self.source.epoch
+
+    def pair(self, number: int) -> Batch:
+        """Take the two images from two pairs."""
+        return {**self.source.pair(2 * number), "t1nce": self.source.pair(2 * number + 1)["t1nce"]}

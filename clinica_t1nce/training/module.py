@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import LightningModule
@@ -36,6 +36,8 @@ class Optimisation:
     enhancing_weight, enhancing_above
         Voxels whose true enhancement exceeds `enhancing_above` (units of white matter) count
         ``1 + enhancing_weight`` times; of simulated pairs only those inside the skull.
+    adversarial, cycle, identity
+        Weights of the discriminator's verdict, and of CycleGAN's two other losses.
     perceptual
         Weight of :func:`~clinica_t1nce.training.losses.dissimilarity`.
     keep
@@ -57,6 +59,9 @@ class Optimisation:
     average: float = 0.99
     enhancing_weight: float = 4.0
     enhancing_above: float = 0.06
+    adversarial: float = 1.0
+    cycle: float = 10.0
+    identity: float = 5.0
     perceptual: float = 0.0
     keep: str = "last"
     patience: int | None = None
@@ -96,9 +101,12 @@ class Training(LightningModule):
     ----------
     optimisers : int
         How many optimisers step in each iteration; Lightning's global step counts them all.
+    decisive : str
+        The training loss that says which weights are best, where nothing is validated on.
     """
 
     optimisers = 1
+    decisive = "loss"
 
     def __init__(self, optimisation: Optimisation, seed: int = 0, accumulate: int = 1):
         super().__init__()
@@ -139,6 +147,16 @@ class Training(LightningModule):
 
     def _seed(self, batch_idx: int) -> int:
         return 2 * (seed_of(self.seed, batch_idx) * self.trainer.world_size + self.global_rank)
+
+    def both_optimisers(self) -> tuple[Any, Any]:
+        """Give the two optimisers of a training that steps by hand."""
+        first, second = cast(list, self.optimizers())
+        return first, second
+
+    def step_schedules(self) -> None:
+        """Let the schedules of a training that steps by hand follow."""
+        for schedule in cast(list, self.lr_schedulers()):
+            schedule.step()
 
     def record(self, losses: Mapping[str, torch.Tensor]) -> None:
         """Log losses, and stop where one is no number.
@@ -192,8 +210,8 @@ class GeneratorTraining(Training):
         """What the network gives."""
         return self._output
 
-    def training_step(self, batch: Batch, index: int) -> torch.Tensor:
-        """Return the loss of one batch."""
+    def training_step(self, batch: Batch, index: int) -> torch.Tensor | None:
+        """Return the loss of one batch; None where steps are made by hand."""
         loss = self._loss(self.network, batch)
         self.record({"loss": loss})
         return loss
@@ -216,19 +234,21 @@ class GeneratorTraining(Training):
 
     def _loss(self, network: nn.Module, batch: Batch) -> torch.Tensor:
         t1ce = batch["t1ce"].contiguous(memory_format=torch.channels_last_3d)
-        enhancement = t1ce - batch["t1nce"]
-        target = enhancement if self.output == "change" else batch["t1nce"]
-        out = network(t1ce).float()
+        return self.reconstruction(network(t1ce).float(), batch)
+
+    def reconstruction(self, out: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Give the loss of what the network gave for a batch's T1ce."""
+        t1ce, t1nce, o = batch["t1ce"], batch["t1nce"], self.optimisation
+        enhancement = t1ce - t1nce
+        target = enhancement if self.output == "change" else t1nce
         error = pinball(out, target, getattr(self.network, "quantiles", (0.5,)))
-        o = self.optimisation
         enhancing = enhancement > o.enhancing_above
         # Muscle and fat may be enhanced or bright by nature: there, better to remove too little.
         enhancing = enhancing & batch.get("intracranial", enhancing)
         weight = (1 + o.enhancing_weight * enhancing) * batch["mask"]
         loss = (error * weight).sum() / weight.sum()
         if o.perceptual:
-            image = image_of(out, t1ce, self.output)
-            loss = loss + o.perceptual * dissimilarity(image, batch["t1nce"])
+            loss = loss + o.perceptual * dissimilarity(image_of(out, t1ce, self.output), t1nce)
         return loss
 
 

@@ -1,63 +1,25 @@
 """One training run: a folder that holds all that is needed to go on, and at its end the weights."""
 
 import json
-import logging
-import warnings
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
-from lightning.pytorch import LightningDataModule, Trainer, seed_everything
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch import seed_everything
 from torch import nn
-from torch.utils.data import DataLoader
 
 from clinica_t1nce.errors import TrainingError
 from clinica_t1nce.models import registry
-from clinica_t1nce.models.cards import Card, load_weights, save_weights
+from clinica_t1nce.models.cards import Card, load_weights
+from clinica_t1nce.models.patch_discriminator import PatchDiscriminator
 from clinica_t1nce.synthesis import find_device
 from clinica_t1nce.training import memory, record
-from clinica_t1nce.training.checks import Checks, Plan
-from clinica_t1nce.training.data import Share, Source, loader
+from clinica_t1nce.training.adversarial import AdversarialTraining, DiscriminatorTraining
+from clinica_t1nce.training.fit import Machine, fit
 from clinica_t1nce.training.module import GeneratorTraining, Training
-from clinica_t1nce.training.progress import ShowProgress
-from clinica_t1nce.training.settings import Settings, card_of, resolved
+from clinica_t1nce.training.settings import Settings, card_of, discriminator_card, resolved
 from clinica_t1nce.training.sources import Data, Loaded
-
-logger = logging.getLogger("clinica_t1nce")
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What a run may use; the result does not depend on it, but on the number of processes.
-
-    Attributes
-    ----------
-    device
-        ``"auto"``, ``"cpu"`` or ``"cuda"``.
-    devices, num_nodes
-        Processes on each machine, one a GPU; machines.
-    strategy
-        Of Lightning's trainer; ``"auto"``: DDP where there is more than one process.
-    workers
-        Processes that make pairs, for each process that trains.
-    threads
-        Of a process that trains; None: PyTorch's choice.
-    """
-
-    device: str = "auto"
-    devices: int = 1
-    num_nodes: int = 1
-    strategy: str = "auto"
-    workers: int = 1
-    threads: int | None = None
-
-    @property
-    def world(self) -> int:
-        """How many processes train."""
-        return self.devices * self.num_nodes
+from clinica_t1nce.training.unpaired import CycleTraining
 
 
 def train(
@@ -101,119 +63,79 @@ def train(
     _check_memory(card, settings, device)
     identity = {**asdict(settings), "data": data.identity(), "processes": machine.world}
     record.begin(output, identity, command=command)
-    _quieten()
     if machine.threads is not None:
         torch.set_num_threads(machine.threads)
     loaded = data.load(card, settings, output, machine.workers)
     settings = resolved(settings, loaded.training.epoch, machine.world)
     seed_everything(settings.seed, verbose=False)
     card = replace(card, training=_history(data, settings, command))
-    module = _module(card, settings)
+    make = {"adversarial": _adversarial, "unpaired": _unpaired}.get(settings.method, _supervised)
+    module = make(card, settings, loaded, output, machine)
     return fit(module, loaded, output, settings, machine, card)
 
 
-def fit(
-    module: Training,
-    loaded: Loaded,
-    output: Path,
-    settings: Settings,
-    machine: Machine,
-    card: Card,
-) -> Path:
-    """Train a module on what was loaded; see :func:`train`."""
-    assert settings.optimisation.steps is not None
-    assert settings.validate_every is not None
-    weights = output / f"{settings.name}.safetensors"
-    per_step = settings.batch * settings.accumulate * machine.world
-    epoch = loaded.training.epoch
-    plan = Plan(
-        check=settings.validate_every,
-        save=settings.save_every,
-        draw=settings.samples_every,
-        epoch=None if epoch is None else epoch / per_step,
-    )
-
-    def keep(network: nn.Module, losses: Mapping[str, float]) -> None:
-        metrics = {name: float(f"{value:.6g}") for name, value in losses.items()}
-        save_weights(weights, network, replace(card, metrics=metrics))
-
-    checks = Checks(output, plan, loaded.validation, loaded.validation or loaded.training, keep)
-    done = _steps_done(checks.checkpoint) // module.optimisers
-    trainer = _trainer(
-        module,
-        output,
-        settings,
-        machine,
-        [checks, ShowProgress(settings.optimisation.steps, settings.save_every)],
-    )
-    pairs = _Pairs(loaded.training, settings, done * per_step, machine.workers)
-    try:
-        trainer.fit(module, pairs, ckpt_path=checks.checkpoint if done else None, weights_only=True)
-    except FloatingPointError as error:
-        raise TrainingError(f"{output}: {error}; lower --rate and start again") from error
-    except torch.OutOfMemoryError as error:
-        raise TrainingError(
-            f"{output}: the GPU's memory does not suffice; lower --batch and raise --accumulate, "
-            "or take --precision bf16-mixed"
-        ) from error
-    return weights
-
-
-class _Pairs(LightningDataModule):
-    """Each process's share of the pairs; Lightning asks when it knows which process this is."""
-
-    def __init__(self, source: Source, settings: Settings, start: int, workers: int):
-        super().__init__()
-        self.source = source
-        self.batch = settings.batch
-        self.start = start
-        self.workers = workers
-
-    def train_dataloader(self) -> DataLoader:
-        """Load the share of this process."""
-        assert self.trainer is not None
-        share = Share(self.batch, self.start, self.trainer.global_rank, self.trainer.world_size)
-        on_gpu = self.trainer.strategy.root_device.type == "cuda"
-        return loader(self.source, share, self.workers, pin=on_gpu)
-
-
-def _trainer(
-    module: Training, output: Path, settings: Settings, machine: Machine, callbacks: list
-) -> Trainer:
-    o = settings.optimisation
-    assert o.steps is not None
-    gpu = find_device(machine.device).type == "cuda"
-    strategy = machine.strategy
-    if machine.world > 1 and strategy in ("auto", "ddp"):
-        # Of several networks, each step uses some.
-        strategy = "ddp" if module.automatic_optimization else "ddp_find_unused_parameters_true"
-    automatic = module.automatic_optimization
-    return Trainer(
-        accelerator="gpu" if gpu else "cpu",
-        devices=machine.devices,
-        num_nodes=machine.num_nodes,
-        strategy=strategy,
-        precision=settings.precision,  # type: ignore[arg-type]
-        sync_batchnorm=gpu and machine.world > 1,
-        max_steps=o.steps * module.optimisers,
-        gradient_clip_val=o.clip if automatic else None,
-        accumulate_grad_batches=settings.accumulate if automatic else 1,
-        limit_val_batches=0,
-        use_distributed_sampler=False,
-        log_every_n_steps=20,
-        logger=TensorBoardLogger(output, name="tensorboard", version=""),
-        callbacks=callbacks,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
-
-
-def _module(card: Card, settings: Settings) -> Training:
+def _supervised(
+    card: Card, settings: Settings, loaded: Loaded, output: Path, machine: Machine
+) -> Training:
     network = network_of(card, settings.init)
-    return GeneratorTraining(
-        network, card.output, settings.optimisation, settings.seed, settings.accumulate
-    )
+    return GeneratorTraining(network, card.output, *_common(settings))
+
+
+def _adversarial(
+    card: Card, settings: Settings, loaded: Loaded, output: Path, machine: Machine
+) -> Training:
+    discriminator = _discriminator(card, settings, loaded, output, machine)
+    network = network_of(card, settings.init)
+    return AdversarialTraining(network, discriminator, card.output, *_common(settings))
+
+
+def _unpaired(
+    card: Card, settings: Settings, loaded: Loaded, output: Path, machine: Machine
+) -> Training:
+    judges = [_new_discriminator(discriminator_card(card, settings)) for _ in range(2)]
+    network, reverse = network_of(card, settings.init), network_of(card, None)
+    return CycleTraining(network, reverse, (judges[0], judges[1]), card.output, *_common(settings))
+
+
+def _discriminator(
+    card: Card, settings: Settings, loaded: Loaded, output: Path, machine: Machine
+) -> PatchDiscriminator:
+    """Load the discriminator that was given, or train one against the generator as it is."""
+    weights = settings.discriminator
+    if weights is None:
+        steps = settings.discriminator_steps
+        alone = replace(
+            settings,
+            name="discriminator",
+            optimisation=replace(settings.optimisation, steps=steps, patience=None, average=0.0),
+            samples_every=0,
+        )
+        its_card = replace(discriminator_card(card, settings), training=card.training)
+        module = DiscriminatorTraining(
+            network_of(card, settings.init),
+            _new_discriminator(its_card),
+            card.output,
+            *_common(alone),
+        )
+        weights = str(fit(module, loaded, output / "discriminator", alone, machine, its_card))
+    discriminator, its_card = load_weights(weights)
+    sides = card.grid or (settings.patch,) * 3
+    if not isinstance(discriminator, PatchDiscriminator) or discriminator.patch > min(sides):
+        raise TrainingError(
+            f"{weights}: no discriminator for volumes of {min(sides)} voxels a side; leave "
+            "--discriminator out to train one"
+        )
+    return discriminator.train().requires_grad_(True)
+
+
+def _new_discriminator(card: Card) -> PatchDiscriminator:
+    network = registry.build(card.architecture, **card.hyperparameters)
+    assert isinstance(network, PatchDiscriminator)
+    return network
+
+
+def _common(settings: Settings) -> tuple:
+    return settings.optimisation, settings.seed, settings.accumulate
 
 
 def network_of(card: Card, init: str | None) -> nn.Module:
@@ -271,26 +193,3 @@ def _history(data: Data, settings: Settings, command: str) -> dict:
 def _named(weights: str | None) -> str | None:
     """Leave the folders of this machine out: a card travels."""
     return None if weights is None else Path(weights).name
-
-
-def _quieten() -> None:
-    """Keep Lightning from advertising, and from warning of what is meant so."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", ".*does not have many workers.*")
-    warnings.filterwarnings("ignore", ".*LeafSpec.*is deprecated.*")
-    warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
-    warnings.filterwarnings("ignore", ".*Experiment logs directory .* exists.*")
-
-
-def _steps_done(checkpoint: Path) -> int:
-    if not checkpoint.exists():
-        return 0
-    try:
-        content = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
-        return int(content["global_step"])
-    except (OSError, EOFError, RuntimeError, KeyError, UnpicklingError) as error:
-        raise TrainingError(
-            f"{checkpoint}: cannot be read ({type(error).__name__}); put another checkpoint of "
-            "this run in its place, or remove it to start again"
-        ) from error

@@ -6,7 +6,7 @@ from typing import Any
 
 from clinica_t1nce.errors import TrainingError
 from clinica_t1nce.models import registry
-from clinica_t1nce.models.cards import Card
+from clinica_t1nce.models.cards import Card, load_generator
 from clinica_t1nce.training.module import Optimisation
 
 METHODS = ("supervised", "adversarial", "unpaired")
@@ -44,7 +44,7 @@ class Settings:
     optimisation
         Rates, losses, length.
     architecture
-        Of :data:`clinica_t1nce.models.registry.PRESETS`.
+        Of :data:`clinica_t1nce.models.registry.PRESETS`; None: that of `init`.
     widths
         Channels of the network's levels; None: the architecture's.
     grid
@@ -62,6 +62,10 @@ class Settings:
         computes in bfloat16, and several times slower where it has to imitate it.
     init, discriminator
         Weights to start from, as :func:`clinica_t1nce.models.cards.load_weights` takes them.
+    discriminator_widths
+        Channels of the levels of a new discriminator; None: the paper's.
+    discriminator_steps
+        For which it is trained alone; None: a tenth of the training's.
     seed
         Of weights, order and pairs.
     validation_pairs
@@ -73,7 +77,7 @@ class Settings:
 
     name: str
     optimisation: Optimisation
-    architecture: str = "change-unet"
+    architecture: str | None = "change-unet"
     widths: tuple[int, ...] | None = None
     grid: int | None = None
     patch: int = 64
@@ -84,6 +88,8 @@ class Settings:
     precision: str = "32-true"
     init: str | None = None
     discriminator: str | None = None
+    discriminator_widths: tuple[int, ...] | None = None
+    discriminator_steps: int | None = None
     seed: int = 0
     validation_pairs: int = 16
     save_every: int = 100
@@ -117,6 +123,8 @@ def from_preset(preset: str, **given: Any) -> Settings:
         wanted.pop("epochs", None)
     if "epochs" in given:
         wanted.pop("steps", None)
+    if "init" in given and "architecture" not in given:
+        wanted["architecture"] = None
     wanted |= given
     optimised = {field.name for field in fields(Optimisation)}
     optimisation = Optimisation(**{k: v for k, v in wanted.items() if k in optimised})
@@ -134,24 +142,70 @@ def card_of(settings: Settings) -> Card:
     TrainingError
         If settings contradict each other.
     """
-    if settings.architecture not in registry.PRESETS:
+    _check_method(settings)
+    if settings.architecture is None:
+        card = _card_of_init(settings)
+    else:
+        network = _network_of(settings, settings.architecture)
+        card = Card(name=settings.name, licence="MIT", **network)
+    card.check()
+    return card
+
+
+def discriminator_card(card: Card, settings: Settings) -> Card:
+    """Write the card of a new discriminator for a generator: patches as the paper's, if they fit.
+
+    Raises
+    ------
+    WeightsError
+        If its widths do not fit the patches.
+    """
+    preset = registry.preset("patch-discriminator")
+    hyperparameters = preset["hyperparameters"]
+    if settings.discriminator_widths is not None:
+        hyperparameters["widths"] = list(settings.discriminator_widths)
+    sides = card.grid or (settings.patch,) * 3
+    hyperparameters["patch"] = min(hyperparameters["patch"], *sides)
+    preset["input"] = card.input
+    return Card(name="discriminator", licence=card.licence, **preset)
+
+
+def _check_method(settings: Settings) -> None:
+    if settings.method not in METHODS:
+        raise TrainingError(f"unknown method {settings.method!r}; known: {', '.join(METHODS)}")
+    if settings.method == "adversarial" and settings.init is None:
+        raise TrainingError(
+            "--adversarial goes on from a trained generator, as the paper does: train one without "
+            "it first, and give its weights with --init"
+        )
+
+
+def _network_of(settings: Settings, architecture: str) -> dict[str, Any]:
+    if architecture not in registry.PRESETS:
         known = ", ".join(sorted(registry.PRESETS))
-        raise TrainingError(f"unknown architecture {settings.architecture!r}; known: {known}")
-    preset = registry.preset(settings.architecture)
+        raise TrainingError(f"unknown architecture {architecture!r}; known: {known}")
+    preset = registry.preset(architecture)
     if settings.widths is not None:
         preset["hyperparameters"]["widths"] = list(settings.widths)
     if settings.grid is not None:
         if preset["input"]["grid"] is None:
-            raise TrainingError(
-                f"{settings.architecture} works on the image's own grid: leave --grid out"
-            )
+            raise TrainingError(f"{architecture} works on the image's own grid: leave --grid out")
         grid = [settings.grid] * 3
         preset["input"]["grid"] = grid
         if "grid" in preset["hyperparameters"]:
             preset["hyperparameters"]["grid"] = grid
-    card = Card(name=settings.name, licence="MIT", **preset)
-    card.check()
-    return card
+    return preset
+
+
+def _card_of_init(settings: Settings) -> Card:
+    """Take the network, its input and its output from the weights to start from."""
+    assert settings.init is not None
+    if settings.widths is not None or settings.grid is not None:
+        raise TrainingError(
+            "--widths and --grid are those of --init; name an --architecture to build another"
+        )
+    _, card = load_generator(settings.init)
+    return replace(card, name=settings.name, calibration={}, training={}, metrics={}, sha256="")
 
 
 def resolved(settings: Settings, epoch: int | None, world: int) -> Settings:
@@ -183,6 +237,12 @@ def resolved(settings: Settings, epoch: int | None, world: int) -> Settings:
         if o.epochs is None:
             raise TrainingError("neither --steps nor --epochs says how long to train")
         steps = max(-(-o.epochs * epoch // per_step), 1)
+    alone = settings.discriminator_steps or max(steps // 10, 1)
     if check is None:
         check = 500 if epoch is None else max(round(epoch / per_step), 1)
-    return replace(settings, optimisation=replace(o, steps=steps), validate_every=check)
+    return replace(
+        settings,
+        optimisation=replace(o, steps=steps),
+        validate_every=check,
+        discriminator_steps=alone,
+    )

@@ -15,7 +15,7 @@ from clinica_t1nce import images
 from clinica_t1nce.errors import TrainingError
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.training.augmentation import Augmentation
-from clinica_t1nce.training.data import Batch, Fixed, Numbered, Source
+from clinica_t1nce.training.data import Apart, Batch, Fixed, Numbered, Source
 from clinica_t1nce.training.heads import find_label_maps, load_heads
 from clinica_t1nce.training.settings import Settings
 from clinica_t1nce.training.simulated import SimulatedHeads, SimulatedPatches
@@ -156,14 +156,15 @@ class LabelMaps:
                 f"{settings.architecture} trains on patches, which are simulated without end: "
                 "leave --pairs out and say how long with --steps"
             )
+        unpaired = settings.method == "unpaired"
+        torn = Apart if unpaired else lambda source: source
         heads = load_heads(find_label_maps(self.folder), output / "heads")
         n_validation = settings.validation_pairs
         if card.grid is None:
             shape = (settings.patch,) * 3
-            validation = SimulatedPatches(heads, shape, VALIDATION_SEED)
-            return Loaded(
-                SimulatedPatches(heads, shape, settings.seed), Fixed(validation, n_validation)
-            )
+            patches = SimulatedPatches(heads, shape, settings.seed)
+            validation = Fixed(SimulatedPatches(heads, shape, VALIDATION_SEED), n_validation)
+            return Loaded(torn(patches), validation)
         training, held_out = (
             SimulatedHeads(heads, card.grid, card.scaling, seed)
             for seed in (settings.seed, VALIDATION_SEED)
@@ -171,9 +172,10 @@ class LabelMaps:
         folder = output / "simulated"
         kept = store(held_out, n_validation, folder, "validation", workers)
         if self.pairs is None:
-            return Loaded(training, VolumePairs(*kept, seed=None))
+            return Loaded(torn(training), VolumePairs(*kept, seed=None))
         pairs = store(training, self.pairs, folder, "training", workers)
-        return Loaded(VolumePairs(*pairs, seed=settings.seed), VolumePairs(*kept, seed=None))
+        drawn = VolumePairs(*pairs, seed=settings.seed, paired=not unpaired)
+        return Loaded(drawn, VolumePairs(*kept, seed=None))
 
 
 def store(

@@ -14,8 +14,9 @@ from clinica_t1nce.models.cards import load_weights
 from clinica_t1nce.synthesis import Synthesizer
 from clinica_t1nce.training import memory
 from clinica_t1nce.training.checks import Checks
+from clinica_t1nce.training.fit import Machine
 from clinica_t1nce.training.module import GeneratorTraining, Optimisation
-from clinica_t1nce.training.run import Machine, train
+from clinica_t1nce.training.run import train
 from clinica_t1nce.training.settings import Settings, from_preset
 from clinica_t1nce.training.sources import LabelMaps, RealPairs
 from clinica_t1nce.training.volumes import PairFiles
