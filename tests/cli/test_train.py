@@ -22,6 +22,12 @@ SHARED = {
     "--accumulate": "2",
     "--enhancing-weight": "1.5",
     "--perceptual": "0.25",
+    "--adversarial-weight": "0.75",
+    "--cycle-weight": "20",
+    "--identity-weight": "0",
+    "--discriminator": "judge.safetensors",
+    "--discriminator-widths": "8,16",
+    "--discriminator-steps": "17",
     "--precision": "bf16-mixed",
     "--init": "change-unet-v1",
     "--seed": "11",
@@ -39,7 +45,8 @@ SHARED = {
 }
 OF_PAIRS = {"--fold": "0", "--cache": "/somewhere/cache"}
 OF_LABEL_MAPS = {"--pairs": "12"}
-FLAGS = {"--low-quality", "--augment"}
+METHODS = {"--adversarial", "--unpaired"}
+FLAGS = METHODS | {"--low-quality", "--augment"}
 
 VISITS = {("sub-01", "ses-A"): "", ("sub-01", "ses-B"): "", ("sub-02", "ses-A"): "ce-gd"}
 
@@ -97,6 +104,12 @@ def check_shared(called: dict[str, Any]) -> None:
     assert (settings.save_every, settings.samples_every) == (13, 0)
     assert (o.steps, o.epochs, o.rate, o.patience) == (7, 9, 0.5, 8)
     assert (o.enhancing_weight, o.perceptual) == (1.5, 0.25)
+    assert (o.adversarial, o.cycle, o.identity) == (0.75, 20, 0)
+    assert (settings.discriminator, settings.discriminator_widths) == (
+        "judge.safetensors",
+        (8, 16),
+    )
+    assert settings.discriminator_steps == 17
     # Of the preset.
     assert (o.beta1, o.beta2, o.keep) == (0.5, 0.999, "best")
     assert (machine.device, machine.devices, machine.num_nodes) == ("cpu", 2, 4)
@@ -137,7 +150,7 @@ def test_every_option_reaches_the_training_on_label_maps(
     check_shared(called)
     assert (called["data"].folder, called["data"].pairs) == (tmp_path, 12)
     known = {option for p in simulated.params for option in p.opts if option[0] == "-"}
-    assert known == set(SHARED | OF_LABEL_MAPS)
+    assert known == set(SHARED | OF_LABEL_MAPS) | METHODS
 
 
 def test_presets_of_the_two_sources(
@@ -151,6 +164,32 @@ def test_presets_of_the_two_sources(
     settings, o = called["settings"], called["settings"].optimisation
     assert (settings.architecture, settings.batch) == ("change-unet", 1)
     assert (o.epochs, o.steps, o.rate, o.keep) == (None, 4000, 1e-3, "last")
+
+
+def test_methods(called: dict[str, Any], tmp_path: Path) -> None:
+    folders = str(tmp_path), str(tmp_path / "run"), "--preset", "paper"
+    run(simulated, *folders, "--adversarial", "--init", "trained.safetensors")
+    settings = called["settings"]
+    # The network is that of the weights; the paper's batch is 1.
+    assert (settings.method, settings.batch, settings.architecture) == ("adversarial", 1, None)
+    run(simulated, *folders, "--unpaired")
+    assert (called["settings"].method, called["settings"].batch) == ("unpaired", 1)
+    run(simulated, *folders)
+    assert (called["settings"].method, called["settings"].batch) == ("supervised", 2)
+
+
+def test_unpaired_images_of_a_caps(
+    called: dict[str, Any], source: tuple[str, str], tmp_path: Path
+) -> None:
+    caps, tsv = source
+    Path(tsv).write_text(
+        "participant_id\tsession_id_t1nce\tsession_id_t1ce\nsub-01\tses-A\t\nsub-02\tn/a\tses-A\n"
+    )
+    run(cli, caps, tsv, str(tmp_path / "run"), "--unpaired")
+    first, second = called["data"].training
+    assert not called["data"].paired
+    assert (first.t1ce, second.t1nce) == (None, None)
+    assert first.t1nce == crop_path(Path(caps), "sub-01", "ses-A")
 
 
 def test_length_in_steps_takes_the_place_of_the_presets_epochs(

@@ -252,6 +252,87 @@ def test_two_pairs_can_be_learnt_by_heart(pairs: RealPairs, tmp_path: Path) -> N
     assert loss_after(80) < loss_after(1) / 10
 
 
+def test_discriminator_is_trained_first_and_the_cgan_resumes(
+    on_pairs: Path, pairs: RealPairs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = from_preset(
+        "paper",
+        name="cgan",
+        method="adversarial",
+        init=str(on_pairs / "whole.safetensors"),
+        discriminator_widths=(2,),
+        discriminator_steps=3,
+        steps=4,
+        rate=1e-3,
+        validate_every=2,
+        save_every=1,
+        samples_every=0,
+    )
+    whole = train(pairs, tmp_path / "whole", settings, CPU)
+    folder = tmp_path / "whole" / "discriminator"
+    _, judge = load_weights(folder / "discriminator.safetensors")
+    assert (judge.output, judge.hyperparameters["patch"]) == ("score", 16)
+    assert len((folder / "metrics.tsv").read_text().splitlines()) == 3
+    network, card = load_weights(whole)
+    # The generator's network is that of its first weights.
+    assert (card.architecture, card.grid) == ("trans-unet", (16, 16, 16))
+    assert (tmp_path / "whole" / "metrics.tsv").read_text().splitlines()[0].split("\t") == [
+        "step",
+        "epoch",
+        "train_loss",
+        "train_adversarial",
+        "train_discriminator",
+        "validation_loss",
+    ]
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_at(patch, 3)
+        # As if the discriminator had been trained: its run is not the one that is killed.
+        shutil.copytree(folder, tmp_path / "killed" / "discriminator")
+        train(pairs, tmp_path / "killed", settings, CPU)
+    resumed = load_weights(train(pairs, tmp_path / "killed", settings, CPU))[0].state_dict()
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(tensor, resumed[name]), name
+    given = replace(settings, discriminator=str(folder / "discriminator.safetensors"))
+    train(pairs, tmp_path / "given", given, CPU)
+    assert not (tmp_path / "given" / "discriminator").exists()
+    with pytest.raises(TrainingError, match="no discriminator for volumes of 16"):
+        wrong = replace(settings, discriminator=str(on_pairs / "whole.safetensors"))
+        train(pairs, tmp_path / "wrong", wrong, CPU)
+
+
+def test_cgan_needs_a_trained_generator(pairs: RealPairs, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="--init"):
+        train(pairs, tmp_path / "run", on_volumes(method="adversarial"), CPU)
+    assert not (tmp_path / "run").exists()
+
+
+def test_unpaired_training_resumes(
+    pairs: RealPairs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    halves = [replace(p, t1ce=None) if n % 2 else p for n, p in enumerate(pairs.training)]
+    data = RealPairs(halves, paired=False)
+    settings = from_preset(
+        "paper",
+        name="cycle",
+        architecture="att-unet-light",
+        widths=(2, 4),
+        grid=16,
+        method="unpaired",
+        discriminator_widths=(2,),
+        steps=5,
+        save_every=1,
+    )
+    whole, card = load_weights(train(data, tmp_path / "whole", settings, CPU))
+    assert card.training["data"] == "4 real visits with unpaired images"
+    assert card.metrics["train_cycle"] > 0
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_at(patch, 3)
+        train(data, tmp_path / "killed", settings, CPU)
+    resumed = load_weights(train(data, tmp_path / "killed", settings, CPU))[0].state_dict()
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, resumed[name]), name
+
+
 def test_training_from_weights(on_pairs: Path, pairs: RealPairs, tmp_path: Path) -> None:
     init = str(on_pairs / "whole.safetensors")
     # A rate so small that nothing moves.
