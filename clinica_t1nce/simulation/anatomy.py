@@ -106,7 +106,7 @@ def _brain(labels: np.ndarray) -> np.ndarray:
     )
     brain = np.isin(labels, numbers)
     if not brain.any():
-        raise LabelMapError("no brain label in the map: is it a FreeSurfer or SynthSeg label map?")
+        raise LabelMapError("no brain label in the map; give one of FreeSurfer, SynthSeg or SAMSEG")
     return brain
 
 
@@ -120,6 +120,11 @@ def _box(mask: np.ndarray, margin: int) -> tuple[slice, ...]:
 def _distance(mask: np.ndarray) -> np.ndarray:
     """Distance of each voxel inside `mask` to its outside, in voxels."""
     return ndimage.distance_transform_edt(mask).astype(np.float32)
+
+
+def _distance_to(part: np.ndarray) -> np.ndarray:
+    """Distance of each voxel to a part, in voxels; far where there is no such part."""
+    return _distance(~part) if part.any() else np.full(part.shape, _FAR, np.float32)
 
 
 def _signed_distance(mask: np.ndarray) -> np.ndarray:
@@ -143,9 +148,10 @@ def _dural_folds(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     They are where two parts of the brain, both near, are equally far away.
     """
-    left = _distance(~np.isin(labels, tissues.LEFT_CEREBRUM))
-    right = _distance(~np.isin(labels, tissues.RIGHT_CEREBRUM))
-    below = _distance(~np.isin(labels, tissues.CEREBELLUM))
+    left, right, below = (
+        _distance_to(np.isin(labels, part))
+        for part in (tissues.LEFT_CEREBRUM, tissues.RIGHT_CEREBRUM, tissues.CEREBELLUM)
+    )
     above = np.minimum(left, right)
     falx = np.where((left < 14) & (right < 14), np.abs(left - right), _FAR)
     tentorium = np.where((below < 10) & (above < 10), np.abs(below - above), _FAR)

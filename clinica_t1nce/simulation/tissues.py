@@ -1,7 +1,8 @@
 """The tissues that the simulator distinguishes, and the labels that stand for them.
 
-The numbers are those of FreeSurfer in the brain, and, outside of it, those of the label maps that
-SynthSeg was trained on (Billot et al., Medical Image Analysis 2023).
+The numbers are those of FreeSurfer in the brain, which SAMSEG and SynthSeg share, and, outside
+of it, those of the label maps that SynthSeg was trained on (Billot et al., Medical Image Analysis
+2023).
 """
 
 from enum import IntEnum
@@ -49,25 +50,25 @@ class Tissue(IntEnum):
 
 LABELS: dict[Tissue, tuple[int, ...]] = {
     Tissue.BACKGROUND: (0,),
-    Tissue.WHITE_MATTER: (2, 41),
+    Tissue.WHITE_MATTER: (2, 41, 251, 252, 253, 254, 255),
     Tissue.CORTEX: (3, 42),
     Tissue.LATERAL_VENTRICLE: (4, 43, 5, 44),
     Tissue.THIRD_VENTRICLE: (14, 72),
     Tissue.FOURTH_VENTRICLE: (15,),
     Tissue.CEREBELLAR_WHITE_MATTER: (7, 46),
     Tissue.CEREBELLAR_CORTEX: (8, 47),
-    Tissue.THALAMUS: (10, 49),
+    Tissue.THALAMUS: (10, 49, 9, 48),
     Tissue.CAUDATE: (11, 50),
     Tissue.PUTAMEN: (12, 51),
     Tissue.PALLIDUM: (13, 52),
-    Tissue.BRAINSTEM: (16,),
+    Tissue.BRAINSTEM: (16, 173, 174, 175, 178),
     Tissue.HIPPOCAMPUS: (17, 53),
     Tissue.AMYGDALA: (18, 54),
     Tissue.ACCUMBENS: (26, 58),
-    Tissue.VENTRAL_DIENCEPHALON: (28, 60),
+    Tissue.VENTRAL_DIENCEPHALON: (28, 60, 27, 59),
     Tissue.CSF: (24,),
-    Tissue.WHITE_MATTER_LESION: (25, 57, 77),
-    Tissue.CHOROID_PLEXUS: (136, 163, 137, 164),
+    Tissue.WHITE_MATTER_LESION: (25, 57, 77, 78, 79, 80, 81, 82, 99),
+    Tissue.CHOROID_PLEXUS: (136, 163, 137, 164, 31, 63),
     Tissue.VENOUS_SINUS: (514,),
     Tissue.ARTERY: (502, 30, 62),
     Tissue.OPTIC_CHIASM: (85, 530),
@@ -81,8 +82,8 @@ LABELS: dict[Tissue, tuple[int, ...]] = {
     Tissue.BONE_MARROW: (516,),
 }
 
-LEFT_CEREBRUM = (2, 3, 4, 5, 10, 11, 12, 13, 17, 18, 26, 28, 136, 137)
-RIGHT_CEREBRUM = (41, 42, 43, 44, 49, 50, 51, 52, 53, 54, 58, 60, 163, 164)
+LEFT_CEREBRUM = (2, 3, 4, 5, 9, 10, 11, 12, 13, 17, 18, 26, 28, 31, 136, 137)
+RIGHT_CEREBRUM = (41, 42, 43, 44, 49, 50, 51, 52, 53, 54, 48, 58, 60, 63, 163, 164)
 CEREBELLUM = (7, 8, 46, 47)
 FIRST_LABEL_OUTSIDE_BRAIN = 500
 
@@ -127,6 +128,6 @@ def to_tissues(labels: np.ndarray) -> np.ndarray:
     unknown = [int(n) for n in found if not 0 <= n < size or table[n] == 255]
     if unknown:
         raise LabelMapError(
-            f"labels {unknown} have no tissue: translate the map to FreeSurfer's labels first"
+            f"labels {unknown} have no tissue; say with --labels what they stand for"
         )
     return table[labels]

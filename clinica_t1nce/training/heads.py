@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from clinica_t1nce import grids, images
+from clinica_t1nce import images
 from clinica_t1nce.errors import LabelMapError, TrainingError
+from clinica_t1nce.simulation import label_maps as maps
 from clinica_t1nce.simulation.anatomy import Anatomy, prepare
 
 PREPARATION = 3
@@ -37,7 +38,7 @@ def load_heads(label_maps: Sequence[Path], cache: Path) -> list[Anatomy]:
     Parameters
     ----------
     label_maps
-        NIfTI label maps at 1 mm (see :func:`clinica_t1nce.simulation.anatomy.prepare`).
+        NIfTI label maps (see :func:`clinica_t1nce.simulation.label_maps.read`).
     cache
         Folder for the prepared heads, about 35 MB each; made if missing.
 
@@ -59,14 +60,10 @@ def load_heads(label_maps: Sequence[Path], cache: Path) -> list[Anatomy]:
 
 
 def _prepare_file(path: Path, prepared: Path) -> None:
+    labels = maps.read(path).data.astype(np.int32)
     try:
-        anatomy = prepare(_read(path))
+        anatomy = prepare(labels)
     except LabelMapError as error:
         raise LabelMapError(f"{path}: {error}") from error
     with images.temporary(prepared) as unfinished, unfinished.open("wb") as file:
         np.save(file, anatomy.stacked())
-
-
-def _read(path: Path) -> np.ndarray:
-    image = images.load(path, zooms=(1.0, 1.0, 1.0))
-    return np.rint(grids.to_ras(image.data, image.affine)).astype(np.int32)

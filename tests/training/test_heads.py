@@ -31,9 +31,9 @@ def test_changed_map_is_prepared_again(tmp_path: Path) -> None:
     path = write(tmp_path / "head-01_dseg.nii.gz", label_map())
     load_heads([path], tmp_path / "cache")
     changed = label_map()
-    changed[changed == 24] = 0
+    changed[changed == 502] = 24
     (head,) = load_heads([write(path, changed)], tmp_path / "cache")
-    assert not np.isin(17, head.tissue)
+    assert not np.isin(21, head.tissue)
 
 
 def test_new_preparation_does_not_take_old_heads(
