@@ -38,6 +38,9 @@ COMMANDS = {
         "simulated",
         "Train a generator on pairs simulated from label maps.",
     ),
+    "simulate": CommandSource(
+        "clinica_t1nce.cli.simulate", "cli", "Simulate pairs of T1ce and T1nce from label maps."
+    ),
     "split": CommandSource(
         "clinica_t1nce.cli.split", "cli", "Deal pairs out to training, validation and test."
     ),

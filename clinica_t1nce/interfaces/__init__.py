@@ -2,7 +2,15 @@
 
 from clinica_t1nce.interfaces.detection import DetectGadolinium
 from clinica_t1nce.interfaces.homogenisation import HomogeniseBids
+from clinica_t1nce.interfaces.simulation import SimulateGadolinium
 from clinica_t1nce.interfaces.spaces import BlendChange, ToNativeSpace
 from clinica_t1nce.interfaces.synthesis import SynthesizeT1nce
 
-__all__ = ["BlendChange", "DetectGadolinium", "HomogeniseBids", "SynthesizeT1nce", "ToNativeSpace"]
+__all__ = [
+    "BlendChange",
+    "DetectGadolinium",
+    "HomogeniseBids",
+    "SimulateGadolinium",
+    "SynthesizeT1nce",
+    "ToNativeSpace",
+]

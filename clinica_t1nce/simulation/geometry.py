@@ -28,7 +28,7 @@ class Placement:
         Of the displacement.
     """
 
-    centre: tuple[int, ...]
+    centre: tuple[float, ...]
     matrix: tuple[tuple[float, ...], ...]
     bend: float
     bend_spacing: float

@@ -1,0 +1,262 @@
+"""Pairs of whole heads on disk, as a BIDS data set."""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from clinica_t1nce import __version__, images
+from clinica_t1nce.errors import LabelMapError, OutputError, T1nceError
+from clinica_t1nce.simulation import label_maps as maps
+from clinica_t1nce.simulation.anatomy import Anatomy, find_surfaces
+from clinica_t1nce.simulation.scanner import Defacing, Stripping
+from clinica_t1nce.simulation.simulator import Pair, Recipe, realise, sample_recipe
+
+WHITE_MATTER = 1000
+"""What 1, white matter before gadolinium and gain, is on disk."""
+
+_UPRIGHT = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+
+logger = logging.getLogger("clinica_t1nce")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the pairs of a data set are drawn.
+
+    Attributes
+    ----------
+    seed
+        Pair number n of a seed is always the same.
+    preset
+        A key of :data:`clinica_t1nce.simulation.simulator.PRESETS`.
+    second_scan
+        Write the T1nce of a scan of its own rather than the T1ce's twin.
+    head
+        ``"whole"``, ``"stripped"`` or ``"any"``: nine of ten stripped.
+    in_place
+        Neither turn nor bend the head, so that the label map fits the images.
+    """
+
+    seed: int = 0
+    preset: str = "varied"
+    second_scan: bool = False
+    head: str = "any"
+    in_place: bool = False
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where one pair lies, each image with a sidecar."""
+
+    t1nce: Path
+    t1ce: Path
+
+    @classmethod
+    def of(cls, root: Path, number: int) -> "Files":
+        """Name the files of pair `number`, counted from 0."""
+        subject = f"sub-sim{number + 1:04d}"
+        folder = root / subject
+        return cls(
+            folder / "ses-M000" / "anat" / f"{subject}_ses-M000_T1w.nii.gz",
+            folder / "ses-M000ce" / "anat" / f"{subject}_ses-M000ce_ce-gadolinium_T1w.nii.gz",
+        )
+
+    @property
+    def complete(self) -> bool:
+        """Whether all is there; the T1ce's sidecar is written last."""
+        return all(path.exists() and sidecar(path).exists() for path in (self.t1nce, self.t1ce))
+
+
+def head_recipe(rng: np.random.Generator, anatomy: Anatomy, settings: Settings) -> Recipe:
+    """Draw a recipe for a whole head on its own grid, with gadolinium."""
+    shape = anatomy.tissue.shape
+    recipe = sample_recipe(rng, anatomy, shape, settings.preset, settings.second_scan)
+    middle = tuple((n - 1) / 2 for n in shape)
+    placement = replace(recipe.placement, centre=middle)
+    if settings.in_place:
+        placement = replace(placement, matrix=_UPRIGHT, bend=0.0)
+    stripping, second = recipe.stripping, recipe.second
+    if settings.head == "whole":
+        stripping = None
+        second = replace(second, stripping=None) if second else None
+    elif settings.head == "stripped":
+        stripping = stripping or Stripping.draw(rng)
+        second = replace(second, stripping=second.stripping or stripping) if second else None
+    defacing = recipe.defacing and Defacing.sample(rng, placement, anatomy)
+    return replace(
+        recipe,
+        placement=placement,
+        stripping=stripping,
+        defacing=None if stripping else defacing,
+        second=second,
+        enhanced=True,
+    )
+
+
+def simulate_head(
+    anatomy: Anatomy, number: int, settings: Settings, device: torch.device | str = "cpu"
+) -> tuple[Recipe, Pair]:
+    """Make pair `number` of a whole head, on the grid of `anatomy`."""
+    rng = np.random.default_rng([settings.seed, number])
+    recipe = head_recipe(rng, anatomy, settings)
+    return recipe, realise(recipe, anatomy, anatomy.tissue.shape, device)
+
+
+def read_anatomy(path: Path, table: maps.Table | None = None) -> tuple[images.Image, Anatomy]:
+    """Read a label map and find its surfaces, on its whole grid.
+
+    Raises
+    ------
+    LabelMapError, ImageError
+        As :func:`clinica_t1nce.simulation.label_maps.read`.
+    """
+    image = maps.read(path, table)
+    try:
+        return image, find_surfaces(image.data.astype(np.int32))
+    except LabelMapError as error:
+        raise LabelMapError(f"{path}: {error}") from error
+
+
+def write_pair(
+    files: Files, image: images.Image, recipe: Recipe, pair: Pair, settings: Settings, number: int
+) -> None:
+    """Write a pair and its recipe on the grid of a label map.
+
+    Intensities are ``int16``; white matter is about :data:`WHITE_MATTER`.
+    """
+    t1nce = pair.t1nce if pair.second_t1nce is None else pair.second_t1nce
+    shared = {
+        "Synthetic": True,
+        "Sources": [image.path.name],
+        "GeneratedBy": [{"Name": "clinica-t1nce", "Version": __version__}],
+        "Simulation": {"Pair": number, **asdict(settings), "Recipe": recipe.numbers()},
+    }
+    gadolinium = {"ContrastBolusIngredient": "GADOLINIUM"}
+    for path, volume, extra in ((files.t1nce, t1nce, {}), (files.t1ce, pair.t1ce, gadolinium)):
+        stored = (volume[0].cpu() * WHITE_MATTER).round().clamp(0, 32767).numpy()
+        images.save(path, stored, image, dtype=np.int16)
+        _write_json(sidecar(path), {"Modality": "MR", **extra, **shared})
+
+
+def write_dataset(
+    label_maps: Sequence[Path],
+    output: Path,
+    pairs: int,
+    settings: Settings,
+    table: maps.Table | None = None,
+    device: torch.device | str = "cpu",
+    overwrite: bool = False,
+) -> list[str]:
+    """Simulate `pairs` pairs, from each label map in turn, and write them as BIDS.
+
+    What is there already is left: a run that was killed finishes what is missing.
+
+    Parameters
+    ----------
+    label_maps
+        Files, as :func:`clinica_t1nce.simulation.label_maps.read` takes them.
+    output
+        The data set: T1nce in ``ses-M000``, T1ce in ``ses-M000ce``, a recipe beside each.
+    pairs
+        How many in all.
+    settings
+        How they are drawn.
+    table
+        Of labels, see :func:`clinica_t1nce.simulation.label_maps.read_table`.
+    device
+        Where to simulate.
+    overwrite
+        Make again what is there.
+
+    Returns
+    -------
+    list of str
+        A line for each label map that could not be used; the others are done.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written, or holds something else.
+    """
+    _begin(output, label_maps, pairs, settings, overwrite)
+    failures = []
+    for first, path in enumerate(label_maps):
+        numbers = range(first, pairs, len(label_maps))
+        missing = [n for n in numbers if overwrite or not Files.of(output, n).complete]
+        if not missing:
+            continue
+        try:
+            image, anatomy = read_anatomy(path, table)
+        except T1nceError as error:
+            failures.append(str(error))
+            continue
+        for number in missing:
+            recipe, pair = simulate_head(anatomy, number, settings, device)
+            files = Files.of(output, number)
+            write_pair(files, image, recipe, pair, settings, number)
+            logger.info("pair %d of %d: %s", number + 1, pairs, files.t1ce.name)
+    return failures
+
+
+def _begin(
+    output: Path, label_maps: Sequence[Path], pairs: int, settings: Settings, overwrite: bool
+) -> None:
+    """Describe the data set, or check that the folder holds this one."""
+    description = output / "dataset_description.json"
+    wanted = {**asdict(settings), "label_maps": [path.name for path in label_maps]}
+    if description.exists() and not overwrite:
+        try:
+            found = json.loads(description.read_text(encoding="utf-8"))["Simulation"]
+        except (OSError, ValueError, KeyError, TypeError):
+            found = None
+        if found != wanted:
+            raise OutputError(
+                f"{output}: holds another data set, or pairs of other settings; name another "
+                "folder, or repeat the command of that data set"
+            )
+    elif output.exists() and any(output.iterdir()) and not description.exists():
+        raise OutputError(f"{output}: is not empty and no simulated data set; name a new folder")
+    _write_json(
+        description,
+        {
+            "Name": "Simulated T1ce and T1nce",
+            "BIDSVersion": "1.9.0",
+            "DatasetType": "raw",
+            "License": "that of the label maps",
+            "GeneratedBy": [{"Name": "clinica-t1nce", "Version": __version__}],
+            "Simulation": wanted,
+        },
+    )
+    sources = [label_maps[n % len(label_maps)].name for n in range(pairs)]
+    subjects = [f"sub-sim{n + 1:04d}" for n in range(pairs)]
+    rows = ["participant_id\tlabel_map", *map("\t".join, zip(subjects, sources, strict=True))]
+    _write_text(output / "participants.tsv", "\n".join(rows) + "\n")
+    rows = ["participant_id\tsession_id_t1nce\tsession_id_t1ce"]
+    rows += [f"{subject}\tses-M000\tses-M000ce" for subject in subjects]
+    _write_text(output / "pairs.tsv", "\n".join(rows) + "\n")
+    _write_text(output / ".bidsignore", "pairs.tsv\n")
+    _write_text(
+        output / "README",
+        "Simulated from label maps by clinica-t1nce: T1nce in ses-M000, T1ce in ses-M000ce.\n"
+        "No image of a person is in it. The JSON beside each image holds its recipe.\n",
+    )
+
+
+def sidecar(path: Path) -> Path:
+    """Name the JSON beside an image."""
+    return path.with_name(path.name.removesuffix(".nii.gz") + ".json")
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    _write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def _write_text(path: Path, text: str) -> None:
+    with images.temporary(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
