@@ -111,7 +111,7 @@ OPTIONS = (
         help="Steps of the discriminator alone; a tenth of the training's by default.",
     ),
     click.option("--seed", type=int, help="Of weights and pairs."),
-    click.option("--validation-pairs", type=COUNT, help="Pairs to validate on, at most."),
+    click.option("--validation-pairs", type=COUNT, help="Pairs to validate on."),
     click.option("--validate-every", type=COUNT, help="Steps between validations."),
     click.option("--patience", type=COUNT, help="Stop after so many validations without gain."),
     click.option("--save-every", type=COUNT, help="Steps between checkpoints."),

@@ -158,25 +158,29 @@ def _trainer(
         # Of several networks, each step uses some.
         strategy = "ddp" if module.automatic_optimization else "ddp_find_unused_parameters_true"
     automatic = module.automatic_optimization
-    return Trainer(
-        accelerator="gpu" if gpu else "cpu",
-        devices=machine.devices,
-        num_nodes=machine.num_nodes,
-        strategy=strategy,
-        precision=settings.precision,  # type: ignore[arg-type]
-        sync_batchnorm=gpu and machine.world > 1,
-        max_steps=o.steps * module.optimisers,
-        gradient_clip_val=o.clip if automatic else None,
-        accumulate_grad_batches=settings.accumulate if automatic else 1,
-        limit_val_batches=0,
-        use_distributed_sampler=False,
-        log_every_n_steps=20,
-        logger=TensorBoardLogger(output, name="tensorboard", version=""),
-        callbacks=callbacks,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
+    try:
+        return Trainer(
+            accelerator="gpu" if gpu else "cpu",
+            devices=machine.devices,
+            num_nodes=machine.num_nodes,
+            strategy=strategy,
+            precision=settings.precision,  # type: ignore[arg-type]
+            sync_batchnorm=gpu and machine.world > 1,
+            max_steps=o.steps * module.optimisers,
+            gradient_clip_val=o.clip if automatic else None,
+            accumulate_grad_batches=settings.accumulate if automatic else 1,
+            limit_val_batches=0,
+            use_distributed_sampler=False,
+            log_every_n_steps=20,
+            logger=TensorBoardLogger(output, name="tensorboard", version=""),
+            callbacks=callbacks,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+    except ValueError as error:
+        reason = " ".join(str(error).split())
+        raise TrainingError(f"Lightning cannot train so: {reason}") from error
 
 
 def _quieten() -> None:

@@ -13,7 +13,7 @@ from clinica_t1nce.models import registry
 from clinica_t1nce.models.cards import Card, load_weights
 from clinica_t1nce.models.patch_discriminator import PatchDiscriminator
 from clinica_t1nce.synthesis import find_device
-from clinica_t1nce.training import memory, record
+from clinica_t1nce.training import needs, record
 from clinica_t1nce.training.adversarial import AdversarialTraining, DiscriminatorTraining
 from clinica_t1nce.training.fit import Machine, fit
 from clinica_t1nce.training.module import GeneratorTraining, Training
@@ -60,7 +60,7 @@ def train(
     """
     device = find_device(machine.device)
     card = card_of(settings)
-    _check_memory(card, settings, device)
+    _check_machine(card, settings, device, output)
     identity = {**asdict(settings), "data": data.identity(), "processes": machine.world}
     record.begin(output, identity, command=command)
     if machine.threads is not None:
@@ -162,19 +162,17 @@ def network_of(card: Card, init: str | None) -> nn.Module:
     return network
 
 
-def _check_memory(card: Card, settings: Settings, device: torch.device) -> None:
+def _check_machine(card: Card, settings: Settings, device: torch.device, output: Path) -> None:
     shape = card.grid or (settings.patch,) * 3
-    half = settings.precision != "32-true"
-    copies = 5 if settings.optimisation.average else 4
-    needs = memory.needed(
-        card.architecture,
-        dict(card.hyperparameters),
-        shape,
+    size = needs.size_of(card.architecture, dict(card.hyperparameters), shape)
+    memory = needs.memory_gb(
+        size,
         settings.batch,
-        copies=copies,
-        half=half,
+        averaged=settings.optimisation.average > 0,
+        half=settings.precision != "32-true",
     )
-    memory.check(needs, device, f"{settings.architecture}, batch {settings.batch}")
+    needs.check_memory(memory, device, f"{card.architecture}, batch {settings.batch}")
+    needs.check_space(output, needs.checkpoint_bytes(size), "checkpoints")
 
 
 def _history(data: Data, settings: Settings, command: str) -> dict:

@@ -69,7 +69,7 @@ class Settings:
     seed
         Of weights, order and pairs.
     validation_pairs
-        How many are simulated to validate on, or at most used of a table.
+        How many are simulated to validate on, or at most used of a table; None: 16, or all.
     save_every, validate_every, samples_every
         Steps between checkpoints; steps between validations, None: an epoch, or 500 of an
         endless source; validations between pictures.
@@ -91,7 +91,7 @@ class Settings:
     discriminator_widths: tuple[int, ...] | None = None
     discriminator_steps: int | None = None
     seed: int = 0
-    validation_pairs: int = 16
+    validation_pairs: int | None = None
     save_every: int = 100
     validate_every: int | None = None
     samples_every: int = 5

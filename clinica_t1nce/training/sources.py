@@ -17,12 +17,15 @@ from clinica_t1nce.models.cards import Card
 from clinica_t1nce.training.augmentation import Augmentation
 from clinica_t1nce.training.data import Apart, Batch, Fixed, Numbered, Source
 from clinica_t1nce.training.heads import find_label_maps, load_heads
+from clinica_t1nce.training.needs import check_space
 from clinica_t1nce.training.settings import Settings
 from clinica_t1nce.training.simulated import SimulatedHeads, SimulatedPatches
-from clinica_t1nce.training.volumes import Cache, PairFiles, VolumePairs, check_space
+from clinica_t1nce.training.volumes import Cache, PairFiles, VolumePairs
 
 VALIDATION_SEED = 999_983
 """Of the pairs that are simulated to validate on."""
+
+_VALIDATION_PAIRS = 16
 
 logger = logging.getLogger("clinica_t1nce")
 
@@ -159,7 +162,7 @@ class LabelMaps:
         unpaired = settings.method == "unpaired"
         torn = Apart if unpaired else lambda source: source
         heads = load_heads(find_label_maps(self.folder), output / "heads")
-        n_validation = settings.validation_pairs
+        n_validation = settings.validation_pairs or _VALIDATION_PAIRS
         if card.grid is None:
             shape = (settings.patch,) * 3
             patches = SimulatedPatches(heads, shape, settings.seed)
@@ -193,7 +196,7 @@ def store(
         for number in range(size)
     ]
     missing = [n for n, pair in enumerate(files) if not all(path.exists() for path in pair)]
-    check_space(folder, 8 * int(np.prod(source.grid)) * len(missing))
+    check_space(folder, 8 * int(np.prod(source.grid)) * len(missing), "simulated pairs")
     made = DataLoader(Subset(Numbered(source), missing), batch_size=None, num_workers=workers)
     for done, (number, batch) in enumerate(zip(missing, made, strict=True), start=1):
         _write(batch, files[number])

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +12,10 @@ import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
 from clinica_t1nce import grids, images
-from clinica_t1nce.errors import OutputError, T1nceError, TrainingError
+from clinica_t1nce.errors import T1nceError, TrainingError
 from clinica_t1nce.training.augmentation import Augmentation
 from clinica_t1nce.training.data import Batch, seed_of
+from clinica_t1nce.training.needs import check_space
 from clinica_t1nce.training.preparation import volume_for, whole
 
 PREPARATION = 1
@@ -186,31 +186,8 @@ class Cache:
     def _check_space(self, pairs: Sequence[PairFiles]) -> None:
         shape = self.grid or images.CROP_SHAPE
         wanted = {self.path(image) for pair in pairs for image in _sides(pair)}
-        check_space(self.folder, 4 * int(np.prod(shape)) * sum(not p.exists() for p in wanted))
-
-
-def check_space(folder: Path, size: int) -> None:
-    """Refuse to begin what the disk has no room for.
-
-    Parameters
-    ----------
-    folder
-        Need not exist.
-    size
-        Bytes.
-
-    Raises
-    ------
-    OutputError
-        If less is free.
-    """
-    present = next(place for place in (folder, *folder.resolve().parents) if place.exists())
-    free = shutil.disk_usage(present).free
-    if size > free:
-        raise OutputError(
-            f"{folder}: {size / 1e9:.1f} GB are needed for prepared volumes, {free / 1e9:.1f} GB "
-            "are free; free space, or name another disk with --cache"
-        )
+        size = 4 * int(np.prod(shape)) * sum(not path.exists() for path in wanted)
+        check_space(self.folder, size, "prepared volumes (another disk: --cache)")
 
 
 class _Preparing(Dataset):

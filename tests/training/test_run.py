@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from clinica_t1nce.errors import DeviceError, TrainingError, WeightsError
+from clinica_t1nce.errors import DeviceError, OutputError, TrainingError, WeightsError
 from clinica_t1nce.models.cards import load_weights
 from clinica_t1nce.synthesis import Synthesizer
-from clinica_t1nce.training import memory
+from clinica_t1nce.training import needs
 from clinica_t1nce.training.checks import Checks
 from clinica_t1nce.training.fit import Machine
 from clinica_t1nce.training.module import GeneratorTraining, Optimisation
@@ -372,10 +372,25 @@ def test_endless_pairs_have_no_epochs(label_maps: LabelMaps, tmp_path: Path) -> 
 def test_memory_is_asked_for_first(
     label_maps: LabelMaps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "available", lambda device: 1e-6)
+    monkeypatch.setattr(needs, "available", lambda device: 1e-6)
     with pytest.raises(TrainingError, match=r"GB are free.*--batch"):
         train(label_maps, tmp_path / "run", ON_PATCHES, CPU)
     assert not (tmp_path / "run").exists()
+
+
+def test_disk_is_asked_for_first(
+    label_maps: LabelMaps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = type("Usage", (), {"free": 1000})
+    monkeypatch.setattr(needs.shutil, "disk_usage", lambda folder: usage)
+    with pytest.raises(OutputError, match=r"run: .*GB are needed for checkpoints"):
+        train(label_maps, tmp_path / "run", ON_PATCHES, CPU)
+    assert not (tmp_path / "run").exists()
+
+
+def test_strategy_that_lightning_does_not_know(label_maps: LabelMaps, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="no-such-strategy"):
+        train(label_maps, tmp_path / "run", ON_PATCHES, replace(CPU, strategy="no-such-strategy"))
 
 
 @pytest.mark.parametrize("damaged", ["config.json", "checkpoints/last.ckpt"])

@@ -6,7 +6,7 @@ import torch
 
 from clinica_t1nce import grids, intensity
 from clinica_t1nce.errors import OutputError, TrainingError
-from clinica_t1nce.training import volumes as module
+from clinica_t1nce.training import needs
 from clinica_t1nce.training.augmentation import Augmentation
 from clinica_t1nce.training.volumes import Cache, PairFiles, VolumePairs
 from tests.data import volumes
@@ -71,7 +71,7 @@ def test_pairs_that_cannot_be_trained_on(tmp_path: Path) -> None:
 def test_disk_that_is_too_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pair = write_pair(tmp_path)
     usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda folder: usage)
+    monkeypatch.setattr(needs.shutil, "disk_usage", lambda folder: usage)
     with pytest.raises(OutputError, match=r"--cache"):
         Cache(tmp_path / "cache", (16, 16, 16), MIN_MAX).fill([pair])
     assert not (tmp_path / "cache").exists()

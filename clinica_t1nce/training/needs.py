@@ -1,0 +1,155 @@
+"""What memory and disk a training needs, before it starts."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from clinica_t1nce.errors import OutputError, TrainingError
+from clinica_t1nce.models import registry
+
+_FLOAT = 4
+_STATE = 3
+"""Copies of the weights in a checkpoint: themselves and Adam's two moments."""
+
+
+class Size(NamedTuple):
+    """How large a network is, in numbers."""
+
+    weights: int
+    activations: int
+
+
+def size_of(architecture: str, hyperparameters: dict[str, Any], shape: Sequence[int]) -> Size:
+    """Count a network's weights, and what its layers give for one input.
+
+    Nothing is computed: PyTorch's meta device only knows shapes.
+
+    Parameters
+    ----------
+    architecture, hyperparameters
+        As :func:`clinica_t1nce.models.registry.build` takes them.
+    shape
+        D, H, W of the network's input.
+
+    Raises
+    ------
+    WeightsError
+        If the network cannot be built.
+    ImageError
+        If it does not take such an input.
+    """
+    given: list[int] = []
+
+    def count(module: nn.Module, inputs: object, output: object) -> None:
+        inplace = getattr(module, "inplace", False)
+        if isinstance(output, torch.Tensor) and not inplace and not any(module.children()):
+            given.append(output.numel())
+
+    with torch.device("meta"):
+        network = registry.build(architecture, **hyperparameters)
+        for module in network.modules():
+            module.register_forward_hook(count)
+        network(torch.empty(1, 1, *shape))
+    return Size(sum(parameter.numel() for parameter in network.parameters()), sum(given))
+
+
+def memory_gb(size: Size, batch: int, *, averaged: bool = False, half: bool = False) -> float:
+    """Estimate from below the GB that a step takes.
+
+    Counted are weights, gradients, Adam's moments and a running average, and what each layer gives
+    for the way back; not counted is what libraries use beside.
+
+    Parameters
+    ----------
+    size
+        Of the network, for one input.
+    batch
+        Pairs.
+    averaged
+        Whether there is a running average of the weights.
+    half
+        Whether layers give 16-bit numbers.
+
+    Examples
+    --------
+    >>> memory_gb(Size(weights=10**9, activations=10**9), batch=2)
+    24.0
+    """
+    copies = 2 + 2 + averaged
+    activations = batch * size.activations * (_FLOAT // 2 if half else _FLOAT)
+    return (copies * size.weights * _FLOAT + activations) / 1e9
+
+
+def available(device: torch.device) -> float | None:
+    """Give the GB that are free, or None where the system does not say."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0] / 1e9
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024 / 1e9
+    return None
+
+
+def check_memory(needs: float, device: torch.device, what: str) -> None:
+    """Refuse to start what does not fit.
+
+    Parameters
+    ----------
+    needs
+        GB.
+    device
+        Where.
+    what
+        Is trained.
+
+    Raises
+    ------
+    TrainingError
+        Saying what is needed and what is there.
+    """
+    free = available(device)
+    if free is not None and needs > free:
+        raise TrainingError(
+            f"{what}: a step needs at least {needs:.1f} GB of memory, {free:.1f} GB are free on "
+            f"'{device}'; lower --batch and raise --accumulate, take --precision bf16-mixed, or a "
+            "lighter --architecture"
+        )
+
+
+def checkpoint_bytes(size: Size) -> int:
+    """Give what checkpoint and weights take, while an old checkpoint is being replaced."""
+    return (2 * _STATE + 2) * size.weights * _FLOAT
+
+
+def check_space(folder: Path, size: int, what: str) -> None:
+    """Refuse to begin what the disk has no room for.
+
+    Parameters
+    ----------
+    folder
+        Need not exist.
+    size
+        Bytes.
+    what
+        Is written there.
+
+    Raises
+    ------
+    OutputError
+        If less is free.
+    """
+    present = next(place for place in (folder, *folder.resolve().parents) if place.exists())
+    free = shutil.disk_usage(present).free
+    if size > free:
+        raise OutputError(
+            f"{folder}: {size / 1e9:.1f} GB are needed for {what}, {free / 1e9:.1f} GB are free; "
+            "free space, or name another folder"
+        )
