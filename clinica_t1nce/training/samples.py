@@ -20,7 +20,10 @@ class Sample(NamedTuple):
 
 
 def draw(path: Path, samples: Sequence[Sample], title: str) -> None:
-    """Draw one row a pair: T1ce, synthetic T1nce, real T1nce, and what was removed.
+    """Draw one row a pair: T1ce, synthetic T1nce, real T1nce, and by how much the two differ.
+
+    The T1ce has a gray scale of its own: where each image is scaled by itself, as in the paper, a
+    bright vessel makes the rest of the T1ce dark.
 
     Parameters
     ----------
@@ -42,19 +45,17 @@ def draw(path: Path, samples: Sequence[Sample], title: str) -> None:
     figure = Figure(figsize=size, facecolor="black", layout="constrained")
     figure.suptitle(title, color="white", fontsize=9)
     rows = figure.subplots(len(samples), 4, squeeze=False)
-    names = ("T1ce", "synthetic T1nce", "T1nce", "removed")
     for axes, sample in zip(rows, samples, strict=True):
-        planes = [_middle(volume) for volume in sample]
-        brightest = float(np.percentile(planes[0], 99.5)) or 1.0
-        for ax, name, plane in zip(axes, names, [*planes, planes[0] - planes[1]], strict=True):
-            change = name == "removed"
-            ax.imshow(
-                plane,
-                origin="lower",
-                cmap="RdBu_r" if change else "gray",
-                vmin=-brightest / 2 if change else 0,
-                vmax=brightest / 2 if change else brightest,
-            )
+        t1ce, synthetic, t1nce = (_middle(volume) for volume in sample)
+        white = _brightest(t1nce)
+        for ax, name, plane, low, high in (
+            (axes[0], "T1ce", t1ce, 0, _brightest(t1ce)),
+            (axes[1], "synthetic T1nce", synthetic, 0, white),
+            (axes[2], "T1nce", t1nce, 0, white),
+            (axes[3], "synthetic - T1nce", synthetic - t1nce, -white / 2, white / 2),
+        ):
+            colours = "gray" if low == 0 else "RdBu_r"
+            ax.imshow(plane, origin="lower", cmap=colours, vmin=low, vmax=high)
             ax.set_axis_off()
             ax.set_title(name, color="white", fontsize=8)
     with images.temporary(path) as part:
@@ -65,3 +66,7 @@ def draw(path: Path, samples: Sequence[Sample], title: str) -> None:
 def _middle(volume: np.ndarray) -> np.ndarray:
     """Take the axial plane half-way up, anterior to the top."""
     return volume[:, :, volume.shape[2] // 2].T
+
+
+def _brightest(plane: np.ndarray) -> float:
+    return float(np.percentile(plane, 99.5)) or 1.0
