@@ -216,6 +216,8 @@ def _entry(row: table.Row, caps: Path, pages: set[str]) -> PageEntry:
         "Change, % of T1ce": _percent(_number(row["change"])),
         "Model": row["model"],
     }
+    if row.get("space", names.MNI_CROP) not in (names.MNI_CROP, "n/a"):
+        measures["Grids"] = row["space"]
     if failed:
         measures["Failure"] = row["reason"]
     return PageEntry(

@@ -132,6 +132,20 @@ def test_failed_images_come_before_all_others(caps, shown):
     assert data["flags"] == ["failed"]
 
 
+def test_other_grids_are_named_and_share_the_page(caps, shown):
+    item = shown[0]
+    native = names.in_space(item.output, names.NATIVE)
+    shutil.copy(item.image, native)
+    sidecar.write(native, {**sidecar.read(item.image), "Space": names.NATIVE})
+    table.rewrite(caps)
+    index, _ = complete(caps / FOLDER, caps, [Shown(native, item.output), shown[1]])
+    assert len(pages(caps)) == 2
+    data = Page(index).data
+    assert data["names"][-1] == "Grids"
+    assert [row[-1] for row in data["rows"]] == [None, "mni-crop,native"]
+    assert all(row[1] for row in data["rows"])
+
+
 def test_an_image_on_another_grid_than_its_t1ce(caps, shown):
     content = sidecar.read(shown[0].image)
     full = next((shown[0].image.parents[2] / "t1_linear").glob("*M000ce*gadolinium*res-1x1x1_T1w*"))

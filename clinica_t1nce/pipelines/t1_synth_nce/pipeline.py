@@ -1,6 +1,7 @@
 """The Clinica pipeline: T1ce crops of a CAPS in, synthetic T1nce in the same CAPS out."""
 
 import logging
+import os
 import shutil
 import tempfile
 import warnings
@@ -223,7 +224,7 @@ class T1SynthNce(Pipeline):
             (outcome.failed_row(item, self.caps_directory, self.card.name) for item in failures),
         )
         if self.parameters["report"]:
-            self._complete_report(self.plan(int(arguments.get("n_procs", 1)))[0])
+            self._complete_report(int((plugin_args or {}).get("n_procs", 1)))
         return graph
 
     def get_processed_visits(self) -> list[Visit]:
@@ -321,7 +322,7 @@ class T1SynthNce(Pipeline):
 
         return Path(self.caps_directory) / FOLDER
 
-    def _complete_report(self, n_threads: int) -> None:
+    def _complete_report(self, n_cores: int) -> None:
         """Write pages that are missing, and the index; whatever fails, the images are there."""
         from clinica_t1nce.report.synthesis import Shown, complete
 
@@ -335,7 +336,7 @@ class T1SynthNce(Pipeline):
                 self._report_folder,
                 Path(self.caps_directory),
                 shown,
-                n_threads,
+                min(n_cores, os.cpu_count() or 1),
             )
         except Exception as error:
             self.report_failures.append(" ".join(str(error).split()) or type(error).__name__)

@@ -127,13 +127,20 @@ def test_run_and_run_again(tmp_path, cwd, weights):
             assert form_code > 0
         sidecar = json.loads(Path(str(path).replace(".nii.gz", ".json")).read_text())
         assert (caps / sidecar["Sources"][0].removeprefix("bids::")).exists()
+    pages = sorted((caps / "t1_synth_nce_report" / "pages").glob("*.html"))
+    assert [page.name.partition("_space")[0] for page in pages] == [
+        "sub-01_ses-M000ce",
+        "sub-02_ses-M000ce_acq-mprage_run-02",
+    ]
+    index = (caps / "t1_synth_nce_report" / "report.html").read_text()
+    assert all(f"pages/{page.name}" in index for page in pages)
     assert answers(caps, list(MIXED)) == before
 
-    first = fingerprints(made(caps))
+    first = fingerprints([*made(caps), *pages])
     code, out, err = run(caps, "--model", weights, cwd=cwd)
     assert (code, err) == (0, "")
     assert "skipped  2" in out
-    assert fingerprints(made(caps)) == first
+    assert fingerprints([*made(caps), *pages]) == first
     assert list(cwd.iterdir()) == []
 
 
