@@ -29,9 +29,9 @@ PAGES = "pages"
 """In the report's folder."""
 
 NOTE = (
-    "Synthetic T1nce of this data set, the least confident first. Confidence is the agreement of "
-    "the model with itself on the mirrored image (1: complete); look at low values, and at changes "
-    "that are far from the others'."
+    "Synthetic T1nce of this data set, the least confident first: look at these, at what is "
+    "flagged, and at changes that are far from the others'. Confidence, 0 to 1, ranks the images "
+    "of one model."
 )
 
 
@@ -105,6 +105,7 @@ def write_page(folder: Path, shown: Shown, root: Path | None = None) -> Path:
         mask_name="MNI brain",
         measures={
             "Confidence": content.get("Confidence"),
+            "Probability of gadolinium": content.get("GadoliniumProbability"),
             "Change in the head, % of the T1ce": _percent(
                 content.get("Change", {}).get("MeanRelativeToSource")
             ),
@@ -213,6 +214,7 @@ def _entry(row: table.Row, caps: Path, pages: set[str]) -> PageEntry:
     confidence = _number(row["confidence"])
     measures: dict[str, Any] = {
         "Confidence": confidence,
+        "Gadolinium": _number(row["gadolinium"]),
         "Change, % of T1ce": _percent(_number(row["change"])),
         "Model": row["model"],
     }
@@ -225,8 +227,17 @@ def _entry(row: table.Row, caps: Path, pages: set[str]) -> PageEntry:
         f"{PAGES}/{page}" if page in pages else None,
         float("nan") if failed or confidence is None else confidence,
         measures,
-        ["failed"] if failed else [] if page in pages else ["no page"],
+        _row_flags(row, page in pages),
     )
+
+
+def _row_flags(row: table.Row, has_page: bool) -> list[str]:
+    # Without the figures in parentheses, so that one can choose all with the same flag.
+    texts = [] if row["flag"] == "n/a" else row["flag"].split("; ")
+    flags = [text.partition(" (")[0] for text in texts]
+    if row["status"] != "done":
+        return ["failed", *flags]
+    return flags if has_page else ["no page", *flags]
 
 
 def _try(folder: Path, shown: Shown, root: Path | None) -> str | None:
@@ -258,8 +269,9 @@ def _title(name: str) -> str:
 
 
 def _flags(content: dict[str, Any]) -> list[str]:
+    flags = list(content.get("Flags", []))
     n_nonfinite = content.get("NonFiniteVoxelsSetToZero", 0)
-    return [f"{n_nonfinite} NaN or infinite voxels were set to 0"] if n_nonfinite else []
+    return flags + ([f"{n_nonfinite} NaN or infinite voxels were set to 0"] if n_nonfinite else [])
 
 
 def _percent(share: float | None) -> float | None:

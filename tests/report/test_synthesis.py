@@ -49,7 +49,9 @@ def made(tmp_path_factory):
     caps = make_caps(tmp_path_factory.mktemp("made") / "caps")
     crops = [crop_path(caps, *visit, entities) for visit, entities in MIXED.items() if entities]
     shown = [
-        synthesise(caps, crop, confidence, n_nonfinite=n)
+        synthesise(
+            caps, crop, confidence, n_nonfinite=n, gadolinium=0.875, flags=["odd (7)"] * (n > 0)
+        )
         for crop, confidence, n in zip(crops, (0.75, 0.25), (0, 7), strict=True)
     ]
     table.rewrite(caps)
@@ -76,17 +78,24 @@ def test_a_page_each_and_an_index_least_confident_first(caps, shown):
     assert failures == []
     assert pages(caps) == sorted(page_path(caps / FOLDER, item.output) for item in shown)
     data = Page(index).data
-    assert data["names"] == ["Confidence", "Change, % of T1ce", "Model"]
+    assert data["names"] == ["Confidence", "Gadolinium", "Change, % of T1ce", "Model"]
     assert [row[0] for row in data["rows"]] == [
         "sub-02 ses-M000ce acq-mprage run-02",
         "sub-01 ses-M000ce",
     ]
-    assert [row[3:] for row in data["rows"]] == [[0.25, 1.23, "tiny"], [0.75, 1.23, "tiny"]]
+    assert [row[3:] for row in data["rows"]] == [
+        [0.25, 0.875, 1.23, "tiny"],
+        [0.75, 0.875, 1.23, "tiny"],
+    ]
+    assert data["flags"] == ["odd"]
+    assert [row[2] for row in data["rows"]] == [[0], []]
     assert all((index.parent / row[1]).is_file() for row in data["rows"])
 
     page = Page(page_path(index.parent, shown[1].output))
     assert "sub-02 ses-M000ce acq-mprage run-02" in page.texts
-    assert {"0.25", "1.23", "7 NaN or infinite voxels were set to 0"} <= set(page.texts)
+    assert {"0.25", "0.875", "1.23", "odd (7)", "7 NaN or infinite voxels were set to 0"} <= set(
+        page.texts
+    )
     assert page.data["base"]["name"] == "T1ce"
     assert [other["name"] for other in page.data["others"]] == ["Synthetic T1nce (tiny)"]
     outline = page.volume(page.data["masks"][""]["source"]) > 0
@@ -129,7 +138,7 @@ def test_failed_images_come_before_all_others(caps, shown):
     assert data["rows"][0][0].startswith("sub-03")
     assert data["rows"][0][1] is None
     assert data["rows"][0][-1] == "so"
-    assert data["flags"] == ["failed"]
+    assert data["rows"][0][2] == [data["flags"].index("failed")]
 
 
 def test_other_grids_are_named_and_share_the_page(caps, shown):
