@@ -5,7 +5,7 @@ from torch import nn
 from clinica_t1nce.models.doubling import DoublingConv3d
 
 
-@pytest.mark.parametrize("shape", [(2, 3, 2, 3, 4), (1, 3, 1, 1, 1)])
+@pytest.mark.parametrize("shape", [(2, 3, 7, 6, 8), (1, 3, 2, 3, 4)])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last_3d])
 def test_output_and_gradients_are_those_of_the_two_steps(shape, layout):
     torch.manual_seed(0)
