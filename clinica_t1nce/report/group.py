@@ -43,7 +43,7 @@ class PageEntry:
     sort_key
         The lowest comes first: let it be the worst. NaN comes before all.
     measures
-        A few names and values; the names become columns.
+        A few names and values; the names become columns, but those without any value.
     flags
         What is to be known about it.
     """
@@ -118,7 +118,11 @@ def write_group_report(
 def _index(participants: Sequence[PageEntry]) -> dict[str, Any]:
     """Give the index as columns and rows: title, page, flags (as numbers), measures."""
     ordered = sorted(participants, key=lambda entry: (_rank(entry.sort_key), entry.title))
-    names = list(dict.fromkeys(name for entry in ordered for name in entry.measures))
+    names = list(
+        dict.fromkeys(
+            name for entry in ordered for name, value in entry.measures.items() if value is not None
+        )
+    )
     flags = sorted({flag for entry in ordered for flag in entry.flags})
     numbers = {flag: number for number, flag in enumerate(flags)}
     rows = [

@@ -96,22 +96,14 @@ def write_page(folder: Path, shown: Shown, root: Path | None = None) -> Path:
         raise ImageError(f"{shown.image}: no sidecar that names its T1ce; make the image again")
     t1ce = images.load(names.resolve(content["SpatialReference"], root, shown.image.parent))
     synthetic = images.load(shown.image)
-    model = content.get("Model", {})
+    model = content.get("Model", {}).get("Name")
     return write_participant_page(
         page_path(folder, shown.output),
-        {"T1ce": t1ce.data, f"Synthetic T1nce ({model.get('Name')})": synthetic.data},
+        {"T1ce": t1ce.data, f"Synthetic T1nce ({model})": synthetic.data},
         t1ce.affine,
         mask=_mni_brain(t1ce) if content.get("Space") != "native" else None,
         mask_name="MNI brain",
-        measures={
-            "Confidence": content.get("Confidence"),
-            "Probability of gadolinium": content.get("GadoliniumProbability"),
-            "Change in the head, % of the T1ce": _percent(
-                content.get("Change", {}).get("MeanRelativeToSource")
-            ),
-            "Model": f"{model.get('Name')} ({model.get('Architecture')})",
-            "T1ce": content["SpatialReference"],
-        },
+        measures=_measures(content),
         flags=_flags(content),
         title=_title(shown.output.name),
     )
@@ -249,6 +241,19 @@ def _try(folder: Path, shown: Shown, root: Path | None) -> str | None:
         text = " ".join(str(error).split())
         return text if isinstance(error, T1nceError) else f"{type(error).__name__}: {text}"
     return None
+
+
+def _measures(content: dict[str, Any]) -> dict[str, Any]:
+    model = content.get("Model", {})
+    change = content.get("Change", {}).get("MeanRelativeToSource")
+    measures = {
+        "Confidence": content.get("Confidence"),
+        "Probability of gadolinium": content.get("GadoliniumProbability"),
+        "Change in the head, % of the T1ce": _percent(change),
+        "Model": f"{model.get('Name')} ({model.get('Architecture')})",
+        "T1ce": content["SpatialReference"],
+    }
+    return {name: value for name, value in measures.items() if value is not None}
 
 
 def _mni_brain(image: images.Image) -> np.ndarray | None:

@@ -55,6 +55,16 @@ def test_uri_is_of_the_data_set_or_relative():
     assert names.uri(root / "a" / "b.nii", None, root / "c") == "../a/b.nii"
 
 
+@pytest.mark.parametrize("with_root", [True, False])
+def test_a_uri_leads_back_to_its_file(tmp_path, with_root):
+    file, beside = tmp_path / "a" / "b.nii", tmp_path / "c"
+    for folder in (file.parent, beside):
+        folder.mkdir()
+    file.touch()
+    root = tmp_path if with_root else None
+    assert names.resolve(names.uri(file, root, beside), root, beside).samefile(file)
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [

@@ -65,3 +65,12 @@ def test_an_image_on_several_grids_is_one_row(tmp_path):
     assert row["space"] == "mni-crop,native"
     assert row["gadolinium"] == "0.75"
     assert row["flag"] == "odd; mni-crop; native"
+
+
+def test_rows_are_read_back_as_text(tmp_path):
+    assert table.read(tmp_path) == []
+    row = table.failed_row("sub-1", "ses-1", "bids::x", "tiny", "tsv", "one\n  line")
+    table.rewrite(tmp_path, [row])
+    (found,) = table.read(tmp_path)
+    assert tuple(found) == table.COLUMNS
+    assert found == {**dict.fromkeys(table.COLUMNS, "n/a"), **row, "reason": "one line"}

@@ -32,7 +32,7 @@ def test_worst_first_whatever_the_order_given(tmp_path):
 def test_rows_of_the_index(tmp_path):
     participants = [
         PageEntry("one", "p/1.html", 1, {"MAE": 1.23456789, "PSNR": float("inf")}, ["b", "a"]),
-        PageEntry("two", None, 2, {"MAE": None, "Quality": "low"}),
+        PageEntry("two", None, 2, {"MAE": None, "Quality": "low", "None": None}),
     ]
     data = Page(write_group_report(tmp_path, {}, [], participants)).data
     assert data["names"] == ["MAE", "PSNR", "Quality"]
