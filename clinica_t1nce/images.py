@@ -196,7 +196,9 @@ def save(
     return path
 
 
-def copy_with_forms(source: str | Path, target: str | Path, affine: np.ndarray) -> Path:
+def copy_with_forms(
+    source: str | Path, target: str | Path, affine: np.ndarray, *, with_qform: bool = True
+) -> Path:
     """Copy a NIfTI file voxel for voxel, with another affine in both qform and sform.
 
     Nothing else of the file changes: data type, slope and voxels stay as they are stored. The
@@ -210,6 +212,8 @@ def copy_with_forms(source: str | Path, target: str | Path, affine: np.ndarray) 
         Where to write; ``.gz`` compresses.
     affine
         4 x 4: voxel indices to mm, RAS+.
+    with_qform
+        Set the qform, too; else its code is 0.
 
     Raises
     ------
@@ -225,7 +229,7 @@ def copy_with_forms(source: str | Path, target: str | Path, affine: np.ndarray) 
     header = kind.from_fileobj(io.BytesIO(content))
     code = int(header["sform_code"]) or int(header["qform_code"]) or 1
     header.set_sform(affine, code)
-    header.set_qform(affine, code, strip_shears=True)
+    header.set_qform(affine, code if with_qform else 0, strip_shears=True)
     block = header.binaryblock
     content[: len(block)] = block
     with temporary(target) as part:

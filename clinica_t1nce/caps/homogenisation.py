@@ -207,7 +207,8 @@ def write(
 
     An image is linked if it lies around the origin of its world and its header has qform and
     sform, as SPM and Clinica want; else it is copied, voxel for voxel, with a header that has,
-    and the sidecar says by how much the origin was moved.
+    and the sidecar says by how much the origin was moved. The qform is left out where Clinica,
+    which has its own way to read it, would take the image for one that lies elsewhere.
 
     Parameters
     ----------
@@ -296,30 +297,61 @@ def _put(
         if any(there.get(key) != content.get(key) for key in ("Sources", "Model")):
             report.outdated.append(visit)
         return
-    affine, moved = _mend(choice.candidate.path)
-    if moved.any():
-        content["OriginMovedBy"] = [round(float(value), 3) for value in moved]
+    mend = _mend(choice.candidate.path)
+    if mend.shift.any():
+        content["OriginMovedBy"] = [round(float(value), 3) for value in mend.shift]
     _remove(image)
     sidecar.write(image, content)
-    if affine is None:
+    if mend.affine is None:
         outputs.place(image, choice.candidate.path, copy=copy)
     else:
-        images.copy_with_forms(choice.candidate.path, image, affine)
+        images.copy_with_forms(
+            choice.candidate.path, image, mend.affine, with_qform=mend.with_qform
+        )
     report.new.append(visit)
 
 
-def _mend(path: Path) -> tuple[np.ndarray | None, np.ndarray]:
-    """Say which affine a copy of an image needs, or None if a link will do, and mm it is moved."""
+@dataclass(frozen=True, eq=False)
+class _Mend:
+    """How a copy differs from its image: mm that it is moved, affine, and whether it has a qform.
+
+    No affine: a link will do.
+    """
+
+    shift: np.ndarray
+    affine: np.ndarray | None = None
+    with_qform: bool = True
+
+
+def _mend(path: Path) -> _Mend:
     geometry = images.read_geometry(path)
-    affine, still = geometry.affine, np.zeros(3)
-    # As Clinica computes it.
-    centre = (affine @ [*(side / 2 for side in geometry.shape), 1])[:3]
-    if np.linalg.norm(centre) >= MAX_DISTANCE:
-        moved = affine.copy()
-        moved[:3, 3] -= centre
-        return moved, -centre
-    whole = geometry.has_both_forms and path.suffix == ".gz"
-    return (None if whole else affine), still
+    affine = geometry.affine
+    middle = np.array(geometry.shape) / 2
+    centre = affine[:3, :3] @ middle + affine[:3, 3]
+    astray = _clinicas_centre(affine, middle) - centre
+    # The worst that may be: half of what Clinica is astray on either side of the origin.
+    with_qform = bool(np.linalg.norm(astray) < MAX_DISTANCE)
+    seen = [centre, centre + astray] if with_qform else [centre]
+    if max(map(np.linalg.norm, seen)) < MAX_DISTANCE:
+        whole = geometry.has_both_forms and with_qform and path.suffix == ".gz"
+        return _Mend(np.zeros(3), None if whole else affine, with_qform)
+    shift = -np.mean(seen, axis=0)
+    moved = affine.copy()
+    moved[:3, 3] += shift
+    return _Mend(shift, moved, with_qform)
+
+
+def _clinicas_centre(affine: np.ndarray, middle: np.ndarray) -> np.ndarray:
+    """Compute the centre of a volume as Clinica 0.12 does if there is a qform.
+
+    It turns first and scales then, with one element of the rotation in the place of another: in
+    oblique volumes, and where axes are exchanged, it finds the centre elsewhere.
+    """
+    zooms = np.linalg.norm(affine[:3, :3], axis=0)
+    rotation = affine[:3, :3] / zooms
+    rotation[2, 1] = rotation[2, 0]
+    centre: np.ndarray = (rotation @ middle) * zooms + affine[:3, 3]
+    return centre
 
 
 def _sidecar(choice: Choice, origin: Origin, beside: Path) -> dict[str, Any]:

@@ -131,15 +131,18 @@ def test_copies_are_files(caps, out):
     assert not any(path.is_symlink() for path in out.rglob("*"))
 
 
-@pytest.mark.parametrize("kind", ["las", "oblique"])
-def test_a_volume_far_from_the_origin_is_brought_there(tmp_path, out, kind):
+@pytest.mark.parametrize(
+    ("kind", "zooms"),
+    [("las", (1, 1, 1)), ("oblique", (1, 1, 1)), ("oblique", (1, 8, 20)), ("pir", (20, 20, 20))],
+)
+def test_a_volume_far_from_the_origin_is_brought_there(tmp_path, out, kind, zooms):
     from clinica.iotools.data_handling import (
         are_images_centered_around_origin_of_world_coordinate_system,
     )
 
     source = make_bids(tmp_path / "b", {"sub-1_ses-1_T1w": {}})
     raw = next(source.glob("*/*/anat/*.nii.gz"))
-    far = affine(kind, shape=(8, 9, 7))
+    far = affine(kind, shape=(8, 9, 7), zooms=zooms)
     far[:3, 3] += (120, -358, 77)
     write(raw, brain((8, 9, 7)), far, dtype=np.int16, slope=0.5, qform_code=1)
     caps = make_caps_of(source, tmp_path / "c", model=None)
@@ -150,6 +153,11 @@ def test_a_volume_far_from_the_origin_is_brought_there(tmp_path, out, kind):
     old, new = nib.load(raw), nib.load(image)
     assert np.array_equal(old.dataobj.get_unscaled(), new.dataobj.get_unscaled())
     assert new.dataobj.slope == 0.5
+    assert new.get_sform(coded=True)[1] == 2
+    # Exchanged axes: Clinica's reading of a qform would be 90 mm astray.
+    assert new.get_qform(coded=True)[1] == (0 if kind == "pir" else 2)
+    centre = new.affine[:3] @ [4, 4.5, 3.5, 1]
+    assert np.linalg.norm(centre) < 50
     moved = sidecar(out, image.relative_to(out))["OriginMovedBy"]
     np.testing.assert_allclose(new.affine[:3, 3] - old.affine[:3, 3], moved, atol=2e-3)
     np.testing.assert_allclose(new.affine[:3, :3], old.affine[:3, :3], atol=1e-5)
@@ -299,3 +307,33 @@ def test_checks_come_before_the_work(caps, out, tmp_path):
     origin = homogenisation.prepare(Request(caps, out))
     assert origin.roots == [caps, tmp_path / "view"]
     assert not out.exists()
+
+
+@pytest.mark.real
+def test_real_images_in_their_own_space(shared_data, tmp_path, out):
+    """Six visits with both images, four of them 186 to 386 mm from the origin of their world."""
+    from clinica.iotools.data_handling import (
+        are_images_centered_around_origin_of_world_coordinate_system,
+    )
+
+    source, raw = tmp_path / "bids", shared_data / "bids"
+    for path in raw.rglob("*_T1w.*"):
+        subject, session, anat, name = path.relative_to(raw).parts
+        target = source / subject / "ses-M000" / anat / name.replace(session, "ses-M000")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(path)
+    shutil.copyfile(raw / "dataset_description.json", source / "dataset_description.json")
+    view = separation.plan(source)
+    separation.write(view, tmp_path / "view")
+    assert view.visits["both"] == len(view.pairs) == 6
+    caps = make_caps_of(tmp_path / "view", tmp_path / "caps")
+    report = homogenise(Request(caps, out, space="native"))
+    assert report.kinds == {"acquired": 6, "synthetic": 0}
+    images = sorted(out.rglob("*_T1w.nii.gz"))
+    assert are_images_centered_around_origin_of_world_coordinate_system(images, out)
+    for image in images:
+        old = nib.load(raw / image.relative_to(out))
+        new = nib.load(image)
+        assert np.array_equal(old.dataobj.get_unscaled(), new.dataobj.get_unscaled())
+        moved = sidecar(out, image.relative_to(out)).get("OriginMovedBy", [0, 0, 0])
+        np.testing.assert_allclose(new.affine[:3, 3] - old.affine[:3, 3], moved, atol=1e-3)

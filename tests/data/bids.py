@@ -110,9 +110,23 @@ def make_caps_of(bids: Path, caps: Path, *, model: str | None = "m") -> Path:
 
     Images are small; those of t1-linear have no qform.
     """
-    processing = {"Name": "t1-linear", "InputPath": str(bids)}
+    processing = {
+        "Name": "t1-linear",
+        "Date": "2024-01-01T10:00:00",
+        "Author": "n/a",
+        "Machine": "n/a",
+        "InputPath": str(bids),
+        "ClinicaVersion": "0.12.0",
+        "Dependencies": [],
+    }
     (caps / "subjects").mkdir(parents=True)
-    description = {"Name": "c", "DatasetType": "derivative", "Processing": [processing]}
+    description = {
+        "Name": "c",
+        "BIDSVersion": "1.7.0",
+        "CAPSVersion": "1.0.0",
+        "DatasetType": "derivative",
+        "Processing": [processing],
+    }
     (caps / "dataset_description.json").write_text(json.dumps(description))
     for number, raw in enumerate(sorted(bids.glob("sub-*/ses-*/anat/*_T1w.nii.gz"))):
         visit = caps / "subjects" / Path(*raw.relative_to(bids).parts[:2])
