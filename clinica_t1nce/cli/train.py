@@ -235,6 +235,8 @@ def simulated(label_maps: Path, output: Path, pairs: int | None, **options: Any)
 def _train(data: "Data", output: Path, options: dict[str, Any]) -> None:
     import logging
 
+    from lightning.pytorch.utilities import rank_zero_only
+
     from clinica_t1nce.training.fit import Machine
     from clinica_t1nce.training.run import train
     from clinica_t1nce.training.settings import from_preset
@@ -243,7 +245,7 @@ def _train(data: "Data", output: Path, options: dict[str, Any]) -> None:
     machine = Machine(**{name: options.pop(name) for name in MACHINE})
     settings = from_preset(options.pop("preset"), **options)
     weights = train(data, output, settings, machine, command=_command())
-    click.echo(f"weights: {weights}")
+    rank_zero_only(click.echo)(f"weights: {weights}")
 
 
 def _command() -> str:

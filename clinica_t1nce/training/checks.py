@@ -13,7 +13,7 @@ from clinica_t1nce import images
 from clinica_t1nce.training import samples
 from clinica_t1nce.training.data import Batch, Source
 from clinica_t1nce.training.module import Training
-from clinica_t1nce.training.record import Metrics
+from clinica_t1nce.training.record import CHECKPOINT, METRICS, Metrics
 
 _SHOWN = 3
 
@@ -74,7 +74,7 @@ class Checks(Callback):
         self.validation = validation
         self.shown = shown
         self.keep = keep
-        self.metrics = Metrics(folder / "metrics.tsv")
+        self.metrics = Metrics(folder / METRICS)
         self.best: dict[str, float] = {}
         self.waited = 0
         self._sums: dict[str, float] = {}
@@ -83,7 +83,7 @@ class Checks(Callback):
     @property
     def checkpoint(self) -> Path:
         """The run's last checkpoint."""
-        return self.folder / "checkpoints" / "last.ckpt"
+        return self.folder / CHECKPOINT
 
     def state_dict(self) -> dict[str, Any]:
         """Give what a checkpoint has to know."""

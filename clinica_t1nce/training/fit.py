@@ -189,6 +189,8 @@ def _quieten() -> None:
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
     warnings.filterwarnings("ignore", ".*in eval mode at the start.*")
+    # The kernels of 1 x 1 x 1 have strides that mean nothing.
+    warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides.*")
     warnings.filterwarnings("ignore", ".*LeafSpec.*is deprecated.*")
 
 

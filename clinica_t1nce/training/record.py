@@ -15,46 +15,70 @@ from clinica_t1nce.errors import TrainingError
 
 CONFIG = "config.json"
 METRICS = "metrics.tsv"
+CHECKPOINT = "checkpoints/last.ckpt"
 
 _VERSIONED = ("torch", "lightning", "numpy", "scipy", "nibabel", "torchio")
 
 Row = Mapping[str, float]
 
 
+def check(output: Path, settings: Mapping[str, Any]) -> None:
+    """Refuse a folder with a run of other settings, if there is something to go on from.
+
+    Parameters
+    ----------
+    output
+        Folder of the run; need not exist.
+    settings
+        A run that goes on must have the same.
+
+    Raises
+    ------
+    TrainingError
+        If it holds a checkpoint and other settings, or something else by the configuration's name.
+    """
+    config = output / CONFIG
+    if not config.exists() or not any(output.glob(f"**/{CHECKPOINT}")):
+        return
+    wanted = json.loads(json.dumps(settings))
+    try:
+        found = json.loads(config.read_text(encoding="utf-8"))["settings"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TrainingError(
+            f"{config}: not the configuration of a run ({error}); name another folder"
+        ) from error
+    other = sorted(key for key in wanted if found.get(key) != wanted[key])
+    if other:
+        raise TrainingError(
+            f"{output}: holds a run with other settings ({', '.join(other)}); "
+            "repeat the command of that run to go on with it, or name another folder"
+        )
+
+
 def begin(output: Path, settings: Mapping[str, Any], **more: Any) -> None:
-    """Write the run's configuration, or check that it is the one that is there.
+    """Write the run's configuration, unless the run goes on.
 
     Parameters
     ----------
     output
         Folder of the run; made if missing.
     settings
-        A run that goes on must have the same.
+        As :func:`check`.
     **more
         Written beside them and not compared.
 
     Raises
     ------
     TrainingError
-        If the folder holds a run with other settings, or something else by that name.
+        As :func:`check`.
+    OutputError
+        If it cannot be written.
     """
+    check(output, settings)
     config = output / CONFIG
-    wanted = json.loads(json.dumps(settings))
-    if config.exists():
-        try:
-            found = json.loads(config.read_text(encoding="utf-8"))["settings"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise TrainingError(
-                f"{config}: not the configuration of a run ({error}); name another folder"
-            ) from error
-        other = sorted(key for key in wanted if found.get(key) != wanted[key])
-        if other:
-            raise TrainingError(
-                f"{output}: holds a run with other settings ({', '.join(other)}); "
-                "repeat the command of that run to go on with it, or name another folder"
-            )
+    if config.exists() and any(output.glob(f"**/{CHECKPOINT}")):
         return
-    content = {"settings": wanted, **more, "versions": versions(), "git": git_hash()}
+    content = {"settings": settings, **more, "versions": versions(), "git": git_hash()}
     with images.temporary(config) as part:
         part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 

@@ -62,11 +62,12 @@ def train(
     card = card_of(settings)
     _check_machine(card, settings, device, output)
     identity = {**asdict(settings), "data": data.identity(), "processes": machine.world}
-    record.begin(output, identity, command=command)
+    record.check(output, identity)
     if machine.threads is not None:
         torch.set_num_threads(machine.threads)
     loaded = data.load(card, settings, output, machine.workers)
     settings = resolved(settings, loaded.training.epoch, machine.world)
+    record.begin(output, identity, command=command)
     seed_everything(settings.seed, verbose=False)
     card = replace(card, training=_history(data, settings, command))
     make = {"adversarial": _adversarial, "unpaired": _unpaired}.get(settings.method, _supervised)

@@ -72,8 +72,8 @@ class RealPairs:
     def identity(self) -> dict[str, Any]:
         """Count the pairs, and give a digest of their names."""
         named = [[pair.name for pair in pairs] for pairs in (self.training, self.validation)]
-        digest = hashlib.sha256(json.dumps(named).encode()).hexdigest()
-        return {"training": len(self.training), "validation": len(self.validation), "pairs": digest}
+        counts = {"training": len(self.training), "validation": len(self.validation)}
+        return {**counts, "pairs": _digest(named)}
 
     def description(self) -> str:
         """Count the pairs."""
@@ -172,7 +172,7 @@ class LabelMaps:
             SimulatedHeads(heads, card.grid, card.scaling, seed)
             for seed in (settings.seed, VALIDATION_SEED)
         )
-        folder = output / "simulated"
+        folder = output / "simulated" / _digest(self.identity(), settings.seed, card.input)
         kept = store(held_out, n_validation, folder, "validation", workers)
         if self.pairs is None:
             return Loaded(torn(training), VolumePairs(*kept, seed=None))
@@ -204,6 +204,10 @@ def store(
             logger.info("simulated %d of %d pairs (%s)", done, len(missing), name)
     first, second = zip(*files, strict=True) if files else ((), ())
     return list(first), list(second)
+
+
+def _digest(*content: Any) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
 def _write(batch: Batch, files: tuple[Path, Path]) -> None:

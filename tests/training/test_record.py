@@ -7,13 +7,23 @@ from clinica_t1nce.errors import TrainingError
 from clinica_t1nce.training import record
 
 
-def test_configuration_is_compared_by_its_settings(tmp_path: Path) -> None:
-    record.begin(tmp_path / "run", {"a": 1, "b": (2, 3)}, command="first")
-    record.begin(tmp_path / "run", {"a": 1, "b": (2, 3)}, command="second")
-    written = json.loads((tmp_path / "run" / "config.json").read_text())
+def test_run_that_goes_on_has_the_settings_that_it_had(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    record.begin(run, {"a": 1, "b": (2, 3)}, command="first")
+    (run / "checkpoints").mkdir()
+    (run / "checkpoints" / "last.ckpt").touch()
+    record.begin(run, {"a": 1, "b": (2, 3)}, command="second")
+    written = json.loads((run / "config.json").read_text())
     assert written["command"] == "first"
     with pytest.raises(TrainingError, match=r"other settings \(b\)"):
-        record.begin(tmp_path / "run", {"a": 1, "b": (2, 4)})
+        record.check(run, {"a": 1, "b": (2, 4)})
+
+
+def test_run_without_a_checkpoint_may_be_begun_anew(tmp_path: Path) -> None:
+    record.begin(tmp_path, {"a": 1}, command="first")
+    record.begin(tmp_path, {"a": 2}, command="second")
+    written = json.loads((tmp_path / "config.json").read_text())
+    assert (written["command"], written["settings"]) == ("second", {"a": 2})
 
 
 def test_commit_is_known_of_a_checkout_only(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -367,6 +367,7 @@ def test_endless_pairs_have_no_epochs(label_maps: LabelMaps, tmp_path: Path) -> 
     endless = replace(ON_PATCHES, optimisation=Optimisation(epochs=3))
     with pytest.raises(TrainingError, match="--steps"):
         train(label_maps, tmp_path / "run", endless, CPU)
+    assert not (tmp_path / "run" / "config.json").exists()
 
 
 def test_memory_is_asked_for_first(
