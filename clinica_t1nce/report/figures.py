@@ -9,10 +9,9 @@ from clinica_t1nce.errors import ImageError
 from clinica_t1nce.grids import to_ras
 from clinica_t1nce.images import temporary
 from clinica_t1nce.report.scales import (
-    ADDED,
     NOTE,
-    REMOVED,
     choose_slices,
+    colour_map,
     colour_scale,
     gray_scale,
     on_scale_of,
@@ -168,7 +167,7 @@ def draw_figure(
     columns = [
         _Column("T1ce", "with gadolinium", t1ce, "gray", gray),
         _Column("T1nce", "synthetic", synthetic, "gray", gray),
-        _Column("Difference", "T1ce \N{MINUS SIGN} synthetic", change, _colours(ends[0]), ends),
+        _Column("Difference", "T1ce \N{MINUS SIGN} synthetic", change, colour_map(ends[0]), ends),
     ]
     if t1nce is not None:
         columns.insert(2, _Column("T1nce", "acquired", to_ras(t1nce, affine), "gray", gray))
@@ -179,15 +178,6 @@ def draw_figure(
 def _index(marker: np.ndarray) -> tuple[int, int, int]:
     x, y, z = np.argwhere(marker)[0]
     return int(x), int(y), int(z)
-
-
-def _colours(low: float) -> "Colormap":
-    from matplotlib.colors import LinearSegmentedColormap
-
-    names = (*reversed(ADDED), *REMOVED[1:]) if low < 0 else REMOVED
-    at = [*np.linspace(0, 0.5, len(ADDED)), *np.linspace(0.5, 1, len(REMOVED))[1:]]
-    stops = at if low < 0 else np.linspace(0, 1, len(REMOVED))
-    return LinearSegmentedColormap.from_list("change", list(zip(stops, names, strict=True)))
 
 
 def _compose(

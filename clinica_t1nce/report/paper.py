@@ -306,7 +306,7 @@ def _compose(rows: Sequence[_Row], unit: str, most: float) -> "Figure":
     figure = Figure(figsize=(width, height), facecolor="white")
     spread = np.abs(np.concatenate([row.spread for row in rows]))
     limit = min(float(np.ceil(np.percentile(spread, 99) / most * 10) * most / 10) or most, most)
-    colours = _change_colours()
+    colours = scales.colour_map(-limit)
     top = _HEAD
     for row, tall in zip(rows, heights[::2], strict=True):
         for i, name in enumerate(names):
@@ -363,13 +363,6 @@ def _show(
         interpolation="antialiased",
         aspect=aspect,
     )
-
-
-def _change_colours() -> "Colormap":
-    """Give the colours of signed differences: blue, black, orange."""
-    from matplotlib.colors import LinearSegmentedColormap
-
-    return LinearSegmentedColormap.from_list("change", scales.signed_colours() / 255)
 
 
 def _boxes(ax: "Axes", groups: Sequence[np.ndarray]) -> None:

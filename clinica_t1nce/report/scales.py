@@ -1,6 +1,7 @@
 """What pictures of one participant share: gray scale, range, colours, the slices to show."""
 
 import logging
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
@@ -8,6 +9,9 @@ from scipy import ndimage
 from clinica_t1nce.errors import ImageError
 from clinica_t1nce.evaluation.pairs import robust_fit
 from clinica_t1nce.grids import nonzero_box
+
+if TYPE_CHECKING:
+    from matplotlib.colors import Colormap
 
 logger = logging.getLogger("clinica_t1nce")
 
@@ -83,6 +87,17 @@ def signed_colours() -> np.ndarray:
     rgb = np.array([[int(stop[i : i + 2], 16) for i in (1, 3, 5)] for stop in stops])
     places = np.linspace(-1, 1, 256)
     return np.rint(np.stack([np.interp(places, at, channel) for channel in rgb.T], axis=1))
+
+
+def colour_map(low: float) -> "Colormap":
+    """Give matplotlib's map of :func:`signed_colours`; of its upper half if `low` is 0."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    colours = signed_colours() / 255
+    if low == 0:
+        # The middle lies between two of the 256.
+        colours = np.vstack([np.zeros(3), colours[128:]])
+    return LinearSegmentedColormap.from_list("change", colours)
 
 
 def ras_zooms(affine: np.ndarray) -> np.ndarray:

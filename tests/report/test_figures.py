@@ -3,7 +3,7 @@ import pytest
 
 from clinica_t1nce.errors import ImageError
 from clinica_t1nce.grids import from_ras
-from clinica_t1nce.report import figures
+from clinica_t1nce.report import figures, scales
 from tests.data import volumes
 
 
@@ -95,6 +95,13 @@ def test_colour_bar_has_two_sides_only_if_signal_was_added(images):
     ]
     assert ends[0][0] == 0
     assert ends[1][0] == -ends[1][1]
+
+
+def test_no_change_is_black():
+    assert scales.colour_map(0)(0.0) == (0, 0, 0, 1)
+    assert max(scales.colour_map(-1)(0.5)[:3]) < 0.02
+    for low in (0, -1):
+        assert scales.colour_map(low)(1.0)[:3] == pytest.approx((1, 248 / 255, 224 / 255))
 
 
 def test_slices_go_where_most_was_removed():
