@@ -23,7 +23,7 @@ from scipy import ndimage
 from clinica_t1nce import images
 from clinica_t1nce.caps.names import CROP_ENDING
 from clinica_t1nce.errors import SelectionError, T1nceError
-from clinica_t1nce.evaluation.alignment import align_rigidly
+from clinica_t1nce.evaluation.alignment import align_images
 from clinica_t1nce.evaluation.masks import is_skull_stripped, nonzero_mask, template_mask
 from clinica_t1nce.evaluation.pairs import change_of_t1nce, compare, prepare_pair
 from clinica_t1nce.evaluation.segmentation import segment, template_priors
@@ -115,7 +115,7 @@ def align(t1nce: Image, t1ce: Image, brain: np.ndarray, cache: Path) -> np.ndarr
     name = t1nce.path.name.removesuffix(".nii.gz")
     path = cache / f"{name}_aligned-{key.hexdigest()[:12]}.nii.gz"
     if not path.exists():
-        found = align_rigidly(t1nce.data, t1nce.affine, t1ce.data, t1ce.affine, mask=brain)
+        found = align_images(t1nce.data, t1nce.affine, t1ce.data, t1ce.affine, mask=brain)
         cache.mkdir(parents=True, exist_ok=True)
         images.save(path, found.image, t1ce)
     return images.load(path).data

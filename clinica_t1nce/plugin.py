@@ -17,6 +17,11 @@ PIPELINES = {
         "cli",
         "Synthetic non-contrast T1w images from contrast-enhanced ones.",
     ),
+    "t1-synth-nce-evaluate": CommandSource(
+        "clinica_t1nce.pipelines.t1_synth_nce_evaluate.cli",
+        "cli",
+        "Synthetic T1w against real ones: similarity, tissue volumes, report.",
+    ),
 }
 """Our Clinica pipelines by command name, in the order in which they are listed."""
 

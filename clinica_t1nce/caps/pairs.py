@@ -98,29 +98,58 @@ def read_table(tsv: Path, *, unpaired: bool = False) -> Table:
         If it cannot be read, lacks columns, a cell cannot be used, a row is there twice, or a
         participant is in more than one split or fold.
     """
-    try:
-        lines = tsv.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SelectionError(f"{tsv}: cannot be read as text ({error}); save it as UTF-8") from None
-    header = tuple(cell.strip() for cell in lines[0].split("\t")) if lines else ()
-    if not set(OURS) <= set(header) and not set(AUTHORS) <= set(header):
-        raise SelectionError(
-            f"{tsv}: its first line must name the columns {', '.join(OURS)}, or "
-            f"{', '.join(AUTHORS)}, separated by tabs"
-        )
+    header, lines = _read_cells(tsv)
     cells, rows = [], []
-    for number, values in enumerate(csv.reader(lines[1:], delimiter="\t"), start=2):
-        if not any(value.strip() for value in values):
-            continue
-        named = dict.fromkeys(header, "") | dict(
-            zip(header, (value.strip() for value in values), strict=False)
-        )
+    for number, named in lines:
         cells.append(named)
         rows.append(_row(tsv, number, named, unpaired))
     if not rows:
         raise SelectionError(f"{tsv}: lists no pair; add one row for each")
     _check_rows(tsv, rows)
     return Table(header, tuple(cells), tuple(rows))
+
+
+def read_usable(tsv: Path) -> tuple[list[tuple[PairRow, Mapping[str, str]]], dict[str, str]]:
+    """Read a table of pairs as :func:`read_table` does, but go on where a row cannot be used.
+
+    Of a pair that is there twice the first row is kept. Splits and folds may cut participants.
+
+    Parameters
+    ----------
+    tsv
+        Tab-separated, UTF-8, with a header.
+
+    Returns
+    -------
+    rows : list
+        Each with its cells.
+    problems : dict
+        The others: participant and line, and what is wrong.
+
+    Raises
+    ------
+    SelectionError
+        If the table cannot be read, lacks columns or is empty.
+    """
+    _, lines = _read_cells(tsv)
+    usable: list[tuple[PairRow, Mapping[str, str]]] = []
+    problems: dict[str, str] = {}
+    seen: dict[tuple, int] = {}
+    for number, named in lines:
+        label = f"{named['participant_id'] or 'no participant'} (row {number})"
+        try:
+            row = _row(tsv, number, named, False)
+        except SelectionError as error:
+            problems[label] = str(error)
+            continue
+        before = seen.setdefault((row.subject, row.t1ce, row.t1nce), number)
+        if before == number:
+            usable.append((row, named))
+        else:
+            problems[label] = f"{tsv}: row {number}: the same pair as row {before}; keep one"
+    if not lines:
+        raise SelectionError(f"{tsv}: lists no pair; add one row for each")
+    return usable, problems
 
 
 def find_images(caps: Path, rows: Iterable[PairRow], tsv: Path) -> list[PairImages]:
@@ -221,6 +250,28 @@ def write_table(path: Path, header: Sequence[str], cells: Iterable[Mapping[str, 
     writer.writerows(cells)
     with images.temporary(path) as part:
         part.write_text(text.getvalue(), encoding="utf-8")
+
+
+def _read_cells(tsv: Path) -> tuple[tuple[str, ...], list[tuple[int, dict[str, str]]]]:
+    try:
+        lines = tsv.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SelectionError(f"{tsv}: cannot be read as text ({error}); save it as UTF-8") from None
+    header = tuple(cell.strip() for cell in lines[0].split("\t")) if lines else ()
+    if not set(OURS) <= set(header) and not set(AUTHORS) <= set(header):
+        raise SelectionError(
+            f"{tsv}: its first line must name the columns {', '.join(OURS)}, or "
+            f"{', '.join(AUTHORS)}, separated by tabs"
+        )
+    found = []
+    for number, values in enumerate(csv.reader(lines[1:], delimiter="\t"), start=2):
+        if not any(value.strip() for value in values):
+            continue
+        named = dict.fromkeys(header, "") | dict(
+            zip(header, (value.strip() for value in values), strict=False)
+        )
+        found.append((number, named))
+    return header, found
 
 
 def _row(tsv: Path, line: int, cells: Mapping[str, str], unpaired: bool) -> PairRow:

@@ -1,4 +1,4 @@
-"""Rigid alignment of the two images of one visit, with ANTs.
+"""Alignment of the two images of one visit, with ANTs.
 
 t1-linear brings the T1ce and the T1nce to MNI space each on its own: affine transforms, estimated
 from different contrasts, leave the two up to a millimetre or two apart.
@@ -32,7 +32,7 @@ class Alignment:
     image
         float32, on the fixed image's grid; 0 where the moving image does not reach.
     transform
-        4 x 4, rigid, RAS+ mm: takes a point of the *fixed* image to the same anatomy in the
+        4 x 4, RAS+ mm: takes a point of the *fixed* image to the same anatomy in the
         *moving* one (the direction in which images are resampled).
     """
 
@@ -40,18 +40,19 @@ class Alignment:
     transform: np.ndarray
 
 
-def align_rigidly(
+def align_images(
     moving: np.ndarray,
     moving_affine: np.ndarray,
     fixed: np.ndarray,
     fixed_affine: np.ndarray,
     *,
     mask: np.ndarray | None = None,
+    kind: str = "rigid",
     seed: int = 1,
 ) -> Alignment:
     """Bring one image to the grid of another image of the same head, and resample it once.
 
-    Rotation and translation are estimated by ANTs on three scales (4, 2 and 1 voxels). Its
+    The movement is estimated by ANTs on three scales (4, 2 and 1 voxels). Its
     metric is the global correlation, because ANTs' mutual information sums in the order in
     which threads end: correlation gives the same bytes again. The resampling is a cubic
     B-spline; what it overshoots is clipped to the moving image's range.
@@ -64,6 +65,8 @@ def align_rigidly(
         4 x 4, voxel indices to mm, RAS+; any orientation without shear.
     mask
         Boolean, on the fixed grid: where the images are compared; None: everywhere.
+    kind
+        ``"rigid"`` (rotation and translation) or ``"affine"`` (scales and shears as well).
     seed
         For the points at which ANTs samples the images.
 
@@ -79,6 +82,7 @@ def align_rigidly(
         to_ants(moving, moving_affine),
         to_ants(fixed, fixed_affine),
         None if mask is None else to_ants(mask, fixed_affine),
+        kind.capitalize(),
         seed,
     )
     return Alignment(
@@ -127,7 +131,44 @@ def resample(
     return np.where(filled, result, 0).astype(np.float32)
 
 
-def _register(moving: Any, fixed: Any, mask: Any, seed: int) -> np.ndarray:
+def move_labels(
+    labels: np.ndarray,
+    affine: np.ndarray,
+    shape: tuple[int, ...],
+    target_affine: np.ndarray,
+    transform: np.ndarray,
+) -> np.ndarray:
+    """Resample a label map onto another grid.
+
+    Each label is interpolated linearly, and the largest wins.
+
+    Parameters
+    ----------
+    labels, affine, shape, target_affine, transform
+        As in :func:`resample`.
+
+    Returns
+    -------
+    numpy.ndarray
+        Of the type of `labels`; 0 outside its field of view.
+    """
+    indices = np.linalg.inv(affine) @ transform @ target_affine
+    best = np.zeros(shape, np.float32)
+    moved = np.zeros(shape, labels.dtype)
+    for label in np.unique(labels):
+        share = ndimage.affine_transform(
+            (labels == label).astype(np.float32),
+            indices[:3, :3],
+            indices[:3, 3],
+            output_shape=shape,
+            order=1,
+        )
+        wins = share > best
+        moved[wins], best[wins] = label, share[wins]
+    return moved
+
+
+def _register(moving: Any, fixed: Any, mask: Any, kind: str, seed: int) -> np.ndarray:
     import ants
 
     files: list[str] = []
@@ -136,7 +177,7 @@ def _register(moving: Any, fixed: Any, mask: Any, seed: int) -> np.ndarray:
             found = ants.registration(
                 fixed,
                 moving,
-                "Rigid",
+                kind,
                 mask=mask,
                 aff_metric="GC",
                 aff_random_sampling_rate=min(1.0, _POINTS / fixed.numpy().size),

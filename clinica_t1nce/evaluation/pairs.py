@@ -5,7 +5,7 @@ slice thickness differ, so that a plain error mostly measures the scanner. The m
 at what gadolinium changed, after a linear fit that leaves it out.
 
 All volumes lie on one grid, that of the T1ce: align the T1nce first
-(:func:`clinica_t1nce.evaluation.alignment.align_rigidly`). Errors are mean absolute errors of
+(:func:`clinica_t1nce.evaluation.alignment.align_images`). Errors are mean absolute errors of
 images fitted to the T1nce, in % of the T1nce's range in the mask (99.5th percentile minus
 minimum). The mask is the brain eroded by one voxel (6-neighbourhood).
 """

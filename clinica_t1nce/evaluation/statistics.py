@@ -9,6 +9,9 @@ import numpy as np
 MIN_PAIRS = 3
 """Fewer are not tested."""
 
+ROUNDING = 1e-9
+"""Differences that vary less than this, relative to the values, are equal."""
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -85,7 +88,7 @@ def compare_paired(values: Sequence[float], others: Sequence[float]) -> Comparis
     difference = a - b
     if a.size < MIN_PAIRS:
         notes.append(f"fewer than {MIN_PAIRS} pairs: not tested")
-    elif np.ptp(difference) == 0:
+    elif np.ptp(difference) <= ROUNDING * max(np.abs(a).max(), np.abs(b).max()):
         notes.append("all differences are equal: not tested")
     else:
         t, p, low, high = _t_test(a, b)

@@ -1,16 +1,30 @@
 """Nipype interfaces: files in, files out."""
 
 from clinica_t1nce.interfaces.detection import DetectGadolinium
+from clinica_t1nce.interfaces.evaluation import (
+    AlignPair,
+    BrainMask,
+    ImageSimilarity,
+    TissueOverlap,
+    TissueVolumes,
+    UnionMask,
+)
 from clinica_t1nce.interfaces.homogenisation import HomogeniseBids
 from clinica_t1nce.interfaces.simulation import SimulateGadolinium
 from clinica_t1nce.interfaces.spaces import BlendChange, ToNativeSpace
 from clinica_t1nce.interfaces.synthesis import SynthesizeT1nce
 
 __all__ = [
+    "AlignPair",
     "BlendChange",
+    "BrainMask",
     "DetectGadolinium",
     "HomogeniseBids",
+    "ImageSimilarity",
     "SimulateGadolinium",
     "SynthesizeT1nce",
+    "TissueOverlap",
+    "TissueVolumes",
     "ToNativeSpace",
+    "UnionMask",
 ]

@@ -1,6 +1,10 @@
-"""Keep the log that Clinica makes Nipype write out of the user's current folder."""
+"""What Clinica says and logs, where it is of no use to the user."""
 
+import logging
 import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -48,3 +52,18 @@ class TidyCommand(click.Command):
         """Parse the arguments, once the log is gone."""
         move_nipype_log(None)
         return super().make_context(info_name, args, parent=parent, **extra)
+
+
+@contextmanager
+def muted_clinica() -> Iterator[None]:
+    """Keep Clinica from announcing, at every run, that it updates the data set's description."""
+    clinica = logging.getLogger("clinica")
+    level = clinica.level
+    if level > logging.DEBUG or level == logging.NOTSET:
+        clinica.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            yield
+    finally:
+        clinica.setLevel(level)

@@ -109,7 +109,7 @@ def test_alignment_is_cached(script, pairs, tmp_path, monkeypatch):
     pair = pairs[0]
     monkeypatch.setattr(
         script,
-        "align_rigidly",
+        "align_images",
         lambda moving, *_, mask: calls.append(mask.sum()) or Alignment(moving + 1, np.eye(4)),
     )
     one, again = (script.align(pair.t1nce, pair.t1ce, pair.brain, tmp_path) for _ in range(2))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from clinica_t1nce.errors import ImageError
-from clinica_t1nce.evaluation.alignment import align_rigidly, resample
+from clinica_t1nce.evaluation.alignment import align_images, resample
 from tests.data import volumes
 
 SHAPE = (40, 48, 36)
@@ -41,7 +41,7 @@ def test_a_known_movement_is_found(head, kind):
     moving_affine = volumes.affine(kind, shape=SHAPE)
     truth = rotation(4, (2.0, -1.5, 1.0))
     moving = resample(head, fixed_affine, SHAPE, moving_affine, np.linalg.inv(truth))
-    found = align_rigidly(moving, moving_affine, volumes.enhance(head), fixed_affine)
+    found = align_images(moving, moving_affine, volumes.enhance(head), fixed_affine)
     corners = np.array([[-10, 10], [-12, 12], [-8, 8]])
     points = np.array([*np.stack(np.meshgrid(*corners)).reshape(3, -1), np.ones(8)])
     distance = np.linalg.norm(((found.transform - truth) @ points)[:3], axis=0)
@@ -58,7 +58,7 @@ def test_a_known_movement_is_found(head, kind):
 def test_the_same_bytes_again(head):
     affine = volumes.affine("ras", shape=SHAPE)
     moving = resample(head, affine, SHAPE, affine, rotation(3, (1.0, 0, 0)))
-    one, other = (align_rigidly(moving, affine, head, affine, mask=head > 0) for _ in range(2))
+    one, other = (align_images(moving, affine, head, affine, mask=head > 0) for _ in range(2))
     assert one.image.tobytes() == other.image.tobytes()
     assert one.transform.tobytes() == other.transform.tobytes()
 
@@ -68,10 +68,10 @@ def test_the_environment_is_left_alone(monkeypatch, tmp_path):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     monkeypatch.setenv("ANTS_RANDOM_SEED", "77")
-    align_rigidly(head, affine, head, affine)
+    align_images(head, affine, head, affine)
     assert os.environ["ANTS_RANDOM_SEED"] == "77"
     monkeypatch.delenv("ANTS_RANDOM_SEED")
-    align_rigidly(head, affine, head, affine)
+    align_images(head, affine, head, affine)
     assert "ANTS_RANDOM_SEED" not in os.environ
     assert list(tmp_path.iterdir()) == []
 
@@ -101,4 +101,4 @@ def test_bad_input(head, which, bad):
     given = [head, head]
     given[which] = bad
     with pytest.raises(ImageError, match=("moving", "fixed")[which]):
-        align_rigidly(given[0], affine, given[1], affine)
+        align_images(given[0], affine, given[1], affine)

@@ -1,7 +1,5 @@
 """Command line of ``clinica run t1-synth-nce``."""
 
-import json
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +9,13 @@ from clinica import option
 from clinica.pipelines import cli_param
 
 from clinica_t1nce.pipelines.clinica_log import TidyCommand, move_nipype_log
+from clinica_t1nce.pipelines.command import (
+    OneLineError,
+    WrongUsageError,
+    count,
+    read_plugin,
+    save_details,
+)
 
 if TYPE_CHECKING:
     from clinica_t1nce.caps.homogenisation import Request
@@ -18,19 +23,6 @@ if TYPE_CHECKING:
     from clinica_t1nce.pipelines.t1_synth_nce.pipeline import T1SynthNce
 
 pipeline_name = "t1-synth-nce"
-
-
-class OneLineError(click.ClickException):
-    """Ends the command with one line on standard error, and exit code 1."""
-
-    def __init__(self, message: str):
-        super().__init__(" ".join(message.split()))
-
-
-class WrongUsageError(OneLineError):
-    """The same with exit code 2: nothing was done, and nothing can be with these arguments."""
-
-    exit_code = 2
 
 
 @click.command(name=pipeline_name, cls=TidyCommand)
@@ -154,7 +146,7 @@ def cli(
     Exit code: 0 if every image asked for is there, 1 if one failed, 2 for wrong usage.
     """
     move_nipype_log(Path(working_directory) if working_directory else None)
-    plugin, plugin_args = _plugin(nipype_plugin, nipype_plugin_args, working_directory)
+    plugin, plugin_args = read_plugin(nipype_plugin, nipype_plugin_args, working_directory)
     homogenised = None
     if bids_output is not None:
         homogenised = _check_bids_output(Path(caps_directory), bids_output, parameters)
@@ -175,46 +167,6 @@ def cli(
         raise click.exceptions.Exit(1)
 
 
-def _plugin(
-    name: str | None, arguments: str | None, working_directory: str | None
-) -> tuple[str | None, dict[str, Any]]:
-    if name is None:
-        if arguments is not None:
-            raise WrongUsageError("--nipype-plugin-args needs --nipype-plugin NAME")
-        return None, {}
-    from nipype.pipeline import plugins
-
-    from clinica_t1nce.pipelines.t1_synth_nce.pipeline import LOCAL_PLUGINS
-
-    known = [item.removesuffix("Plugin") for item in dir(plugins) if item.endswith("Plugin")]
-    if name not in known:
-        raise WrongUsageError(
-            f"--nipype-plugin {name}: Nipype has no such plug-in; known: {', '.join(known)}"
-        )
-    if name not in LOCAL_PLUGINS and working_directory is None:
-        raise WrongUsageError(
-            f"--nipype-plugin {name}: add -wd FOLDER on a disk that all machines share"
-        )
-    return name, _json_object(arguments)
-
-
-def _json_object(text: str | None) -> dict[str, Any]:
-    if text is None:
-        return {}
-    try:
-        if not text.lstrip().startswith("{"):
-            text = Path(text).read_text(encoding="utf-8")
-        content = json.loads(text)
-        if not isinstance(content, dict):
-            raise ValueError("not an object")
-    except (OSError, ValueError) as error:
-        raise WrongUsageError(
-            f"--nipype-plugin-args {text}: neither a JSON object nor a file that holds one "
-            f"({error})"
-        ) from error
-    return content
-
-
 def _pipeline(**arguments: Any) -> "T1SynthNce":
     from clinica.utils.exceptions import ClinicaException
 
@@ -233,9 +185,9 @@ def _announce(pipeline: "T1SynthNce", plugin: str | None, n_procs: int) -> None:
     how = f"Nipype's {plugin}"
     if plugin is None:
         n_processes, n_threads = pipeline.plan(n_procs)
-        how = f"{_count(n_processes, 'process', 'es')} of {_count(n_threads, 'thread')}"
+        how = f"{count(n_processes, 'process', 'es')} of {count(n_threads, 'thread')}"
     click.echo(
-        f"{_count(pipeline.n_selected, 'T1ce image')} in {pipeline.caps_directory}, "
+        f"{count(pipeline.n_selected, 'T1ce image')} in {pipeline.caps_directory}, "
         f"{pipeline.n_to_do} to do; model {pipeline.card.name} on {pipeline.device}, {how}"
     )
     if pipeline.outdated:
@@ -272,7 +224,7 @@ def _summarise(pipeline: "T1SynthNce", details_folder: Path | None) -> None:
         click.echo(f"  {outcome.crop.visit}: {outcome.reason}")
     details = dict.fromkeys(outcome.details for outcome in groups["failed"] if outcome.details)
     if details:
-        path = _save_details("\n\n".join(filter(None, details)), details_folder)
+        path = save_details(pipeline_name, "\n\n".join(filter(None, details)), details_folder)
         click.echo(f"Details of what nobody expected: {path}")
     click.echo(f"Table of all images: {pipeline.caps_directory / 't1_synth_nce.tsv'}")
     if pipeline.report:
@@ -307,19 +259,6 @@ def _homogenise(pipeline: "T1SynthNce", request: "Request") -> bool:
     for line in describe(report, request.out):
         click.echo(line)
     return not report.missing and not report.failed
-
-
-def _save_details(text: str, folder: Path | None) -> str:
-    """Keep tracebacks for a report; in the system's folder for temporary files by default."""
-    with tempfile.NamedTemporaryFile(
-        "w", prefix=f"{pipeline_name}-", suffix=".txt", dir=folder, delete=False, encoding="utf-8"
-    ) as file:
-        file.write(text)
-    return file.name
-
-
-def _count(number: int, noun: str, plural: str = "s") -> str:
-    return f"{number} {noun}" + (plural if number != 1 else "")
 
 
 if __name__ == "__main__":

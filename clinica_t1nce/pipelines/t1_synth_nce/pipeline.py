@@ -1,12 +1,8 @@
 """The Clinica pipeline: T1ce crops of a CAPS in, synthetic T1nce in the same CAPS out."""
 
-import logging
 import os
 import shutil
 import tempfile
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +15,8 @@ from nipype.pipeline.engine import Workflow
 from clinica_t1nce.caps import dataset, names, query, selection, sidecar, table
 from clinica_t1nce.caps.translate import Job
 from clinica_t1nce.errors import SelectionError
+from clinica_t1nce.pipelines.clinica_log import muted_clinica
+from clinica_t1nce.pipelines.command import LOCAL_PLUGINS
 from clinica_t1nce.pipelines.models import check_model
 from clinica_t1nce.pipelines.progress import follow
 from clinica_t1nce.pipelines.resources import memory_gb, share_out
@@ -34,9 +32,6 @@ from clinica_t1nce.workflows.execution import LocalPlugin
 
 if TYPE_CHECKING:
     from clinica_t1nce.models.cards import Card
-
-LOCAL_PLUGINS = ("Local", "Linear", "MultiProc", "LegacyMultiProc", "Debug")
-"""Nipype plug-ins that stay on this machine; ``Local`` is ours."""
 
 IMAGES_PER_JOB = 20
 """At most so many in one job of a cluster: a quarter of an hour on few cores."""
@@ -126,7 +121,7 @@ class T1SynthNce(Pipeline):
             files = len(self._options.spaces) * (2 if self._options.enhancement else 1)
             dataset.check_room(caps, len(self._to_do) * files)
         _describe(caps, caps_name)
-        with _muted_clinica():
+        with muted_clinica():
             super().__init__(
                 caps_directory=str(caps),
                 tsv_file=None if tsv_file is None else str(tsv_file),
@@ -391,18 +386,3 @@ def _describe(caps: Path, name: str | None) -> None:
 
     if name is not None:
         dataset.describe(caps, name, bids_version=str(BIDS_VERSION), caps_version=str(CAPS_VERSION))
-
-
-@contextmanager
-def _muted_clinica() -> Iterator[None]:
-    """Keep Clinica from announcing, at every run, that it updates the data set's description."""
-    clinica = logging.getLogger("clinica")
-    level = clinica.level
-    if level > logging.DEBUG or level == logging.NOTSET:
-        clinica.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
-            yield
-    finally:
-        clinica.setLevel(level)

@@ -1,0 +1,118 @@
+"""What the columns of the evaluation's tables mean: their data dictionaries, as BIDS has them."""
+
+from collections.abc import Iterable
+
+_MASK = "over the union of the brains of T1ce and T1nce"
+
+_SIMILARITY = {
+    "mae": (f"Mean absolute error to the T1nce {_MASK}; range 1, see the report's note", "%"),
+    "psnr": (f"Peak signal-to-noise ratio {_MASK}; inf where the images are equal", "dB"),
+    "ssim": (
+        f"Structural similarity (Wang 2004: Gaussian window of 11 voxels, SD 1.5, in 3-D) {_MASK}",
+        None,
+    ),
+}
+_ADDITIONS = {
+    "_matched": "After the best linear fit of the image to the T1nce in the mask: ",
+    "_authors": "As the code of the paper's authors computes it (through 128 x 128 x 128 voxels, "
+    "averaged over the whole volume with zeros outside the mask, one global SSIM): ",
+}
+
+_MEANINGS: dict[str, tuple[str, str | None]] = {
+    "participant_id": ("Participant", None),
+    "session_id_t1ce": ("Session of the T1ce", None),
+    "session_id_t1nce": ("Session of the T1nce", None),
+    "quality": ("Quality of the T1ce: good, medium or low, by the paper's rule", None),
+    "status": ("evaluated, or failed", None),
+    "reason": ("Why the pair was left out", None),
+    "alignment": (
+        "How the T1nce was brought to the T1ce: rigid, affine, or none (as t1-linear left it)",
+        None,
+    ),
+    "image": ("What is compared with the T1nce: T1ce (the baseline), or a model's output", None),
+    "error": (
+        "Mean absolute error after a robust linear fit, in the brain of both images eroded by one "
+        "voxel, of the T1nce's range there (99.5th percentile - minimum)",
+        "%",
+    ),
+    "share": (
+        "Share of the removable error that was recovered: 0 nothing, 1 perfect removal of the "
+        "enhancement and of nothing else; can be negative",
+        None,
+    ),
+    "inside": ("Error in enhancing voxels over the T1ce's there", None),
+    "outside": ("Error in the other voxels over the T1ce's there", None),
+    "sharpness": (
+        "Gradient energy over the T1ce's, further than 2 voxels from enhancing ones",
+        None,
+    ),
+    "tissue": ("Tissue or structure", None),
+    "volume": ("Volume in the image", "cm3"),
+    "volume_t1nce": ("Volume in the T1nce", "cm3"),
+    "tiv_t1nce": ("Sum of all volumes of the T1nce", "cm3"),
+    "vd": (
+        "(volume_t1nce - volume) / tiv_t1nce x mean tiv_t1nce of all pairs (the paper's "
+        "equation 3b); negative where the image over-estimates",
+        "cm3",
+    ),
+    "avd": ("Absolute value of vd (equation 3a)", "cm3"),
+    "dice": ("Overlap with the T1nce's tissue: 2 |A and B| / (|A| + |B|)", None),
+    "table": ("Which table the measure is from", None),
+    "set": (
+        "Pairs: all; test_good (T1ce of good or medium quality); test_low (of low quality)",
+        None,
+    ),
+    "measure": ("The measure compared", None),
+    "compared_with": ("What `image` is compared with", None),
+    "n": ("Pairs compared", None),
+    "mean": ("Mean of `image`", "as the measure"),
+    "sd": ("Standard deviation of `image` (n - 1)", "as the measure"),
+    "other_mean": ("Mean of `compared_with`", "as the measure"),
+    "other_sd": ("Standard deviation of `compared_with` (n - 1)", "as the measure"),
+    "difference": ("Mean of `image` - `compared_with`", "as the measure"),
+    "ci_low": ("Lower end of the 95 % confidence interval of the difference", "as the measure"),
+    "ci_high": ("Upper end of that interval", "as the measure"),
+    "effect_size": ("Cohen's d of paired samples: difference over its standard deviation", None),
+    "t": ("Of the two-sided paired t-test", None),
+    "p": ("Of that test, not corrected", None),
+    "wilcoxon_p": ("Of the two-sided Wilcoxon signed-rank test, not corrected", None),
+    "normality_p": (
+        "Of the Shapiro-Wilk test of the differences; where small, see wilcoxon_p",
+        None,
+    ),
+    "note": ("What was not computed, and why", None),
+    "n_comparisons": ("Comparisons in the family that Bonferroni's correction is over", None),
+    "p_bonferroni": ("p x n_comparisons, at most 1", None),
+}
+
+
+def describe(columns: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Make the data dictionary of a table.
+
+    Parameters
+    ----------
+    columns
+        Its columns.
+
+    Returns
+    -------
+    dict
+        ``Description``, and ``Units`` where there are any, by column.
+
+    Raises
+    ------
+    KeyError
+        If a column is unknown.
+    """
+    return {column: _entry(column) for column in columns}
+
+
+def _entry(column: str) -> dict[str, str]:
+    name, _, variant = column.partition("_")
+    if name in _SIMILARITY:
+        meaning, unit = _SIMILARITY[name]
+        if variant:
+            meaning = _ADDITIONS[f"_{variant}"] + meaning[0].lower() + meaning[1:]
+    else:
+        meaning, unit = _MEANINGS[column]
+    return {"Description": meaning} | ({"Units": unit} if unit else {})

@@ -1,0 +1,179 @@
+"""Tables of all pairs, in long form, from the record of each; and the comparisons between methods.
+
+A record is what is known of one evaluated pair, as it is kept in JSON::
+
+    {"participant_id": "sub-01", "session_id_t1ce": ..., "session_id_t1nce": ..., "quality": "low",
+     "images": ["T1ce", "model-a"],
+     "similarity": {"rigid": [{"mae": ...}, ...], "none": [...]},
+     "volumes": [{"GM": ...}, ...],
+     "dice": {"rigid": [{"GM": ...}, ...]}}
+
+Lists follow ``images``; ``volumes`` has the T1nce before them. The keys of ``similarity`` and
+``dice`` say how the pair was aligned.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from clinica_t1nce.evaluation.quality import strata
+from clinica_t1nce.evaluation.statistics import bonferroni, compare_paired
+from clinica_t1nce.evaluation.volumes import volume_difference
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BASELINE = "T1ce"
+"""What models are compared with."""
+
+PAIR = ("participant_id", "session_id_t1ce", "session_id_t1nce", "quality")
+VARIANTS = ("", "_matched", "_authors")
+SIMILARITY = ("mae", "psnr", "ssim")
+RECOVERY = ("error", "share", "inside", "outside", "sharpness")
+
+_COLUMNS = {
+    "similarity": ("alignment", "image"),
+    "volumes": ("image", "tissue", "volume", "volume_t1nce", "tiv_t1nce", "vd", "avd"),
+    "dice": ("alignment", "image", "tissue", "dice"),
+}
+
+
+def collect(records: Iterable[Mapping[str, Any]]) -> "dict[str, pd.DataFrame]":
+    """Put the records of pairs into tables.
+
+    Parameters
+    ----------
+    records
+        As above.
+
+    Returns
+    -------
+    dict
+        ``similarity`` (one row a pair, alignment and image), ``volumes`` (one a pair, image and
+        tissue; VD and AVD by equations 3b and 3a, with the mean TIV of the T1nce of all pairs)
+        and ``dice`` (one a pair, alignment, image and tissue). Tables without a row have their
+        columns all the same.
+    """
+    import pandas as pd
+
+    known = list(records)
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in _COLUMNS}
+    tivs = [sum(record["volumes"][0].values()) for record in known if record.get("volumes")]
+    mean_tiv = sum(tivs) / len(tivs) if tivs else float("nan")
+    for record in known:
+        pair = {key: record.get(key) for key in PAIR}
+        for alignment, images in record.get("similarity", {}).items():
+            for image, measures in zip(record["images"], images, strict=True):
+                found = {"alignment": alignment, "image": image, **measures}
+                rows["similarity"].append(pair | found)
+        for alignment, images in record.get("dice", {}).items():
+            for image, scores in zip(record["images"], images, strict=True):
+                found = {"alignment": alignment, "image": image}
+                rows["dice"] += [
+                    pair | found | {"tissue": name, "dice": score} for name, score in scores.items()
+                ]
+        if record.get("volumes"):
+            rows["volumes"] += [pair | row for row in _volume_rows(record, mean_tiv)]
+    return {
+        name: pd.DataFrame(found, columns=None if found else [*PAIR, *_COLUMNS[name]])
+        for name, found in rows.items()
+    }
+
+
+def _volume_rows(record: Mapping[str, Any], mean_tiv: float) -> Iterable[dict[str, Any]]:
+    reference, *others = record["volumes"]
+    tiv = sum(reference.values())
+    for image, volumes in zip(record["images"], others, strict=True):
+        differences = volume_difference(reference, volumes, mean_tiv)
+        for tissue, difference in differences.items():
+            yield {
+                "image": image,
+                "tissue": tissue,
+                "volume": volumes[tissue],
+                "volume_t1nce": reference[tissue],
+                "tiv_t1nce": tiv,
+                "vd": difference,
+                "avd": abs(difference),
+            }
+
+
+def compare_methods(frames: "Mapping[str, pd.DataFrame]") -> "pd.DataFrame":
+    """Test each model against the T1ce, and the best one against the others, set by set.
+
+    Families of the Bonferroni correction, each within one set of pairs and one alignment:
+    all models x (MAE, PSNR, SSIM) against the T1ce; the model of the smallest mean MAE against
+    each other model x the three; all models x tissues of AVD; all models x tissues of Dice. The
+    three measures form a family of their own as they are, matched, and as the authors compute
+    them.
+
+    Parameters
+    ----------
+    frames
+        From :func:`collect`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a comparison: ``table``, ``set``, ``alignment``, ``measure``, ``tissue``,
+        ``image``, ``compared_with``, the fields of
+        :class:`clinica_t1nce.evaluation.statistics.Comparison`, ``n_comparisons`` and
+        ``p_bonferroni``.
+    """
+    import pandas as pd
+
+    rows: list[dict[str, Any]] = []
+    for name, frame in frames.items():
+        if frame.empty:
+            continue
+        alignments = frame["alignment"].unique() if "alignment" in frame else [None]
+        for alignment in alignments:
+            aligned = frame if alignment is None else frame[frame["alignment"] == alignment]
+            for set_name, members in _sets(aligned):
+                common = {"table": name, "set": set_name, "alignment": alignment}
+                for family in _families(name, members):
+                    rows += [common | row for row in family]
+    return pd.DataFrame(rows)
+
+
+def _sets(frame: "pd.DataFrame") -> "Iterable[tuple[str, pd.DataFrame]]":
+    qualities = [q if isinstance(q, str) else None for q in frame["quality"]]
+    for name, members in strata(qualities).items():
+        yield name, frame[members]
+
+
+def _families(name: str, frame: "pd.DataFrame") -> Iterable[list[dict[str, Any]]]:
+    models = [image for image in frame["image"].unique() if image != BASELINE]
+    if name != "similarity":
+        measure = "avd" if name == "volumes" else "dice"
+        tissues = list(frame["tissue"].unique())
+        yield _family(frame, [(m, BASELINE, measure, t) for m in models for t in tissues])
+        return
+    for variant in VARIANTS:
+        measures = [f"{each}{variant}" for each in SIMILARITY]
+        if not set(measures) <= set(frame.columns):
+            continue
+        yield _family(frame, [(m, BASELINE, each, None) for m in models for each in measures])
+        if len(models) > 1:
+            means = frame[frame["image"].isin(models)].groupby("image")[measures[0]].mean()
+            best = means.idxmin()
+            others = [model for model in models if model != best]
+            yield _family(frame, [(best, m, each, None) for m in others for each in measures])
+
+
+def _family(
+    frame: "pd.DataFrame", comparisons: Sequence[tuple[str, str, str, str | None]]
+) -> list[dict[str, Any]]:
+    rows = []
+    for image, other, measure, tissue in comparisons:
+        part = frame if tissue is None else frame[frame["tissue"] == tissue]
+        wide = part.pivot(index=list(PAIR[:3]), columns="image", values=measure)
+        found = compare_paired(wide[image].to_numpy(), wide[other].to_numpy())
+        rows.append(
+            {"measure": measure, "tissue": tissue, "image": image, "compared_with": other}
+            | asdict(found)
+            | {
+                "n_comparisons": len(comparisons),
+                "p_bonferroni": bonferroni(found.p, len(comparisons)),
+            }
+        )
+    return rows

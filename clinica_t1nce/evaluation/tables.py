@@ -1,0 +1,220 @@
+"""The paper's three tables, in its layout, as Markdown and LaTeX; and what columns of TSVs mean."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from clinica_t1nce.evaluation.frames import BASELINE, SIMILARITY, VARIANTS
+from clinica_t1nce.evaluation.quality import ALL, TEST_GOOD, TEST_LOW, strata
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SETS = {ALL: "All", TEST_GOOD: "Test_good", TEST_LOW: "Test_low"}
+
+TITLES = {"mae": "MAE (%)", "psnr": "PSNR (dB)", "ssim": "SSIM"}
+_ADDITIONS = {"": "", "_matched": ", matched", "_authors": ", as the authors' code"}
+_DIGITS = {"mae": 2, "psnr": 2, "ssim": 3, "avd": 2, "dice": 3}
+
+SIGNIFICANT = {"similarity": 0.05, "volumes": 0.01, "dice": 0.01}
+"""Corrected p below which a star is set; 0.05 and 0.01 are the paper's, of its Tables 1 and 2."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as it is printed.
+
+    Attributes
+    ----------
+    title
+        Above it.
+    header
+        Of its columns.
+    rows
+        Cells as text.
+    note
+        Below it.
+    """
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str
+
+    def markdown(self) -> str:
+        """Write it in Markdown."""
+        lines = [f"**{self.title}**", "", _line(self.header), "|---" * len(self.header) + "|"]
+        lines += [_line(row) for row in self.rows]
+        return "\n".join([*lines, "", self.note, ""])
+
+    def latex(self) -> str:
+        """Write it in LaTeX, with the rules of booktabs."""
+        body = [" & ".join(map(_escape, row)) + r" \\" for row in self.rows]
+        return "\n".join(
+            [
+                r"\begin{table}",
+                rf"\caption{{{_escape(self.title)}. {_escape(self.note)}}}",
+                rf"\begin{{tabular}}{{{'l' * len(self.header)}}}",
+                r"\toprule",
+                " & ".join(map(_escape, self.header)) + r" \\",
+                r"\midrule",
+                *body,
+                r"\bottomrule",
+                r"\end{tabular}",
+                r"\end{table}",
+                "",
+            ]
+        )
+
+
+def make_tables(
+    frames: "Mapping[str, pd.DataFrame]", statistics: "pd.DataFrame"
+) -> dict[str, Table]:
+    """Make the paper's tables of those frames that have rows.
+
+    Parameters
+    ----------
+    frames, statistics
+        From :mod:`clinica_t1nce.evaluation.frames`.
+
+    Returns
+    -------
+    dict
+        ``table1_similarity``, ``table1_similarity_matched``, ``table1_similarity_authors``,
+        ``table2_volumes``, ``table3_dice``, where there is something to print.
+    """
+    tables = {}
+    frame = frames["similarity"]
+    for variant in VARIANTS:
+        measures = [f"{name}{variant}" for name in SIMILARITY]
+        if set(measures) <= set(frame.columns):
+            title = f"Similarity to the T1nce{_ADDITIONS[variant]}, mean ± SD"
+            tables[f"table1_similarity{variant}"] = _by_set(frame, statistics, measures, title)
+    for number, name, measure, what in (
+        (2, "volumes", "avd", "Absolute volume difference to the T1nce, cm3"),
+        (3, "dice", "dice", "Dice score with the T1nce"),
+    ):
+        if not frames[name].empty:
+            tables[f"table{number}_{name}"] = _by_tissue(
+                frames[name], statistics, name, measure, f"{what}, mean ± SD"
+            )
+    return tables
+
+
+def _by_set(
+    frame: "pd.DataFrame", statistics: "pd.DataFrame", measures: Sequence[str], title: str
+) -> Table:
+    rows = []
+    groups = _groups(frame)
+    for set_name, members in groups.items():
+        for (alignment, image), part in members.groupby(["alignment", "image"], sort=False):
+            stars = _stars(statistics, "similarity", set_name, image, alignment)
+            cells = [_mean_sd(part[m], m) + stars.get((m, None), "") for m in measures]
+            rows.append((SETS[set_name], str(alignment), *_compared(str(image)), *cells))
+    titles = (TITLES[measure.partition("_")[0]] for measure in measures)
+    header = ("Set", "Alignment", "Compared with T1nce", "Model", *titles)
+    return Table(title, header, tuple(rows), _note(statistics, "similarity", measures, groups))
+
+
+def _by_tissue(
+    frame: "pd.DataFrame", statistics: "pd.DataFrame", name: str, measure: str, title: str
+) -> Table:
+    groups = _groups(frame)
+    keys = [key for key in ("tissue", "alignment", "image") if key in frame]
+    rows = []
+    for values, part in frame.groupby(keys, sort=False):
+        found = dict(zip(keys, values, strict=True))
+        cells = []
+        for set_name, members in groups.items():
+            inside = part[part.index.isin(members.index)]
+            stars = _stars(statistics, name, set_name, found["image"], found.get("alignment"))
+            cells.append(
+                _mean_sd(inside[measure], measure) + stars.get((measure, found["tissue"]), "")
+            )
+        start = [str(found["tissue"])] + ([str(found["alignment"])] if "alignment" in keys else [])
+        rows.append((*start, *_compared(str(found["image"])), *cells))
+    header = ["Tissue", *(["Alignment"] if "alignment" in keys else [])]
+    header += ["Compared with T1nce", "Model", *(SETS[set_name] for set_name in groups)]
+    order = {tissue: place for place, tissue in enumerate(frame["tissue"].unique())}
+    rows.sort(key=lambda row: order[row[0]])
+    return Table(title, tuple(header), tuple(rows), _note(statistics, name, [measure], groups))
+
+
+def _groups(frame: "pd.DataFrame") -> "dict[str, pd.DataFrame]":
+    qualities = [q if isinstance(q, str) else None for q in frame["quality"]]
+    return {name: frame[members] for name, members in strata(qualities).items()}
+
+
+def _compared(image: str) -> tuple[str, str]:
+    return (BASELINE, "-") if image == BASELINE else ("synthetic", image)
+
+
+def _stars(
+    statistics: "pd.DataFrame", table: str, set_name: str, image: object, alignment: object
+) -> dict[tuple[str, str | None], str]:
+    if statistics.empty:
+        return {}
+    rows = statistics[
+        (statistics["table"] == table)
+        & (statistics["set"] == set_name)
+        & (statistics["image"] == image)
+        & (statistics["compared_with"] == BASELINE)
+    ]
+    if alignment is not None:
+        rows = rows[rows["alignment"] == alignment]
+    return {
+        (row.measure, row.tissue if isinstance(row.tissue, str) else None): " *"
+        for row in rows.itertuples()
+        if row.p_bonferroni < SIGNIFICANT[table]
+    }
+
+
+def _note(
+    statistics: "pd.DataFrame",
+    table: str,
+    measures: Sequence[str],
+    groups: "Mapping[str, pd.DataFrame]",
+) -> str:
+    key = ["participant_id", "session_id_t1ce", "session_id_t1nce"]
+    counts = {name: len(part[key].drop_duplicates()) for name, part in groups.items()}
+    sizes = ", ".join(f"{SETS[name]} {count}" for name, count in counts.items())
+    text = f"Pairs: {sizes}."
+    tested = statistics
+    if not statistics.empty:
+        tested = statistics[
+            (statistics["table"] == table)
+            & statistics["measure"].isin(list(measures))
+            & (statistics["compared_with"] == BASELINE)
+        ]
+    if tested.empty:
+        return f"{text} No model, so nothing is tested."
+    comparisons = sorted({int(n) for n in tested["n_comparisons"]})
+    text += (
+        f" * corrected p < {SIGNIFICANT[table]:g} against the T1ce row of the same set"
+        f"{' and alignment' if table != 'volumes' else ''}: paired t-test, Bonferroni over "
+        f"{' or '.join(map(str, comparisons))} comparisons (models x "
+        f"{'measures' if table == 'similarity' else 'tissues'})."
+    )
+    small = [SETS[name] for name, count in counts.items() if count < 3]
+    return text + (f" Fewer than 3 pairs, not tested: {', '.join(small)}." if small else "")
+
+
+def _mean_sd(values: "pd.Series", measure: str) -> str:
+    digits = _DIGITS[measure.partition("_")[0]]
+    mean = float(values.mean())
+    if not math.isfinite(mean):
+        return "inf" if mean > 0 else "n/a"
+    deviation = float(values.std(ddof=1)) if len(values) > 1 else math.nan
+    spread = f"{deviation:.{digits}f}" if math.isfinite(deviation) else "n/a"
+    return f"{mean:.{digits}f} ± {spread}"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _escape(text: str) -> str:
+    for character in "&%#_":
+        text = text.replace(character, f"\\{character}")
+    return text.replace("±", r"$\pm$").replace("cm3", r"cm$^3$").replace("<", "$<$")

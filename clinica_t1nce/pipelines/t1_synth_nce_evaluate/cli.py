@@ -1,0 +1,249 @@
+"""Command line of ``clinica run t1-synth-nce-evaluate``."""
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from clinica import option
+from clinica.pipelines import cli_param
+
+from clinica_t1nce.pipelines.clinica_log import TidyCommand, move_nipype_log
+from clinica_t1nce.pipelines.command import OneLineError, WrongUsageError, count, read_plugin
+
+if TYPE_CHECKING:
+    from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pipeline import T1SynthNceEvaluate
+
+pipeline_name = "t1-synth-nce-evaluate"
+
+BRAIN_METHODS = ("deepbet", "hd-bet", "template")
+SEGMENTATIONS = ("atropos", "spm", "none")
+
+
+@click.command(name=pipeline_name, cls=TidyCommand)
+@cli_param.argument.caps_directory
+@click.argument("pairs_tsv", type=click.Path(exists=True, dir_okay=False))
+@click.argument("output_dir", type=click.Path(file_okay=False))
+@cli_param.option_group.pipeline_specific_options
+@cli_param.option_group.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="NAME",
+    help="Evaluate the outputs of this model only (again for more). Default: of every model that "
+    "has outputs in the CAPS.",
+)
+@cli_param.option_group.option(
+    "--brain-mask",
+    default="deepbet",
+    show_default=True,
+    metavar="|".join((*BRAIN_METHODS, "PATTERN")),
+    help="Where the brain is. PATTERN: files of your own, below the CAPS or absolute, in which "
+    "{participant_id}, {session_id}, {image} (T1ce or T1nce), {source} (the crop's name without "
+    "_T1w.nii.gz) and * stand for the pair's. Images that are skull-stripped already are their "
+    "own mask. hd-bet, the paper's, must be installed with its weights.",
+)
+@cli_param.option_group.option(
+    "--align",
+    type=click.Choice(["rigid", "affine", "none"]),
+    default="rigid",
+    show_default=True,
+    help="Bring the T1nce to the T1ce, which t1-linear has registered each on its own. What can "
+    "be measured without alignment, the paper's way, is measured as well.",
+)
+@cli_param.option_group.option(
+    "--protocol",
+    type=click.Choice(["standard", "authors"]),
+    default="standard",
+    show_default=True,
+    help="authors: add MAE, PSNR and SSIM as the code of the paper's authors computes them.",
+)
+@cli_param.option_group.option(
+    "--segmentation",
+    default="atropos",
+    show_default=True,
+    metavar="|".join((*SEGMENTATIONS, "labels:PATTERN")),
+    help="Where tissue volumes come from: N4 and Atropos (a minute or more an image); the maps of "
+    "`t1-volume-tissue-segmentation` in the CAPS of --spm-caps; label maps of your own, by a "
+    "pattern as for --brain-mask in which {image} is T1nce, T1ce or a model's name.",
+)
+@cli_param.option_group.option(
+    "--spm-caps",
+    multiple=True,
+    metavar="IMAGE=DIR",
+    help="With --segmentation spm: the CAPS that holds the maps of the T1nce, the T1ce and of "
+    "each model's images; one option each, for example --spm-caps T1ce=caps_original.",
+)
+@cli_param.option_group.option(
+    "--priors",
+    nargs=3,
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="GM WM CSF",
+    help="With --segmentation atropos: probability maps on the grid of t1-linear's crops, instead "
+    "of the MNI152 template's.",
+)
+@cli_param.option_group.option(
+    "--structures",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="TSV",
+    help="With labels:PATTERN: BIDS table with the columns index and name of the structures to "
+    "measure. Default: 1 GM, 2 WM, 3 CSF.",
+)
+@cli_param.option_group.common_pipelines_options
+@cli_param.option.working_directory
+@click.option(
+    "-overwrite",
+    "--overwrite_outputs",
+    is_flag=True,
+    help="Evaluate pairs again that were evaluated already.",
+)
+@option.global_option_group
+@option.n_procs
+@cli_param.option_group.advanced_pipeline_options
+@cli_param.option_group.option(
+    "--nipype-plugin",
+    metavar="NAME",
+    help="Execution plug-in of Nipype, for clusters (needs -wd and OUTPUT_DIR on a disk that all "
+    "machines share).",
+)
+@cli_param.option_group.option(
+    "--nipype-plugin-args",
+    metavar="JSON|FILE",
+    help="Arguments of that plug-in: a JSON object, or a file that holds one.",
+)
+def cli(
+    caps_directory: str,
+    pairs_tsv: str,
+    output_dir: str,
+    models: tuple[str, ...] = (),
+    brain_mask: str = "deepbet",
+    align: str = "rigid",
+    protocol: str = "standard",
+    segmentation: str = "atropos",
+    spm_caps: tuple[str, ...] = (),
+    priors: tuple[str, ...] | None = None,
+    structures: str | None = None,
+    working_directory: str | None = None,
+    overwrite_outputs: bool = False,
+    n_procs: int = 1,
+    nipype_plugin: str | None = None,
+    nipype_plugin_args: str | None = None,
+) -> None:
+    """Compare synthetic T1nce with real ones: the tables and figures of the paper.
+
+    CAPS_DIRECTORY holds the crops of `clinica run t1-linear` and the images of `clinica run
+    t1-synth-nce`. PAIRS_TSV has one row a pair of T1nce and T1ce of the same visit, with the
+    columns participant_id, session_id_t1nce and session_id_t1ce; a column quality (good, medium,
+    low), or contrast, motion and noise (each 0, 1 or 2), divides the pairs into the paper's two
+    test sets. OUTPUT_DIR gets similarity.tsv, volumes.tsv, dice.tsv, statistics.tsv, the three
+    tables as Markdown and LaTeX (tables/), the figures (figures/), report.html and a page a pair.
+    Pairs evaluated already are not evaluated again.
+
+    Exit code: 0 if every pair was evaluated, 1 if one was left out, 2 for wrong usage.
+    """
+    from clinica_t1nce.pipelines.t1_synth_nce_evaluate.selection import Settings
+
+    move_nipype_log(Path(working_directory) if working_directory else None)
+    plugin, plugin_args = read_plugin(nipype_plugin, nipype_plugin_args, working_directory)
+    if segmentation not in SEGMENTATIONS and not segmentation.startswith("labels:"):
+        raise WrongUsageError(
+            f"--segmentation {segmentation}: write {', '.join(SEGMENTATIONS)} or labels:PATTERN"
+        )
+    settings = Settings(
+        brain_mask=brain_mask,
+        align=align,
+        protocol=protocol,
+        segmentation=segmentation,
+        spm_caps=_folders(spm_caps),
+        priors=tuple(Path(path).absolute() for path in priors or ()),
+        structures=None if structures is None else _structures(Path(structures)),
+    )
+    pipeline = _pipeline(
+        caps_directory=caps_directory,
+        pairs_tsv=pairs_tsv,
+        output_directory=output_dir,
+        overwrite=overwrite_outputs,
+        base_dir=working_directory,
+        parameters={"models": models, "settings": settings},
+        name=pipeline_name,
+    )
+    click.echo(
+        f"{count(len(pipeline.jobs), 'pair')}, {pipeline.n_to_do} to do; "
+        f"models: {', '.join(pipeline.models) or 'none'}"
+    )
+    _run(pipeline, plugin, {**plugin_args, "n_procs": n_procs})
+    for table in pipeline.tables.values():
+        click.echo(f"\n{table.markdown()}")
+    click.echo(f"evaluated  {len(pipeline.jobs) - _failed_jobs(pipeline)}")
+    click.echo(f"left out   {len(pipeline.failures)}")
+    for label, reason in pipeline.failures.items():
+        click.echo(f"  {label}: {reason}")
+    click.echo(f"Report: {pipeline.output_directory / 'report.html'}")
+    if pipeline.failures:
+        raise click.exceptions.Exit(1)
+
+
+def _failed_jobs(pipeline: "T1SynthNceEvaluate") -> int:
+    return sum(str(job.row) in pipeline.failures for job in pipeline.jobs)
+
+
+def _pipeline(**arguments: Any) -> "T1SynthNceEvaluate":
+    from clinica.utils.exceptions import ClinicaException
+
+    from clinica_t1nce.errors import OutputError, T1nceError
+    from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pipeline import T1SynthNceEvaluate
+
+    try:
+        return T1SynthNceEvaluate(**arguments)
+    except OutputError as error:
+        raise OneLineError(str(error)) from error
+    except (T1nceError, ClinicaException) as error:
+        raise WrongUsageError(str(error)) from error
+    except PermissionError as error:
+        raise WrongUsageError(
+            f"{error.filename}: cannot be written to; Clinica notes each run in the "
+            "dataset_description.json of the CAPS: get the right to write there"
+        ) from error
+
+
+def _run(pipeline: "T1SynthNceEvaluate", plugin: str | None, arguments: dict[str, Any]) -> None:
+    from clinica_t1nce.errors import T1nceError
+
+    try:
+        pipeline.run(plugin=plugin, plugin_args=arguments)
+    except T1nceError as error:
+        raise OneLineError(str(error)) from error
+    except KeyboardInterrupt:
+        raise OneLineError("interrupted; run the same command again to go on") from None
+
+
+def _folders(options: tuple[str, ...]) -> dict[str, Path]:
+    folders = {}
+    for text in options:
+        name, separator, folder = text.partition("=")
+        if not separator or not Path(folder).is_dir():
+            raise WrongUsageError(
+                f"--spm-caps {text}: write IMAGE=DIR, with a folder that is there"
+            )
+        folders[name] = Path(folder).absolute()
+    return folders
+
+
+def _structures(path: Path) -> dict[str, int]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            found = {
+                row["name"]: int(row["index"]) for row in csv.DictReader(stream, delimiter="\t")
+            }
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise WrongUsageError(
+            f"--structures {path}: not a table with the columns index and name ({error!r})"
+        ) from error
+    found = {name: index for name, index in found.items() if index != 0}
+    if not found:
+        raise WrongUsageError(f"--structures {path}: lists no structure")
+    return found
+
+
+if __name__ == "__main__":
+    cli()

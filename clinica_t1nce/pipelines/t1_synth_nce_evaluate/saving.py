@@ -1,0 +1,205 @@
+"""The last node of a pair: its images, its page and its record go to their places."""
+
+from pathlib import Path
+from typing import Any
+
+from nipype.interfaces.base import (
+    BaseInterfaceInputSpec,
+    Bunch,
+    File,
+    InputMultiObject,
+    SimpleInterface,
+    TraitedSpec,
+    isdefined,
+    traits,
+)
+
+LOW_OVERLAP = 0.85
+"""Common part over union of the two brain masks, below which the page says so."""
+
+FAR = 10.0
+"""mm that the alignment may move the middle of the image before the page says so."""
+
+
+class _SavePairInputSpec(BaseInterfaceInputSpec):
+    record_path = traits.Str(mandatory=True, desc="where the record belongs, written last")
+    record = traits.Dict(mandatory=True, desc="what the record begins with")
+    images = traits.List(traits.Str, mandatory=True, desc="T1nce, T1ce and models, by name")
+    t1ce = File(exists=True, mandatory=True, desc="the T1ce")
+    synthetic = InputMultiObject(File(exists=True), mandatory=True, desc="of each model")
+    align = traits.Str(mandatory=True, desc="how the T1nce was aligned")
+    page_path = traits.Str(desc="where the page belongs; no page if not given")
+    names = traits.Dict(traits.Str, traits.Int, desc="structure to label")
+    aligned = File(exists=True, mandatory=True, desc="the T1nce on the T1ce's grid")
+    transform = File(exists=True, mandatory=True, desc="its movement")
+    mask = File(exists=True, mandatory=True, desc="the brain")
+    mask_sources = traits.List(traits.Str, desc="where the masks of the two come from")
+    mask_overlap = traits.Float(desc="common part over union of the masks")
+    similarity = traits.List(traits.Dict, mandatory=True, desc="of the T1ce and each model")
+    similarity_unaligned = traits.List(traits.Dict, desc="the same without alignment")
+    label_files = InputMultiObject(File(exists=True), desc="of T1nce, T1ce and each model")
+    gm_files = InputMultiObject(File(exists=True), desc="of T1nce, T1ce and each model")
+    volumes = traits.List(traits.Dict, desc="of T1nce, T1ce and each model")
+    dice = traits.List(traits.Dict, desc="of the T1ce and each model")
+    dice_unaligned = traits.List(traits.Dict, desc="the same without alignment")
+
+
+class _SavePairOutputSpec(TraitedSpec):
+    out_file = File(exists=True, desc="the record")
+
+
+class SavePair(SimpleInterface):
+    """Write the results of one pair.
+
+    Never skipped by Nipype's cache: what it writes lies outside its sight.
+    """
+
+    input_spec = _SavePairInputSpec
+    output_spec = _SavePairOutputSpec
+    _always_run = True
+
+    def _run_interface(self, runtime: Bunch) -> Bunch:
+        from clinica_t1nce import images
+        from clinica_t1nce.caps.outputs import as_json
+
+        record_path = Path(self.inputs.record_path)
+        t1ce = images.load(self.inputs.t1ce)
+        files = {
+            name: str(path.relative_to(record_path.parent))
+            for name, path in self._save_images(record_path, t1ce).items()
+        }
+        record = {
+            **self.inputs.record,
+            "images": self.inputs.images[1:],
+            "mask_sources": self.inputs.mask_sources,
+            "mask_overlap": self.inputs.mask_overlap,
+            "flags": self._flags(),
+            "similarity": self._by_alignment("similarity"),
+            "volumes": _given(self.inputs.volumes, []),
+            "dice": self._by_alignment("dice"),
+            "files": files,
+        }
+        if isdefined(self.inputs.page_path):
+            self._write_page(record, t1ce)
+        with images.temporary(record_path) as part:
+            part.write_text(as_json(_plain(record)), encoding="utf-8")
+        self._results["out_file"] = str(record_path)
+        return runtime
+
+    def _save_images(self, record_path: Path, t1ce: Any) -> dict[str, Path]:
+        import numpy as np
+
+        from clinica_t1nce import images
+
+        stem = record_path.name.partition("_desc-")[0]
+        kind: Any
+        wanted: dict[str, tuple[str, str, Any]] = {
+            "T1nce": (self.inputs.aligned, "space-T1ce_desc-aligned_T1w", np.float32),
+            "mask": (self.inputs.mask, "space-T1ce_desc-brain_mask", np.uint8),
+        }
+        for field, suffix, kind in (
+            ("label_files", "dseg", None),
+            ("gm_files", "label-GM_probseg", np.float32),
+        ):
+            for name, path in zip(
+                self.inputs.images, _given(getattr(self.inputs, field), []), strict=False
+            ):
+                label = "".join(filter(str.isalnum, name))
+                wanted[f"{name} {suffix}"] = (path, f"desc-{label}_{suffix}", kind)
+        saved = {}
+        for name, (path, suffix, kind) in wanted.items():
+            image = images.load(path)
+            kind = kind or (np.uint8 if image.data.max() < 256 else np.int32)
+            saved[name] = record_path.parent / f"{stem}_{suffix}.nii.gz"
+            images.save(saved[name], image.data, image, dtype=kind)
+        return saved
+
+    def _by_alignment(self, name: str) -> dict[str, Any]:
+        found = {
+            self.inputs.align: getattr(self.inputs, name),
+            "none": getattr(self.inputs, f"{name}_unaligned"),
+        }
+        if self.inputs.align == "none":
+            found = {"none": getattr(self.inputs, name)}
+        return {alignment: value for alignment, value in found.items() if isdefined(value)}
+
+    def _flags(self) -> list[str]:
+        import numpy as np
+
+        flags = []
+        if self.inputs.mask_overlap < LOW_OVERLAP:
+            flags.append("the brain masks of the two images differ")
+        transform = np.loadtxt(self.inputs.transform)
+        if np.linalg.norm(transform[:3, 3]) > FAR:
+            flags.append("the alignment moved the T1nce far")
+        if "skull-stripped already" in self.inputs.mask_sources:
+            flags.append("skull-stripped images: each is its own mask")
+        if any(row["share"] < 0 for row in self.inputs.similarity[1:]):
+            flags.append("a synthetic image is farther from the T1nce than the T1ce is")
+        return flags
+
+    def _write_page(self, record: dict[str, Any], t1ce: Any) -> None:
+        from clinica_t1nce import images
+        from clinica_t1nce.report import write_participant_page
+
+        paths = {
+            "T1ce": self.inputs.t1ce,
+            **dict(zip(self.inputs.images[2:], self.inputs.synthetic, strict=True)),
+            "T1nce": self.inputs.aligned,
+        }
+        labels = {
+            name: images.load(path).data
+            for name, path in zip(
+                self.inputs.images, _given(self.inputs.label_files, []), strict=False
+            )
+        }
+        labels = {name: data for name, data in labels.items() if data.shape == t1ce.data.shape}
+        optional: dict[str, Any] = {}
+        if isdefined(self.inputs.names):
+            optional["label_names"] = {value: name for name, value in self.inputs.names.items()}
+        rows = dict(zip(record["images"], _measures(record, self.inputs.align), strict=True))
+        write_participant_page(
+            self.inputs.page_path,
+            {name: images.load(path).data for name, path in paths.items()},
+            t1ce.affine,
+            mask=images.load(self.inputs.mask).data > 0,
+            labels={name: data.astype(int) for name, data in labels.items()} or None,
+            measures=rows,
+            flags=record["flags"],
+            title=f"{record['participant_id']} {record['session_id_t1ce']}",
+            **optional,
+        )
+
+
+def _measures(record: dict[str, Any], align: str) -> list[dict[str, float]]:
+    """Give what the page shows of each image."""
+    rows = [
+        {
+            "MAE, %": row["mae"],
+            "PSNR, dB": row["psnr"],
+            "SSIM": row["ssim"],
+            "MAE matched, %": row["mae_matched"],
+            "share recovered": row["share"],
+            "error inside": row["inside"],
+            "error outside": row["outside"],
+        }
+        for row in record["similarity"][align]
+    ]
+    for row, volumes in zip(rows, record["volumes"][1:], strict=False):
+        row |= {f"{tissue}, cm3": volume for tissue, volume in list(volumes.items())[:10]}
+    for row, scores in zip(rows, record["dice"].get(align, []), strict=False):
+        row |= {f"Dice {tissue}": score for tissue, score in list(scores.items())[:10]}
+    return rows
+
+
+def _given(value: Any, otherwise: Any) -> Any:
+    return value if isdefined(value) else otherwise
+
+
+def _plain(value: Any) -> Any:
+    """Turn what JSON has no word for into what it has: traits' lists, infinite numbers stay."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value if value is None or isinstance(value, str | int | bool) else float(value)

@@ -1,0 +1,147 @@
+import math
+
+import pytest
+
+from clinica_t1nce.evaluation.columns import describe
+from clinica_t1nce.evaluation.frames import collect, compare_methods
+from clinica_t1nce.evaluation.statistics import compare_paired
+from clinica_t1nce.evaluation.tables import make_tables
+
+
+def record(number, quality=None):
+    """Make a pair in which model "b" is nearest to the T1nce."""
+    step = 0.1 * (number % 7)
+    measures = [
+        {"mae": m + step * m, "psnr": 30 - m + step * m, "ssim": 1 - m / 10 - step * m / 10}
+        for m in (4, 3, 2)
+    ]
+    doubled = [{name: 2 * value for name, value in each.items()} for each in measures]
+    return {
+        "participant_id": f"sub-{number:02}",
+        "session_id_t1ce": "ses-2",
+        "session_id_t1nce": "ses-1",
+        "quality": quality,
+        "images": ["T1ce", "a", "b_%"],
+        "similarity": {"rigid": measures, "none": doubled},
+        "volumes": [
+            {"GM": 600 + number, "WM": 400, "CSF": 200},
+            {"GM": 630 + step, "WM": 380, "CSF": 190},
+            {"GM": 610, "WM": 390 - step, "CSF": 195},
+            {"GM": 601 + step, "WM": 399, "CSF": 200 + step},
+        ],
+        "dice": {"rigid": [{"GM": d + step * d / 10} for d in (0.8, 0.85, 0.9)]},
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def frames():
+    qualities = ["good", "low", "medium", "low", "good", None, "low", "low"]
+    return collect(record(n, quality) for n, quality in enumerate(qualities))
+
+
+def test_volume_differences_use_the_mean_tiv_of_all_pairs(frames):
+    volumes = frames["volumes"]
+    assert len(volumes) == 8 * 3 * 3
+    row = volumes[(volumes.participant_id == "sub-03") & (volumes.image == "T1ce")].iloc[0]
+    mean_tiv = sum(1200 + n for n in range(8)) / 8
+    assert row.tiv_t1nce == 1203
+    assert row.vd == pytest.approx((603 - 630.3) / 1203 * mean_tiv)
+    assert row.avd == abs(row.vd)
+
+
+def test_comparisons_and_their_families(frames):
+    statistics = compare_methods(frames)
+    assert list(statistics["set"].unique()) == ["all", "test_good", "test_low"]
+    one = statistics[
+        (statistics.table == "similarity")
+        & (statistics.set == "test_low")
+        & (statistics.alignment == "none")
+        & (statistics.measure == "mae")
+    ]
+    assert list(zip(one.image, one.compared_with, strict=True)) == [
+        ("a", "T1ce"),
+        ("b_%", "T1ce"),
+        ("b_%", "a"),
+    ]
+    # Two models and three measures; the best against one other.
+    assert list(one.n_comparisons) == [6, 6, 3]
+    frame = frames["similarity"]
+    low = frame[(frame.quality == "low") & (frame.alignment == "none")]
+    values = [low[low.image == image].psnr for image in ("a", "T1ce")]
+    expected = compare_paired(*values)
+    row = statistics[
+        (statistics.measure == "psnr")
+        & (statistics.set == "test_low")
+        & (statistics.alignment == "none")
+        & (statistics.image == "a")
+    ].iloc[0]
+    assert (row.n, row["mean"]) == (4, expected.mean)
+    volumes = statistics[(statistics.table == "volumes") & (statistics.set == "all")]
+    assert set(volumes.n_comparisons) == {6}
+    corrected = (volumes.p * 6).clip(upper=1)
+    assert list(volumes.p_bonferroni) == pytest.approx(list(corrected))
+
+
+def test_tables_in_the_papers_layout(frames):
+    tables = make_tables(frames, compare_methods(frames))
+    assert list(tables) == ["table1_similarity", "table2_volumes", "table3_dice"]
+    first = tables["table1_similarity"]
+    assert first.header[:4] == ("Set", "Alignment", "Compared with T1nce", "Model")
+    assert len(first.rows) == 3 * 2 * 3
+    assert first.rows[0][:4] == ("All", "rigid", "T1ce", "-")
+    assert first.rows[0][4].startswith("5.05")
+    second = tables["table2_volumes"]
+    assert second.header == (
+        "Tissue",
+        "Compared with T1nce",
+        "Model",
+        "All",
+        "Test_good",
+        "Test_low",
+    )
+    assert [row[0] for row in second.rows] == ["GM"] * 3 + ["WM"] * 3 + ["CSF"] * 3
+    assert [row[2] for row in second.rows[:3]] == ["-", "a", "b_%"]
+    # The difference is clear in every pair.
+    assert second.rows[2][3].endswith(" *")
+    assert "*" not in second.rows[0][3]
+    assert "Pairs: All 8, Test_good 3, Test_low 4." in second.note
+    assert "Bonferroni over 6 comparisons" in second.note
+    assert tables["table3_dice"].header[1] == "Alignment"
+
+
+def test_markdown_and_latex(frames):
+    table = make_tables(frames, compare_methods(frames))["table2_volumes"]
+    lines = table.markdown().splitlines()
+    assert lines[0].startswith("**Absolute volume difference")
+    assert len({line.count("|") for line in lines[2 : 4 + len(table.rows)]}) == 1
+    latex = table.latex()
+    assert r"b\_\%" in latex
+    assert r"$\pm$" in latex
+    assert latex.count(r"\\") == 1 + len(table.rows)
+    assert latex.count("{") == latex.count("}")
+
+
+def test_infinite_and_single_values():
+    one = record(0)
+    one["similarity"]["rigid"][2] = {"mae": 0.0, "psnr": math.inf, "ssim": 1.0}
+    frames = collect([one])
+    table = make_tables(frames, compare_methods(frames))["table1_similarity"]
+    assert table.rows[2][-3:] == ("0.00 ± n/a", "inf", "1.000 ± n/a")
+    assert "not tested: All" in table.note
+
+
+def test_nothing_evaluated():
+    frames = collect([])
+    assert all(frame.empty and len(frame.columns) for frame in frames.values())
+    assert compare_methods(frames).empty
+    assert make_tables(frames, compare_methods(frames)) == {}
+
+
+def test_every_column_has_a_meaning(frames):
+    for frame in (*frames.values(), compare_methods(frames)):
+        described = describe(frame.columns)
+        assert all(entry["Description"] for entry in described.values())
+    assert "best linear fit" in describe(["ssim_matched"])["ssim_matched"]["Description"]
+    assert describe(["psnr_authors"])["psnr_authors"]["Units"] == "dB"
+    with pytest.raises(KeyError):
+        describe(["unheard_of"])
