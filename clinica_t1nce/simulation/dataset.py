@@ -20,6 +20,7 @@ from clinica_t1nce.simulation.simulator import Pair, Recipe, realise, sample_rec
 WHITE_MATTER = 1000
 """What 1, white matter before gadolinium and gain, is on disk."""
 
+_SLOWER = 3
 _UPRIGHT = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 
 logger = logging.getLogger("clinica_t1nce")
@@ -78,7 +79,9 @@ def head_recipe(rng: np.random.Generator, anatomy: Anatomy, settings: Settings) 
     shape = anatomy.tissue.shape
     recipe = sample_recipe(rng, anatomy, shape, settings.preset, settings.second_scan)
     middle = tuple((n - 1) / 2 for n in shape)
-    placement = replace(recipe.placement, centre=middle)
+    # Bends as slow as heads differ: those of patches would make a whole head wobble.
+    bend_spacing = _SLOWER * recipe.placement.bend_spacing
+    placement = replace(recipe.placement, centre=middle, bend_spacing=bend_spacing)
     if settings.in_place:
         placement = replace(placement, matrix=_UPRIGHT, bend=0.0)
     stripping, second = recipe.stripping, recipe.second

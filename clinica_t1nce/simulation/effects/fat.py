@@ -13,13 +13,21 @@ from clinica_t1nce.simulation.tissues import Tissue
 
 @dataclass(frozen=True)
 class Fat:
-    """Patches in what the labels call skin, soft tissue and marrow: T1 is short without gadolinium.
+    """In what the labels call skin, soft tissue and marrow: T1 is short without gadolinium.
 
     At 250 to 380 ms (1.5 T and 3 T; de Bazelaire et al., Radiology 2004) fat is the brightest
     thing in a T1nce. Fat suppression takes it away in others: then the effect is absent.
+
+    Attributes
+    ----------
+    scalp
+        Share of fat in the skin, which is a layer; elsewhere it lies in patches.
+    spacing, level
+        Of the patches: spacing of the noise in voxels, threshold.
     """
 
     brightness: Patchy
+    scalp: float
     spacing: float
     level: float
     seed: int
@@ -31,17 +39,17 @@ class Fat:
             return None
         return cls(
             brightness=Patchy.sample(rng, 1.0, 2.5, patchy=0),
-            spacing=rng.uniform(2, 9),
+            scalp=rng.uniform(0, 1),
+            spacing=rng.uniform(4, 14),
             level=rng.uniform(-0.8, 1.2),
             seed=int(rng.integers(2**31)),
         )
 
     def __call__(self, scene: Scene) -> None:
-        """Paint the patches."""
-        where = scene.is_tissue(
-            Tissue.SKIN, Tissue.SOFT_TISSUE, Tissue.BONE_MARROW, Tissue.EYE_OTHER
-        )
+        """Paint the layer and the patches."""
+        where = scene.is_tissue(Tissue.SOFT_TISSUE, Tissue.BONE_MARROW, Tissue.EYE_OTHER)
         random = generator(self.seed, scene.device)
-        clumps = patches(scene.shape, self.spacing, self.level, 5, random)
-        share, brightness = self.brightness.spread(where * clumps)
+        clumps = patches(scene.shape, self.spacing, self.level, 3, random)
+        fat = where * clumps + scene.is_tissue(Tissue.SKIN) * self.scalp
+        share, brightness = self.brightness.spread(fat)
         scene.paint(share, brightness)

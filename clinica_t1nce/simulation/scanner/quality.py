@@ -27,7 +27,7 @@ class Quality:
         Factor on all differences between tissues.
     """
 
-    blur: tuple[float, float] = (0.3, 1.0)
+    blur: tuple[float, float] = (0.45, 1.0)
     noise: tuple[float, float] = (0.005, 0.05)
     bias: tuple[float, float] = (0.0, 0.2)
     thick: float = 0.2

@@ -8,6 +8,11 @@ import torch
 from clinica_t1nce.simulation.fields import generator, smooth_noise
 from clinica_t1nce.simulation.scene import Scene
 
+_FARTHEST = 10
+"""Distance from the brain in mm beyond which no mask keeps anything."""
+_FILLED = 14
+"""Depth in the cavity in mm below which no mask has holes."""
+
 
 @dataclass(frozen=True)
 class Stripping:
@@ -48,9 +53,11 @@ class Stripping:
         """Return the mask of what is kept."""
         random = generator(self.seed, scene.device)
         wave = self.waviness * smooth_noise(scene.shape, self.waviness_spacing, random)
-        keep = torch.ones_like(scene.depth, dtype=torch.bool)
+        # The cavity goes on into the jugular veins, masks do not.
+        keep = scene.outside_tissue < _FARTHEST
         if self.depth is not None:
             keep &= scene.depth > self.depth + wave
         if self.margin is not None:
-            keep &= scene.outside_tissue < self.margin + wave
+            # Cisterns deep in the brain are filled, as masks are.
+            keep &= (scene.outside_tissue < self.margin + wave) | (scene.depth > _FILLED)
         return keep
