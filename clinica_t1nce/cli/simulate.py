@@ -32,7 +32,7 @@ import click
     type=click.Choice(["any", "whole", "stripped"]),
     default="any",
     show_default=True,
-    help="Whole heads, skull-stripped ones, or one in ten whole.",
+    help="Whole heads, skull-stripped ones, or one in three whole.",
 )
 @click.option(
     "--in-place",
