@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -132,7 +131,7 @@ def load(
         size, constant, or has more than 1 % of voxels that are not finite.
     """
     path = Path(path)
-    nifti = _parse(path, _read_bytes(path))
+    nifti = parse(path, read_bytes(path))
     affine = _checked_affine(path, nifti)
     data = _frame(path, nifti)
     _check_grid(path, data.shape, affine, shape, zooms)
@@ -191,95 +190,8 @@ def save(
     content = _serialise(np.asarray(data, dtype=dtype), like, description)
     with temporary(path) as part:
         if path.suffix == ".gz":
-            content = _gzip(content)
+            content = compress(content)
         part.write_bytes(content)
-    return path
-
-
-def copy_with_forms(
-    source: str | Path, target: str | Path, affine: np.ndarray, *, with_qform: bool = True
-) -> Path:
-    """Copy a NIfTI file voxel for voxel, with another affine in both qform and sform.
-
-    Nothing else of the file changes: data type, slope and voxels stay as they are stored. The
-    code is the source's sform code, else its qform code, else 1 (scanner).
-
-    Parameters
-    ----------
-    source
-        A ``.nii`` or ``.nii.gz`` file.
-    target
-        Where to write; ``.gz`` compresses.
-    affine
-        4 x 4: voxel indices to mm, RAS+.
-    with_qform
-        Set the qform, too; else its code is 0.
-
-    Raises
-    ------
-    ImageError
-        If the source cannot be read.
-    OutputError
-        If the target cannot be written; no part of it is left.
-    """
-    source, target = Path(source), Path(target)
-    content = bytearray(_read_bytes(source))
-    # Not the header of the parsed image: nibabel clears slope and offset in that.
-    kind = type(_parse(source, bytes(content)).header)
-    header = kind.from_fileobj(io.BytesIO(content))
-    code = int(header["sform_code"]) or int(header["qform_code"]) or 1
-    header.set_sform(affine, code)
-    header.set_qform(affine, code if with_qform else 0, strip_shears=True)
-    block = header.binaryblock
-    content[: len(block)] = block
-    with temporary(target) as part:
-        part.write_bytes(_gzip(bytes(content)) if target.suffix == ".gz" else content)
-    return target
-
-
-def save_changed(path: str | Path, data: np.ndarray, source: Image) -> Path:
-    """Write a copy of an image's file in which only those voxels differ that `data` changes.
-
-    Header and type are the source's to the bit, slope included. Changed voxels of an integer
-    type are rounded to the nearest value that it can hold.
-
-    Parameters
-    ----------
-    path
-        Where to write; ``.gz`` compresses. Folders are made.
-    data
-        Voxels, in the shape, axes and units of ``source.data``.
-    source
-        The image, as :func:`load` gave it; its file is read again.
-
-    Raises
-    ------
-    ImageError
-        If the file is not what it was.
-    OutputError
-        If the file cannot be written; no part of it is left.
-    ValueError
-        If the shapes differ.
-    """
-    path = Path(path)
-    if data.shape != source.data.shape:
-        raise ValueError(f"data are {data.shape}, the image they change is {source.data.shape}")
-    content = bytearray(_read_bytes(source.path))
-    proxy: Any = _parse(source.path, bytes(content)).dataobj
-    stored = np.asarray(proxy.get_unscaled())
-    if stored.size != data.size:
-        raise ImageError(f"{source.path}: was replaced while it was worked on; run again")
-    voxels = stored.reshape(data.shape).copy()
-    changed = data != source.data
-    values = (data[changed].astype(np.float64) - proxy.inter) / proxy.slope
-    if stored.dtype.kind in "iu":
-        limits = np.iinfo(stored.dtype)
-        values = np.clip(np.rint(values), limits.min, limits.max)
-    voxels[changed] = values.astype(stored.dtype)
-    start = proxy.offset
-    content[start : start + stored.nbytes] = voxels.tobytes(order="F")
-    with temporary(path) as part:
-        part.write_bytes(_gzip(bytes(content)) if path.suffix == ".gz" else content)
     return path
 
 
@@ -327,7 +239,14 @@ def temporary(path: str | Path) -> Iterator[Path]:
             os.close(descriptor)
 
 
-def _read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """Read a file, uncompressed if it is gzip.
+
+    Raises
+    ------
+    ImageError
+        If it is missing, empty, damaged or cannot be read.
+    """
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -351,7 +270,14 @@ def _read_bytes(path: Path) -> bytes:
         ) from error
 
 
-def _parse(path: Path, content: bytes) -> nib.Nifti1Image:
+def parse(path: Path, content: bytes) -> nib.Nifti1Image:
+    """Take the bytes of a NIfTI file apart, voxels not read yet.
+
+    Raises
+    ------
+    ImageError
+        If they are none, or the voxels are no plain numbers.
+    """
     kind = nib.Nifti2Image if content[4:7] == b"n+2" else nib.Nifti1Image
     try:
         nifti: nib.Nifti1Image = kind.from_bytes(content)
@@ -440,7 +366,8 @@ def _serialise(data: np.ndarray, like: Image, description: str) -> bytes:
     return content
 
 
-def _gzip(content: bytes) -> bytes:
+def compress(content: bytes) -> bytes:
+    """Compress with gzip: the same bytes for the same content."""
     packed = io.BytesIO()
     with gzip.GzipFile("", "wb", GZIP_LEVEL, packed, mtime=0) as file:
         file.write(content)

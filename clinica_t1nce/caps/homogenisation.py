@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from clinica_t1nce import images
+from clinica_t1nce import images, rewriting
 from clinica_t1nce.caps import (
     bids,
     candidates,
@@ -305,7 +305,7 @@ def _put(
     if mend.affine is None:
         outputs.place(image, choice.candidate.path, copy=copy)
     else:
-        images.copy_with_forms(
+        rewriting.copy_with_forms(
             choice.candidate.path, image, mend.affine, with_qform=mend.with_qform
         )
     report.new.append(visit)

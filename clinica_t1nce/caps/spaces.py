@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clinica_t1nce import blending, enhancement, grids, images, transforms
+from clinica_t1nce import blending, enhancement, grids, images, rewriting, transforms
 from clinica_t1nce.caps import names
 from clinica_t1nce.errors import ImageError, SelectionError, T1nceError
 
@@ -104,7 +104,7 @@ class Product:
     def save(self, path: Path) -> None:
         """Write the image: a raw image's header stays to the bit."""
         if self.space == names.NATIVE:
-            images.save_changed(path, self.data, self.like)
+            rewriting.save_changed(path, self.data, self.like)
         else:
             images.save(path, self.data, self.like)
 

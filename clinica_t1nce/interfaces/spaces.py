@@ -85,7 +85,7 @@ class ToNativeSpace(SimpleInterface):
     output_spec = _CarryOutputSpec
 
     def _run_interface(self, runtime: Bunch) -> Bunch:
-        from clinica_t1nce import images
+        from clinica_t1nce import rewriting
         from clinica_t1nce.caps import spaces
         from clinica_t1nce.errors import TransformError
 
@@ -99,7 +99,7 @@ class ToNativeSpace(SimpleInterface):
             )
         data = spaces.carry_to_raw(t1ce.data - t1nce.data, t1ce, raw)
         out_file = _out_file(self.inputs.out_file, raw.image.path, runtime)
-        self._results["out_file"] = str(images.save_changed(out_file, data, raw.image))
+        self._results["out_file"] = str(rewriting.save_changed(out_file, data, raw.image))
         return runtime
 
 

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from tests.data import checkpoints
 from tests.data.caps import MIXED, make_caps, save_weights
+from tests.data.raw import make_visit
 from tests.pipelines.t1_synth_nce.patterns import ARGUMENTS, answers, every_query
 
 CLINICA = Path(sys.executable).with_name("clinica")
@@ -199,6 +200,33 @@ def test_a_broken_image_and_a_tsv(four, cwd, weights, tmp_path):
     assert sidecar["SelectedBy"] == "tsv"
     assert (tmp_path / "work").is_dir()
     assert list(cwd.iterdir()) == []
+
+
+def test_all_grids_at_once_and_clinica_sees_nothing_new(tmp_path, cwd, weights):
+    visit = make_visit(tmp_path)
+    caps = make_caps(visit.caps, {})
+    visits = [("sub-01", "ses-1")]
+    before = answers(caps, visits)
+    options = ["--model", weights, "--bids-directory", visit.bids, "--save-enhancement"]
+    for space in ("mni-crop", "mni", "native"):
+        options += ["--output-space", space]
+    code, out, err = run(caps, *options, cwd=cwd)
+    assert code == 0, err
+    assert "done     1" in out
+    found = {path.name.partition("_space-")[2]: nib.load(path) for path in made(caps)}
+    assert len(found) == 9
+    raw, native = nib.load(visit.raw), found["orig_desc-SynthNce_T1w.nii.gz"]
+    assert native.header.binaryblock == raw.header.binaryblock
+    full = found["MNI152NLin2009cSym_desc-SynthNceFull_res-1x1x1_T1w.nii.gz"]
+    assert full.shape == nib.load(visit.full).shape
+    assert np.array_equal(full.affine, nib.load(visit.full).affine)
+    assert answers(caps, visits) == before
+    (row,) = (caps / "t1_synth_nce.tsv").read_text().splitlines()[1:]
+    assert "\tmni-crop,mni,native\tce entity\t" in row
+    first = fingerprints(made(caps))
+    code, out, _ = run(caps, *options, cwd=cwd)
+    assert "skipped  1" in out
+    assert (code, fingerprints(made(caps))) == (0, first)
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--device", "tpu"]])

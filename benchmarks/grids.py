@@ -1,0 +1,41 @@
+"""What the paper's grid costs, and whether crops follow their affines: see benchmarks/README.md.
+
+``python benchmarks/grids.py CAPS BIDS`` prints Markdown.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from clinica_t1nce import blending, grids
+from clinica_t1nce.caps import names, query, spaces
+from clinica_t1nce.evaluation.pairs import gradient_energy
+
+PAPER_GRID = (128, 128, 128)
+
+
+def sharpness(volume: np.ndarray) -> float:
+    """Give the share of gradient energy in the head that the paper's grid, and back, leaves."""
+    x = torch.from_numpy(volume)[None, None]
+    back = grids.resample(grids.resample(x, PAPER_GRID), volume.shape)[0, 0].numpy()
+    head = blending.foreground(volume)
+    return gradient_energy(back, head) / gradient_energy(volume, head)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("caps", type=Path)
+    parser.add_argument("bids", type=Path)
+    arguments = parser.parse_args()
+    print("| image | sharpness | agreement |\n|---|---:|---:|")
+    for visit, crop in query.find_crops(arguments.caps):
+        inputs = spaces.read(crop, (names.NATIVE,), arguments.bids)
+        assert inputs.raw is not None
+        figures = f"{sharpness(inputs.crop.data):.2f} | {inputs.raw.agreement:.2f}"
+        print(f"| {visit} | {figures} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
