@@ -118,11 +118,9 @@ def write_group_report(
 def _index(participants: Sequence[PageEntry]) -> dict[str, Any]:
     """Give the index as columns and rows: title, page, flags (as numbers), measures."""
     ordered = sorted(participants, key=lambda entry: (_rank(entry.sort_key), entry.title))
-    names = list(
-        dict.fromkeys(
-            name for entry in ordered for name, value in entry.measures.items() if value is not None
-        )
-    )
+    known = {name for e in ordered for name, value in e.measures.items() if value is not None}
+    # In the order of their first mention, with a value or without.
+    names = [n for n in dict.fromkeys(n for e in ordered for n in e.measures) if n in known]
     flags = sorted({flag for entry in ordered for flag in entry.flags})
     numbers = {flag: number for number, flag in enumerate(flags)}
     rows = [

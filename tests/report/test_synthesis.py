@@ -137,7 +137,15 @@ def test_failed_images_come_before_all_others(caps, shown):
     data = Page(index).data
     assert data["rows"][0][0].startswith("sub-03")
     assert data["rows"][0][1] is None
-    assert data["rows"][0][-1] == "so"
+    assert dict(zip(data["names"], data["rows"][0][3:], strict=True)) == {
+        "Confidence": None,
+        "Gadolinium": None,
+        "Change, % of T1ce": None,
+        "Model": "tiny",
+        "Failure": "so",
+    }
+    # Columns come as the first row names them, with a value or without.
+    assert data["names"] == ["Confidence", "Gadolinium", "Change, % of T1ce", "Model", "Failure"]
     assert data["rows"][0][2] == [data["flags"].index("failed")]
 
 
