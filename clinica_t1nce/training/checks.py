@@ -78,7 +78,7 @@ class Checks(Callback):
         self.best: dict[str, float] = {}
         self.waited = 0
         self._sums: dict[str, float] = {}
-        self._count = 0
+        self._counts: dict[str, int] = {}
 
     @property
     def checkpoint(self) -> Path:
@@ -91,7 +91,7 @@ class Checks(Callback):
             "best": self.best,
             "waited": self.waited,
             "sums": self._sums,
-            "count": self._count,
+            "counts": self._counts,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -99,7 +99,7 @@ class Checks(Callback):
         self.best = state_dict["best"]
         self.waited = state_dict["waited"]
         self._sums = state_dict["sums"]
-        self._count = state_dict["count"]
+        self._counts = state_dict["counts"]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Go on where the run was left."""
@@ -120,7 +120,7 @@ class Checks(Callback):
         for name, value in trainer.callback_metrics.items():
             if name != "step":
                 self._sums[name] = self._sums.get(name, 0.0) + float(value)
-        self._count += 1
+                self._counts[name] = self._counts.get(name, 0) + 1
         if (batch_idx + 1) % pl_module.accumulate:
             return
         step = pl_module.iteration
@@ -135,7 +135,7 @@ class Checks(Callback):
     def _check(self, trainer: Trainer, module: Training) -> None:
         step = module.iteration
         losses = {f"train_{name}": value for name, value in self._means(trainer).items()}
-        self._sums, self._count = {}, 0
+        self._sums, self._counts = {}, {}
         validated = self._validate(trainer, module)
         losses |= {f"validation_{name}": value for name, value in validated.items()}
         name = f"train_{module.decisive}"
@@ -158,19 +158,24 @@ class Checks(Callback):
             self._draw(module, step)
 
     def _means(self, trainer: Trainer) -> dict[str, float]:
-        count = max(self._count, 1)
-        return {name: _across(trainer, total / count, "mean") for name, total in self._sums.items()}
+        return {
+            name: _across(trainer, total / self._counts[name], "mean")
+            for name, total in self._sums.items()
+        }
 
     def _validate(self, trainer: Trainer, module: Training) -> dict[str, float]:
         if self.validation is None:
             return {}
         size = self.validation.epoch or 0
+        share = range(trainer.global_rank, size, trainer.world_size)
         sums: dict[str, float] = {}
         with _evaluation(module), trainer.precision_plugin.forward_context():
-            for number in range(trainer.global_rank, size, trainer.world_size):
+            # A process without a share looks at a pair all the same, so that it knows what the
+            # others are about to add up.
+            for number in share or [0]:
                 losses = module.validation_losses(_batch_of(self.validation, number, module))
                 for name, loss in losses.items():
-                    sums[name] = sums.get(name, 0.0) + float(loss)
+                    sums[name] = sums.get(name, 0.0) + (float(loss) if share else 0.0)
         return {name: _across(trainer, total, "sum") / size for name, total in sums.items()}
 
     def _draw(self, module: Training, step: int) -> None:

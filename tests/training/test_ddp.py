@@ -19,7 +19,7 @@ OPTIONS = (
 
 def make_pairs(folder: Path) -> tuple[Path, Path]:
     caps, lines = folder / "caps", ["participant_id\tsession_id_t1nce\tsession_id_t1ce\tsplit"]
-    for seed in range(6):
+    for seed in range(5):
         t1nce = volumes.brain(seed=seed)
         subject = f"sub-{seed:02d}"
         volumes.write(crop_path(caps, subject, "ses-A"), t1nce)
