@@ -110,7 +110,7 @@ OPTIONS = (
         type=COUNT,
         help="Steps of the discriminator alone; a tenth of the training's by default.",
     ),
-    click.option("--seed", type=int, help="Of weights and pairs."),
+    click.option("--seed", type=click.IntRange(min=0), help="Of weights and pairs."),
     click.option("--validation-pairs", type=COUNT, help="Pairs to validate on."),
     click.option("--validate-every", type=COUNT, help="Steps between validations."),
     click.option("--patience", type=COUNT, help="Stop after so many validations without gain."),
