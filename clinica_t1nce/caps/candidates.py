@@ -11,7 +11,7 @@ from clinica_t1nce.caps.dataset import DESCRIPTION
 from clinica_t1nce.caps.query import Visit
 from clinica_t1nce.errors import SelectionError
 
-ACQUIRED, SYNTHETIC = "acquired", "synthetic"
+ACQUIRED, REGENERATED, SYNTHETIC = "acquired", "regenerated", "synthetic"
 
 T1_LINEAR = "t1-linear"
 """Under which name Clinica notes, in a CAPS, from which BIDS it was made."""
@@ -28,7 +28,8 @@ class Candidate:
     path
         The image.
     kind
-        ``"acquired"`` (a T1nce) or ``"synthetic"`` (made from a T1ce).
+        ``"acquired"`` (a T1nce), ``"regenerated"`` (a T1nce that has gone through the generator)
+        or ``"synthetic"`` (made from a T1ce).
     session
         In the CAPS.
     raw
@@ -59,7 +60,7 @@ class Found:
     candidates
         All images that could stand for a visit.
     missing
-        Visits whose only images are T1ce that have no synthetic T1nce.
+        Visits whose only images are such as have no synthetic T1nce.
     """
 
     candidates: tuple[Candidate, ...]
@@ -139,6 +140,7 @@ def find_in_caps(
     model: str | None,
     space: str = names.MNI_CROP,
     dataset: bids.Dataset | None = None,
+    include_t1nce: bool = False,
 ) -> Found:
     """List the images of a CAPS that could stand for a visit.
 
@@ -157,6 +159,8 @@ def find_in_caps(
     dataset
         The BIDS that t1-linear read. If it is a separated view, its ``contrast.tsv`` says which
         sessions are one visit.
+    include_t1nce
+        Take what the generator made of T1nce (``--include-t1nce``) in the place of these.
 
     Raises
     ------
@@ -176,11 +180,11 @@ def find_in_caps(
         visits.add(mapped)
         raw = None if dataset is None else names.raw_path(crop, dataset.root)
         if crop in enhanced or selection.evidence(crop, dataset) is not None:
-            image = _synthetic(crop, model, space)
-            kind = SYNTHETIC
+            kind, image = SYNTHETIC, _synthetic(crop, model, space)
+        elif include_t1nce:
+            kind, image = REGENERATED, _synthetic(crop, model, space)
         else:
-            image = _acquired(crop, raw, space)
-            kind = ACQUIRED
+            kind, image = ACQUIRED, _acquired(crop, raw, space)
         if image is not None and image.is_file():
             candidates.append(Candidate(mapped, image, kind, visit.session, raw))
     missing = visits - {candidate.visit for candidate in candidates}
@@ -275,7 +279,7 @@ def _prefer(group: list[Candidate], name: str | None) -> Choice:
     def rank(candidate: Candidate) -> tuple[bool, int, str]:
         run = bids.entities(candidate.path.name).get("run", "0")
         later = -int(run) if run.isdigit() else 0
-        return candidate.kind != ACQUIRED, later, candidate.path.name
+        return candidate.kind == SYNTHETIC, later, candidate.path.name
 
     if name is not None:
         return Choice(next(item for item in group if item.path.name == name), "tsv")
@@ -289,12 +293,21 @@ def _prefer(group: list[Candidate], name: str | None) -> Choice:
 
 def _given_to_the_model(caps: Path) -> set[Path]:
     """List the crops that t1-synth-nce took for T1ce, by its sidecars and its table."""
-    sources: list[str] = []
+    given: list[tuple[str, str]] = []
     for image in (caps / "subjects").glob(f"sub-*/ses-*/{names.FOLDER}/model-*/*_T1w.nii.gz"):
-        sources += ((sidecar.read(image) or {}).get("Sources") or [])[:1]
+        content = sidecar.read(image) or {}
+        first = (content.get("Sources") or [])[:1]
+        given += [(source, content.get("SelectedBy", "")) for source in first]
     if (caps / table.NAME).is_file():
-        sources += [row.get("source", "") for row in tsv.read(caps / table.NAME)]
-    return {caps / source.removeprefix("bids::") for source in sources}
+        given += [
+            (row.get("source", ""), row.get("selected_by", ""))
+            for row in tsv.read(caps / table.NAME)
+        ]
+    return {
+        caps / source.removeprefix("bids::")
+        for source, reason in given
+        if reason != selection.AS_T1NCE
+    }
 
 
 def _synthetic(crop: Path, model: str | None, space: str) -> Path | None:

@@ -1,33 +1,28 @@
 """A BIDS data set with exactly one T1nce a session: the acquired one, else the synthetic one."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from clinica_t1nce import images, rewriting
+from clinica_t1nce import rewriting
 from clinica_t1nce.caps import (
     bids,
     candidates,
+    centring,
     dataset,
     homogenised_tables,
     names,
     outputs,
     sidecar,
 )
-from clinica_t1nce.caps.candidates import ACQUIRED, SYNTHETIC, Choice
+from clinica_t1nce.caps.candidates import ACQUIRED, REGENERATED, SYNTHETIC, Choice
 from clinica_t1nce.caps.outputs import Entry
 from clinica_t1nce.caps.query import Visit
 from clinica_t1nce.errors import OutputError, SelectionError, T1nceError
 
 KIND = "homogenise"
-MAX_DISTANCE = 50.0
-"""mm from the centre of a volume to the origin of its world: beyond it, Clinica warns that SPM
-will fail."""
-
 README = """\
 T1w brain MRI without contrast agent, exactly one a session
 ===========================================================
@@ -99,7 +94,9 @@ class Report:
     outdated: list[Visit] = field(default_factory=list)
     missing: tuple[Visit, ...] = ()
     failed: dict[Visit, str] = field(default_factory=dict)
-    kinds: dict[str, int] = field(default_factory=lambda: {ACQUIRED: 0, SYNTHETIC: 0})
+    kinds: dict[str, int] = field(
+        default_factory=lambda: {ACQUIRED: 0, REGENERATED: 0, SYNTHETIC: 0}
+    )
 
 
 @dataclass(frozen=True)
@@ -118,6 +115,8 @@ class Request:
         Name of the weights; None for the only ones whose images the CAPS holds.
     space
         Key of :data:`names.SPACES`.
+    include_t1nce
+        Take what the generator made of T1nce in the place of these.
     choices
         Table of images to take.
     copy
@@ -131,6 +130,7 @@ class Request:
     bids: Path | None = None
     model: str | None = None
     space: str = names.MNI_CROP
+    include_t1nce: bool = False
     choices: Path | None = None
     copy: bool = False
     overwrite: bool = False
@@ -154,20 +154,16 @@ def prepare(request: Request) -> Origin:
         )
     if request.choices is not None:
         candidates.read_choices(request.choices)
-    origin = Origin(caps, source, f"one T1nce a session, in the space {request.space}")
+    what = f"one T1nce a session, in the space {request.space}"
+    if request.include_t1nce:
+        what += ", all of them through the generator"
+    origin = Origin(caps, source, what)
     outputs.check_folder(request.out, origin.roots, KIND, origin.what)
     return origin
 
 
-def homogenise(request: Request, origin: Origin | None = None) -> Report:
+def homogenise(request: Request) -> Report:
     """Make, or add to, the homogenised data set of a CAPS.
-
-    Parameters
-    ----------
-    request
-        What is asked for.
-    origin
-        From :func:`prepare`, if that was called before.
 
     Raises
     ------
@@ -176,11 +172,15 @@ def homogenise(request: Request, origin: Origin | None = None) -> Report:
     OutputError
         If a file cannot be written.
     """
-    origin = origin or prepare(request)
+    origin = prepare(request)
     assert origin.caps is not None
     model = candidates.find_model(origin.caps, request.model)
     found = candidates.find_in_caps(
-        origin.caps, model=model, space=request.space, dataset=origin.bids
+        origin.caps,
+        model=model,
+        space=request.space,
+        dataset=origin.bids,
+        include_t1nce=request.include_t1nce,
     )
     if not found.candidates:
         raise SelectionError(
@@ -201,7 +201,6 @@ def write(
     *,
     copy: bool = False,
     overwrite: bool = False,
-    on_image: Callable[[Visit], None] = lambda visit: None,
 ) -> Report:
     """Put the images that were chosen into a data set; what is there already is not touched.
 
@@ -222,8 +221,6 @@ def write(
         Copy rather than link.
     overwrite
         Put images there again.
-    on_image
-        Called for each visit once its image is there.
 
     Raises
     ------
@@ -240,8 +237,6 @@ def write(
             _put(visit, choice, out, origin, report, copy=copy, overwrite=overwrite)
         except T1nceError as error:
             report.failed[visit] = str(error)
-        else:
-            on_image(visit)
     rows = homogenised_tables.find_rows(out)
     for row in rows:
         report.kinds[row["t1nce"]] += 1
@@ -253,8 +248,9 @@ def describe(report: Report, out: Path) -> list[str]:
     """Tell, in lines, what became of the visits and what to do next."""
     kinds = report.kinds
     lines = [
-        f"{_sessions(sum(kinds.values()))} with one T1nce in {out}: {kinds['acquired']} acquired, "
-        f"{kinds['synthetic']} synthetic; {len(report.new)} new"
+        f"{_sessions(sum(kinds.values()))} with one T1nce in {out}: "
+        f"{', '.join(f'{number} {kind}' for kind, number in kinds.items() if number)}; "
+        f"{len(report.new)} new"
     ]
     if report.outdated:
         lines.append(
@@ -263,7 +259,7 @@ def describe(report: Report, out: Path) -> list[str]:
         )
     if report.missing:
         lines.append(
-            f"{_sessions(len(report.missing))} without: T1ce that have no synthetic T1nce "
+            f"{_sessions(len(report.missing))} without: their images have no synthetic T1nce "
             f"({_some(report.missing)}); run `clinica run t1-synth-nce` for them"
         )
     lines += [f"  {visit}: {reason}" for visit, reason in report.failed.items()]
@@ -297,7 +293,7 @@ def _put(
         if any(there.get(key) != content.get(key) for key in ("Sources", "Model")):
             report.outdated.append(visit)
         return
-    mend = _mend(choice.candidate.path)
+    mend = centring.find_mend(choice.candidate.path)
     if mend.shift.any():
         content["OriginMovedBy"] = [round(float(value), 3) for value in mend.shift]
     _remove(image)
@@ -311,58 +307,15 @@ def _put(
     report.new.append(visit)
 
 
-@dataclass(frozen=True, eq=False)
-class _Mend:
-    """How a copy differs from its image: mm that it is moved, affine, and whether it has a qform.
-
-    No affine: a link will do.
-    """
-
-    shift: np.ndarray
-    affine: np.ndarray | None = None
-    with_qform: bool = True
-
-
-def _mend(path: Path) -> _Mend:
-    geometry = images.read_geometry(path)
-    affine = geometry.affine
-    middle = np.array(geometry.shape) / 2
-    centre = affine[:3, :3] @ middle + affine[:3, 3]
-    astray = _clinicas_centre(affine, middle) - centre
-    # The worst that may be: half of what Clinica is astray on either side of the origin.
-    with_qform = bool(np.linalg.norm(astray) < MAX_DISTANCE)
-    seen = [centre, centre + astray] if with_qform else [centre]
-    if max(map(np.linalg.norm, seen)) < MAX_DISTANCE:
-        whole = geometry.has_both_forms and with_qform and path.suffix == ".gz"
-        return _Mend(np.zeros(3), None if whole else affine, with_qform)
-    shift = -np.mean(seen, axis=0)
-    moved = affine.copy()
-    moved[:3, 3] += shift
-    return _Mend(shift, moved, with_qform)
-
-
-def _clinicas_centre(affine: np.ndarray, middle: np.ndarray) -> np.ndarray:
-    """Compute the centre of a volume as Clinica 0.12 does if there is a qform.
-
-    It turns first and scales then, with one element of the rotation in the place of another: in
-    oblique volumes, and where axes are exchanged, it finds the centre elsewhere.
-    """
-    zooms = np.linalg.norm(affine[:3, :3], axis=0)
-    rotation = affine[:3, :3] / zooms
-    rotation[2, 1] = rotation[2, 0]
-    centre: np.ndarray = (rotation @ middle) * zooms + affine[:3, 3]
-    return centre
-
-
 def _sidecar(choice: Choice, origin: Origin, beside: Path) -> dict[str, Any]:
     candidate = choice.candidate
     sources = dict.fromkeys(filter(None, [candidate.path, candidate.raw]))
     content = candidates.acquisition(candidate, origin.bids)
-    if candidate.kind == SYNTHETIC:
+    if candidate.kind != ACQUIRED:
         made = sidecar.read(candidate.path) or {}
         content |= {key: value for key, value in made.items() if key not in _OF_THE_FILE}
     content |= {
-        "Synthetic": candidate.kind == SYNTHETIC,
+        "Synthetic": candidate.kind != ACQUIRED,
         "T1nce": candidate.kind,
         "Sources": [origin.uri(path, beside) for path in sources],
         "SourceSession": candidate.session,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from clinica_t1nce.caps import bids, contrast, outputs, sidecar, tsv
-from clinica_t1nce.caps.candidates import ACQUIRED, SYNTHETIC
+from clinica_t1nce.caps.candidates import ACQUIRED, REGENERATED, SYNTHETIC
 from clinica_t1nce.caps.outputs import Entry
 from clinica_t1nce.caps.query import Visit
 
@@ -24,6 +24,7 @@ _SCANS_JSON = {
         "Description": "Where the image comes from",
         "Levels": {
             ACQUIRED: "acquired without contrast agent",
+            REGENERATED: "acquired without contrast agent, and passed through the generator",
             SYNTHETIC: "made from a contrast-enhanced image",
         },
     }

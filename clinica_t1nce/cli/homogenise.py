@@ -25,6 +25,12 @@ import click
     help="Which images: t1-linear's crops, its uncropped images, or the raw images' grids.",
 )
 @click.option(
+    "--include-t1nce",
+    is_flag=True,
+    help="Take what the generator made of the T1nce rather than these (t1-synth-nce "
+    "--include-t1nce): all images are equally smooth then.",
+)
+@click.option(
     "-tsv",
     "--choices",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),

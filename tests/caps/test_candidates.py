@@ -195,3 +195,23 @@ def test_the_agent_is_not_carried_to_a_synthetic_image(caps, view):
     (late,) = [c for c in found(caps, view).candidates if c.visit.subject == "sub-02"]
     assert Dataset(view).metadata(late.raw) == {"ContrastBolusIngredient": "GADOLINIUM"}
     assert candidates.acquisition(late, Dataset(view)) == {}
+
+
+def test_t1nce_that_went_through_the_generator(caps, view):
+    for crop in caps.glob("subjects/*/*/t1_linear/*Crop*"):
+        if not names.has_contrast(crop.name):
+            make_synthetic(crop, "m", selected_by="include-t1nce")
+    assert kinds(found(caps, view))["sub-01 ses-M000"] == ["acquired", "synthetic"]
+    every = found(caps, view, include_t1nce=True)
+    assert kinds(every) == {
+        "sub-01 ses-M000": ["regenerated", "synthetic"],
+        "sub-01 ses-M012": ["regenerated"],
+        "sub-02 ses-M000": ["synthetic"],
+        "sub-03 ses-M000": ["regenerated", "synthetic"],
+    }
+    assert all("_desc-SynthNce_" in candidate.path.name for candidate in every.candidates)
+    assert candidates.choose(every.candidates)[BOTH].candidate.kind == "regenerated"
+
+
+def test_a_t1nce_that_did_not_is_missing(caps, view):
+    assert Visit("sub-01", "ses-M012") in found(caps, view, include_t1nce=True).missing

@@ -55,7 +55,7 @@ def test_every_session_has_exactly_one_t1w(caps, out):
     assert images_in(out) == [
         f"{visit}/anat/{visit.replace('/', '_')}_T1w.nii.gz" for visit in KINDS
     ]
-    assert report.kinds == {"acquired": 3, "synthetic": 1}
+    assert report.kinds == {"acquired": 3, "regenerated": 0, "synthetic": 1}
     rows = tsv.read(out / "t1nce.tsv")
     assert {f"{row['participant_id']}/{row['session_id']}": row["t1nce"] for row in rows} == KINDS
     assert {row["model"] for row in rows if row["t1nce"] == "synthetic"} == {"m"}
@@ -245,6 +245,19 @@ def test_a_table_overrules_the_order(caps, out, tmp_path):
     assert (out / ACQUIRED).readlink() == image
 
 
+def test_all_images_through_the_generator(caps, out):
+    for crop in caps.glob("subjects/*/*/t1_linear/*Crop*"):
+        if "_ce-" not in crop.name:
+            make_synthetic(crop, "m", selected_by="include-t1nce")
+    report = homogenise(Request(caps, out, include_t1nce=True))
+    assert report.kinds == {"acquired": 0, "regenerated": 3, "synthetic": 1}
+    content = sidecar(out, ACQUIRED)
+    assert (content["Synthetic"], content["T1nce"]) == (True, "regenerated")
+    assert content["EchoTime"] == 0.003
+    with pytest.raises(SelectionError, match="all of them through the generator"):
+        homogenise(Request(caps, out))
+
+
 def test_a_caps_that_says_no_bids_is_taken_as_it_is(caps, out):
     description = caps / "dataset_description.json"
     content = json.loads(description.read_text())
@@ -328,7 +341,7 @@ def test_real_images_in_their_own_space(shared_data, tmp_path, out):
     assert view.visits["both"] == len(view.pairs) == 6
     caps = make_caps_of(tmp_path / "view", tmp_path / "caps")
     report = homogenise(Request(caps, out, space="native"))
-    assert report.kinds == {"acquired": 6, "synthetic": 0}
+    assert report.kinds == {"acquired": 6, "regenerated": 0, "synthetic": 0}
     images = sorted(out.rglob("*_T1w.nii.gz"))
     assert are_images_centered_around_origin_of_world_coordinate_system(images, out)
     for image in images:

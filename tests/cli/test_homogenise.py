@@ -40,12 +40,12 @@ def test_every_option_reaches_the_code(tmp_path, monkeypatch):
     )
     (tmp_path / "c.tsv").touch()
     options = ["--bids-directory", "b", "--model", "m", "--space", "native", "--copy"]
-    options += ["--overwrite", "-tsv", tmp_path / "c.tsv"]
+    options += ["--include-t1nce", "--overwrite", "-tsv", tmp_path / "c.tsv"]
     assert run("caps", "out", *options).exit_code == 0
     assert run("caps", "out").exit_code == 0
     paths = [type(tmp_path)(name) for name in ("caps", "out", "b")]
     assert requests == [
-        Request(*paths, "m", "native", tmp_path / "c.tsv", copy=True, overwrite=True),
+        Request(*paths, "m", "native", True, tmp_path / "c.tsv", True, True),
         Request(*paths[:2]),
     ]
 
@@ -56,7 +56,9 @@ def test_what_is_missing_or_broken_is_told_and_exit_code_1(caps, tmp_path):
     broken.write_bytes(b"")
     result = run(caps, tmp_path / "out")
     assert result.exit_code == 1
-    assert "1 session without: T1ce that have no synthetic T1nce (sub-02 ses-M000)" in result.output
+    assert (
+        "1 session without: their images have no synthetic T1nce (sub-02 ses-M000)" in result.output
+    )
     assert f"  sub-01 ses-M012: {broken}: not a readable NIfTI file" in result.output
 
 

@@ -140,7 +140,7 @@ def make_caps_of(bids: Path, caps: Path, *, model: str | None = "m") -> Path:
     return caps
 
 
-def make_synthetic(crop: Path, model: str) -> None:
+def make_synthetic(crop: Path, model: str, *, selected_by: str = "ce entity") -> None:
     """Put a synthetic image on each grid beside a crop, with its sidecar."""
     output = names.output_path(crop, model)
     caps = crop.parents[4]
@@ -149,6 +149,7 @@ def make_synthetic(crop: Path, model: str) -> None:
         write(image, brain((8, 9, 7)) * 0.5, affine(shape=(8, 9, 7)), qform_code=2)
         content = {
             "Synthetic": True,
+            "SelectedBy": selected_by,
             "Sources": [f"bids::{crop.relative_to(caps).as_posix()}"],
             "Model": {"Name": model, "SHA256": "0" * 64},
             "Confidence": 0.9,

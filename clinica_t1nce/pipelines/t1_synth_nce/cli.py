@@ -239,7 +239,13 @@ def _check_bids_output(caps: Path, out: Path, parameters: dict[str, Any]) -> "Re
     from clinica_t1nce.errors import T1nceError
 
     bids, (space, *_) = parameters["bids_directory"], parameters["output_spaces"]
-    request = Request(caps, out, None if bids is None else Path(bids), space=space)
+    request = Request(
+        caps,
+        out,
+        None if bids is None else Path(bids),
+        space=space,
+        include_t1nce=parameters["include_t1nce"],
+    )
     try:
         prepare(request)
     except T1nceError as error:
