@@ -337,7 +337,7 @@ def _reasons(crashes: Path) -> dict[str, str]:
     reasons: dict[str, str] = {}
     for path in sorted(crashes.glob("crash-*.pklz")):
         try:
-            content = loadcrash(path)
+            content = loadcrash(str(path))
             graph = content["node"].fullname.split(".")[1]
             trace = content["traceback"]
         except Exception:  # a crash file of another release of Nipype, or half written

@@ -132,19 +132,19 @@ def test_everything_is_written(caps, pairs, tmp_path, monkeypatch):
 
 def test_done_pairs_are_kept_and_new_ones_added(caps, pairs, tmp_path):
     out = tmp_path / "out"
-    assert run(caps, pairs, out).exit_code == 0
+    assert run(caps, pairs, out, "--align", "none").exit_code == 0
     records = {path: path.stat().st_mtime_ns for path in out.glob("sub-*/ses-*/*measures.json")}
     before = (out / "similarity.tsv").read_bytes()
     write_pair(caps, "sub-09", 9)
     with pairs.open("a") as stream:
         stream.write("sub-09\tses-M000\tses-M000ce\tn/a\n")
-    result = run(caps, pairs, out)
+    result = run(caps, pairs, out, "--align", "none")
     assert "4 pairs, 1 to do" in result.output
     assert {path: path.stat().st_mtime_ns for path in records} == records
     assert (out / "similarity.tsv").read_bytes().startswith(before)
-    result = run(caps, pairs, out, "--align", "none")
+    result = run(caps, pairs, out, "--align", "none", "--model", "good")
     assert "4 pairs, 4 to do" in result.output
-    assert set(read(out / "similarity.tsv")["alignment"]) == {"none"}
+    assert set(read(out / "similarity.tsv")["image"]) == {"T1ce", "good"}
 
 
 def test_bad_pairs_are_named_and_the_rest_is_evaluated(caps, pairs, tmp_path):
@@ -161,7 +161,7 @@ def test_bad_pairs_are_named_and_the_rest_is_evaluated(caps, pairs, tmp_path):
         stream.write("sub-01\tses-M000ce\tses-M000\tgood\n")
         stream.writelines(f"sub-0{n}\tses-M000\tses-M000ce\tgood\n" for n in (3, 4, 5))
     out = tmp_path / "out"
-    result = run(caps, pairs, out)
+    result = run(caps, pairs, out, "--align", "none")
     assert result.exit_code == 1, result.output
     assert "evaluated  3" in result.output
     assert "left out   6" in result.output
