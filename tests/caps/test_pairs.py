@@ -174,3 +174,24 @@ def test_fold_that_is_not_there() -> None:
 def test_nothing_to_train_on() -> None:
     with pytest.raises(SelectionError, match="no pair to train on"):
         pairs.divide(ROWS[2:4], Path("pairs.tsv"))
+
+
+def test_rows_that_cannot_be_used_are_told_and_the_rest_is_kept(tmp_path):
+    tsv = tmp_path / "pairs.tsv"
+    tsv.write_text(
+        "participant_id\tsession_id_t1nce\tsession_id_t1ce\tquality\n"
+        "sub-01\tses-1\tses-2\tgood\n"
+        "sub-01\tses-1\tses-2\tgood\n"
+        "01\tses-1\tses-2\tgood\n"
+        "sub-02\tses-1\tses-2\tgrand\n"
+        "sub-03\tses-1\tses-2\tlow\n"
+    )
+    usable, problems = pairs.read_usable(tsv)
+    assert [(str(row), cells["quality"]) for row, cells in usable] == [
+        ("sub-01 (row 2)", "good"),
+        ("sub-03 (row 6)", "low"),
+    ]
+    assert list(problems) == ["sub-01 (row 3)", "01 (row 4)", "sub-02 (row 5)"]
+    assert "the same pair as row 2" in problems["sub-01 (row 3)"]
+    assert "does not begin with sub-" in problems["01 (row 4)"]
+    assert "'grand'" in problems["sub-02 (row 5)"]

@@ -1,0 +1,50 @@
+import pytest
+
+from clinica_t1nce.workflows import init_evaluation_wf
+from clinica_t1nce.workflows.evaluation import INPUTS, OUTPUTS
+
+
+def edges(workflow, source, target):
+    found = workflow._graph.get_edge_data(workflow.get_node(source), workflow.get_node(target))
+    return found["connect"] if found else []
+
+
+def test_doors():
+    workflow = init_evaluation_wf(name="any")
+    assert workflow.name == "any"
+    assert set(workflow.inputs.inputnode.copyable_trait_names()) == set(INPUTS)
+    assert set(workflow.outputs.outputnode.copyable_trait_names()) == set(OUTPUTS)
+
+
+def test_options_reach_the_nodes():
+    workflow = init_evaluation_wf(
+        brain_mask="template",
+        align="affine",
+        protocol="authors",
+        segmentation="labels",
+        structures={"thalamus": 10},
+    )
+    assert workflow.get_node("t1nce_brain").inputs.method == "template"
+    assert workflow.get_node("align").inputs.method == "affine"
+    for name in ("similarity", "similarity_unaligned"):
+        assert workflow.get_node(name).inputs.protocol == "authors"
+    for name in ("volumes", "dice", "dice_unaligned"):
+        assert workflow.get_node(name).inputs.names == {"thalamus": 10}
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "moved", "invert"),
+    [("atropos", "dice_unaligned", True), ("maps", "dice", False)],
+)
+def test_the_reference_is_moved_where_it_was_segmented_elsewhere(segmentation, moved, invert):
+    workflow = init_evaluation_wf(segmentation=segmentation)
+    for name in ("dice", "dice_unaligned"):
+        expected = [("transform_file", "transform_file")] if name == moved else []
+        assert edges(workflow, "align", name) == expected
+    assert workflow.get_node(moved).inputs.invert is invert
+
+
+def test_without_alignment_or_segmentation_there_is_less():
+    names = init_evaluation_wf(align="none", segmentation="none").list_node_names()
+    assert not {"similarity_unaligned", "volumes", "dice", "dice_unaligned"} & set(names)
+    assert {"similarity", "align", "t1ce_brain"} <= set(names)
