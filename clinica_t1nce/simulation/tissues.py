@@ -128,7 +128,7 @@ def to_tissues(labels: np.ndarray) -> np.ndarray:
     unknown = [int(n) for n in found if not 0 <= n < size or table[n] == 255]
     if unknown:
         raise LabelMapError(
-            f"labels {unknown} have no tissue; say what they stand for (simulate --labels TABLE), or "
-            "write a map with FreeSurfer's labels to train on"
+            f"labels {unknown} have no tissue; say what they stand for (simulate --labels TABLE), "
+            "or write a map with FreeSurfer's labels to train on"
         )
     return table[labels]
