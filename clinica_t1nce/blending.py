@@ -7,7 +7,7 @@ that it is carried to; nothing of that image is interpolated.
 import numpy as np
 from scipy import ndimage
 
-from clinica_t1nce import grids
+from clinica_t1nce import grids, intensity
 from clinica_t1nce.errors import TransformError
 
 FOREGROUND = 0.05
@@ -19,6 +19,9 @@ are as smooth as that, anatomy is not."""
 
 _POOL = 4
 """Voxels whose average is enough to find something as smooth."""
+
+NEGLIGIBLE = 0.005
+"""A change below this share of bright tissue's brightness is none: far below any noise."""
 
 SAME = 0.98
 """Agreement from which two images show one head on the same voxels: one linear interpolation and
@@ -46,6 +49,20 @@ def subtract(image: np.ndarray, change: np.ndarray) -> np.ndarray:
     """
     lowered = np.clip(image - change, image.min(), image.max())
     return np.where((change == 0) | (image == 0), image, lowered).astype(np.float32, copy=False)
+
+
+def without_negligible(change: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """Set to 0 what a network leaves of a change where there is none: :data:`NEGLIGIBLE`.
+
+    Parameters
+    ----------
+    change
+        Any shape.
+    image
+        What the network was given, of the same shape and in the same units.
+    """
+    bright = intensity.measure_percentile(image).factor
+    return np.where(np.abs(change) < NEGLIGIBLE * bright, np.float32(0), change)
 
 
 def carry(

@@ -90,6 +90,13 @@ def test_what_is_left_stays_within_the_image_and_zeros_stay_zero():
     assert blending.subtract(image, change).tolist() == [0, 1, 0, 9]
 
 
+def test_a_change_far_below_the_noise_is_none():
+    image = np.full((4, 4, 4), 200, np.float32)
+    change = np.array([0.9, -0.9, 1.1, -1.1], np.float32).repeat(16).reshape(4, 4, 4)
+    kept = blending.without_negligible(change, image)
+    assert kept[:, 0, 0].tolist() == [0, 0, np.float32(1.1), np.float32(-1.1)]
+
+
 def test_a_gain_is_applied_to_the_change():
     image = np.full((4, 4, 4), 10, np.float32)
     image[0, 0, 0] = 1

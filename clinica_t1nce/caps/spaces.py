@@ -210,9 +210,14 @@ def products(
 
 
 def carry_to_raw(change: np.ndarray, crop: images.Image, raw: Raw) -> np.ndarray:
-    """Take a change that was found on a crop's grid from the raw image."""
+    """Take a change that was found on a crop's grid from the raw image, but for what is none."""
     return blending.carry(
-        change, crop.affine, raw.image.data, raw.image.affine, raw.transform, raw.gain
+        blending.without_negligible(change, crop.data),
+        crop.affine,
+        raw.image.data,
+        raw.image.affine,
+        raw.transform,
+        raw.gain,
     )
 
 

@@ -1,7 +1,9 @@
 """Judge the crops of a CAPS on this machine: in processes side by side, with progress."""
 
+import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from clinica_t1nce.caps import gadolinium, names
@@ -120,13 +122,25 @@ def _run(
         labels = {str(crop): str(visit) for visit, crop in crops}
         runner = LocalPlugin({"n_procs": n_batches, "n_threads": n_threads})
         error: Exception | None = None
-        with follow(log, labels, quiet=quiet):
+        with _muted_nipype(), follow(log, labels, quiet=quiet):
             try:
                 workflow.run(runner)
             except Exception as raised:
                 error = raised
         events = journal.latest(log)
     return _failures([crop for _, crop in crops], events, error)
+
+
+@contextmanager
+def _muted_nipype() -> Iterator[None]:
+    """Keep Nipype from telling of each node what the progress tells of each image."""
+    logger = logging.getLogger("nipype.workflow")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _failures(

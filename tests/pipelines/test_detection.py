@@ -8,12 +8,13 @@ from clinica_t1nce.pipelines.models import check_model
 from tests.data.caps import DETECTOR, MIXED, make_caps, save_weights
 
 
-def test_judged_once_and_what_failed_is_told(tmp_path, monkeypatch):
+def test_judged_once_and_what_failed_is_told(tmp_path, monkeypatch, capsys):
     caps = make_caps(tmp_path / "caps", dict(list(MIXED.items())[:2]))
     crops = list(query.find_crops(caps))
     crops[0][1].write_bytes(b"")
     model = check_model(str(save_weights(tmp_path, calibration=DETECTOR)), "cpu")
     probabilities, failures = detection.detect(caps, crops, model, quiet=True)
+    assert capsys.readouterr().out == ""
     assert probabilities == {crops[1][1]: pytest.approx(0.880797)}
     assert list(failures) == [crops[0][1]]
     assert "an empty file" in failures[crops[0][1]]

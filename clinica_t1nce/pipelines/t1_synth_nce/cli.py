@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 pipeline_name = "t1-synth-nce"
 
+MOST_WARNINGS = 10
+"""Images that are warned of one by one; the table has them all."""
+
 
 @click.command(name=pipeline_name, cls=TidyCommand)
 @cli_param.argument.caps_directory
@@ -213,8 +216,15 @@ def _summarise(pipeline: "T1SynthNce", details_folder: Path | None) -> None:
     groups: dict[str, list[Outcome]] = {"done": [], "skipped": [], "failed": []}
     for outcome in pipeline.outcomes:
         groups[outcome.status].append(outcome)
-        if outcome.warning:
-            click.echo(f"Warning: {outcome.crop.path}: {outcome.warning}", err=True)
+    warned = [outcome for outcome in pipeline.outcomes if outcome.warning]
+    for outcome in warned[:MOST_WARNINGS]:
+        click.echo(f"Warning: {outcome.crop.path}: {outcome.warning}", err=True)
+    if len(warned) > MOST_WARNINGS:
+        click.echo(
+            f"Warning: and {len(warned) - MOST_WARNINGS} images more; see the column flag of the "
+            "table",
+            err=True,
+        )
     done, skipped, failed = (len(group) for group in groups.values())
     again = " (--overwrite_outputs makes them again)" if skipped else ""
     click.echo(f"done     {done}")

@@ -171,6 +171,13 @@ def test_a_failure_is_exit_code_1_and_one_line(tmp_path, recorder):
     assert str(details) in result.output
 
 
+def test_many_warnings_are_cut_short(tmp_path, recorder):
+    recorder.outcomes = [Outcome(CROP, "done", warning="odd")] * 14
+    lines = run(tmp_path).output.splitlines()
+    assert lines.count("Warning: /caps/x.nii.gz: odd") == 10
+    assert "Warning: and 4 images more; see the column flag of the table" in lines
+
+
 def test_success_is_exit_code_0(tmp_path, recorder):
     recorder.outcomes = [Outcome(CROP, "done"), Outcome(CROP, "skipped")]
     assert run(tmp_path).exit_code == 0
