@@ -22,7 +22,11 @@ class Generator:
     """Stands for a Synthesizer: takes a share of everything above 500, at no cost."""
 
     card = SimpleNamespace(
-        name="cheap", architecture="none", sha256="0", scaling={"method": "min-max"}
+        batch_statistics=False,
+        name="cheap",
+        architecture="none",
+        sha256="0",
+        scaling={"method": "min-max"},
     )
     device = "cpu"
 

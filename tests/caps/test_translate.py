@@ -15,7 +15,11 @@ class Halver:
     """Stands for a Synthesizer, at no cost."""
 
     card = SimpleNamespace(
-        name="half", architecture="none", sha256="0", scaling={"method": "min-max"}
+        batch_statistics=False,
+        name="half",
+        architecture="none",
+        sha256="0",
+        scaling={"method": "min-max"},
     )
     device = "cpu"
     carries_change = True
