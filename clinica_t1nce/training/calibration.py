@@ -24,6 +24,9 @@ logger = logging.getLogger("clinica_t1nce")
 
 _SEED = 770_001
 _KNOTS = 6
+_BAR = (0.3, 0.9)
+"""Within which the probability lies above which the whole change is made."""
+
 _WEAK = 0.01
 """Mean enhancement, in units of white matter, below which a head counts as without."""
 
@@ -142,12 +145,21 @@ def fit(trials: Sequence[Trial]) -> dict[str, Any]:
     # In units of the features themselves, so that the card needs neither mean nor scale.
     weights = model.coef_[0] / scale
     intercept = float(model.intercept_[0] - np.dot(weights, mean))
+    gadolinium: dict[str, Any] = {
+        "weights": [round(float(w), 5) for w in weights],
+        "intercept": intercept,
+    }
+    sure = detection.Detector(**gadolinium)
+    # Nineteen of twenty T1ce get the whole change; the less sure the detector, the lower the bar.
+    bar = np.percentile([sure.probability(t.description) for t in trials if t.enhanced], 5)
+    gadolinium["whole_above"] = round(float(np.clip(bar, *_BAR)), 4)
+    gadolinium["unchanged_below"] = round(gadolinium["whole_above"] / 3, 4)
     known = sorted((t.uncertainty, t.share) for t in trials if np.isfinite(t.share))
     uncertainty, share = (np.array(values) for values in zip(*known, strict=True))
     falling = IsotonicRegression(y_min=0, y_max=1, increasing=False).fit(uncertainty, share)
     knots = np.quantile(uncertainty, np.linspace(0.05, 0.95, _KNOTS))
     return {
-        "gadolinium": {"weights": [round(float(w), 5) for w in weights], "intercept": intercept},
+        "gadolinium": gadolinium,
         "confidence": {
             "uncertainty": [round(float(u), 5) for u in knots],
             "confidence": [round(float(c), 4) for c in falling.predict(knots)],

@@ -144,7 +144,7 @@ def test_the_same_bytes_again(job):
         ("ce entity", 0.1, 0.8, ["the metadata say gadolinium (ce entity), the image shows none"]),
         ("include-t1nce", 0.1, 0.8, []),
         ("include-t1nce", 0.9, 0.8, ["the image shows gadolinium, the metadata do not"]),
-        ("tsv", 0.9, 0.1, ["low confidence (0.10)"]),
+        ("tsv", 0.9, 0.0, ["low confidence (0.00)"]),
     ],
 )
 def test_what_is_to_be_looked_at_is_flagged(selected_by, gadolinium, confidence, expected):
