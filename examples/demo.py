@@ -79,9 +79,11 @@ def make_pair(seed: int) -> tuple[np.ndarray, np.ndarray]:
     brain = t1 > 0.05
     image = t1 / np.median(t1[white > 0.9])
     scene = make_scene(image, find_surfaces(label(brain, gray, white)))
-    for effect in sample_gadolinium(rng, Contrast.sample(rng)):
+    contrast = Contrast.sample(rng)
+    for effect in sample_gadolinium(rng, contrast):
         effect(scene)
-    enhancement = blur(scene.enhancement, (0.5, 0.5, 0.5))
+    enhancement = contrast.enhancement(scene.image, scene.enhancement)
+    enhancement = blur(enhancement, (0.5, 0.5, 0.5))
     vessels = blur(scene.image, (0.4, 0.4, 0.4))
     # Two acquisitions never share their noise.
     pair = (
@@ -94,13 +96,13 @@ def make_pair(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def make_scene(image: np.ndarray, anatomy: Anatomy) -> Scene:
     """Give the simulator a ready image in place of a contrast of its own."""
-    depth, outside, fold = (
+    distances = (
         torch.from_numpy(decode(code.astype(np.float32), i))
         for i, code in enumerate(anatomy.distances)
     )
     tissue = torch.from_numpy(anatomy.tissue.astype(np.int64))
     start = torch.from_numpy(image).float()
-    return Scene(tissue, depth, outside, fold, start, torch.zeros_like(start))
+    return Scene(tissue, *distances, image=start, enhancement=torch.zeros_like(start))
 
 
 def on_crop_grid(image: nib.Nifti1Image) -> np.ndarray:
