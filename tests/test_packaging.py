@@ -141,6 +141,7 @@ def test_wheel_holds_the_package_and_the_startup_file_only(repository, wheel):
         "py.typed",
         "weights/*.safetensors",
         "weights/*.json",
+        "weights/*.md",
         "pipelines/*/info.json",
         "report/templates/*",
     ]
