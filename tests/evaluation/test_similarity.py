@@ -2,6 +2,8 @@ import math
 
 import numpy as np
 import pytest
+import torch
+from monai.metrics import MAEMetric, PSNRMetric, SSIMMetric
 from scipy import ndimage
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
@@ -48,6 +50,21 @@ def test_against_scikit_image(pair, mask, data_range):
     psnr = peak_signal_noise_ratio(y[mask], x[mask], data_range=data_range)
     assert found.psnr == pytest.approx(psnr, abs=1e-9)
     assert found.mae == pytest.approx(100 * np.abs(x - y)[mask].mean() / data_range)
+
+
+@pytest.mark.parametrize("data_range", [1.0, 2.5])
+def test_against_monai(pair, data_range):
+    """MONAI has no masks: the whole volume, or for SSIM that of which the window sees all."""
+    everywhere = np.ones(SHAPE, bool)
+    seen = np.zeros(SHAPE, bool)
+    seen[5:-5, 5:-5, 5:-5] = True
+    y, x = pair
+    y_, x_ = (torch.from_numpy(volume)[None, None] for volume in (y, x))
+    found = Reference(y, everywhere, data_range).compare(x)
+    assert found.mae == pytest.approx(100 / data_range * MAEMetric()(x_, y_).item(), rel=1e-6)
+    assert found.psnr == pytest.approx(PSNRMetric(data_range)(x_, y_).item(), rel=1e-6)
+    ssim = SSIMMetric(spatial_dims=3, data_range=data_range)(x_, y_).item()
+    assert Reference(y, seen, data_range).compare(x).ssim == pytest.approx(ssim, abs=1e-5)
 
 
 def test_matched_is_the_measure_of_the_fitted_image(pair):
