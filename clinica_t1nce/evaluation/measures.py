@@ -7,6 +7,7 @@ import numpy as np
 
 from clinica_t1nce.evaluation.pairs import compare, prepare_pair
 from clinica_t1nce.evaluation.similarity import Reference, compare_as_authors, unit_scale
+from clinica_t1nce.grids import nonzero_box
 
 
 def measure_images(
@@ -47,14 +48,16 @@ def measure_images(
     """
     t1ce = images[0]
     reference = Reference(unit_scale(t1nce), mask)
-    pair = prepare_pair(t1ce, t1nce, common_mask)
+    # What is measured of the enhancement looks no further than the box of the brain.
+    box = nonzero_box(common_mask)
+    pair = prepare_pair(t1ce[box], t1nce[box], common_mask[box])
     rows = []
     for image in images:
         as_it_is, matched = reference.compare_matched(unit_scale(image, like=t1ce))
         row = asdict(as_it_is) | _suffixed(asdict(matched), "matched")
         if as_authors:
             row |= _suffixed(asdict(compare_as_authors(t1nce, t1ce, image, mask)), "authors")
-        gone = compare(pair, image)
+        gone = compare(pair, image[box])
         row["error"] = gone.error_synthetic
         row |= {name: getattr(gone, name) for name in ("share", "inside", "outside", "sharpness")}
         rows.append(row)

@@ -95,7 +95,8 @@ class Reference:
         self._mask = mask[self._box]
         self._volume = volume[self._box].astype(np.float64)
         self._range = data_range
-        self._mean, square = _blur([self._volume, self._volume**2])
+        self._inside_mask = self._volume[self._mask]
+        self._mean, square = self._blurred(self._volume, self._volume**2)
         self._variance = square - self._mean**2
 
     def compare(self, image: np.ndarray) -> Similarity:
@@ -143,10 +144,10 @@ class Reference:
     def _compare(
         self, image: np.ndarray, *, fit: bool = False
     ) -> tuple[Similarity, Similarity | None]:
-        mean, square, product = _blur([image, image**2, image * self._volume])
+        mean, square, product = self._blurred(image, image**2, image * self._volume)
         variance = square - mean**2
         covariance = product - mean * self._mean
-        x, y = image[self._mask], self._volume[self._mask]
+        x, y = image[self._mask], self._inside_mask
 
         def measure(slope: float, shift: float) -> Similarity:
             # The moments of a fitted image follow from those of the image.
@@ -162,7 +163,11 @@ class Reference:
         c1, c2 = (K1 * self._range) ** 2, (K2 * self._range) ** 2
         numerator = (2 * mean * self._mean + c1) * (2 * covariance + c2)
         denominator = (mean**2 + self._mean**2 + c1) * (variance + self._variance + c2)
-        return float((numerator / denominator)[self._mask].mean())
+        return float((numerator / denominator).mean())
+
+    def _blurred(self, *volumes: np.ndarray) -> list[np.ndarray]:
+        """Blur volumes with the window of SSIM, and keep what is in the mask, as a list."""
+        return [volume[self._mask] for volume in _blur(volumes)]
 
 
 def compare_as_authors(

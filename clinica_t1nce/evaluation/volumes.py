@@ -52,10 +52,15 @@ def most_probable(maps: Sequence[np.ndarray], *, background: bool = True) -> np.
             f"probability maps that add up to {total.max():.3g} at most, not to 1; "
             "check that they are of one segmentation"
         )
-    rivals = [*maps, 1 - total] if background else list(maps)
-    best = np.argmax(rivals, axis=0)
-    labels = np.where((best < len(maps)) & (total > 0), best + 1, 0)
-    return labels.astype(np.uint8)
+    labels = np.ones(maps[0].shape, np.uint8)
+    highest = np.array(maps[0], np.float64)
+    for number, volume in enumerate(maps[1:], start=2):
+        labels[volume > highest] = number
+        np.maximum(highest, volume, out=highest)
+    labels[total <= 0] = 0
+    if background:
+        labels[1 - total > highest] = 0
+    return labels
 
 
 def measure_volumes(
