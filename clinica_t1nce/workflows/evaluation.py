@@ -28,6 +28,7 @@ OUTPUTS = (
     "aligned",
     "transform",
     "mask",
+    "mask_unaligned",
     "mask_sources",
     "mask_overlap",
     "similarity",
@@ -109,6 +110,8 @@ def init_evaluation_wf(
         The T1nce on the T1ce's grid, and the 4 x 4 matrix of the movement.
     mask
         Union of the two brains, on the T1ce's grid.
+    mask_unaligned
+        The same where the T1nce lay before the alignment, if it was aligned.
     mask_sources, mask_overlap
         Where the two masks come from, and common part over union.
     similarity, similarity_unaligned
@@ -152,10 +155,11 @@ def init_evaluation_wf(
     )
     workflow.connect([(union, outputnode, [("out_file", "mask"), ("overlap", "mask_overlap")])])
     if align != "none":
-        _connect_similarity(
+        unaligned = _connect_similarity(
             *(workflow, inputnode, "t1nce", brains["t1nce"], "out_file"),
             *("similarity_unaligned", protocol),
         )
+        workflow.connect(unaligned, "out_file", outputnode, "mask_unaligned")
     if segmentation != NONE:
         _connect_volumes(workflow, aligned, union, align, segmentation, structures)
     return workflow

@@ -36,6 +36,7 @@ _SAVED = (
     "aligned",
     "transform",
     "mask",
+    "mask_unaligned",
     "mask_sources",
     "mask_overlap",
     "similarity",

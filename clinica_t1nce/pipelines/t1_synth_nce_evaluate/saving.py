@@ -33,6 +33,7 @@ class _SavePairInputSpec(BaseInterfaceInputSpec):
     aligned = File(exists=True, mandatory=True, desc="the T1nce on the T1ce's grid")
     transform = File(exists=True, mandatory=True, desc="its movement")
     mask = File(exists=True, mandatory=True, desc="the brain")
+    mask_unaligned = File(exists=True, desc="the brain where the T1nce lay before")
     mask_sources = traits.List(traits.Str, desc="where the masks of the two come from")
     mask_overlap = traits.Float(desc="common part over union of the masks")
     similarity = traits.List(traits.Dict, mandatory=True, desc="of the T1ce and each model")
@@ -97,6 +98,12 @@ class SavePair(SimpleInterface):
             "T1nce": (self.inputs.aligned, "space-T1ce_desc-aligned_T1w", np.float32),
             "mask": (self.inputs.mask, "space-T1ce_desc-brain_mask", np.uint8),
         }
+        if isdefined(self.inputs.mask_unaligned):
+            wanted["mask unaligned"] = (
+                self.inputs.mask_unaligned,
+                "space-T1ce_desc-brainUnaligned_mask",
+                np.uint8,
+            )
         for field, suffix, kind in (
             ("label_files", "dseg", None),
             ("gm_files", "label-GM_probseg", np.float32),

@@ -18,7 +18,7 @@ GRADES = ("contrast", "motion", "noise")
 SPM_FOLDER = ("t1", "spm", "segmentation", "native_space")
 SPM_TISSUES = ("graymatter", "whitematter", "csf")
 
-VERSION = 1
+VERSION = 2
 """Of the records: another one makes all pairs anew."""
 
 

@@ -1,5 +1,6 @@
 """The command from arguments to files, on tiny images, every node in this process."""
 
+import importlib.util
 import json
 import re
 import tempfile
@@ -77,8 +78,31 @@ def read(path):
     return pd.read_csv(path, sep="\t", na_values="n/a", keep_default_na=False)
 
 
-def test_everything_is_written(caps, pairs, tmp_path, monkeypatch):
-    monkeypatch.setattr(similarity, "AUTHORS_GRID", (32, 32, 32))
+@pytest.fixture
+def against_scikit_image(repository):
+    path = repository / "benchmarks" / "against_scikit_image.py"
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def assert_agrees_with_scikit_image(script, out, capsys):
+    """And that the check notices a figure that does not."""
+    capsys.readouterr()
+    assert script.main([str(out)]) == 0, capsys.readouterr().out
+    table = out / "similarity.tsv"
+    rows = table.read_text()
+    figure = rows.splitlines()[-1].split("\t")[rows.split("\t").index("ssim_matched")]
+    table.write_text(rows.replace(figure, str(float(figure) + 2e-6)))
+    assert script.main([str(out)]) == 1
+    assert "sub-02 none poor ssim_matched" in capsys.readouterr().out
+    table.write_text(rows)
+
+
+def test_everything_is_written(caps, pairs, tmp_path, monkeypatch, against_scikit_image, capsys):
+    for module_ in (similarity, against_scikit_image):
+        monkeypatch.setattr(module_, "AUTHORS_GRID", (32, 32, 32))
     out = tmp_path / "an output"
     result = run(caps, pairs, out, "--protocol", "authors")
     assert result.exit_code == 0, result.output
@@ -94,6 +118,8 @@ def test_everything_is_written(caps, pairs, tmp_path, monkeypatch):
     matched = by_image["mae_matched"]
     assert matched[("rigid", "good")] < matched[("rigid", "poor")] < matched[("rigid", "T1ce")]
     assert matched[("rigid", "T1ce")] < matched[("none", "T1ce")]
+
+    assert_agrees_with_scikit_image(against_scikit_image, out, capsys)
 
     volumes_ = read(out / "volumes.tsv")
     assert len(volumes_) == 3 * 3 * 3
@@ -120,6 +146,7 @@ def test_everything_is_written(caps, pairs, tmp_path, monkeypatch):
             "table1_similarity_matched",
             "table2_volumes",
             "table3_dice",
+            "table4_recovery",
         )
         for kind in ("md", "tex")
     )
