@@ -1,21 +1,37 @@
-"""The paper's three tables, in its layout, as Markdown and LaTeX; and what columns of TSVs mean."""
+"""The paper's three tables, in its layout, and a fourth, as Markdown and LaTeX."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from clinica_t1nce.evaluation.frames import BASELINE, SIMILARITY, VARIANTS
+from clinica_t1nce.evaluation.frames import BASELINE, RECOVERY, SIMILARITY, VARIANTS
 from clinica_t1nce.evaluation.quality import ALL, TEST_GOOD, TEST_LOW, strata
+from clinica_t1nce.evaluation.statistics import MIN_PAIRS
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SETS = {ALL: "All", TEST_GOOD: "Test_good", TEST_LOW: "Test_low"}
 
-TITLES = {"mae": "MAE (%)", "psnr": "PSNR (dB)", "ssim": "SSIM"}
+TITLES = {
+    "mae": "MAE (%)",
+    "psnr": "PSNR (dB)",
+    "ssim": "SSIM",
+    "error": "Error (%)",
+    "share": "Share",
+    "inside": "Inside",
+    "outside": "Outside",
+    "sharpness": "Sharpness",
+}
 _ADDITIONS = {"": "", "_matched": ", matched", "_authors": ", as the authors' code"}
-_DIGITS = {"mae": 2, "psnr": 2, "ssim": 3, "avd": 2, "dice": 3}
+_DIGITS = {"mae": 2, "psnr": 2, "ssim": 3, "avd": 2, "dice": 3} | dict.fromkeys(RECOVERY, 2)
+
+_RECOVERY_NOTE = (
+    "Not of the paper. Error: of what a linear fit leaves, % of the range; share: of the removable "
+    "error, 1 is perfect; inside, outside: error in enhancing and in other voxels over the T1ce's; "
+    "sharpness: gradient energy over the T1ce's. Not tested."
+)
 
 SIGNIFICANT = {"similarity": 0.05, "volumes": 0.01, "dice": 0.01}
 """Corrected p below which a star is set; 0.05 and 0.01 are the paper's, of its Tables 1 and 2."""
@@ -82,7 +98,8 @@ def make_tables(
     -------
     dict
         ``table1_similarity``, ``table1_similarity_matched``, ``table1_similarity_authors``,
-        ``table2_volumes``, ``table3_dice``, where there is something to print.
+        ``table2_volumes``, ``table3_dice``, and, which the paper does not have,
+        ``table4_recovery``; where there is something to print.
     """
     tables = {}
     frame = frames["similarity"]
@@ -90,7 +107,9 @@ def make_tables(
         measures = [f"{name}{variant}" for name in SIMILARITY]
         if set(measures) <= set(frame.columns):
             title = f"Similarity to the T1nce{_ADDITIONS[variant]}, mean ± SD"
-            tables[f"table1_similarity{variant}"] = _by_set(frame, statistics, measures, title)
+            note = _note(statistics, "similarity", measures, _groups(frame))
+            rows = _by_set(frame, statistics, measures)
+            tables[f"table1_similarity{variant}"] = Table(title, *rows, note)
     for number, name, measure, what in (
         (2, "volumes", "avd", "Absolute volume difference to the T1nce, cm3"),
         (3, "dice", "dice", "Dice score with the T1nce"),
@@ -99,22 +118,25 @@ def make_tables(
             tables[f"table{number}_{name}"] = _by_tissue(
                 frames[name], statistics, name, measure, f"{what}, mean ± SD"
             )
+    if set(RECOVERY) <= set(frame.columns):
+        note = f"{_sizes(_groups(frame))} {_RECOVERY_NOTE}"
+        rows = _by_set(frame, statistics, RECOVERY)
+        tables["table4_recovery"] = Table("Enhancement removed, mean ± SD", *rows, note)
     return tables
 
 
 def _by_set(
-    frame: "pd.DataFrame", statistics: "pd.DataFrame", measures: Sequence[str], title: str
-) -> Table:
+    frame: "pd.DataFrame", statistics: "pd.DataFrame", measures: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Give the header and the rows of a table with a column a measure."""
     rows = []
-    groups = _groups(frame)
-    for set_name, members in groups.items():
+    for set_name, members in _groups(frame).items():
         for (alignment, image), part in members.groupby(["alignment", "image"], sort=False):
             stars = _stars(statistics, "similarity", set_name, image, alignment)
             cells = [_mean_sd(part[m], m) + stars.get((m, None), "") for m in measures]
             rows.append((SETS[set_name], str(alignment), *_compared(str(image)), *cells))
     titles = (TITLES[measure.partition("_")[0]] for measure in measures)
-    header = ("Set", "Alignment", "Compared with T1nce", "Model", *titles)
-    return Table(title, header, tuple(rows), _note(statistics, "similarity", measures, groups))
+    return ("Set", "Alignment", "Compared with T1nce", "Model", *titles), tuple(rows)
 
 
 def _by_tissue(
@@ -176,10 +198,7 @@ def _note(
     measures: Sequence[str],
     groups: "Mapping[str, pd.DataFrame]",
 ) -> str:
-    key = ["participant_id", "session_id_t1ce", "session_id_t1nce"]
-    counts = {name: len(part[key].drop_duplicates()) for name, part in groups.items()}
-    sizes = ", ".join(f"{SETS[name]} {count}" for name, count in counts.items())
-    text = f"Pairs: {sizes}."
+    text = _sizes(groups)
     tested = statistics
     if not statistics.empty:
         tested = statistics[
@@ -196,8 +215,19 @@ def _note(
         f"{' or '.join(map(str, comparisons))} comparisons (models x "
         f"{'measures' if table == 'similarity' else 'tissues'})."
     )
-    small = [SETS[name] for name, count in counts.items() if count < 3]
-    return text + (f" Fewer than 3 pairs, not tested: {', '.join(small)}." if small else "")
+    small = [SETS[name] for name, part in groups.items() if _count(part) < MIN_PAIRS]
+    return text + (
+        f" Fewer than {MIN_PAIRS} pairs, not tested: {', '.join(small)}." if small else ""
+    )
+
+
+def _sizes(groups: "Mapping[str, pd.DataFrame]") -> str:
+    sizes = ", ".join(f"{SETS[name]} {_count(part)}" for name, part in groups.items())
+    return f"Pairs: {sizes}."
+
+
+def _count(frame: "pd.DataFrame") -> int:
+    return len(frame[["participant_id", "session_id_t1ce", "session_id_t1nce"]].drop_duplicates())
 
 
 def _mean_sd(values: "pd.Series", measure: str) -> str:

@@ -109,6 +109,19 @@ def test_tables_in_the_papers_layout(frames):
     assert tables["table3_dice"].header[1] == "Alignment"
 
 
+def test_how_much_is_removed_has_a_table_of_its_own():
+    measured = {"error": 3.0, "share": 0.5, "inside": 0.4, "outside": 1.1, "sharpness": 0.95}
+    records = [record(number) for number in range(2)]
+    for number, each in enumerate(records):
+        for row in each["similarity"]["rigid"]:
+            row |= measured | {"share": 0.5 + number}
+    table = make_tables(collect(records), compare_methods(collect(records)))["table4_recovery"]
+    assert table.header[4:] == ("Error (%)", "Share", "Inside", "Outside", "Sharpness")
+    expected = ("3.00 ± 0.00", "1.00 ± 0.71", "0.40 ± 0.00", "1.10 ± 0.00", "0.95 ± 0.00")
+    assert table.rows[1] == ("All", "rigid", "synthetic", "a", *expected)
+    assert table.note.startswith("Pairs: All 2. Not of the paper.")
+
+
 def test_markdown_and_latex(frames):
     table = make_tables(frames, compare_methods(frames))["table2_volumes"]
     lines = table.markdown().splitlines()
