@@ -18,6 +18,20 @@ DEEPEST_SCALP = 12.0
 SMALLEST = 10.0
 """What is smaller, in mm3, is noise."""
 
+AIR = 0.1
+"""Air is darker than this share of the brightness of bright tissue."""
+
+
+def threshold(image: np.ndarray) -> float:
+    """Give the change from which a voxel may be a vessel, :data:`BRIGHTER`, in units of an image.
+
+    Parameters
+    ----------
+    image
+        The T1ce that the network was given.
+    """
+    return BRIGHTER * float(intensity.measure_percentile(image).factor)
+
 
 def vessel_mask(change: np.ndarray, image: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Find the vessels in a map of enhancement: thin, connected, clearly enhanced.
@@ -42,10 +56,9 @@ def vessel_mask(change: np.ndarray, image: np.ndarray, affine: np.ndarray) -> np
         Boolean.
     """
     zooms = voxel_sizes(affine)
-    bright = intensity.measure_percentile(image).factor
-    enhanced = change > BRIGHTER * bright
+    enhanced = change > threshold(image)
     if not grids.is_skull_stripped(image):
-        head = ndimage.binary_fill_holes(image > 0.1 * bright)
+        head = ndimage.binary_fill_holes(image > AIR * intensity.measure_percentile(image).factor)
         enhanced &= ndimage.distance_transform_edt(head, zooms) > DEEPEST_SCALP
     mask = np.zeros(image.shape, bool)
     box = grids.nonzero_box(enhanced, margin=1)

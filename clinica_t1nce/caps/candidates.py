@@ -294,7 +294,7 @@ def _prefer(group: list[Candidate], name: str | None) -> Choice:
 def _given_to_the_model(caps: Path) -> set[Path]:
     """List the crops that t1-synth-nce took for T1ce, by its sidecars and its table."""
     given: list[tuple[str, str]] = []
-    for image in (caps / "subjects").glob(f"sub-*/ses-*/{names.FOLDER}/model-*/*_T1w.nii.gz"):
+    for image in query.find_synthetic(caps):
         content = sidecar.read(image) or {}
         first = (content.get("Sources") or [])[:1]
         given += [(source, content.get("SelectedBy", "")) for source in first]

@@ -59,6 +59,12 @@ class Selection:
     ambiguous: tuple[Crop, ...] = ()
 
 
+def find_synthetic(caps: Path) -> list[Path]:
+    """List the synthetic images of a CAPS, on all grids; not the maps beside them."""
+    folders = f"sub-*/ses-*/{names.FOLDER}/model-*"
+    return sorted((caps / "subjects").glob(f"{folders}/*_desc-SynthNce*_T1w.nii.gz"))
+
+
 def find_crops(caps: Path, visits: Iterable[Visit] | None = None) -> Iterator[tuple[Visit, Path]]:
     """Yield all crops of t1-linear, or those of some visits, in the order of the visits.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import clinica_t1nce
-from clinica_t1nce import images
+from clinica_t1nce import enhancement, images
 from clinica_t1nce.caps import names
 
 if TYPE_CHECKING:
@@ -177,6 +177,60 @@ def build(
         "DurationSeconds": round(seconds, 2),
     }
     return {key: value for key, value in content.items() if value is not None}
+
+
+def build_enhancement(content: Mapping[str, Any], image: str) -> dict[str, Any]:
+    """Describe the map of what was removed to make one synthetic image.
+
+    Parameters
+    ----------
+    content
+        Of the synthetic image's sidecar, from :func:`build`.
+    image
+        The synthetic image, as :func:`clinica_t1nce.caps.names.uri` writes it.
+    """
+    return {
+        "Description": "What was removed: the T1ce minus the synthetic T1nce. A model's estimate "
+        "of the enhancement, not a measurement.",
+        "Synthetic": True,
+        "Sources": [content["SpatialReference"], image],
+        "Units": "arbitrary, those of the T1ce",
+        **_shared(content),
+    }
+
+
+def build_vessels(content: Mapping[str, Any], threshold: float) -> dict[str, Any]:
+    """Describe the mask of vessels in what was removed.
+
+    Parameters
+    ----------
+    content
+        Of the synthetic image's sidecar, from :func:`build`.
+    threshold
+        From :func:`clinica_t1nce.enhancement.threshold`.
+    """
+    return {
+        "Description": "Vessels: what lost much brightness and is thin. Choroid plexus, enhancing "
+        "meninges and thin rims of lesions are in it.",
+        "Synthetic": True,
+        "Type": "ROI",
+        "Sources": content["Sources"],
+        "Units": "1: vessel, 0: none",
+        "Threshold": {
+            "Removed": _rounded(threshold),
+            "Units": "arbitrary, those of what the model was given",
+            "ShareOfBrightTissue": enhancement.BRIGHTER,
+            "ThickestInMm": enhancement.THICKEST,
+            "SmallestInMm3": enhancement.SMALLEST,
+            "LeastDepthInAWholeHeadInMm": enhancement.DEEPEST_SCALP,
+        },
+        **_shared(content),
+    }
+
+
+def _shared(content: Mapping[str, Any]) -> dict[str, Any]:
+    keys = ("Space", "SpatialReference", "Resolution", "ChangePredictedOn", "GeneratedBy", "Model")
+    return {key: content[key] for key in keys if key in content}
 
 
 def write(image: Path, content: Mapping[str, Any]) -> Path:

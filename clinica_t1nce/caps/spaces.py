@@ -94,12 +94,20 @@ class Product:
     @property
     def vessels(self) -> np.ndarray:
         """Mask of vessels: found where the network worked, brought to this grid."""
-        found = self.synthesis
-        mask = enhancement.vessel_mask(found.change, found.image + found.change, self.crop.affine)
+        mask = enhancement.vessel_mask(self.synthesis.change, self._given, self.crop.affine)
         back = None if self.transform is None else np.linalg.inv(self.transform)
         like = self.like
         share = grids.sample(mask, self.crop.affine, like.data.shape, like.affine, back)
         return share >= 0.5
+
+    @property
+    def vessel_threshold(self) -> float:
+        """From :func:`clinica_t1nce.enhancement.threshold`, of what the network was given."""
+        return enhancement.threshold(self._given)
+
+    @property
+    def _given(self) -> np.ndarray:
+        return self.synthesis.image + self.synthesis.change
 
     def save(self, path: Path) -> None:
         """Write the image: a raw image's header stays to the bit."""

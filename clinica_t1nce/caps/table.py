@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from clinica_t1nce import images
-from clinica_t1nce.caps import names, sidecar
+from clinica_t1nce.caps import names, query, sidecar
 
 NAME = "t1_synth_nce.tsv"
 COLUMNS = (
@@ -87,14 +87,13 @@ def read(caps: Path) -> list[Row]:
 def _done_rows(caps: Path) -> Iterable[Row]:
     """Yield one row an image and model; the figures are those on the first of its grids."""
     found: dict[tuple[str, ...], dict[str, dict[str, Any]]] = {}
-    for path in sorted((caps / "subjects").glob(f"sub-*/ses-*/{names.FOLDER}/model-*/*.json")):
-        image = path.with_suffix(".nii.gz")
+    for image in query.find_synthetic(caps):
         content = sidecar.read(image)
-        if content is None or not content.get("Synthetic") or not image.is_file():
+        if content is None:
             continue
-        visit = path.parents[2]
+        visit = image.parents[2]
         source = next(iter(content.get("Sources", [])), "")
-        key = visit.parent.name, visit.name, source, path.parent.name
+        key = visit.parent.name, visit.name, source, image.parent.name
         found.setdefault(key, {})[content.get("Space", names.MNI_CROP)] = content
     for (subject, session, source, _), by_space in found.items():
         spaces = [space for space in names.SPACES if space in by_space]

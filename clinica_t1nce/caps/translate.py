@@ -33,7 +33,8 @@ class Options:
     bids
         Root of the BIDS that t1-linear read; needed for the native space.
     enhancement
-        Write the map of what was removed, and the mask of vessels in it, beside each T1nce.
+        Write the map of what was removed, and the mask of vessels in it, beside each T1nce, with
+        a sidecar each.
     keep
         Leave what is there already as it is.
     """
@@ -79,7 +80,7 @@ class Job:
 
     def _is_done(self, space: str) -> bool:
         image = self.image(space)
-        beside = _companions(image) if self.options.enhancement else ()
+        beside = _companions(image) if self.options.enhancement else []
         return sidecar.is_done(image) and all(path.is_file() for path in beside)
 
 
@@ -288,7 +289,7 @@ def _write_product(
         sidecar.write(image, content)
         if job.options.enhancement:
             written += _companions(image)
-            _write_companions(image, product)
+            _write_companions(job, product, content)
         product.save(image)
     except BaseException:
         for path in written:
@@ -298,13 +299,18 @@ def _write_product(
     return content
 
 
-def _companions(image: Path) -> tuple[Path, Path]:
-    return names.enhancement_path(image), names.vessels_path(image)
+def _companions(image: Path) -> list[Path]:
+    maps = [names.enhancement_path(image), names.vessels_path(image)]
+    return [*map(names.sidecar_path, maps), *maps]
 
 
-def _write_companions(image: Path, product: spaces.Product) -> None:
-    removed, vessels = _companions(image)
+def _write_companions(job: Job, product: spaces.Product, content: dict[str, Any]) -> None:
+    image = job.image(product.space)
+    removed, vessels = names.enhancement_path(image), names.vessels_path(image)
+    where = names.uri(image, job.root, image.parent)
+    sidecar.write(removed, sidecar.build_enhancement(content, where))
     images.save(removed, product.change, product.like)
+    sidecar.write(vessels, sidecar.build_vessels(content, product.vessel_threshold))
     images.save(vessels, product.vessels, product.like, dtype=np.uint8)
 
 

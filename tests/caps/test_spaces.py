@@ -7,7 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from clinica_t1nce import blending, images
+from clinica_t1nce import blending, enhancement, images
 from clinica_t1nce.caps import names, sidecar, spaces
 from clinica_t1nce.caps.translate import Job, Options, translate
 from clinica_t1nce.errors import ImageError, SelectionError, TransformError
@@ -161,6 +161,39 @@ def test_enhancement_and_vessels_lie_beside_each_image(visit, made):
         values = mask.get_fdata()
         assert 0 < values.mean() < 0.05
         assert change[values > 0].mean() > 300
+
+
+def test_what_lies_beside_says_what_it_is(visit, made):
+    for path, source in zip(made, (visit.crop, visit.full, visit.raw), strict=True):
+        ours = sidecar.read(path)
+        removed = sidecar.read(names.enhancement_path(path))
+        vessels = sidecar.read(names.vessels_path(path))
+        resolved = [
+            names.resolve(uri, visit.caps, path.parent).resolve() for uri in removed["Sources"]
+        ]
+        assert resolved == [source.resolve(), path.resolve()]
+        assert removed["Units"] == "arbitrary, those of the T1ce"
+        assert vessels["Sources"] == ours["Sources"]
+        given = images.load(visit.crop).data
+        assert vessels["Threshold"]["Removed"] == pytest.approx(enhancement.threshold(given), 1e-4)
+        assert vessels["Threshold"]["ShareOfBrightTissue"] == 0.25
+        for content in (removed, vessels):
+            assert content["Synthetic"] is True
+            assert content["Model"] == ours["Model"]
+            assert content["Space"] == ours["Space"]
+            assert content["SpatialReference"] == ours["SpatialReference"]
+            assert content["GeneratedBy"][0]["Name"] == "clinica-t1nce"
+
+
+def test_a_map_without_its_sidecar_is_made_again(visit, tmp_path):
+    (crop,) = run(visit, tmp_path, Generator(), "mni-crop", enhancement=True)
+    again = job(visit, tmp_path, Options(("mni-crop",), enhancement=True, keep=True))
+    assert again.missing() == ()
+    beside = names.sidecar_path(names.vessels_path(crop))
+    beside.unlink()
+    assert again.missing() == ("mni-crop",)
+    translate(again, Generator())
+    assert beside.is_file()
 
 
 def test_what_is_there_is_kept_and_what_is_missing_made(visit, tmp_path):

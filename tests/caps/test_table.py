@@ -60,7 +60,9 @@ def test_an_image_on_several_grids_is_one_row(tmp_path):
     caps = make_caps(tmp_path / "caps", {})
     for space in ("native", "mni-crop"):
         image = done(caps, "sub-02", "ses-1", "m", space)
-    names.enhancement_path(image).touch()
+    beside = names.enhancement_path(image)
+    beside.touch()
+    sidecar.write(beside, {"Synthetic": True, "Space": "mni-crop", "Sources": ["bids::x"]})
     (row,) = read(table.rewrite(caps))
     assert row["space"] == "mni-crop,native"
     assert row["gadolinium"] == "0.75"

@@ -1,6 +1,7 @@
 """Small BIDS data sets, and the BIDS validator."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -141,7 +142,7 @@ def make_caps_of(bids: Path, caps: Path, *, model: str | None = "m") -> Path:
 
 
 def make_synthetic(crop: Path, model: str, *, selected_by: str = "ce entity") -> None:
-    """Put a synthetic image on each grid beside a crop, with its sidecar."""
+    """Put a synthetic image on each grid beside a crop, and a map beside it, with sidecars."""
     output = names.output_path(crop, model)
     caps = crop.parents[4]
     for ending in names.SPACES.values():
@@ -155,3 +156,7 @@ def make_synthetic(crop: Path, model: str, *, selected_by: str = "ce entity") ->
             "Confidence": 0.9,
         }
         names.sidecar_path(image).write_text(json.dumps(content))
+        removed = names.enhancement_path(image)
+        shutil.copyfile(image, removed)
+        beside = {"Synthetic": True, "Sources": content["Sources"]}
+        names.sidecar_path(removed).write_text(json.dumps(beside))

@@ -61,7 +61,7 @@ def test_from_a_mixed_bids_to_volumes(repository, tmp_path):
 
     def run():
         return subprocess.run(
-            [repository / "examples" / "three_commands.sh", bids, out],
+            [repository / "examples" / "three_commands.sh", bids, out, "--save-enhancement"],
             cwd=tmp_path,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -80,6 +80,7 @@ def test_from_a_mixed_bids_to_volumes(repository, tmp_path):
     assert nib.load(images[1]).shape == (169, 208, 179)
     assert "2 sessions with one T1nce" in done.stdout
     assert "1 acquired, 1 synthetic; 2 new" in done.stdout
+    assert len(list((out / "caps").rglob("*_desc-Vessels_*_mask.json"))) == 2
     maps = list((out / "volumes").glob("subjects/*/*/t1/spm/segmentation/native_space/*gray*"))
     assert len(maps) == 2
 
