@@ -104,6 +104,7 @@ def load(
     *,
     shape: tuple[int, int, int] | None = None,
     zooms: tuple[float, float, float] | None = None,
+    constant: bool = False,
 ) -> Image:
     """Read a volume and refuse what cannot be worked on.
 
@@ -119,6 +120,8 @@ def load(
         (whatever the order in which the file stores them), or None for any.
     zooms
         Voxel size expected along the same axes, in mm, to 0.001 mm, or None for any.
+    constant
+        Allow one value in all voxels, as a mask or a map may have.
 
     Returns
     -------
@@ -136,7 +139,7 @@ def load(
     data = _frame(path, nifti)
     _check_grid(path, data.shape, affine, shape, zooms)
     data, n_nonfinite = _finite(path, data)
-    if data.min() == data.max():
+    if not constant and data.min() == data.max():
         raise ImageError(
             f"{path}: every voxel is {data.flat[0]:g}, there is no image; make this file again"
         )

@@ -162,6 +162,10 @@ class TestRefusal:
         path = volumes.write(tmp_path / "a.nii.gz", np.full((4, 4, 4), value))
         assert f"every voxel is {value}" in refused(path)
 
+    def test_constant_where_that_is_allowed(self, tmp_path):
+        path = volumes.write(tmp_path / "a.nii.gz", np.ones((4, 4, 4)))
+        assert (images.load(path, constant=True).data == 1).all()
+
     def test_constant_but_for_nan(self, tmp_path):
         data = np.zeros((10, 10, 10))
         data[0, 0, 0] = np.nan

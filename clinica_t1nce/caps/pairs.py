@@ -176,19 +176,30 @@ def find_images(caps: Path, rows: Iterable[PairRow], tsv: Path) -> list[PairImag
     found, problems = [], []
     for row in rows:
         try:
-            t1ce = _crop(caps, row, row.t1ce, enhanced=True)
-            t1nce = _crop(caps, row, row.t1nce, enhanced=False)
-            if t1ce is not None and t1ce == t1nce:
-                raise SelectionError(f"{row}: the same image on both sides, {t1ce.name}")
-            found.append(PairImages(row, t1ce, t1nce))
+            found.append(find_pair(caps, row))
         except SelectionError as error:
-            problems.append(str(error))
+            problems.append(f"{row}: {error}")
     if problems:
         raise SelectionError(
             f"{tsv}: {len(problems)} of its rows cannot be used with {caps}: "
             f"{_some(problems, '; ')}; correct these rows or take them out"
         )
     return found
+
+
+def find_pair(caps: Path, row: PairRow) -> PairImages:
+    """Find the crops of one row, as :func:`find_images` does for many.
+
+    Raises
+    ------
+    SelectionError
+        As there; the message does not name the row.
+    """
+    t1ce = _crop(caps, row.subject, row.t1ce, enhanced=True)
+    t1nce = _crop(caps, row.subject, row.t1nce, enhanced=False)
+    if t1ce is not None and t1ce == t1nce:
+        raise SelectionError(f"the same image on both sides, {t1ce.name}")
+    return PairImages(row, t1ce, t1nce)
 
 
 def divide(
@@ -351,23 +362,23 @@ def _check_rows(tsv: Path, rows: Sequence[PairRow]) -> None:
         )
 
 
-def _crop(caps: Path, row: PairRow, session: str | None, *, enhanced: bool) -> Path | None:
+def _crop(caps: Path, subject: str, session: str | None, *, enhanced: bool) -> Path | None:
     if session is None:
         return None
-    visit = Visit(row.subject, session)
+    visit = Visit(subject, session)
     crops = [path for _, path in find_crops(caps, [visit])]
     if not crops:
-        raise SelectionError(f"{row}: {session} has no crop of t1-linear")
+        raise SelectionError(f"{session} has no crop of t1-linear")
     labelled = [path for path in crops if names.has_contrast(path.name)]
     plain = [path for path in crops if path not in labelled]
     if not enhanced and not plain:
         raise SelectionError(
-            f"{row}: {session} stands as T1nce, but its image is a T1ce ({labelled[0].name})"
+            f"{session} stands as T1nce, but its image is a T1ce ({labelled[0].name})"
         )
     suitable = (labelled or plain) if enhanced else plain
     if len(suitable) > 1:
         raise SelectionError(
-            f"{row}: {session} has {len(suitable)} crops that would do: "
+            f"{session} has {len(suitable)} crops that would do: "
             f"{_some([path.name for path in suitable], most=2)}"
         )
     return suitable[0]

@@ -139,13 +139,13 @@ class UnionMask(SimpleInterface):
         from clinica_t1nce import images
         from clinica_t1nce.evaluation.masks import union_mask
 
-        first, *others = (images.load(path) for path in self.inputs.in_files)
-        for other in others:
-            _check_grid(other, first, "make the masks on one grid")
-        masks = [image.data > 0 for image in (first, *others)]
+        first = images.load(self.inputs.in_files[0], constant=True)
+        masks = [_load_mask(path, first) for path in self.inputs.in_files]
         with _named(first.path):
             union = union_mask(*masks)
-        common = np.all(masks, axis=0)
+            common = np.all(masks, axis=0)
+            if not common.any():
+                raise ImageError("the brain masks have no voxel in common; check both images")
         self._results["overlap"] = float(common.sum() / union.sum())
         self._results["out_file"] = _save(union, first, first.path, "_union", runtime)
         self._results["common_file"] = _save(common, first, first.path, "_common", runtime)
@@ -184,8 +184,10 @@ class ImageSimilarity(SimpleInterface):
 
         reference = images.load(self.inputs.reference_file)
         others = [images.load(path) for path in self.inputs.in_files]
-        for image in others:
-            _check_grid(image, reference, "bring the images of a pair to one grid")
+        mend = "bring the images of a pair to one grid"
+        _check_grid(others[0], reference, mend)
+        for image in others[1:]:
+            _check_grid(image, others[0], mend)
         mask, common = (
             _load_mask(path, reference)
             for path in (self.inputs.mask_file, self.inputs.common_mask_file)
@@ -350,7 +352,7 @@ def _from_maps(paths: "Any") -> "tuple[Image, np.ndarray, np.ndarray]":
     from clinica_t1nce import images
     from clinica_t1nce.evaluation.volumes import most_probable
 
-    first, *others = (images.load(path) for path in paths)
+    first, *others = (images.load(path, constant=True) for path in paths)
     for image in others:
         _check_grid(image, first, "take the maps of one segmentation")
     with _named(first.path):
@@ -362,7 +364,7 @@ def _from_labels(path: str) -> "tuple[Image, np.ndarray, np.ndarray]":
 
     from clinica_t1nce import images
 
-    image = images.load(path)
+    image = images.load(path, constant=True)
     labels = np.rint(image.data).astype(np.int32)
     return image, labels, (labels == 1).astype(np.float32)
 
@@ -370,9 +372,12 @@ def _from_labels(path: str) -> "tuple[Image, np.ndarray, np.ndarray]":
 def _load_mask(path: str, image: "Image") -> "np.ndarray":
     from clinica_t1nce import images
 
-    mask = images.load(path)
+    mask = images.load(path, constant=True)
     _check_grid(mask, image, "make the mask on the image's grid")
-    return mask.data > 0
+    inside: np.ndarray = mask.data > 0
+    if not inside.any():
+        raise ImageError(f"{mask.path}: the mask is empty; give another one")
+    return inside
 
 
 def _check_grid(image: "Image", other: "Image", mend: str) -> None:

@@ -77,6 +77,23 @@ def test_a_mask_on_another_grid_is_named(pair, folder):
         BrainMask(in_file=pair["t1ce"], mask_file=str(other)).run()
 
 
+def test_masks_of_everything_and_of_nothing(pair, folder):
+    everything, nothing = (
+        str(volumes.write(folder / f"m{n}.nii.gz", np.full(SHAPE, n), AFFINE, dtype=np.uint8))
+        for n in (1, 0)
+    )
+    found = BrainMask(in_file=pair["t1ce"], mask_file=everything).run().outputs
+    assert data(found.out_file).all()
+    with pytest.raises(ImageError, match=r"m0.nii.gz: the mask is empty"):
+        BrainMask(in_file=pair["t1ce"], mask_file=nothing).run()
+    half = data(pair["mask"]).copy()
+    half[: SHAPE[0] // 2] = 0
+    halves = [half, data(pair["mask"]) - half]
+    files = [str(volumes.write(folder / f"h{n}.nii.gz", h, AFFINE)) for n, h in enumerate(halves)]
+    with pytest.raises(ImageError, match=r"h0.nii.gz: the brain masks have no voxel in common"):
+        UnionMask(in_files=files).run()
+
+
 def test_the_method_reaches_the_function_and_errors_name_the_file(pair, monkeypatch):
     def fail(volume, affine):
         raise ImageError("no brain here")
@@ -157,11 +174,12 @@ def test_similarity_is_that_of_the_function(pair):
 
 def test_images_on_another_grid_are_named(pair, folder):
     other = volumes.write(folder / "other.nii.gz", data(pair["t1ce"]), volumes.affine("ras"))
-    with pytest.raises(ImageError, match=r"other.nii.gz: on another grid"):
-        ImageSimilarity(
-            reference_file=pair["t1nce"], in_files=[str(other)], mask_file=pair["mask"],
-            common_mask_file=pair["mask"],
-        ).run()  # fmt: skip
+    for files, named in (([str(other)], "t1nce"), ([pair["t1ce"], str(other)], "t1ce")):
+        with pytest.raises(ImageError, match=rf"other.nii.gz: on another grid than .*{named}.nii"):
+            ImageSimilarity(
+                reference_file=pair["t1nce"], in_files=files, mask_file=pair["mask"],
+                common_mask_file=pair["mask"],
+            ).run()  # fmt: skip
 
 
 def three_maps(folder, name, labels, affine=AFFINE):
@@ -194,12 +212,17 @@ def test_volumes_of_every_structure_of_a_label_map(folder):
     np.testing.assert_array_equal(data(found.out_files), labels)
 
 
-@pytest.mark.parametrize("problem", ["maps that add up to 2", "no CSF", "another grid"])
+@pytest.mark.parametrize(
+    "problem", ["maps that add up to 2", "no CSF", "an empty map", "another grid"]
+)
 def test_maps_that_cannot_be_used_are_named(folder, problem):
     maps = three_maps(folder, "bad", labelled())
     message = "add up to 2"
     if problem == "no CSF":
         maps[2] = str(volumes.write(folder / "csf.nii.gz", 0.1 * (labelled() == 3), AFFINE))
+        message = "bad_1.nii.gz: no voxel of CSF"
+    elif problem == "an empty map":
+        maps[2] = str(volumes.write(folder / "csf.nii.gz", np.zeros(SHAPE), AFFINE))
         message = "bad_1.nii.gz: no voxel of CSF"
     elif problem == "another grid":
         maps[1:2] = three_maps(folder, "other", labelled(), volumes.affine("ras"))[1:2]

@@ -133,10 +133,7 @@ def select(
     rows, problems = pairs.read_usable(tsv)
     models = list(models) or _models(caps, [row for row, _ in rows])
     if not models:
-        raise SelectionError(
-            f"{caps}: no synthetic image for the pairs of {tsv}; run `clinica run t1-synth-nce` "
-            "first"
-        )
+        raise SelectionError(_why_no_model(caps, tsv, [row for row, _ in rows], problems))
     jobs: list[PairJob] = []
     taken: dict[str, pairs.PairRow] = {}
     for row, cells in rows:
@@ -179,6 +176,25 @@ def _models(caps: Path, rows: Sequence[pairs.PairRow]) -> list[str]:
     return sorted(found)
 
 
+def _why_no_model(
+    caps: Path, tsv: Path, rows: Sequence[pairs.PairRow], problems: Mapping[str, str]
+) -> str:
+    """Say what is wrong with the table if no row can be used, else that models have to run."""
+    reasons = dict(problems)
+    for row in rows:
+        try:
+            pairs.find_pair(caps, row)
+        except SelectionError as error:
+            reasons[str(row)] = str(error)
+        else:
+            return (
+                f"{caps}: no synthetic image for the pairs of {tsv}; run `clinica run "
+                "t1-synth-nce` first"
+            )
+    label, reason = next(iter(reasons.items()))
+    return f"{tsv}: no row can be used with {caps}; the first, {label}: {reason}"
+
+
 def _job(
     caps: Path,
     tsv: Path,
@@ -187,7 +203,10 @@ def _job(
     models: Sequence[str],
     settings: Settings,
 ) -> PairJob:
-    (found,) = pairs.find_images(caps, [row], tsv)
+    try:
+        found = pairs.find_pair(caps, row)
+    except SelectionError as error:
+        raise SelectionError(f"{error}; correct the row or take it out") from error
     assert found.t1ce is not None and found.t1nce is not None
     images = {T1NCE: found.t1nce, T1CE: found.t1ce}
     for model in models:

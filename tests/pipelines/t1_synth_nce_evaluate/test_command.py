@@ -267,6 +267,15 @@ def test_an_output_folder_that_is_not_ours(caps, pairs, tmp_path):
     assert (result.exit_code, "is, or is in, the input" in result.output) == (2, True)
 
 
+def test_columns_that_are_swapped_throughout(caps, pairs, tmp_path):
+    pairs.write_text(pairs.read_text().replace("ses-M000\tses-M000ce", "ses-M000ce\tses-M000"))
+    result = run(caps, pairs, tmp_path / "out")
+    text = " ".join(result.output.split())
+    assert result.exit_code == 2
+    assert "no row can be used" in text
+    assert "ses-M000ce stands as T1nce, but its image is a T1ce" in text
+
+
 def test_no_model_at_all(tmp_path, pairs):
     root = make_caps(tmp_path / "c", {("sub-00", "ses-M000"): "", ("sub-00", "ses-M000ce"): "ce-x"})
     result = run(root, pairs, tmp_path / "out")
