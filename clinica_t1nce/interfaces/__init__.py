@@ -5,14 +5,13 @@ from clinica_t1nce.interfaces.evaluation import (
     AlignPair,
     BrainMask,
     ImageSimilarity,
-    TissueOverlap,
-    TissueVolumes,
     UnionMask,
 )
 from clinica_t1nce.interfaces.homogenisation import HomogeniseBids
 from clinica_t1nce.interfaces.simulation import SimulateGadolinium
 from clinica_t1nce.interfaces.spaces import BlendChange, ToNativeSpace
 from clinica_t1nce.interfaces.synthesis import SynthesizeT1nce
+from clinica_t1nce.interfaces.tissues import TissueOverlap, TissueVolumes
 
 __all__ = [
     "AlignPair",
