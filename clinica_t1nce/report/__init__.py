@@ -2,13 +2,8 @@
 
 from clinica_t1nce.report.group import PageEntry, write_group_report
 from clinica_t1nce.report.page import write_participant_page
-from clinica_t1nce.report.paper import (
-    Example,
-    draw_examples,
-    draw_tissue_maps,
-    draw_volume_differences,
-    save_figure,
-)
+from clinica_t1nce.report.paper import Example, draw_examples, draw_tissue_maps
+from clinica_t1nce.report.plots import draw_volume_differences, save_figure
 
 __all__ = [
     "Example",

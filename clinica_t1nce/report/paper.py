@@ -1,23 +1,21 @@
-"""The figures of the paper's results, from anyone's data: examples, tissue maps, volumes.
+"""The paper's figures of images, from anyone's data: examples, and maps of a tissue.
 
-Figures 3, 4 and 5 of Bottani et al., BMC Medical Imaging 2024, as functions of arrays and data
-frames. None uses or changes matplotlib's global state.
+Figures 3 and 4 of Bottani et al., BMC Medical Imaging 2024, as functions of arrays. They neither
+use nor change matplotlib's global state. Figure 5 is in :mod:`clinica_t1nce.report.plots`.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from clinica_t1nce.errors import ImageError
 from clinica_t1nce.grids import to_ras
-from clinica_t1nce.images import temporary
 from clinica_t1nce.report import scales
+from clinica_t1nce.report.plots import FONT, INK, words
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
@@ -26,12 +24,8 @@ REFERENCE = "T1nce"
 """Name of the acquired T1nce among the images of an example."""
 
 _AXES = {"axial": 2, "coronal": 1, "sagittal": 0}
-_FONT = "DejaVu Sans"
-_INK, _FAINT = "#1b1f24", "#59636e"
 _SIDE = 1.7
 _HEAD, _FOOT, _LEFT, _RIGHT, _GAP = 0.35, 0.1, 0.35, 0.85, 0.08
-_COLOURS = ("#8c8c8c", "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
-_MOST_POINTS = 150
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,110 +104,6 @@ def draw_tissue_maps(examples: Sequence[Example], plane: str = "axial") -> "Figu
         As for :func:`draw_examples`.
     """
     return _compose([_map_row(example, plane) for example in examples], "probability", 1)
-
-
-def draw_volume_differences(
-    volumes: "pd.DataFrame",
-    *,
-    value: str = "vd",
-    tissue: str = "tissue",
-    image: str = "image",
-    stratum: str | None = None,
-) -> "Figure":
-    """Draw Figure 5: how volumes differ from the T1nce's, as a box an image and tissue.
-
-    Boxes hold the middle half, with the median; whiskers reach to 1.5 times their height at most.
-    Every pair is a point, up to 150 of them; fewer than 5 get no box.
-
-    Parameters
-    ----------
-    volumes
-        One row a pair, image and tissue; rows without a value are left out. Order of tissues,
-        images and strata: as they come.
-    value
-        Column of volume differences, cm3 (T1nce - image, equation 3b).
-    tissue, image
-        Columns of names.
-    stratum
-        Column of groups of pairs, such as quality, one row of the figure each; None: one for all.
-
-    Raises
-    ------
-    ValueError
-        If a column is missing, or no row has a value.
-    """
-    from matplotlib.figure import Figure
-
-    columns = [value, tissue, image, *([stratum] if stratum else [])]
-    missing = [name for name in columns if name not in volumes.columns]
-    if missing:
-        raise ValueError(f"no column {', '.join(missing)}; there are {', '.join(volumes.columns)}")
-    rows = volumes.dropna(subset=columns)
-    if rows.empty:
-        raise ValueError(f"no row has a value of {value}")
-    tissues, images = (list(dict.fromkeys(rows[name])) for name in (tissue, image))
-    strata = list(dict.fromkeys(rows[stratum])) if stratum else [None]
-    size = (1.2 + (0.9 + 0.45 * len(images)) * len(tissues), 0.9 + 2.6 * len(strata))
-    figure = Figure(figsize=size, facecolor="white", layout="constrained")
-    axes = figure.subplots(len(strata), len(tissues), squeeze=False, sharey="row")
-    for line, group in zip(axes, strata, strict=True):
-        part = rows if group is None else rows[rows[stratum] == group]
-        for ax, name in zip(line, tissues, strict=True):
-            here = part[part[tissue] == name]
-            _boxes(ax, [here.loc[here[image] == i, value].to_numpy(float) for i in images])
-            ax.set_title(name if group is None else f"{name}, {group}", **_words(11))
-        line[0].set_ylabel("VD (cm³)", **_words(10))
-    handles = [_patch(_COLOURS[i % len(_COLOURS)]) for i in range(len(images))]
-    figure.legend(
-        handles,
-        images,
-        loc="outside lower center",
-        ncols=min(len(images), 4),
-        frameon=False,
-        prop={"family": _FONT, "size": 9},
-        labelcolor=_INK,
-    )
-    return figure
-
-
-def save_figure(figure: "Figure", stem: str | Path) -> tuple[Path, Path]:
-    """Write a figure as PNG (200 dpi) and SVG.
-
-    The same figure gives the same bytes with the same matplotlib.
-
-    Parameters
-    ----------
-    figure
-        Of this module, or any.
-    stem
-        Path without extension.
-
-    Returns
-    -------
-    png, svg : pathlib.Path
-
-    Raises
-    ------
-    OutputError
-        If they cannot be written.
-    """
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    paths = [Path(f"{stem}.{kind}") for kind in ("png", "svg")]
-    # What identifies the elements of an SVG is random otherwise.
-    with rc_context({"svg.hashsalt": "clinica-t1nce", "svg.fonttype": "path"}):
-        for path, unknown in zip(paths, ("Software", "Date"), strict=True):
-            FigureCanvasAgg(figure)
-            with temporary(path) as part:
-                figure.savefig(
-                    part,
-                    format=path.suffix[1:],
-                    dpi=200,
-                    facecolor="white",
-                    metadata={unknown: None},
-                )
-    return paths[0], paths[1]
 
 
 def _image_row(example: Example, plane: str) -> _Row:
@@ -326,19 +216,19 @@ def _compose(rows: Sequence[_Row], unit: str, most: float) -> "Figure":
             rotation=90,
             ha="center",
             va="center",
-            **_words(9),
+            **words(9),
         )
         top += 2 * tall + _GAP
     for i, name in enumerate(names):
         middle = (_LEFT + (i + 0.5) * _SIDE) / width
-        figure.text(middle, 1 - 0.6 * _HEAD / height, name, ha="center", **_words(10))
+        figure.text(middle, 1 - 0.6 * _HEAD / height, name, ha="center", **words(10))
     if len(names) > 1:
         bar_height = min(2.0, 0.6 * (height - _HEAD))
         place = (1 - 0.8 * _RIGHT / width, 0.5 - bar_height / height / 2, 0.1 / width)
         bar = figure.colorbar(drawn, cax=figure.add_axes((*place, bar_height / height)))
         bar.outline.set_visible(False)
-        bar.ax.tick_params(colors=_INK, labelsize=7, length=2, labelfontfamily=_FONT)
-        bar.set_label(f"image \N{MINUS SIGN} {REFERENCE}, {unit}", **_words(8))
+        bar.ax.tick_params(colors=INK, labelsize=7, length=2, labelfontfamily=FONT)
+        bar.set_label(f"image \N{MINUS SIGN} {REFERENCE}, {unit}", **words(8))
     return figure
 
 
@@ -363,41 +253,3 @@ def _show(
         interpolation="antialiased",
         aspect=aspect,
     )
-
-
-def _boxes(ax: "Axes", groups: Sequence[np.ndarray]) -> None:
-    ax.axhline(0, color=_FAINT, linewidth=0.8, zorder=0)
-    for i, values in enumerate(groups):
-        colour = _COLOURS[i % len(_COLOURS)]
-        if len(values) >= 5:
-            ax.boxplot(
-                [values],
-                positions=[i],
-                widths=0.6,
-                showfliers=len(values) > _MOST_POINTS,
-                patch_artist=True,
-                boxprops={"facecolor": colour, "alpha": 0.45, "edgecolor": _INK},
-                medianprops={"color": _INK, "linewidth": 1.6},
-                whiskerprops={"color": _INK},
-                capprops={"color": _INK},
-                flierprops={"markersize": 3, "markeredgecolor": colour},
-            )
-        if 0 < len(values) <= _MOST_POINTS:
-            # Spread evenly by rank within neighbours rather than at random: the same each time.
-            offsets = 0.18 * np.sin(2.4 * np.argsort(np.argsort(values)))
-            ax.scatter(i + offsets, values, s=9, color=colour, edgecolor="white", linewidth=0.4)
-    ax.set_xticks([])
-    ax.set_xlim(-0.6, len(groups) - 0.4)
-    ax.tick_params(axis="y", colors=_INK, labelsize=8, labelfontfamily=_FONT)
-    for side in ("top", "right", "bottom"):
-        ax.spines[side].set_visible(False)
-
-
-def _patch(colour: str) -> Any:
-    from matplotlib.patches import Patch
-
-    return Patch(facecolor=colour, alpha=0.7, edgecolor=_INK)
-
-
-def _words(size: float) -> dict[str, Any]:
-    return {"fontsize": size, "family": _FONT, "color": _INK}
