@@ -89,14 +89,14 @@ OPTIONS = (
     click.option("--init", help="Weights to start from: a shipped name or a file."),
     click.option(
         "--adversarial",
-        "method",
-        flag_value="adversarial",
+        "as_cgan",
+        is_flag=True,
         help="Train against a discriminator, as the paper's cGANs; needs --init.",
     ),
     click.option(
         "--unpaired",
-        "method",
-        flag_value="unpaired",
+        "as_cyclegan",
+        is_flag=True,
         help="Train a CycleGAN on T1ce and T1nce of different people.",
     ),
     click.option(
@@ -196,6 +196,7 @@ def cli(
     from clinica_t1nce.training.sources import RealPairs
     from clinica_t1nce.training.volumes import PairFiles
 
+    options["method"] = _method(options)
     paired = options["method"] != "unpaired"
     rows = pairs.read_table(pairs_tsv, unpaired=not paired).rows
     divided = pairs.divide(rows, pairs_tsv, fold, low_quality=low_quality)
@@ -229,7 +230,17 @@ def simulated(label_maps: Path, output: Path, pairs: int | None, **options: Any)
     """
     from clinica_t1nce.training.sources import LabelMaps
 
+    options["method"] = _method(options)
     _train(LabelMaps(label_maps, pairs), output, options)
+
+
+def _method(options: dict[str, Any]) -> str:
+    adversarial, unpaired = options.pop("as_cgan"), options.pop("as_cyclegan")
+    if adversarial and unpaired:
+        raise click.UsageError(
+            "--adversarial trains on pairs, --unpaired without them: give one of the two"
+        )
+    return "adversarial" if adversarial else "unpaired" if unpaired else "supervised"
 
 
 def _train(data: "Data", output: Path, options: dict[str, Any]) -> None:

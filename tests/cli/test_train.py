@@ -178,6 +178,17 @@ def test_methods(called: dict[str, Any], tmp_path: Path) -> None:
     assert (called["settings"].method, called["settings"].batch) == ("supervised", 2)
 
 
+@pytest.mark.parametrize("order", [["--adversarial", "--unpaired"], ["--unpaired", "--adversarial"]])
+def test_one_method_at_a_time(
+    called: dict[str, Any], source: tuple[str, str], tmp_path: Path, order: list[str]
+) -> None:
+    for command, inputs in ((cli, source), (simulated, (str(tmp_path),))):
+        printed = run(command, *inputs, str(tmp_path / "run"), *order, code=2)
+        assert "--unpaired without them: give one of the two" in printed
+    assert not called
+    assert not (tmp_path / "run").exists()
+
+
 def test_unpaired_images_of_a_caps(
     called: dict[str, Any], source: tuple[str, str], tmp_path: Path
 ) -> None:
