@@ -48,8 +48,7 @@ def slab(anatomy: Anatomy, rng: np.random.Generator, axis: int, preset: str) -> 
     shape[axis] = SLAB
     recipe = sample_recipe(rng, anatomy, shape, preset)
     spacing = 3 * recipe.placement.bend_spacing
-    placement = replace(recipe.placement, centre=tuple(centre), bend_spacing=spacing)
-    recipe = replace(recipe, placement=placement, defacing=None, enhanced=True)
+    recipe = replace(recipe.about(centre, bend_spacing=spacing), defacing=None, enhanced=True)
     return realise(recipe, anatomy, shape)
 
 

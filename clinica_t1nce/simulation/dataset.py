@@ -78,12 +78,11 @@ def head_recipe(rng: np.random.Generator, anatomy: Anatomy, settings: Settings) 
     """Draw a recipe for a whole head on its own grid, with gadolinium."""
     shape = anatomy.tissue.shape
     recipe = sample_recipe(rng, anatomy, shape, settings.preset, settings.second_scan)
-    middle = tuple((n - 1) / 2 for n in shape)
+    middle = [(n - 1) / 2 for n in shape]
     # Bends as slow as heads differ: those of patches would make a whole head wobble.
     bend_spacing = _SLOWER * recipe.placement.bend_spacing
-    placement = replace(recipe.placement, centre=middle, bend_spacing=bend_spacing)
-    if settings.in_place:
-        placement = replace(placement, matrix=_UPRIGHT, bend=0.0)
+    upright = {"matrix": _UPRIGHT, "bend": 0.0} if settings.in_place else {}
+    recipe = recipe.about(middle, bend_spacing=bend_spacing, **upright)
     stripping, second = recipe.stripping, recipe.second
     if settings.head == "whole":
         stripping = None
@@ -91,10 +90,9 @@ def head_recipe(rng: np.random.Generator, anatomy: Anatomy, settings: Settings) 
     elif settings.head == "stripped":
         stripping = stripping or Stripping.draw(rng)
         second = replace(second, stripping=second.stripping or stripping) if second else None
-    defacing = recipe.defacing and Defacing.sample(rng, placement, anatomy)
+    defacing = recipe.defacing and Defacing.sample(rng, recipe.placement, anatomy)
     return replace(
         recipe,
-        placement=placement,
         stripping=stripping,
         defacing=None if stripping else defacing,
         second=second,

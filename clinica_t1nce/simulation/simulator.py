@@ -1,7 +1,7 @@
 """Draw a head with and without gadolinium from an anatomy."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -76,6 +76,19 @@ class Recipe:
     stripping: Stripping | None
     defacing: Defacing | None
     second: SecondScan | None = None
+
+    def about(self, centre: Sequence[float], **placement: Any) -> "Recipe":
+        """Place it about another voxel of the head, for a whole head its middle.
+
+        Parameters
+        ----------
+        centre
+            Voxel of the head at the middle of the grid.
+        **placement
+            Other attributes of the :class:`~clinica_t1nce.simulation.geometry.Placement`.
+        """
+        moved = replace(self.placement, centre=tuple(centre), **placement)
+        return replace(self, placement=moved)
 
     def numbers(self) -> dict[str, Any]:
         """Return the recipe as plain numbers, to write beside the pair."""

@@ -97,9 +97,8 @@ def whole_heads(anatomies: Sequence[Anatomy], count: int) -> Iterator[Pair]:
         anatomy = anatomies[number % len(anatomies)]
         shape = tuple(anatomy.tissue.shape)
         rng = np.random.default_rng(_SEED + number)
-        recipe = sample_recipe(rng, anatomy, shape)
-        middle = replace(recipe.placement, centre=tuple(side // 2 for side in shape))
-        yield realise(replace(recipe, placement=middle, enhanced=True), anatomy, shape)
+        recipe = sample_recipe(rng, anatomy, shape).about([side // 2 for side in shape])
+        yield realise(replace(recipe, enhanced=True), anatomy, shape)
 
 
 def try_out(synthesizer: Synthesizer, pair: Pair) -> list[Trial]:

@@ -1,7 +1,6 @@
 """Pairs simulated from label maps: patches for full-resolution networks, or whole heads."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -87,8 +86,7 @@ class SimulatedHeads:
         centre = tuple(
             side // 2 + int(shift) for side, shift in zip(head.tissue.shape, jitter, strict=True)
         )
-        recipe = replace(recipe, placement=replace(recipe.placement, centre=centre))
-        drawn = realise(recipe, head, self.shape)
+        drawn = realise(recipe.about(centre), head, self.shape)
         t1ce, t1nce = (
             volume_for(image[0].numpy(), self.grid, self.scaling)
             for image in (drawn.t1ce, drawn.t1nce)

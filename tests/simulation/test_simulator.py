@@ -49,6 +49,16 @@ def test_recipe_is_plain_numbers_that_make_the_pair_again(anatomy: Anatomy) -> N
     assert "Texture" in [effect["effect"] for effect in written["effects"]]
 
 
+def test_a_recipe_about_another_voxel_is_else_the_same(anatomy: Anatomy) -> None:
+    recipe = sample_recipe(np.random.default_rng(1), anatomy, SHAPE)
+    moved = recipe.about([10, 11, 12.5], bend=0.0)
+    assert (moved.placement.centre, moved.placement.bend) == ((10, 11, 12.5), 0)
+    old = recipe.placement
+    assert moved.about(old.centre, bend=old.bend) == recipe
+    pair, other = (realise(each, anatomy, SHAPE) for each in (recipe, moved))
+    assert not torch.equal(pair.t1ce, other.t1ce)
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("seed", range(12))
 def test_a_recipe_played_again_gives_the_same_pair(
