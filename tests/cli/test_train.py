@@ -178,7 +178,9 @@ def test_methods(called: dict[str, Any], tmp_path: Path) -> None:
     assert (called["settings"].method, called["settings"].batch) == ("supervised", 2)
 
 
-@pytest.mark.parametrize("order", [["--adversarial", "--unpaired"], ["--unpaired", "--adversarial"]])
+@pytest.mark.parametrize(
+    "order", [["--adversarial", "--unpaired"], ["--unpaired", "--adversarial"]]
+)
 def test_one_method_at_a_time(
     called: dict[str, Any], source: tuple[str, str], tmp_path: Path, order: list[str]
 ) -> None:
