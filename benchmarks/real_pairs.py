@@ -1,7 +1,7 @@
 """Measures of models on real pairs of T1ce and T1nce, and a picture of each.
 
     python benchmarks/real_pairs.py CAPS PAIRS_TSV --model NAME|FILE [--model ...] [--out DIR]
-                                    [--volumes]
+                                    [--blend replace|change ...] [--volumes]
 
 CAPS holds the crops of t1-linear. PAIRS_TSV has the columns participant_id, session_id_t1nce and
 session_id_t1ce; a column `sharp` with the value `both` marks the pairs of the second mean.
@@ -90,12 +90,14 @@ def grey_opening(t1ce: Image) -> np.ndarray:
     return ndimage.grey_opening(t1ce.data, size=3)
 
 
-def model(name: str, device: str) -> tuple[str, Method]:
+def model(name: str, device: str, blend: str | None = None) -> tuple[str, Method]:
     """Load a model; shipped ones go by the name in their card, files by the file's."""
     from clinica_t1nce.synthesis import Synthesizer
 
-    synthesizer = Synthesizer.load(name, device=device)
+    synthesizer = Synthesizer.load(name, device=device, blend=blend or "replace")
     label = Path(name).stem if Path(name).is_file() else synthesizer.card.name
+    if blend is not None:
+        label += f" ({blend})"
     return label, lambda t1ce: synthesizer(t1ce.data, t1ce.affine).image
 
 
@@ -282,6 +284,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("real_pairs"))
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument(
+        "--blend",
+        action="append",
+        dest="blends",
+        choices=("replace", "change"),
+        help="how models of whole images come back to the crop's grid; twice to compare both",
+    )
+    parser.add_argument(
         "--volumes",
         action="store_true",
         help="segment gray matter, white matter and CSF as well: a minute or more an image, "
@@ -290,7 +299,11 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         methods: dict[str, Method] = {"nothing": nothing, "grey opening": grey_opening}
-        methods.update(model(name, arguments.device) for name in arguments.models or ["default"])
+        methods.update(
+            model(name, arguments.device, blend)
+            for name in arguments.models or ["default"]
+            for blend in arguments.blends or [None]
+        )
         pairs = load_pairs(arguments.caps, arguments.pairs_tsv, arguments.out / "aligned")
         segmentations = arguments.out / "segmented" if arguments.volumes else None
         rows = evaluate(pairs, methods, arguments.out, segmentations)

@@ -14,6 +14,9 @@ DESCRIPTION = "dataset_description.json"
 MB_PER_IMAGE = 12
 """Disk space for one image and its sidecar: a whole head, compressed."""
 
+_NEEDED = ("Name", "BIDSVersion", "CAPSVersion")
+"""Without these in a description, Clinica ends in a traceback."""
+
 _MEND = "give the folder that `clinica run t1-linear` wrote"
 
 
@@ -49,7 +52,8 @@ def check(caps: Path, *, name: str | None = None) -> None:
             )
         return
     try:
-        kind = json.loads(description.read_text(encoding="utf-8"))["DatasetType"]
+        content = json.loads(description.read_text(encoding="utf-8"))
+        kind = content["DatasetType"]
     except (OSError, ValueError, KeyError, TypeError):
         raise SelectionError(
             f"{description}: not a readable description with a DatasetType; restore it, or remove "
@@ -57,6 +61,12 @@ def check(caps: Path, *, name: str | None = None) -> None:
         ) from None
     if kind != "derivative":
         raise SelectionError(f"{caps}: a data set of type {kind!r}, not a CAPS; {_MEND}")
+    lacking = [key for key in _NEEDED if not isinstance(content.get(key), str)]
+    if lacking:
+        raise SelectionError(
+            f"{description}: lacks {', '.join(lacking)}, which Clinica needs; add it (t1-linear "
+            "writes BIDSVersion 1.7.0 and CAPSVersion 1.0.0)"
+        )
 
 
 def name_of(caps: Path) -> str | None:

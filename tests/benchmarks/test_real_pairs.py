@@ -1,6 +1,7 @@
 import csv
 import importlib.util
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -101,6 +102,27 @@ def test_volumes_are_measured_in_one_mask_and_cached(script, pairs, tmp_path, mo
     table = script.markdown(rows).splitlines()
     assert "Dice CSF" in table[0]
     assert len({line.count("|") for line in table}) == 1
+
+
+def test_a_model_is_run_with_each_blend(script, pairs, tmp_path, monkeypatch):
+    class Model:
+        def __init__(self, name, device, blend):
+            self.card = SimpleNamespace(name=name)
+            self.factor = {"change": 1.0, "replace": 0.5}[blend]
+
+        def __call__(self, volume, affine):
+            return SimpleNamespace(image=self.factor * volume)
+
+    monkeypatch.setattr("clinica_t1nce.synthesis.Synthesizer.load", Model)
+    monkeypatch.setattr(script, "load_pairs", lambda *_: iter(pairs[:1]))
+    options = ["--model", "m", "--blend", "replace", "--blend", "change", "--out", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", ["real_pairs.py", "caps", "pairs.tsv", *options])
+    script.main()
+    with (tmp_path / "real_pairs.tsv").open(newline="") as stream:
+        rows = {row["method"]: row for row in csv.DictReader(stream, delimiter="\t")}
+    assert list(rows)[2:] == ["m (replace)", "m (change)"]
+    assert float(rows["m (replace)"]["sharpness"]) == pytest.approx(0.25)
+    assert float(rows["m (change)"]["sharpness"]) == pytest.approx(1)
 
 
 def test_alignment_is_cached(script, pairs, tmp_path, monkeypatch):

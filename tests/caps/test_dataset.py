@@ -48,6 +48,19 @@ def test_a_raw_data_set_is_refused(caps):
         dataset.check(caps)
 
 
+@pytest.mark.parametrize("key", ["Name", "BIDSVersion", "CAPSVersion"])
+def test_a_description_that_clinica_cannot_use_is_named(caps, key):
+    path = caps / "dataset_description.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, key: None}))
+    with pytest.raises(SelectionError, match=f"{path}: lacks {key}, which Clinica needs"):
+        dataset.check(caps)
+    del content[key]
+    path.write_text(json.dumps(content))
+    with pytest.raises(SelectionError, match="t1-linear writes BIDSVersion 1.7.0"):
+        dataset.check(caps)
+
+
 def test_a_caps_without_description_needs_a_name(caps):
     (caps / "dataset_description.json").unlink()
     with pytest.raises(SelectionError, match="--caps-name"):
