@@ -47,3 +47,28 @@ def test_another_grid_is_refused(overlay, pair, tmp_path):
     other = volumes.write(tmp_path / "o.nii.gz", volumes.brain(), volumes.affine("las"))
     with pytest.raises(ImageError, match="not on the grid"):
         overlay.draw(images.load(pair[0]), images.load(other))
+
+
+def test_the_mask_of_vessels_is_drawn_beside_another_rule(overlay, pair, tmp_path, repository):
+    raw, t1nce = map(images.load, pair)
+    removed = raw.data - t1nce.data
+    mask = images.save(tmp_path / "mask.nii.gz", removed > 0.5 * removed.max(), raw, dtype=np.uint8)
+    figure = overlay.draw(raw, t1nce, vessels=images.load(mask))
+    shown = [ax.images for ax in figure.axes]
+    assert [len(layers) for layers in shown] == [1, 2, 2] * 3
+    script, picture = repository / "benchmarks" / "overlay.py", tmp_path / "p.png"
+    subprocess.run([sys.executable, script, *pair, picture, "--vessels", mask], check=True)
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_the_other_rule_colours_one_voxel_in_twenty(overlay):
+    noise = np.random.default_rng(0).normal(size=(20, 20, 50))
+    rule = overlay._by_percentiles(noise)
+    assert np.ma.count(rule) == noise.size // 20
+    assert np.sum(rule > 1) == noise.size // 1000
+
+
+def test_a_mask_on_another_grid_is_refused(overlay, pair, tmp_path):
+    other = volumes.write(tmp_path / "m.nii.gz", np.ones((4, 4, 4)) + np.eye(4), np.eye(4))
+    with pytest.raises(ImageError, match=r"m\.nii\.gz: not on the grid"):
+        overlay.draw(*map(images.load, pair), vessels=images.load(other))
