@@ -57,7 +57,7 @@ def test_a_description_that_clinica_cannot_use_is_named(caps, key):
         dataset.check(caps)
     del content[key]
     path.write_text(json.dumps(content))
-    with pytest.raises(SelectionError, match="t1-linear writes BIDSVersion 1.7.0"):
+    with pytest.raises(SelectionError, match="t1-linear writes BIDSVersion"):
         dataset.check(caps)
 
 
