@@ -49,7 +49,7 @@ _MEANINGS: dict[str, tuple[str, str | None]] = {
     "tissue": ("Tissue or structure", None),
     "volume": ("Volume in the image", "cm3"),
     "volume_t1nce": ("Volume in the T1nce", "cm3"),
-    "tiv_t1nce": ("Sum of all volumes of the T1nce", "cm3"),
+    "tiv_t1nce": ("Total volume of the T1nce: of all that is labelled in it", "cm3"),
     "vd": (
         "(volume_t1nce - volume) / tiv_t1nce x mean tiv_t1nce of all pairs (the paper's "
         "equation 3b); negative where the image over-estimates",

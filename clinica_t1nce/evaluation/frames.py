@@ -6,9 +6,11 @@ A record is what is known of one evaluated pair, as it is kept in JSON::
      "images": ["T1ce", "model-a"],
      "similarity": {"rigid": [{"mae": ...}, ...], "none": [...]},
      "volumes": [{"GM": ...}, ...],
+     "tiv": 1480.2,
      "dice": {"rigid": [{"GM": ...}, ...]}}
 
-Lists follow ``images``; ``volumes`` has the T1nce before them. The keys of ``similarity`` and
+Lists follow ``images``; ``volumes`` has the T1nce before them, and ``tiv`` is all that is labelled
+in it, cm3 (where it is not given, the sum of its volumes). The keys of ``similarity`` and
 ``dice`` say how the pair was aligned.
 """
 
@@ -58,7 +60,7 @@ def collect(records: Iterable[Mapping[str, Any]]) -> "dict[str, pd.DataFrame]":
 
     known = list(records)
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in _COLUMNS}
-    tivs = [sum(record["volumes"][0].values()) for record in known if record.get("volumes")]
+    tivs = [_tiv(record) for record in known if record.get("volumes")]
     mean_tiv = sum(tivs) / len(tivs) if tivs else float("nan")
     for record in known:
         pair = {key: record.get(key) for key in PAIR}
@@ -80,11 +82,15 @@ def collect(records: Iterable[Mapping[str, Any]]) -> "dict[str, pd.DataFrame]":
     }
 
 
+def _tiv(record: Mapping[str, Any]) -> float:
+    return float(record.get("tiv") or sum(record["volumes"][0].values()))
+
+
 def _volume_rows(record: Mapping[str, Any], mean_tiv: float) -> Iterable[dict[str, Any]]:
     reference, *others = record["volumes"]
-    tiv = sum(reference.values())
+    tiv = _tiv(record)
     for image, volumes in zip(record["images"], others, strict=True):
-        differences = volume_difference(reference, volumes, mean_tiv)
+        differences = volume_difference(reference, volumes, tiv, mean_tiv)
         for tissue, difference in differences.items():
             yield {
                 "image": image,

@@ -96,22 +96,23 @@ def measure_volumes(
 
 
 def volume_difference(
-    reference: Mapping[str, float], other: Mapping[str, float], mean_tiv: float
+    reference: Mapping[str, float], other: Mapping[str, float], tiv: float, mean_tiv: float
 ) -> dict[str, float]:
     """Compare the volumes of an image with those of the real T1nce: the paper's equation 3b.
 
-    ``VD = (V_reference - V_other) / TIV_reference x mean_tiv``, where TIV is the sum of all
-    volumes. Negative where the other image over-estimates. Its absolute value is the absolute
-    volume difference (AVD) of equation 3a.
+    ``VD = (V_reference - V_other) / TIV_reference x mean_tiv``. Negative where the other image
+    over-estimates. Its absolute value is the absolute volume difference (AVD) of equation 3a.
 
     Parameters
     ----------
     reference, other
         cm3 of each tissue; the names of `reference` count.
+    tiv
+        Total intracranial volume of the real T1nce, cm3: of GM, WM and CSF together.
     mean_tiv
-        Mean total intracranial volume of the real T1nce over all pairs, cm3.
+        The same, mean of all pairs.
     """
-    scale = mean_tiv / sum(reference.values())
+    scale = mean_tiv / tiv
     return {name: (volume - other[name]) * scale for name, volume in reference.items()}
 
 

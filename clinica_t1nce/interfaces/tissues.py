@@ -65,10 +65,16 @@ class TissueVolumes(SimpleInterface):
 
         from clinica_t1nce.evaluation.volumes import TISSUES, measure_volumes
 
-        names = self.inputs.names if isdefined(self.inputs.names) else TISSUES
+        named_ones = isdefined(self.inputs.names)
+        names = self.inputs.names if named_ones else TISSUES
         results: dict[str, list[Any]] = {"out_files": [], "gm_files": [], "volumes": []}
         for number, (image, labels, gray) in enumerate(self._segmented()):
             with named(image.path):
+                if not named_ones and labels.max() > max(TISSUES.values()):
+                    raise ImageError(
+                        f"holds the label {labels.max()}, not GM 1, WM 2 and CSF 3 only; say what "
+                        "its labels mean (--structures)"
+                    )
                 results["volumes"].append(measure_volumes(labels, image.affine, names))
             data_type = np.uint8 if labels.max() < 256 else np.int32
             for field, data, suffix, kind in (

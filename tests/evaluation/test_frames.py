@@ -49,6 +49,14 @@ def test_volume_differences_use_the_mean_tiv_of_all_pairs(frames):
     assert row.avd == abs(row.vd)
 
 
+def test_a_total_volume_that_is_given_counts():
+    """Of a label map with structures that are not measured."""
+    records = [record(n) | {"tiv": 1500.0 + 100 * n} for n in range(2)]
+    row = collect(records)["volumes"].iloc[0]
+    assert row.tiv_t1nce == 1500
+    assert row.vd == pytest.approx((600 - 630) / 1500 * 1550)
+
+
 def test_comparisons_and_their_families(frames):
     statistics = compare_methods(frames)
     assert list(statistics["set"].unique()) == ["all", "test_good", "test_low"]

@@ -58,7 +58,7 @@ def test_equation_3b_by_hand():
     reference = {"GM": 700.0, "WM": 500.0, "CSF": 300.0}
     other = {"GM": 730.0, "WM": 500.0, "CSF": 285.0, "skull": 1.0}
     # TIV of the reference is 1500: scaled to 1650.
-    found = volume_difference(reference, other, 1650)
+    found = volume_difference(reference, other, 1500, 1650)
     assert found == pytest.approx({"GM": -33.0, "WM": 0.0, "CSF": 16.5})
 
 

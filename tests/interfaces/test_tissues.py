@@ -42,6 +42,12 @@ def test_volumes_of_every_structure_of_a_label_map(folder):
     np.testing.assert_array_equal(data(found.out_files), labels)
 
 
+def test_labels_that_nobody_named(folder):
+    path = volumes.write(folder / "seg.nii.gz", labelled() * 14, AFFINE, dtype=np.uint8)
+    with pytest.raises(ImageError, match=r"seg.nii.gz: holds the label 42, .*--structures"):
+        TissueVolumes(label_files=[str(path)]).run()
+
+
 @pytest.mark.parametrize(
     "problem", ["maps that add up to 2", "no CSF", "an empty map", "another grid"]
 )

@@ -77,6 +77,7 @@ class SavePair(SimpleInterface):
             "flags": self._flags(),
             "similarity": self._by_alignment("similarity"),
             "volumes": _given(self.inputs.volumes, []),
+            "tiv": self._labelled(),
             "dice": self._by_alignment("dice"),
             "files": files,
         }
@@ -120,6 +121,18 @@ class SavePair(SimpleInterface):
             saved[name] = record_path.parent / f"{stem}_{suffix}.nii.gz"
             images.save(saved[name], image.data, image, dtype=kind)
         return saved
+
+    def _labelled(self) -> float | None:
+        """Measure all that is labelled in the T1nce, cm3."""
+        import numpy as np
+
+        from clinica_t1nce import images
+
+        if not isdefined(self.inputs.label_files):
+            return None
+        image = images.load(self.inputs.label_files[0], constant=True)
+        voxel = abs(float(np.linalg.det(image.affine[:3, :3]))) / 1000
+        return np.count_nonzero(image.data) * voxel
 
     def _by_alignment(self, name: str) -> dict[str, Any]:
         found = {
