@@ -81,8 +81,8 @@ def _deepbet(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
 def _hd_bet(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
     if shutil.which(HD_BET) is None:
         raise OutputError(
-            "hd-bet: no such command; install it (pip install hd-bet, release 2) with its weights, "
-            "or take another --brain-mask"
+            "hd-bet: no such command; install it (pip install clinica-t1nce[hd-bet]) with its "
+            "weights, or take another --brain-mask"
         )
     with tempfile.TemporaryDirectory(prefix="hd-bet-") as folder:
         image, out = Path(folder, "image.nii.gz"), Path(folder, "brain.nii.gz")
