@@ -176,7 +176,7 @@ def read_raw(crop: images.Image, raw: Path, affine: Path) -> Raw:
     on_crop = moved / gain
     agreement = blending.measure_agreement(on_crop, crop.data)
     blending.require_related(
-        agreement, f"{affine}: does not bring {raw} to {crop.path.name}: of another image"
+        on_crop, crop.data, f"{affine}: does not bring {raw} to {crop.path.name}: of another image"
     )
     return Raw(image, transform, on_crop, gain, agreement)
 

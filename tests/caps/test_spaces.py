@@ -245,9 +245,10 @@ class TestBadInput:
         own.affine.unlink()
         self.refused(own, "native", TransformError, str(own.affine), "t1-linear")
 
-    def test_the_affine_of_another_image(self, own):
+    @pytest.mark.parametrize("distance", [20, 90])
+    def test_the_affine_of_another_image(self, own, distance):
         other = own.transform.copy()
-        other[:3, 3] += 90
+        other[:3, 3] += distance / np.sqrt(3)
         write_itk(own.affine, other)
         self.refused(own, "native", TransformError, str(own.affine), "of another image")
 
