@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import clinica_t1nce
 from clinica_t1nce import images
-from clinica_t1nce.caps import bids, names, selection, sidecar, tsv
+from clinica_t1nce.caps import bids, names, outputs, selection, sidecar, tsv
 from clinica_t1nce.caps.query import Visit
 from clinica_t1nce.errors import T1nceError, WeightsError
 
@@ -157,6 +157,5 @@ def rewrite(
                 "contradiction": selection.contradiction(reason, probability) or "",
             }
         )
-    with images.temporary(caps / NAME) as part:
-        part.write_text(tsv.text(rows, COLUMNS), encoding="utf-8")
+    outputs.write_text(caps / NAME, tsv.text(rows, COLUMNS))
     return rows

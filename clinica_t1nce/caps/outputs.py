@@ -171,11 +171,34 @@ def write(out: Path, plan: Plan, *, copy: bool = False) -> int:
     for path, entry in plan.items():
         target = out / path
         if entry.source is None:
-            n_made += _write_text(target, entry.text)
+            n_made += write_text(target, entry.text)
         elif not _exists(target):
             place(target, entry.source, copy=copy)
             n_made += 1
     return n_made
+
+
+def write_text(path: Path, text: str) -> bool:
+    """Write a text, atomically; a file that has it already is not touched.
+
+    Returns
+    -------
+    bool
+        Whether it was written.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be.
+    """
+    try:
+        if path.read_bytes() == text.encode("utf-8"):
+            return False
+    except OSError:
+        pass
+    with images.temporary(path) as part:
+        part.write_text(text, encoding="utf-8", newline="\n")
+    return True
 
 
 def place(target: Path, source: Path, *, copy: bool = False) -> None:
@@ -216,17 +239,6 @@ def check_room(out: Path, plan: Plan) -> None:
             f"{out}: {needed // 10**6} MB needed for copies, {free // 10**6} MB free; "
             "free space, or link (without --copy)"
         )
-
-
-def _write_text(path: Path, text: str) -> bool:
-    try:
-        if path.read_text(encoding="utf-8") == text:
-            return False
-    except (OSError, UnicodeDecodeError):
-        pass
-    with images.temporary(path) as part:
-        part.write_text(text, encoding="utf-8")
-    return True
 
 
 def _exists(path: Path) -> bool:

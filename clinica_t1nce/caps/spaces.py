@@ -10,7 +10,7 @@ import numpy as np
 
 from clinica_t1nce import blending, enhancement, grids, images, rewriting, transforms
 from clinica_t1nce.caps import names
-from clinica_t1nce.errors import ImageError, SelectionError, T1nceError
+from clinica_t1nce.errors import ImageError, SelectionError, T1nceError, TransformError
 
 if TYPE_CHECKING:
     from clinica_t1nce.synthesis import Synthesis, Synthesizer
@@ -52,11 +52,20 @@ class Raw:
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """What is read for one T1ce; None of what no grid that is asked for needs."""
+    """What is read for one T1ce; None of what no grid that is asked for needs.
+
+    Attributes
+    ----------
+    crop, full, raw
+        T1-linear's crop, its whole image, and the raw image.
+    enlargement
+        From :func:`measure_enlargement`.
+    """
 
     crop: images.Image
     full: images.Image | None = None
     raw: Raw | None = None
+    enlargement: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +153,16 @@ def read(source: Path, spaces: tuple[str, ...], bids: Path | None) -> Inputs:
                 "--bids-directory"
             )
         raw = read_raw(crop, names.raw_path(source, bids), names.affine_path(source))
-    return Inputs(crop, full, raw)
+    return Inputs(crop, full, raw, measure_enlargement(names.affine_path(source)))
+
+
+def measure_enlargement(affine: Path) -> float | None:
+    """Say how many times larger, in volume, t1-linear made an image; None without its affine."""
+    try:
+        transform = transforms.read_itk_affine(affine)
+    except TransformError:
+        return None
+    return float(1 / abs(np.linalg.det(transform[:3, :3])))
 
 
 def read_raw(crop: images.Image, raw: Path, affine: Path) -> Raw:

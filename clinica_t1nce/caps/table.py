@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from clinica_t1nce import images
-from clinica_t1nce.caps import names, query, sidecar
+from clinica_t1nce.caps import names, outputs, query, sidecar
 
 NAME = "t1_synth_nce.tsv"
 COLUMNS = (
@@ -70,8 +69,7 @@ def rewrite(caps: Path, failures: Iterable[Row] = ()) -> Path:
     for row in rows:
         writer.writerow({key: _cell(value) for key, value in row.items()})
     path = caps / NAME
-    with images.temporary(path) as part:
-        part.write_text(text.getvalue(), encoding="utf-8")
+    outputs.write_text(path, text.getvalue())
     return path
 
 

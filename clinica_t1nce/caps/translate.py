@@ -22,6 +22,10 @@ LOW_CONFIDENCE = 0.01
 """Confidence below which an image is flagged: less sure than of nearly all simulated heads."""
 
 
+LARGEST = 2.5
+"""Enlargement by t1-linear from which an image is flagged: adults' heads need 1 to 2."""
+
+
 @dataclass(frozen=True)
 class Options:
     """What is to be made of each image.
@@ -315,12 +319,18 @@ def _write_companions(job: Job, product: spaces.Product, content: dict[str, Any]
 
 
 def _flags_of_grid(inputs: spaces.Inputs, product: spaces.Product) -> list[str]:
-    if product.space != names.NATIVE or inputs.raw is None or inputs.raw.follows_affine:
-        return []
-    return [
-        f"the crop is not the raw image moved by t1-linear's affine alone (they agree to "
-        f"{inputs.raw.agreement:.2f}): the change was predicted on the raw image"
-    ]
+    found = []
+    if inputs.enlargement is not None and inputs.enlargement > LARGEST:
+        found.append(
+            f"t1-linear made the image {inputs.enlargement:.1f} times larger, which no adult's "
+            "head needs: a skull-stripped brain on the template of a whole head?"
+        )
+    if product.space == names.NATIVE and inputs.raw is not None and not inputs.raw.follows_affine:
+        found.append(
+            f"the crop is not the raw image moved by t1-linear's affine alone (they agree to "
+            f"{inputs.raw.agreement:.2f}): the change was predicted on the raw image"
+        )
+    return found
 
 
 def _describe_grid(inputs: spaces.Inputs, product: spaces.Product) -> sidecar.Grid:

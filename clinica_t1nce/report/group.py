@@ -67,7 +67,7 @@ def write_group_report(
 ) -> Path:
     """Write ``report.html``: note, tables, figures and the index of the participants' pages.
 
-    The same arguments give the same bytes.
+    The same arguments give the same bytes; a file that has them already is not touched.
 
     Parameters
     ----------
@@ -103,6 +103,7 @@ def write_group_report(
     return rendering.write(
         Path(folder) / NAME,
         "report.html",
+        keep_equal=True,
         title=title,
         paragraphs=[part for part in note.split("\n\n") if part.strip()],
         tables=[(heading, *_table(frame)) for heading, frame in tables.items()],

@@ -8,13 +8,14 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clinica_t1nce.caps.outputs import write_text
 from clinica_t1nce.images import temporary
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 
-def write(path: str | Path, template: str, **content: object) -> Path:
+def write(path: str | Path, template: str, *, keep_equal: bool = False, **content: object) -> Path:
     """Fill a template and write it, atomically.
 
     Parameters
@@ -23,6 +24,8 @@ def write(path: str | Path, template: str, **content: object) -> Path:
         The HTML file.
     template
         A file of the folder ``templates``.
+    keep_equal
+        Leave a file that has that content as it is, with its time.
     content
         What the template names; every text is escaped.
 
@@ -33,8 +36,11 @@ def write(path: str | Path, template: str, **content: object) -> Path:
     """
     text = _environment().get_template(template).render(**content)
     path = Path(path)
-    with temporary(path) as part:
-        part.write_text(text, encoding="utf-8", newline="\n")
+    if keep_equal:
+        write_text(path, text)
+    else:
+        with temporary(path) as part:
+            part.write_text(text, encoding="utf-8", newline="\n")
     return path
 
 

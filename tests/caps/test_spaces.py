@@ -13,7 +13,7 @@ from clinica_t1nce.caps.translate import Job, Options, translate
 from clinica_t1nce.errors import ImageError, SelectionError, TransformError
 from clinica_t1nce.intensity import Scaling
 from tests.data.raw import CROP_START, make_visit
-from tests.data.transforms import write_itk
+from tests.data.transforms import matrix, write_itk
 
 ALL = ("mni-crop", "mni", "native")
 
@@ -194,6 +194,16 @@ def test_a_map_without_its_sidecar_is_made_again(visit, tmp_path):
     assert again.missing() == ("mni-crop",)
     translate(again, Generator())
     assert beside.is_file()
+
+
+@pytest.mark.parametrize(("scale", "flagged"), [(0.95, False), (0.65, True)])
+def test_a_brain_that_was_blown_up_to_a_head_is_flagged(visit, tmp_path, scale, flagged):
+    shutil.copytree(visit.caps, tmp_path / "caps")
+    own = replace(visit, crop=tmp_path / "caps" / visit.crop.relative_to(visit.caps))
+    write_itk(names.affine_path(own.crop), matrix(scale=scale))
+    (crop,) = run(own, tmp_path, Generator(), "mni-crop")
+    told = [flag for flag in sidecar.read(crop)["Flags"] if "3.6 times larger" in flag]
+    assert len(told) == flagged
 
 
 def test_what_is_there_is_kept_and_what_is_missing_made(visit, tmp_path):

@@ -69,6 +69,17 @@ def test_an_image_on_several_grids_is_one_row(tmp_path):
     assert row["flag"] == "odd; mni-crop; native"
 
 
+def test_a_table_that_says_the_same_is_not_touched(tmp_path):
+    caps = make_caps(tmp_path / "caps", {})
+    done(caps, "sub-02", "ses-1", "m")
+    path = table.rewrite(caps)
+    before = path.stat()
+    after = table.rewrite(caps).stat()
+    assert (after.st_mtime_ns, after.st_ino) == (before.st_mtime_ns, before.st_ino)
+    done(caps, "sub-03", "ses-1", "m")
+    assert len(read(table.rewrite(caps))) == 2
+
+
 def test_rows_are_read_back_as_text(tmp_path):
     assert table.read(tmp_path) == []
     row = table.failed_row("sub-1", "ses-1", "bids::x", "tiny", "tsv", "one\n  line")

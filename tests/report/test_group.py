@@ -29,6 +29,15 @@ def test_worst_first_whatever_the_order_given(tmp_path):
     assert pages[0].text == pages[1].text
 
 
+def test_a_report_that_says_the_same_is_not_touched(tmp_path):
+    path = write_group_report(tmp_path, {}, [], entries(2))
+    before = path.stat()
+    write_group_report(tmp_path, {}, [], entries(2))
+    assert (path.stat().st_mtime_ns, path.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
+    write_group_report(tmp_path, {}, [], entries(3))
+    assert len(Page(path).data["rows"]) == 3
+
+
 def test_rows_of_the_index(tmp_path):
     participants = [
         PageEntry("one", "p/1.html", 1, {"MAE": 1.23456789, "PSNR": float("inf")}, ["b", "a"]),
