@@ -23,6 +23,9 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 TOLERANCE = 1e-6
 
+MARGIN = 8
+"""Voxels around the mask that SSIM is given; its window reaches 5."""
+
 AUTHORS_GRID = (128, 128, 128)
 
 
@@ -44,6 +47,8 @@ def resized(volume: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def in_mask(y: np.ndarray, x: np.ndarray, mask: np.ndarray) -> dict[str, float]:
+    box = tuple(slice(max(i.min() - MARGIN, 0), i.max() + MARGIN + 1) for i in np.nonzero(mask))
+    y, x, mask = y[box], x[box], mask[box]
     _, ssim = structural_similarity(
         *(y, x), gaussian_weights=True, sigma=1.5, use_sample_covariance=False, full=True,
         data_range=1,

@@ -177,39 +177,49 @@ class SavePair(SimpleInterface):
         optional: dict[str, Any] = {}
         if isdefined(self.inputs.names):
             optional["label_names"] = {value: name for name, value in self.inputs.names.items()}
-        rows = dict(zip(record["images"], _measures(record, self.inputs.align), strict=True))
         write_participant_page(
             self.inputs.page_path,
             {name: images.load(path).data for name, path in paths.items()},
             t1ce.affine,
             mask=images.load(self.inputs.mask).data > 0,
             labels={name: data.astype(int) for name, data in labels.items()} or None,
-            measures=rows,
+            measures=_measures(record, self.inputs.align),
             flags=record["flags"],
             title=f"{record['participant_id']} {record['session_id_t1ce']}",
             **optional,
         )
 
 
-def _measures(record: dict[str, Any], align: str) -> list[dict[str, float]]:
-    """Give what the page shows of each image."""
-    rows = [
-        {
-            "MAE, %": row["mae"],
-            "PSNR, dB": row["psnr"],
-            "SSIM": row["ssim"],
-            "MAE matched, %": row["mae_matched"],
-            "share recovered": row["share"],
-            "error inside": row["inside"],
-            "error outside": row["outside"],
+_SHOWN = {
+    "MAE, %": "mae",
+    "PSNR, dB": "psnr",
+    "SSIM": "ssim",
+    "MAE matched, %": "mae_matched",
+    "Share recovered": "share",
+    "Error inside": "inside",
+    "Error outside": "outside",
+}
+_MOST_STRUCTURES = 10
+
+
+def _measures(record: dict[str, Any], align: str) -> dict[str, dict[str, float]]:
+    """Give what the page shows: a row a measure, for phones, with a value an image."""
+    images = record["images"]
+
+    def rows(names: dict[str, str], found: list[dict[str, float]], images: list[str]) -> Any:
+        return {
+            title: {image: each[name] for image, each in zip(images, found, strict=True)}
+            for title, name in names.items()
         }
-        for row in record["similarity"][align]
-    ]
-    for row, volumes in zip(rows, record["volumes"][1:], strict=False):
-        row |= {f"{tissue}, cm3": volume for tissue, volume in list(volumes.items())[:10]}
-    for row, scores in zip(rows, record["dice"].get(align, []), strict=False):
-        row |= {f"Dice {tissue}": score for tissue, score in list(scores.items())[:10]}
-    return rows
+
+    shown = rows(_SHOWN, record["similarity"][align], images)
+    if record["volumes"]:
+        tissues = list(record["volumes"][0])[:_MOST_STRUCTURES]
+        names = {f"{tissue}, cm3": tissue for tissue in tissues}
+        shown |= rows(names, [*record["volumes"][1:], record["volumes"][0]], [*images, "T1nce"])
+        names = {f"Dice {tissue}": tissue for tissue in tissues}
+        shown |= rows(names, record["dice"][align], images)
+    return dict(shown)
 
 
 def _given(value: Any, otherwise: Any) -> Any:
