@@ -40,6 +40,11 @@ class LocalPlugin(DistributedPluginBase):
         How processes ended that did not end by themselves.
     """
 
+    # Nipype's: nodes, their dependencies, and a copy of these.
+    procs: list[Any]
+    depidx: Any
+    refidx: Any
+
     def __init__(self, plugin_args: dict[str, Any] | None = None):
         arguments = dict(plugin_args or {})
         arguments["max_jobs"] = arguments.get("n_procs", 1)
@@ -56,6 +61,25 @@ class LocalPlugin(DistributedPluginBase):
         finally:
             for task in list(self._processes):
                 self._clear_task(task)
+
+    def _generate_dependency_list(self, graph: Any) -> None:
+        """Finish what hangs together before the next is begun.
+
+        Nipype would do the first step of all images, then the second: what has been done would be
+        saved in the end only, and lost if that is not reached.
+        """
+        import networkx as nx
+
+        super()._generate_dependency_list(graph)
+        place = {node: number for number, node in enumerate(self.procs)}
+        order = [
+            number
+            for part in nx.weakly_connected_components(graph)
+            for number in sorted(place[node] for node in part)
+        ]
+        self.procs = [self.procs[number] for number in order]
+        self.depidx = self.depidx[order][:, order]
+        self.refidx = self.refidx[order][:, order]
 
     def _submit_job(self, node: Any, updatehash: bool = False) -> int:
         folder = Path(tempfile.mkdtemp(prefix="worker-", dir=node.base_dir))

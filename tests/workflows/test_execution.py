@@ -50,6 +50,24 @@ def test_nodes_run_in_processes_of_their_own(tmp_path):
     assert threads == ("3", "3")
 
 
+def test_what_hangs_together_is_finished_before_the_next(tmp_path):
+    wf = workflow(tmp_path, *["write"] * 6)
+    nodes = [wf.get_node(f"n{number}") for number in range(6)]
+    for first, then in ((0, 3), (3, 4), (1, 2), (2, 5)):
+        wf.connect(nodes[first], "file", nodes[then], "file")
+    plugin = LocalPlugin()
+    plugin._generate_dependency_list(wf._graph)
+    names = [node.name for node in plugin.procs]
+    assert names in (["n0", "n3", "n4", "n1", "n2", "n5"], ["n1", "n2", "n5", "n0", "n3", "n4"])
+    for matrix in (plugin.depidx, plugin.refidx):
+        assert {(names[i], names[j]) for i, j in zip(*matrix.nonzero(), strict=True)} == {
+            ("n0", "n3"),
+            ("n3", "n4"),
+            ("n1", "n2"),
+            ("n2", "n5"),
+        }
+
+
 def test_a_process_that_dies_fails_its_own_node_only(tmp_path):
     plugin = LocalPlugin({"n_procs": 3})
     with pytest.raises(RuntimeError):
