@@ -5,7 +5,8 @@
 The loss that the paper's generators are trained with: the mean absolute difference to the T1nce
 over the whole crop, where T1ce and T1nce are each scaled to [0, 1] by their minimum and maximum.
 It is measured on the crop's grid, so that networks of different grids can be compared. LABEL_MAPS
-should hold heads that no model was trained on. CAPS and PAIRS_TSV are those of real_pairs.py; the
+should hold heads that no model was trained on. OUT receives the table (l1.tsv) and a picture of the
+first pairs of each kind (l1.png). CAPS and PAIRS_TSV are those of real_pairs.py; the
 T1nce is aligned to the T1ce as there. Models must have that scaling on their card.
 """
 
@@ -33,6 +34,8 @@ SCALING = {"method": "min-max"}
 SEED = 777_777
 """Of the simulated pairs; trainings draw from other ones."""
 NOTHING = "T1ce as it is"
+DRAWN = 2
+"""Pairs of each kind in the picture."""
 SIMULATED, REAL = "simulated", "real"
 
 
@@ -86,14 +89,16 @@ def scaled(volume: np.ndarray) -> np.ndarray:
     return intensity.measure(volume, **SCALING).apply(volume)
 
 
-def measure(pair: Scaled, models: dict[str, Synthesizer]) -> list[Row]:
-    """Measure the T1ce itself, and each model.
+def make(pair: Scaled, models: dict[str, Synthesizer]) -> dict[str, np.ndarray]:
+    """Give the T1ce itself, and what each model makes of it.
 
     The T1ce is given in its scaled units, which the model gives its image back in.
     """
-    made = {NOTHING: pair.t1ce}
-    for name, model in models.items():
-        made[name] = model(pair.t1ce, pair.affine).image
+    images_of = {name: model(pair.t1ce, pair.affine).image for name, model in models.items()}
+    return {NOTHING: pair.t1ce, **images_of}
+
+
+def measure(pair: Scaled, made: dict[str, np.ndarray]) -> list[Row]:
     return [
         Row(pair.name, pair.kind, name, float(np.abs(volume - pair.t1nce).mean(dtype=np.float64)))
         for name, volume in made.items()
@@ -118,6 +123,29 @@ def markdown(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
+def planes(pair: Scaled, made: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Take the middle axial plane of all images, each from 0 to its brightest."""
+    volumes = {**made, "T1nce": pair.t1nce}
+    middle = {name: volume[:, :, volume.shape[2] // 2].T for name, volume in volumes.items()}
+    return {name: plane / (np.percentile(plane, 99.5) or 1) for name, plane in middle.items()}
+
+
+def draw(rows: list[dict[str, np.ndarray]], out: Path) -> None:
+    """Draw one row a pair, one column a method."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(2 * len(rows[0]), 2.4 * len(rows)), facecolor="black")
+    panels = figure.subplots(len(rows), len(rows[0]), squeeze=False)
+    for line, row in zip(panels, rows, strict=True):
+        for panel, (name, plane) in zip(line, row.items(), strict=True):
+            panel.imshow(plane, origin="lower", cmap="gray", vmin=0, vmax=1)
+            panel.set_axis_off()
+            panel.set_title(name, color="white", fontsize=8)
+    figure.subplots_adjust(left=0, right=1, bottom=0, top=0.95, wspace=0.02, hspace=0.1)
+    with images.temporary(out) as part:
+        figure.savefig(part, format="png", dpi=80, metadata={"Software": None})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -135,12 +163,16 @@ def main() -> None:
     try:
         models = dict(load(name, arguments.device) for name in arguments.models)
         rows: list[Row] = []
+        drawn: list[dict[str, np.ndarray]] = []
         for pairs in (
             simulated_pairs(arguments.label_maps, arguments.out / "heads", arguments.simulated),
             real_pairs(arguments.caps, arguments.pairs_tsv, arguments.out / "aligned"),
         ):
-            for pair in pairs:
-                rows += measure(pair, models)
+            for n, pair in enumerate(pairs):
+                made = make(pair, models)
+                rows += measure(pair, made)
+                if n < DRAWN:
+                    drawn.append(planes(pair, made))
                 print(f"{pair.kind} {pair.name} done", file=sys.stderr, flush=True)
     except T1nceError as error:
         parser.exit(1, f"{error}\n")
@@ -148,6 +180,7 @@ def main() -> None:
         writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
         writer.writerow(("pair", "kind", "method", "l1"))
         writer.writerows((row.pair, row.kind, row.method, f"{row.l1:.6f}") for row in rows)
+    draw(drawn, arguments.out / "l1.png")
     print(markdown(rows))
 
 

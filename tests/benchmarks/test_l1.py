@@ -27,9 +27,9 @@ def pairs(script):
     ]
 
 
-def test_rows_and_table(script, pairs):
+def test_rows_table_and_picture(script, pairs, tmp_path):
     models = {"too bright": lambda t1ce, affine: SimpleNamespace(image=t1ce + 0.01)}
-    rows = [row for pair in pairs for row in script.measure(pair, models)]
+    rows = [row for pair in pairs for row in script.measure(pair, script.make(pair, models))]
     of_t1ce = float(np.abs(pairs[0].t1ce - pairs[0].t1nce).mean())
     assert of_t1ce > 0
     assert [row.l1 for row in rows if row.method == script.NOTHING] == pytest.approx(
@@ -41,6 +41,10 @@ def test_rows_and_table(script, pairs):
     mean, real = f"{50 * of_t1ce:.2f}", f"{100 * of_t1ce:.2f}"
     assert table[2] == f"| T1ce as it is | {mean} | {real} | {real} |"
     assert len({line.count("|") for line in table}) == 1
+    shown = script.planes(pairs[0], script.make(pairs[0], models))
+    assert list(shown) == [script.NOTHING, "too bright", "T1nce"]
+    script.draw([shown, shown], tmp_path / "l1.png")
+    assert (tmp_path / "l1.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_models_of_another_scaling_are_refused(script):
