@@ -31,7 +31,7 @@ def draw(runs: dict[str, dict[str, tuple[list[int], list[float]]]], out: Path) -
 
     lines = -(-len(runs) // COLUMNS)
     figure = Figure(figsize=(4.5 * COLUMNS, 3 * lines), layout="constrained")
-    panels = figure.subplots(lines, COLUMNS, squeeze=False).flat
+    panels = figure.subplots(lines, COLUMNS, squeeze=False).ravel()
     for panel in panels:
         panel.set_axis_off()
     for panel, (name, losses) in zip(panels, runs.items(), strict=False):

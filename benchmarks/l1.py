@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
-from clinica_t1nce import images, intensity
+from clinica_t1nce import grids, images, intensity
 from clinica_t1nce.errors import T1nceError, WeightsError
 from clinica_t1nce.synthesis import Synthesizer
 from clinica_t1nce.training.heads import find_label_maps, load_heads
@@ -63,9 +64,10 @@ class Row:
 def load(name: str, device: str) -> tuple[str, Synthesizer]:
     """Load a model; shipped ones go by their card's name, files by the file's."""
     synthesizer = Synthesizer.load(name, device=device)
-    if dict(synthesizer.card.scaling) != SCALING or synthesizer.card.output != "image":
+    card = synthesizer.card
+    if dict(card.scaling) != SCALING or card.output != "image" or card.grid is None:
         raise WeightsError(f"{name}: not scaled as the paper's models; leave it out")
-    return (Path(name).stem if Path(name).is_file() else synthesizer.card.name), synthesizer
+    return (Path(name).stem if Path(name).is_file() else card.name), synthesizer
 
 
 def simulated_pairs(folder: Path, cache: Path, number: int) -> Iterator[Scaled]:
@@ -90,12 +92,19 @@ def scaled(volume: np.ndarray) -> np.ndarray:
 
 
 def make(pair: Scaled, models: dict[str, Synthesizer]) -> dict[str, np.ndarray]:
-    """Give the T1ce itself, and what each model makes of it.
+    """Give the T1ce itself, as the models' grids leave it, and what each model makes of it.
 
     The T1ce is given in its scaled units, which the model gives its image back in.
     """
-    images_of = {name: model(pair.t1ce, pair.affine).image for name, model in models.items()}
-    return {NOTHING: pair.t1ce, **images_of}
+    made = {NOTHING: pair.t1ce}
+    for grid in dict.fromkeys(model.card.grid for model in models.values()):
+        made[f"T1ce through {grid[0]}³"] = there_and_back(pair.t1ce, grid)
+    return made | {name: model(pair.t1ce, pair.affine).image for name, model in models.items()}
+
+
+def there_and_back(volume: np.ndarray, grid: tuple[int, int, int]) -> np.ndarray:
+    coarse = grids.resample(torch.from_numpy(volume)[None, None], grid)
+    return grids.resample(coarse, volume.shape)[0, 0].numpy()
 
 
 def measure(pair: Scaled, made: dict[str, np.ndarray]) -> list[Row]:
