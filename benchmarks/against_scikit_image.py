@@ -132,12 +132,13 @@ def main(arguments: list[str] | None = None) -> int:
     n_rows = n_wrong = 0
     for row, found in differences(parser.parse_args(arguments).output_dir):
         n_rows += 1
+        which = " ".join([row["participant_id"], row["alignment"], row["image"]])
+        print(f"{which}: {len(found)} figures, at most {max(found.values()):.1e} off", flush=True)
         for name, value in found.items():
             largest[name] = max(largest.get(name, 0.0), value)
             if not value <= TOLERANCE:
                 n_wrong += 1
-                which = " ".join([row["participant_id"], row["alignment"], row["image"], name])
-                print(f"{which}: {row[name]} is off by {value:.3g}")
+                print(f"{which} {name}: {row[name]} is off by {value:.3g}")
     print(f"{n_rows} rows; largest difference to what scikit-image and NumPy find:")
     print("\n".join(f"  {name:14} {value:.1e}" for name, value in largest.items()))
     return int(n_wrong > 0 or n_rows == 0)
