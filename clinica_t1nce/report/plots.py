@@ -153,7 +153,8 @@ def _boxes(ax: "Axes", groups: Sequence[np.ndarray]) -> None:
         if 0 < len(values) <= _MOST_POINTS:
             # Spread evenly by rank within neighbours rather than at random: the same each time.
             offsets = 0.18 * np.sin(2.4 * np.argsort(np.argsort(values)))
-            ax.scatter(i + offsets, values, s=9, color=colour, edgecolor="white", linewidth=0.4)
+            size = 9 if len(values) >= 5 else 30
+            ax.scatter(i + offsets, values, s=size, color=colour, edgecolor="white", linewidth=0.4)
     ax.set_xticks([])
     ax.set_xlim(-0.6, len(groups) - 0.4)
     ax.tick_params(axis="y", colors=INK, labelsize=8, labelfontfamily=FONT)
