@@ -153,7 +153,12 @@ def test_pages_fit_their_width(tab, page, tmp_path, width, phone, dark):
         tmp_path,
         {"Table": pd.DataFrame({f"column {n}": ["value"] for n in range(12)})},
         [],
-        [PageEntry(f"sub-{n}", "p.html", n, {"MAE": n, "PSNR": n, "SSIM": n}) for n in range(9)],
+        [
+            PageEntry(
+                f"sub-{n}", "p.html", n, {"MAE": n, "PSNR": n, "SSIM": n}, ["a long flag " * 5]
+            )
+            for n in range(9)
+        ],
     )
     for path in (page, report):
         tab.size(width, 844, phone=phone, dark=dark)
