@@ -33,8 +33,8 @@ another agree to more than 0.99, images that were warped in between to far less.
 
 RELATED = 0.7
 """Rough agreement below which two images do not lie on each other. Simulated heads on themselves,
-bent by as much as 4 mm (standard deviation), agree to 0.8; turned by 20 degrees or moved by 20 mm,
-to less than 0.65."""
+bent by as much as 4 mm (standard deviation), agree to more; turned by 20 degrees or moved by 20 mm,
+to 0.60 or less."""
 
 
 def subtract(image: np.ndarray, change: np.ndarray) -> np.ndarray:
