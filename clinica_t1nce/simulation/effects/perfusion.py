@@ -35,8 +35,8 @@ class Perfusion:
 
     @classmethod
     def sample(cls, rng: np.random.Generator, contrast: Contrast) -> "Perfusion | None":
-        """Draw; absent in two heads of three, since most of it is lost in scanner scaling."""
-        if rng.random() < 0.67:
+        """Draw; absent in five heads of six, since most of it is lost in scanner scaling."""
+        if rng.random() < 0.83:
             return None
         return cls(
             amount=rng.uniform(0, 0.06),

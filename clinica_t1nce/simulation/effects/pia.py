@@ -12,7 +12,7 @@ from clinica_t1nce.simulation.scene import Scene
 
 @dataclass(frozen=True)
 class Pia:
-    """Vessels too fine to resolve, seen as a faint rim: 0.02 to 0.4 of white matter."""
+    """Vessels too fine to resolve, seen as a faint rim: 0.02 to 0.25 of white matter."""
 
     uptake: Patchy
     height: float
@@ -20,13 +20,13 @@ class Pia:
 
     @classmethod
     def sample(cls, rng: np.random.Generator, contrast: Contrast) -> "Pia | None":
-        """Draw; absent in two heads of five."""
-        if rng.random() < 0.4:
+        """Draw; absent in three heads of five."""
+        if rng.random() < 0.6:
             return None
         return cls(
-            uptake=Patchy.sample(rng, 0.02, 0.4, patchy=0.8),
+            uptake=Patchy.sample(rng, 0.02, 0.25, patchy=0.9),
             height=rng.uniform(-0.3, 0.8),
-            variance=rng.uniform(0.3, 1.5),
+            variance=rng.uniform(0.2, 0.7),
         )
 
     def __call__(self, scene: Scene) -> None:

@@ -20,7 +20,7 @@ class Sulci:
     """
 
     fluid: Patchy
-    wall: Patchy
+    wall: Patchy | None
     reach: float
     clumps: tuple[float, float]
     clump_spacings: tuple[float, float]
@@ -35,12 +35,12 @@ class Sulci:
             return None
         return cls(
             fluid=Patchy.sample(rng, 0.03, 0.4, patchy=0.7),
-            wall=Patchy.sample(rng, 0.02, 0.35, patchy=0.5),
-            reach=rng.uniform(1, 6),
+            wall=Patchy.sample(rng, 0.02, 0.15, patchy=0.8) if rng.random() < 0.5 else None,
+            reach=rng.uniform(0.7, 3),
             clumps=(rng.uniform(0, 0.6), rng.uniform(0, 0.6)),
             clump_spacings=(rng.uniform(1.5, 5), rng.uniform(1.5, 5)),
             height=rng.uniform(-0.5, 0.8),
-            variance=rng.uniform(0.5, 2.5),
+            variance=rng.uniform(0.3, 0.9),
             seed=int(rng.integers(2**31)),
         )
 
@@ -55,5 +55,6 @@ class Sulci:
             noise = smooth_noise(scene.shape, spacing, random)
             lift = lift * (1 + strength * noise).clamp_min(0)
         scene.enhance(*self.fluid.spread(lift))
-        wall = torch.exp(-(scene.outside_tissue - self.height).square() / self.variance)
-        scene.enhance(*self.wall.spread(wall * scene.intracranial))
+        if self.wall is not None:
+            wall = torch.exp(-(scene.outside_tissue - self.height).square() / self.variance)
+            scene.enhance(*self.wall.spread(wall * scene.intracranial))
