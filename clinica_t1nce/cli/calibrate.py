@@ -27,7 +27,8 @@ def cli(
     """Let WEIGHTS tell whether gadolinium was given, and how sure they are.
 
     Simulates whole heads from LABEL_MAPS with and without gadolinium, and writes what was learnt
-    from them on the card beside WEIGHTS (a .safetensors file). The weights stay as they are.
+    from them on the card beside WEIGHTS (a .safetensors file), with the quantile of the enhancement
+    that came nearest to it. The weights stay as they are.
     """
     import json
     import logging

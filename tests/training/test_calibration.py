@@ -7,6 +7,7 @@ import torch
 
 from clinica_t1nce.models import registry
 from clinica_t1nce.models.cards import Card, load_weights, save_weights
+from clinica_t1nce.simulation.simulator import Pair
 from clinica_t1nce.synthesis import Synthesizer
 from clinica_t1nce.training import calibration
 from clinica_t1nce.training.calibration import Trial
@@ -50,6 +51,42 @@ def test_the_report_tells_a_bad_detector(trials: list[Trial]) -> None:
     report = calibration.report(found, trials)
     assert report["auc"] == 0
     assert report["t1ce_left_alone"] == 1
+
+
+class Steps(torch.nn.Module):
+    """Gives three quantiles of the enhancement that are the same in every voxel."""
+
+    quantiles = (0.25, 0.5, 0.75)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.tensor([0.1, 0.2, 0.3]).view(1, 3, 1, 1, 1).expand(1, 3, *x.shape[2:])
+
+
+@pytest.mark.parametrize(("truth", "quantile"), [(0.1, 0.5), (0.22, 0.55), (0.241, 0.6), (9, 0.65)])
+def test_the_quantile_that_comes_nearest_is_chosen(truth: float, quantile: float) -> None:
+    card = Card(name="steps", **registry.preset("change-unet-deep"))
+    # The 70th percentile is 1, so that scaled units are the image's.
+    volume = torch.linspace(0.5, 1.2, 16**3).view(1, 16, 16, 16)
+    volume = volume / np.percentile(volume, 70)
+    everywhere = torch.ones_like(volume, dtype=torch.bool)
+    pair = Pair(volume, torch.full_like(volume, truth), everywhere, everywhere)
+    assert calibration.choose_quantile(Steps(), card, [pair, pair]) == quantile
+
+
+def test_the_chosen_quantile_is_on_the_card(tmp_path: Path) -> None:
+    hyperparameters = {"widths": [2, 4], "blocks": [1, 1], "quantiles": [0.25, 0.5, 0.75]}
+    fields = registry.preset("change-unet-deep") | {"hyperparameters": hyperparameters}
+    weights = tmp_path / "tiny.safetensors"
+    save_weights(
+        weights, registry.build("change-unet", **hyperparameters), Card(name="tiny", **fields)
+    )
+    maps = tmp_path / "maps"
+    maps.mkdir()
+    nib.save(nib.Nifti1Image(label_map().astype(np.int16), np.eye(4)), maps / "head_dseg.nii.gz")
+    calibration.calibrate(weights, maps, tmp_path / "heads", heads=6)
+    _, card = load_weights(weights)
+    assert card.inference["quantile"] in (0.5, 0.55, 0.6, 0.65)
+    assert card.inference["mirrors"] == fields["inference"]["mirrors"]
 
 
 def test_weights_keep_and_card_gains(tmp_path: Path) -> None:
