@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from clinica_t1nce.synthesis import Synthesis, Synthesizer
 
 
-LOW_CONFIDENCE = 0.01
+LOW_CONFIDENCE = 0.05
 """Confidence below which an image is flagged: less sure than of nearly all simulated heads."""
 
 
