@@ -1,5 +1,6 @@
 """The last node of a pair: its images, its page and its record go to their places."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,7 @@ class SavePair(SimpleInterface):
         }
         if isdefined(self.inputs.page_path):
             self._write_page(record, t1ce)
+            files["page"] = os.path.relpath(self.inputs.page_path, record_path.parent)
         with images.temporary(record_path) as part:
             part.write_text(as_json(_plain(record)), encoding="utf-8")
         self._results["out_file"] = str(record_path)

@@ -152,8 +152,12 @@ def select(
 
 
 def is_done(job: PairJob, out: Path) -> bool:
-    """Say whether a pair was evaluated with the same images and settings already."""
-    return (read_record(job, out) or {}).get("fingerprint") == job.fingerprint
+    """Say whether a pair was evaluated with the same images and settings, and nothing is gone."""
+    record = read_record(job, out) or {}
+    folder = job.record_path(out).parent
+    return record.get("fingerprint") == job.fingerprint and all(
+        (folder / path).is_file() for path in record.get("files", {}).values()
+    )
 
 
 def read_record(job: PairJob, out: Path) -> dict[str, Any] | None:

@@ -168,6 +168,11 @@ def test_done_pairs_are_kept_and_new_ones_added(caps, pairs, tmp_path):
     result = run(caps, pairs, out, "--align", "none")
     assert "4 pairs, 1 to do" in result.output
     assert {path: path.stat().st_mtime_ns for path in records} == records
+    (out / "pages" / "sub-09_ses-M000ce.html").unlink()
+    result = run(caps, pairs, out, "--align", "none")
+    assert "4 pairs, 1 to do" in result.output
+    assert (out / "pages" / "sub-09_ses-M000ce.html").is_file()
+    assert {path: path.stat().st_mtime_ns for path in records} == records
     assert (out / "similarity.tsv").read_bytes().startswith(before)
     result = run(caps, pairs, out, "--align", "none", "--model", "good")
     assert "4 pairs, 4 to do" in result.output

@@ -1,3 +1,5 @@
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,17 @@ def test_what_was_evaluated_with_other_files_or_settings_is_not_done(caps, tsv, 
     assert not is_done(changed, tmp_path)
     record.write_text("{")
     assert not is_done(job, tmp_path)
+
+
+def test_what_lost_a_file_is_not_done(caps, tsv, tmp_path):
+    (job,), _ = select(caps, tsv, [], Settings())
+    record, page = job.record_path(tmp_path), tmp_path / "page.html"
+    record.parent.mkdir(parents=True)
+    where = os.path.relpath(page, record.parent)
+    record.write_text(json.dumps({"fingerprint": job.fingerprint, "files": {"page": where}}))
+    assert not is_done(job, tmp_path)
+    page.touch()
+    assert is_done(job, tmp_path)
 
 
 def test_a_model_that_is_missing_is_named(caps, tsv):
