@@ -1,4 +1,4 @@
-"""What memory and disk a training needs, before it starts."""
+"""What memory, disk and precision a training needs, before it starts."""
 
 import shutil
 from collections.abc import Sequence
@@ -121,6 +121,33 @@ def check_memory(needs: float, device: torch.device, what: str) -> None:
             f"{what}: a step needs at least {needs:.1f} GB of memory, {free:.1f} GB are free on "
             f"'{device}'; lower --batch and raise --accumulate, take --precision bf16-mixed, or a "
             "lighter --architecture"
+        )
+
+
+def check_precision(architecture: str, precision: str, device: torch.device) -> None:
+    """Refuse to start what would break down on its way.
+
+    Gradients of Res-U-Net in bfloat16 are now and then infinite on a CPU (PyTorch 2.13); one such
+    step spoils the weights.
+
+    Parameters
+    ----------
+    architecture
+        Of :data:`clinica_t1nce.models.registry.PRESETS`' networks.
+    precision
+        As Lightning's trainer takes it.
+    device
+        Where.
+
+    Raises
+    ------
+    TrainingError
+        Saying what to take.
+    """
+    if device.type == "cpu" and precision.startswith("bf16") and architecture == "res-unet":
+        raise TrainingError(
+            f"{architecture} with --precision {precision}: on a CPU its gradients are now and then "
+            "not finite; take --precision 32-true, or a GPU"
         )
 
 

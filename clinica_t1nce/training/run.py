@@ -50,7 +50,8 @@ def train(
     ------
     TrainingError
         If settings contradict each other, images cannot be used, the folder holds a run with
-        other settings or is damaged, memory does not suffice, or the loss is no number.
+        other settings or is damaged, memory or precision do not suffice, or the loss is no
+        number.
     WeightsError
         If weights to start from cannot be used.
     DeviceError
@@ -164,6 +165,7 @@ def network_of(card: Card, init: str | None) -> nn.Module:
 
 
 def _check_machine(card: Card, settings: Settings, device: torch.device, output: Path) -> None:
+    needs.check_precision(card.architecture, settings.precision, device)
     shape = card.grid or (settings.patch,) * 3
     size = needs.size_of(card.architecture, dict(card.hyperparameters), shape)
     memory = needs.memory_gb(

@@ -1,8 +1,16 @@
 import pytest
 import torch
 
+from clinica_t1nce.errors import TrainingError
 from clinica_t1nce.models import registry
-from clinica_t1nce.training.needs import Size, available, checkpoint_bytes, memory_gb, size_of
+from clinica_t1nce.training.needs import (
+    Size,
+    available,
+    check_precision,
+    checkpoint_bytes,
+    memory_gb,
+    size_of,
+)
 
 CPU = torch.device("cpu")
 
@@ -36,3 +44,20 @@ def test_checkpoint_holds_what_adam_knows() -> None:
 def test_free_memory_is_known_on_linux() -> None:
     free = available(CPU)
     assert free is None or 0 < free < 1e6
+
+
+def test_res_unet_in_bfloat16_is_refused_on_a_cpu() -> None:
+    with pytest.raises(TrainingError, match=r"res-unet with --precision bf16-mixed.*32-true"):
+        check_precision("res-unet", "bf16-mixed", CPU)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "precision", "device"),
+    [
+        ("res-unet", "32-true", "cpu"),
+        ("att-unet", "bf16-mixed", "cpu"),
+        ("res-unet", "bf16-mixed", "cuda"),
+    ],
+)
+def test_other_precisions_are_not_refused(architecture: str, precision: str, device: str) -> None:
+    check_precision(architecture, precision, torch.device(device))

@@ -379,6 +379,13 @@ def test_memory_is_asked_for_first(
     assert not (tmp_path / "run").exists()
 
 
+def test_precision_is_looked_at_first(label_maps: LabelMaps, tmp_path: Path) -> None:
+    settings = on_volumes(architecture="res-unet-light", widths=None, grid=64)
+    with pytest.raises(TrainingError, match=r"res-unet.*32-true"):
+        train(label_maps, tmp_path / "run", replace(settings, precision="bf16-mixed"), CPU)
+    assert not (tmp_path / "run").exists()
+
+
 def test_disk_is_asked_for_first(
     label_maps: LabelMaps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
