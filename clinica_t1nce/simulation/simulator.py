@@ -144,7 +144,7 @@ def sample_gadolinium(rng: np.random.Generator, contrast: Contrast) -> list:
         effects.Sella.sample(rng, contrast),
         effects.Dura.sample(rng, contrast),
         effects.DuralFolds.sample(rng, contrast),
-        *(effects.SurfaceVessel.sample(rng, contrast) for _ in range(rng.integers(1, 4))),
+        *(effects.SurfaceVessel.sample(rng, contrast) for _ in range(rng.integers(1, 3))),
         *(effects.FreeVessel.sample(rng, contrast) for _ in range(rng.integers(0, 3))),
         effects.Pia.sample(rng, contrast),
         effects.Sulci.sample(rng, contrast),

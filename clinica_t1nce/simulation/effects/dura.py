@@ -12,7 +12,7 @@ from clinica_t1nce.simulation.scene import Scene
 
 @dataclass(frozen=True)
 class Dura:
-    """A sheet 0.3 to 2.2 mm thick on the wall of the intracranial cavity."""
+    """A sheet 0.3 to 1.8 mm thick on the wall of the intracranial cavity."""
 
     uptake: Patchy
     thickness: float
@@ -24,12 +24,12 @@ class Dura:
 
     @classmethod
     def sample(cls, rng: np.random.Generator, contrast: Contrast) -> "Dura | None":
-        """Draw; absent in one head of seven."""
-        if rng.random() < 0.15:
+        """Draw; absent in one head of four."""
+        if rng.random() < 0.25:
             return None
         return cls(
-            uptake=Patchy.sample(rng, 0.1, 1.3, patchy=0.5),
-            thickness=rng.uniform(0.3, 2.2),
+            uptake=Patchy.sample(rng, 0.05, 1.0, patchy=0.8),
+            thickness=rng.uniform(0.3, 1.8),
             roughness=rng.uniform(0.2, 0.5),
             roughness_spacing=rng.uniform(5, 18),
             offset=rng.uniform(-0.5, 1.0),

@@ -21,12 +21,12 @@ class DuralFolds:
 
     @classmethod
     def sample(cls, rng: np.random.Generator, contrast: Contrast) -> "DuralFolds | None":
-        """Draw; absent in one head of ten."""
-        if rng.random() < 0.1:
+        """Draw; absent in one head of four."""
+        if rng.random() < 0.25:
             return None
         return cls(
-            uptake=Patchy.sample(rng, 0.1, 1.3, patchy=0.5),
-            half_thickness=rng.uniform(0.5, 1.4),
+            uptake=Patchy.sample(rng, 0.05, 1.0, patchy=0.8),
+            half_thickness=rng.uniform(0.3, 1.0),
             unenhanced=contrast.unenhanced_blood(rng) if rng.random() < 0.6 else None,
         )
 

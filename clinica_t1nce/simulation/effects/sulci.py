@@ -34,7 +34,7 @@ class Sulci:
         if rng.random() < 0.5:
             return None
         return cls(
-            fluid=Patchy.sample(rng, 0.03, 0.4, patchy=0.7),
+            fluid=Patchy.sample(rng, 0.03, 0.4, patchy=0.9),
             wall=Patchy.sample(rng, 0.02, 0.15, patchy=0.8) if rng.random() < 0.5 else None,
             reach=rng.uniform(0.7, 3),
             clumps=(rng.uniform(0, 0.6), rng.uniform(0, 0.6)),

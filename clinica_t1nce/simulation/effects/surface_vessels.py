@@ -34,12 +34,12 @@ class SurfaceVessel:
         """Draw a net; two in five are faint (arterioles, late phase)."""
         faint = rng.random() < 0.4
         return cls(
-            blood=Patchy.sample(rng, *((0.1, 0.7) if faint else (0.2, 1.8)), patchy=0.6),
+            blood=Patchy.sample(rng, *((0.1, 0.7) if faint else (0.2, 1.8)), patchy=0.9),
             winding=rng.uniform(4, 16),
             height=rng.uniform(0, 2.2),
             waviness=rng.uniform(0, 0.8),
             waviness_spacing=rng.uniform(3.5, 11),
-            radius=rng.uniform(0.4, 1.5),
+            radius=rng.uniform(0.4, 1.3),
             unenhanced=contrast.unenhanced_blood(rng),
             seed=int(rng.integers(2**31)),
         )

@@ -32,12 +32,12 @@ class ThinSinuses:
 
     @classmethod
     def sample(cls, rng: np.random.Generator, contrast: Contrast) -> "ThinSinuses | None":
-        """Draw; absent in one head of four. Radii as in anatomy: 1 to 5 mm."""
-        if rng.random() < 0.25:
+        """Draw; absent in two heads of five. Radii as in anatomy: 1 to 4 mm."""
+        if rng.random() < 0.4:
             return None
         return cls(
             blood=Patchy.sample(rng, 0.3, 2.0, patchy=0.3),
-            radii=(rng.uniform(0.8, 3), rng.uniform(1, 5), rng.uniform(0, 4)),
+            radii=(rng.uniform(0.8, 2.5), rng.uniform(1, 4), rng.uniform(0, 3)),
             inferior=rng.uniform(0.3, 2.0) if rng.random() < 0.5 else None,
             unenhanced=contrast.unenhanced_blood(rng),
             roughness=rng.uniform(0.1, 0.6),

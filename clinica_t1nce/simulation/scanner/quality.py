@@ -30,7 +30,7 @@ class Quality:
     blur: tuple[float, float] = (0.45, 1.0)
     noise: tuple[float, float] = (0.005, 0.05)
     bias: tuple[float, float] = (0.0, 0.2)
-    thick: float = 0.2
+    thick: float = 0.25
     thickness: tuple[float, float] = (1.2, 6.0)
     motion: float = 0.06
     movement: float = 2.5
