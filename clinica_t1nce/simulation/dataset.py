@@ -14,7 +14,7 @@ from clinica_t1nce import __version__, images
 from clinica_t1nce.errors import LabelMapError, OutputError, T1nceError
 from clinica_t1nce.simulation import label_maps as maps
 from clinica_t1nce.simulation.anatomy import Anatomy, find_surfaces
-from clinica_t1nce.simulation.scanner import Defacing, Stripping
+from clinica_t1nce.simulation.scanner import Stripping
 from clinica_t1nce.simulation.simulator import Pair, Recipe, realise, sample_recipe
 
 WHITE_MATTER = 1000
@@ -90,11 +90,12 @@ def head_recipe(rng: np.random.Generator, anatomy: Anatomy, settings: Settings) 
     elif settings.head == "stripped":
         stripping = stripping or Stripping.draw(rng)
         second = replace(second, stripping=second.stripping or stripping) if second else None
-    defacing = recipe.defacing and Defacing.sample(rng, recipe.placement, anatomy)
     return replace(
         recipe,
         stripping=stripping,
-        defacing=None if stripping else defacing,
+        defacing=None if stripping else recipe.defacing,
+        # A head that stands in its place is there as a whole.
+        field_of_view=None if settings.in_place else recipe.field_of_view,
         second=second,
         enhanced=True,
     )

@@ -16,6 +16,7 @@ from clinica_t1nce.simulation.scanner import (
     VARIED,
     Acquisition,
     Defacing,
+    FieldOfView,
     Misregistration,
     Quality,
     Stripping,
@@ -62,7 +63,7 @@ class Recipe:
         Whether there is gadolinium at all.
     acquisition
         Of the T1ce, and of its twin without gadolinium.
-    stripping, defacing
+    stripping, defacing, field_of_view
         What is cut off, or None.
     second
         The scan that made an independent T1nce, or None.
@@ -75,6 +76,7 @@ class Recipe:
     acquisition: Acquisition
     stripping: Stripping | None
     defacing: Defacing | None
+    field_of_view: FieldOfView | None = None
     second: SecondScan | None = None
 
     def about(self, centre: Sequence[float], **placement: Any) -> "Recipe":
@@ -88,7 +90,10 @@ class Recipe:
             Other attributes of the :class:`~clinica_t1nce.simulation.geometry.Placement`.
         """
         moved = replace(self.placement, centre=tuple(centre), **placement)
-        return replace(self, placement=moved)
+        defacing, field_of_view = (
+            cut and cut.moved(self.placement, moved) for cut in (self.defacing, self.field_of_view)
+        )
+        return replace(self, placement=moved, defacing=defacing, field_of_view=field_of_view)
 
     def numbers(self) -> dict[str, Any]:
         """Return the recipe as plain numbers, to write beside the pair."""
@@ -203,6 +208,7 @@ def sample_recipe(
         acquisition=Acquisition.sample(rng, quality),
         stripping=stripping,
         defacing=Defacing.sample(rng, placement, anatomy) if defaced else None,
+        field_of_view=FieldOfView.sample(rng, placement, anatomy),
         second=SecondScan.sample(second, quality, stripping is not None) if second_scan else None,
     )
 
@@ -240,7 +246,7 @@ def realise(
         else torch.zeros_like(scene.image)
     )
     mask = torch.ones_like(scene.tissue, dtype=torch.bool)
-    for cut in (recipe.stripping, recipe.defacing):
+    for cut in (recipe.stripping, recipe.defacing, recipe.field_of_view):
         if cut is not None:
             mask = mask & cut.mask(scene)
     t1nce, enhancement = recipe.acquisition(scene.image, enhancement) * mask

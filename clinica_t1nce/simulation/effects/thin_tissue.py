@@ -42,8 +42,8 @@ class ThinTissue:
 
     @classmethod
     def sample(cls, rng: np.random.Generator, contrast: Contrast) -> "ThinTissue | None":
-        """Draw; in half of the heads, by -5 to 30 %, uneven at 2 to 6 voxels."""
-        if rng.random() < 0.5:
+        """Draw; in two heads of three, by -5 to 30 %, uneven at 2 to 6 voxels."""
+        if rng.random() < 0.33:
             return None
         return cls(
             lift=rng.uniform(-0.05, 0.3),

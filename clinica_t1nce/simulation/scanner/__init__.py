@@ -9,6 +9,7 @@ would have made without gadolinium: same noise, blur, field and motion.
 from clinica_t1nce.simulation.scanner.acquisition import Acquisition
 from clinica_t1nce.simulation.scanner.bias_field import BiasField
 from clinica_t1nce.simulation.scanner.defacing import Defacing
+from clinica_t1nce.simulation.scanner.field_of_view import FieldOfView
 from clinica_t1nce.simulation.scanner.ghosts import Ghosts
 from clinica_t1nce.simulation.scanner.misregistration import Misregistration
 from clinica_t1nce.simulation.scanner.motion import Motion
@@ -25,6 +26,7 @@ __all__ = [
     "Acquisition",
     "BiasField",
     "Defacing",
+    "FieldOfView",
     "Ghosts",
     "Misregistration",
     "Motion",

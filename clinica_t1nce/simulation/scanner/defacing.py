@@ -7,25 +7,20 @@ import torch
 
 from clinica_t1nce.simulation.anatomy import Anatomy
 from clinica_t1nce.simulation.geometry import Placement
+from clinica_t1nce.simulation.scanner.plane import Plane
 from clinica_t1nce.simulation.scene import Scene
 
 
 @dataclass(frozen=True)
-class Defacing:
+class Defacing(Plane):
     """All in front of and below a plane is 0, as after Quickshear (Schimke et al., 2011).
 
     Attributes
     ----------
-    normal
-        Of the plane, in the axes of the patch, towards the face.
-    offset
-        Of the plane from the middle of the patch along the normal, in voxels.
     distance
         From the intracranial cavity in mm that is spared.
     """
 
-    normal: tuple[float, float, float]
-    offset: float
     distance: float
 
     @classmethod
@@ -35,17 +30,8 @@ class Defacing:
         forwards = np.array([0, np.sin(angle), -np.cos(angle)])
         sides = np.array(anatomy.tissue.shape)
         through = sides * [0.5, rng.uniform(0.75, 0.9), rng.uniform(0.25, 0.4)]
-        normal = np.array(placement.matrix).T @ forwards
-        offset = forwards @ (through - placement.centre)
-        x, y, z = normal.tolist()
-        return cls((x, y, z), float(offset), rng.uniform(3, 8))
+        return cls(*cls.seen(placement, forwards, through), distance=rng.uniform(3, 8))
 
     def mask(self, scene: Scene) -> torch.Tensor:
         """Return the mask of what is kept."""
-        axes = [
-            (torch.arange(n, device=scene.device) - (n - 1) / 2) * weight
-            for n, weight in zip(scene.shape, self.normal, strict=True)
-        ]
-        x, y, z = axes
-        along = x[:, None, None] + y[:, None] + z
-        return (along < self.offset) | (scene.depth > -self.distance)
+        return self.within(scene) | (scene.depth > -self.distance)

@@ -34,8 +34,8 @@ class Stripping:
 
     @classmethod
     def sample(cls, rng: np.random.Generator) -> "Stripping | None":
-        """Draw; two images of three are stripped."""
-        return None if rng.random() < 0.35 else cls.draw(rng)
+        """Draw; every other image is stripped."""
+        return None if rng.random() < 0.5 else cls.draw(rng)
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> "Stripping":
