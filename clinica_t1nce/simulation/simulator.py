@@ -90,10 +90,13 @@ class Recipe:
             Other attributes of the :class:`~clinica_t1nce.simulation.geometry.Placement`.
         """
         moved = replace(self.placement, centre=tuple(centre), **placement)
-        defacing, field_of_view = (
-            cut and cut.moved(self.placement, moved) for cut in (self.defacing, self.field_of_view)
+        old, defacing, field_of_view = self.placement, self.defacing, self.field_of_view
+        return replace(
+            self,
+            placement=moved,
+            defacing=defacing and defacing.moved(old, moved),
+            field_of_view=field_of_view and field_of_view.moved(old, moved),
         )
-        return replace(self, placement=moved, defacing=defacing, field_of_view=field_of_view)
 
     def numbers(self) -> dict[str, Any]:
         """Return the recipe as plain numbers, to write beside the pair."""

@@ -169,3 +169,28 @@ def test_two_patches_of_five_show_disease() -> None:
     draws = [effects.sample_disease(rng, contrast) for _ in range(400)]
     assert 120 < sum(bool(lesions) for lesions in draws) < 200
     assert {type(lesion) for lesions in draws for lesion in lesions} == set(effects.KINDS)
+
+
+def test_fat_takes_up_nothing(scene: Scene) -> None:
+    tissue = Tissue.SKIN
+    skin = scene.is_tissue(tissue)
+    effect = effects.Extracranial(((tissue, 0.3),), unevenness=0.0, spacing=5.0, seed=0)
+    lean, fat = replace(scene, image=scene.image * 0 + 0.5), replace(scene, image=scene.image + 2)
+    for one in (lean, fat):
+        effect(one)
+    assert torch.allclose(lean.enhancement[skin], torch.tensor(0.3))
+    assert not fat.enhancement.any()
+
+
+def test_deep_veins_stay_near_the_third_ventricle(scene: Scene) -> None:
+    effect = replace(drawn(effects.DeepVeins), net_radius=-5.0)
+    far = torch.full_like(scene.tissue, int(Tissue.WHITE_MATTER))
+    near = far.clone()
+    near[tuple(n // 2 for n in far.shape)] = int(Tissue.THIRD_VENTRICLE)
+    drawn_in = []
+    for tissue in (far, near):
+        one = replace(scene, tissue=tissue, enhancement=torch.zeros_like(scene.image))
+        effect(one)
+        drawn_in.append(int((one.enhancement > 0.01).sum()))
+    assert drawn_in[0] == 0
+    assert drawn_in[1] > 0

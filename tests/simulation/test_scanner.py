@@ -9,6 +9,8 @@ from clinica_t1nce.simulation.scanner.acquisition import STEPS
 from clinica_t1nce.simulation.scanner.misregistration import Move
 from clinica_t1nce.simulation.scene import Scene
 
+UPRIGHT = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+TURNED = ((0.0, -1.1, 0.0), (0.9, 0.0, 0.0), (0.0, 0.1, 1.0))
 STILL = Move((0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
 
 
@@ -17,6 +19,10 @@ def drawn(step, seed: int = 0):
     while (found := step.sample(rng, scanner.VARIED)) is None:
         pass
     return found
+
+
+def placed(centre, matrix) -> Placement:
+    return Placement(tuple(centre), matrix, bend=0.0, bend_spacing=10.0, seed=0)
 
 
 @pytest.fixture
@@ -124,14 +130,41 @@ def test_mask_keeps_the_brain_and_drops_the_scalp(depth, margin, scene: Scene) -
 
 def test_defacing_spares_the_cavity_and_what_lies_behind(scene: Scene, anatomy: Anatomy) -> None:
     rng = np.random.default_rng(0)
-    upright = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
     middle = tuple(n // 2 for n in scene.shape)
-    placement = Placement(middle, upright, bend=0.0, bend_spacing=10.0, seed=0)
-    mask = scanner.Defacing.sample(rng, placement, anatomy).mask(scene)
+    mask = scanner.Defacing.sample(rng, placed(middle, UPRIGHT), anatomy).mask(scene)
     assert mask[scene.depth > 0].all()
     assert mask[:, : middle[1]].all()
     assert not mask[middle[0], -1, 0]
     assert mask.float().mean() > 0.7
+
+
+def test_field_of_view_ends_above_or_below(scene: Scene, anatomy: Anatomy) -> None:
+    middle = [(n - 1) / 2 for n in scene.shape]
+    placement = placed(middle, UPRIGHT)
+    rng = np.random.default_rng(0)
+    drawn = [scanner.FieldOfView.sample(rng, placement, anatomy) for _ in range(200)]
+    cuts = [cut for cut in drawn if cut is not None]
+    assert 20 < len(cuts) < 60
+    assert {np.sign(cut.normal[2]) for cut in cuts} == {-1, 1}
+    cut = scanner.FieldOfView((0.0, 0.0, 1.0), 2.0)
+    kept = cut.mask(scene).nonzero()[:, 2]
+    assert kept.min() == 0
+    assert kept.max() == np.ceil(middle[2] + 2) - 1
+
+
+@pytest.mark.parametrize("cut", [scanner.FieldOfView, scanner.Defacing])
+def test_a_plane_is_the_same_for_another_patch(cut, anatomy: Anatomy) -> None:
+    rng = np.random.default_rng(1)
+    old, new = placed((10, 12, 14), UPRIGHT), placed((20, 15, 9), TURNED)
+    while (first := cut.sample(rng, old, anatomy)) is None:
+        pass
+    second = first.moved(old, new)
+    for voxel in rng.uniform(-20, 40, (50, 3)):
+        beyond = [
+            np.dot(plane.normal, np.linalg.solve(at.matrix, voxel - at.centre)) - plane.offset
+            for plane, at in ((first, old), (second, new))
+        ]
+        assert beyond[0] == pytest.approx(beyond[1], abs=1e-9)
 
 
 def test_low_quality_is_worse(pair: torch.Tensor) -> None:

@@ -22,7 +22,7 @@ _HIGHEST = {
 }
 
 _LEAN, _FAT = 0.8, 1.5
-"""Intensities before gadolinium, up to which a tissue holds no fat, and from which it is all fat."""
+"""Intensities before gadolinium: up to the first a tissue holds no fat, from the second all is."""
 
 
 @dataclass(frozen=True)
