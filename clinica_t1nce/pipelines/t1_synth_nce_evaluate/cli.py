@@ -34,6 +34,13 @@ SEGMENTATIONS = ("atropos", "spm", "none")
     "has outputs in the CAPS.",
 )
 @cli_param.option_group.option(
+    "--split",
+    type=click.Choice(["test", "validation", "train", "all"]),
+    default="test",
+    show_default=True,
+    help="If PAIRS_TSV has the column split: the rows to evaluate.",
+)
+@cli_param.option_group.option(
     "--brain-mask",
     default="deepbet",
     show_default=True,
@@ -116,6 +123,7 @@ def cli(
     pairs_tsv: str,
     output_dir: str,
     models: tuple[str, ...] = (),
+    split: str = "test",
     brain_mask: str = "deepbet",
     align: str = "rigid",
     protocol: str = "standard",
@@ -135,8 +143,9 @@ def cli(
     t1-synth-nce`. PAIRS_TSV has one row a pair of T1nce and T1ce of the same visit, with the
     columns participant_id, session_id_t1nce and session_id_t1ce; a column quality (good, medium,
     low), or contrast, motion and noise (each 0, 1 or 2), divides the pairs into the paper's two
-    test sets. OUTPUT_DIR gets similarity.tsv, volumes.tsv, dice.tsv, statistics.tsv, the three
-    tables as Markdown and LaTeX (tables/), the figures (figures/), report.html and a page a pair.
+    test sets; of a table with a column split, the rows for the test are evaluated. OUTPUT_DIR gets
+    similarity.tsv, volumes.tsv, dice.tsv, statistics.tsv, the three tables as Markdown and LaTeX
+    (tables/), the figures (figures/), report.html and a page a pair.
     Pairs evaluated already are not evaluated again.
 
     Exit code: 0 if every pair was evaluated, 1 if one was left out, 2 for wrong usage.
@@ -164,11 +173,12 @@ def cli(
         output_directory=output_dir,
         overwrite=overwrite_outputs,
         base_dir=working_directory,
-        parameters={"models": models, "settings": settings},
+        parameters={"models": models, "settings": settings, "split": split},
         name=pipeline_name,
     )
+    part = f" (split {split})" if any(job.row.split == split for job in pipeline.jobs) else ""
     click.echo(
-        f"{count(len(pipeline.jobs), 'pair')}, {pipeline.n_to_do} to do; "
+        f"{count(len(pipeline.jobs), 'pair')}{part}, {pipeline.n_to_do} to do; "
         f"models: {', '.join(pipeline.models) or 'none'}"
     )
     _run(pipeline, plugin, {**plugin_args, "n_procs": n_procs})

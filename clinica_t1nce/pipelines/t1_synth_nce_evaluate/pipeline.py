@@ -12,7 +12,7 @@ from nipype.pipeline.engine import Node, Workflow
 
 import clinica_t1nce
 from clinica_t1nce import images
-from clinica_t1nce.caps import dataset
+from clinica_t1nce.caps import dataset, pairs
 from clinica_t1nce.caps.outputs import as_json
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.evaluation.tables import Table
@@ -29,7 +29,7 @@ from clinica_t1nce.workflows.execution import LocalPlugin
 MEMORY_GB = 3.0
 """What one process needs at most: deepbet, or Atropos on a whole brain."""
 
-DEFAULTS: dict[str, Any] = {"models": (), "settings": Settings()}
+DEFAULTS: dict[str, Any] = {"models": (), "settings": Settings(), "split": pairs.TEST}
 
 _MARKER = "t1-synth-nce-evaluate"
 _SAVED = (
@@ -68,7 +68,8 @@ class T1SynthNceEvaluate(Pipeline):
     base_dir
         Working directory; a temporary one, removed in the end, if not given.
     parameters
-        ``models`` (names; empty for all in the CAPS) and ``settings``.
+        ``models`` (names; empty for all in the CAPS), ``settings`` and ``split`` (which rows of a
+        table with such a column; ``"test"``).
     name
         Of the pipeline.
     ignore_dependencies
@@ -108,7 +109,7 @@ class T1SynthNceEvaluate(Pipeline):
         _check_output(self.output_directory, caps)
         self._settings: Settings = parameters["settings"]
         self.jobs, self.failures = selection.select(
-            caps, Path(pairs_tsv), parameters["models"], self._settings
+            caps, Path(pairs_tsv), parameters["models"], self._settings, parameters["split"]
         )
         self._rows_out = {
             label: {"participant_id": label.partition(" ")[0]} for label in self.failures

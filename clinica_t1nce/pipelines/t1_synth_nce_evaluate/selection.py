@@ -12,6 +12,8 @@ from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.evaluation.quality import quality_of
 from clinica_t1nce.workflows.evaluation import ATROPOS, LABELS, MAPS
 
+Row = tuple[pairs.PairRow, Mapping[str, str]]
+
 T1CE, T1NCE = "T1ce", "T1nce"
 GRADES = ("contrast", "motion", "noise")
 
@@ -106,7 +108,7 @@ class PairJob:
 
 
 def select(
-    caps: Path, tsv: Path, models: Sequence[str], settings: Settings
+    caps: Path, tsv: Path, models: Sequence[str], settings: Settings, split: str = pairs.TEST
 ) -> tuple[list[PairJob], dict[str, str]]:
     """Find what the rows of a table ask for.
 
@@ -118,6 +120,8 @@ def select(
         Names of models; empty for all that have written into the CAPS.
     settings
         The command's options.
+    split
+        The rows that are asked for, if the table has a column ``split``; ``"all"`` for all.
 
     Returns
     -------
@@ -128,9 +132,10 @@ def select(
     Raises
     ------
     SelectionError
-        If the table cannot be read, or no model has written anything.
+        If the table cannot be read, has no row of the split, or no model has written anything.
     """
     rows, problems = pairs.read_usable(tsv)
+    rows = _of_split(tsv, rows, split)
     models = list(models) or _models(caps, [row for row, _ in rows])
     if not models:
         raise SelectionError(_why_no_model(caps, tsv, [row for row, _ in rows], problems))
@@ -167,6 +172,18 @@ def read_record(job: PairJob, out: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None
+
+
+def _of_split(tsv: Path, rows: list[Row], split: str) -> list[Row]:
+    """Keep the rows of a split: people that a model was trained on tell nothing about it."""
+    if split == "all" or all(row.split is None for row, _ in rows):
+        return rows
+    kept = [(row, cells) for row, cells in rows if row.split == split]
+    if not kept:
+        raise SelectionError(
+            f"{tsv}: no row of the split {split}; choose another with --split, or all"
+        )
+    return kept
 
 
 def _models(caps: Path, rows: Sequence[pairs.PairRow]) -> list[str]:

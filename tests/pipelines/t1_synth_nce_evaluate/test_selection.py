@@ -9,6 +9,7 @@ from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.pipelines.t1_synth_nce_evaluate.selection import Settings, is_done, select
 from tests.data.caps import crop_path, make_caps
 
+SESSIONS = (("A", ""), ("B", "ce-gd"))
 VISITS = {("sub-01", "ses-M000"): "", ("sub-01", "ses-M000ce"): "ce-gd"}
 
 
@@ -46,6 +47,30 @@ def test_what_a_row_means(caps, tsv):
     assert list(job.images) == ["T1nce", "T1ce", "m"]
     assert job.name == "sub-01_ses-M000ce"
     assert job.quality is None
+
+
+def test_only_the_test_is_evaluated(tmp_path):
+    root = make_caps(
+        tmp_path / "caps",
+        {(f"sub-0{n}", f"ses-{name}"): entity for n in (1, 2) for name, entity in SESSIONS},
+        images=False,
+    )
+    for n in (1, 2):
+        output = names.output_path(crop_path(root, f"sub-0{n}", "ses-B", "ce-gd"), "m")
+        output.parent.mkdir(parents=True)
+        output.touch()
+    tsv = tmp_path / "split.tsv"
+    tsv.write_text(
+        "participant_id\tsession_id_t1nce\tsession_id_t1ce\tsplit\n"
+        "sub-01\tses-A\tses-B\ttrain\nsub-02\tses-A\tses-B\ttest\n"
+    )
+    found = {
+        split: [job.row.subject for job in select(root, tsv, [], Settings(), split)[0]]
+        for split in ("test", "train", "all")
+    }
+    assert found == {"test": ["sub-02"], "train": ["sub-01"], "all": ["sub-01", "sub-02"]}
+    with pytest.raises(SelectionError, match=r"split\.tsv: no row of the split validation"):
+        select(root, tsv, [], Settings(), "validation")
 
 
 def test_maps_of_spm_come_from_the_caps_of_each_image(caps, tsv, tmp_path):
