@@ -48,8 +48,9 @@ class Trial:
     uncertainty
         From :class:`clinica_t1nce.synthesis.Synthesis`.
     share
-        Part of the enhancement that was removed, net of what was removed wrongly: 1 minus the
-        mean absolute error of the change over the mean enhancement. NaN where there was none.
+        Part of the enhancement inside the skull that was removed, net of what was removed
+        wrongly: 1 minus the mean absolute error of the change over the mean enhancement. NaN
+        where there was none.
     """
 
     enhanced: bool
@@ -146,8 +147,9 @@ def whole_heads(anatomies: Sequence[Anatomy], count: int) -> Iterator[Pair]:
 
 def try_out(synthesizer: Synthesizer, pair: Pair) -> list[Trial]:
     """Show a generator both images of a pair."""
+    skull = pair.intracranial[0].numpy()
     return [
-        _try_out(synthesizer, image[0].numpy(), enhancement[0].numpy(), enhanced)
+        _try_out(synthesizer, image[0].numpy(), enhancement[0].numpy(), skull, enhanced)
         for image, enhancement, enhanced in (
             (pair.t1ce, pair.enhancement, True),
             (pair.t1nce, pair.enhancement * 0, False),
@@ -156,14 +158,19 @@ def try_out(synthesizer: Synthesizer, pair: Pair) -> list[Trial]:
 
 
 def _try_out(
-    synthesizer: Synthesizer, volume: np.ndarray, enhancement: np.ndarray, enhanced: bool
+    synthesizer: Synthesizer,
+    volume: np.ndarray,
+    enhancement: np.ndarray,
+    skull: np.ndarray,
+    enhanced: bool,
 ) -> Trial:
     # Below 0 is noise, that no image stores.
     volume = volume.clip(min=0)
     found = synthesizer(volume)
-    head = volume > 0
-    truth = float(enhancement[head].mean(dtype=np.float64))
-    error = float(np.abs(found.change - enhancement)[head].mean(dtype=np.float64))
+    # What enhances in the nose or the scalp matters to nobody who measures brains.
+    brain = skull & (volume > 0)
+    truth = float(enhancement[brain].mean(dtype=np.float64))
+    error = float(np.abs(found.change - enhancement)[brain].mean(dtype=np.float64))
     scaled = intensity.measure(volume, **synthesizer.card.scaling).apply(volume)
     factor = np.float32(found.scaling.factor)
     return Trial(

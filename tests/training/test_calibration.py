@@ -73,6 +73,19 @@ def test_the_quantile_that_comes_nearest_is_chosen(truth: float, quantile: float
     assert calibration.choose_quantile(Steps(), card, [pair, pair]) == quantile
 
 
+def test_only_what_lies_inside_the_skull_counts_as_removed() -> None:
+    card = Card(name="steps", **registry.preset("change-unet-deep"))
+    volume = torch.linspace(0.5, 1.2, 16**3).view(1, 16, 16, 16)
+    volume = volume / np.percentile(volume, 70)
+    skull = torch.zeros_like(volume, dtype=torch.bool)
+    skull[:, :8] = True
+    enhancement = torch.where(skull, 0.2, 3.0)
+    pair = Pair(volume, enhancement, torch.ones_like(skull), skull)
+    with_gadolinium, without = calibration.try_out(Synthesizer(Steps(), card), pair)
+    assert with_gadolinium.share == pytest.approx(1, abs=1e-3)
+    assert np.isnan(without.share)
+
+
 def test_the_chosen_quantile_is_on_the_card(tmp_path: Path) -> None:
     hyperparameters = {"widths": [2, 4], "blocks": [1, 1], "quantiles": [0.25, 0.5, 0.75]}
     fields = registry.preset("change-unet-deep") | {"hyperparameters": hyperparameters}
