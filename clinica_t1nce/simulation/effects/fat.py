@@ -34,11 +34,11 @@ class Fat:
 
     @classmethod
     def sample(cls, rng: np.random.Generator, contrast: Contrast) -> "Fat | None":
-        """Draw; in two heads of three, 1 to 3.5 times white matter."""
+        """Draw; in two heads of three, 1 to 3 times white matter."""
         if rng.random() < 0.33:
             return None
         return cls(
-            brightness=Patchy.sample(rng, 1.0, 3.5, patchy=0),
+            brightness=Patchy.sample(rng, 1.0, 3.0, patchy=0),
             scalp=rng.uniform(0, 1),
             spacing=rng.uniform(4, 14),
             level=rng.uniform(-0.8, 1.2),
