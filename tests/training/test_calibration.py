@@ -78,7 +78,7 @@ def test_only_what_lies_inside_the_skull_counts_as_removed() -> None:
     volume = torch.linspace(0.5, 1.2, 16**3).view(1, 16, 16, 16)
     volume = volume / np.percentile(volume, 70)
     skull = torch.zeros_like(volume, dtype=torch.bool)
-    skull[:, :8] = True
+    skull[:, 8:] = True
     enhancement = torch.where(skull, 0.2, 3.0)
     pair = Pair(volume, enhancement, torch.ones_like(skull), skull)
     with_gadolinium, without = calibration.try_out(Synthesizer(Steps(), card), pair)
