@@ -1,5 +1,6 @@
 """What happens between the steps: validate, keep the best, write tables, pictures, checkpoints."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from clinica_t1nce.training import samples
 from clinica_t1nce.training.data import Batch, Source
 from clinica_t1nce.training.module import Training
 from clinica_t1nce.training.record import CHECKPOINT, METRICS, Metrics
+
+logger = logging.getLogger("clinica_t1nce")
 
 _SHOWN = 3
 
@@ -151,8 +154,9 @@ class Checks(Callback):
             self.keep(module.kept, {**losses, "step": step})
         epoch = {} if self.plan.epoch is None else {"epoch": step / self.plan.epoch}
         self.metrics.add({"step": step, **epoch, **losses})
-        for logger in trainer.loggers:
-            logger.log_metrics(losses, step=step)
+        for writer in trainer.loggers:
+            writer.log_metrics(losses, step=step)
+        self._warn_if_flat(module, step)
         number = step // self.plan.check
         if self.plan.draw and number % self.plan.draw == 0:
             self._draw(module, step)
@@ -177,6 +181,17 @@ class Checks(Callback):
                 for name, loss in losses.items():
                     sums[name] = sums.get(name, 0.0) + (float(loss) if share else 0.0)
         return {name: _across(trainer, total, "sum") / size for name, total in sums.items()}
+
+    def _warn_if_flat(self, module: Training, step: int) -> None:
+        with _evaluation(module):
+            shown = range(min(self.shown.epoch or _SHOWN, _SHOWN))
+            flat = all(module.is_flat(_batch_of(self.shown, n, module)) for n in shown)
+        if flat:
+            logger.warning(
+                "step %d: the weights give the same value in every voxel. They have learnt nothing "
+                "yet, or forgotten it: if this stays, start again with a lower --rate",
+                step,
+            )
 
     def _draw(self, module: Training, step: int) -> None:
         drawn = []

@@ -13,6 +13,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from clinica_t1nce.training.data import Batch, seed_of
 from clinica_t1nce.training.losses import dissimilarity, pinball
 
+_FLAT = 5e-4
+"""Standard deviation, in units of white matter, below which an output says nothing."""
+
 
 @dataclass(frozen=True)
 class Optimisation:
@@ -136,6 +139,12 @@ class Training(LightningModule):
     def synthetic(self, t1ce: torch.Tensor) -> torch.Tensor:
         """Make the T1nce as the kept weights do."""
         return synthesise(self.kept, t1ce, self.output)
+
+    def is_flat(self, batch: Batch) -> bool:
+        """Say whether the kept weights give the same value in every voxel of a batch."""
+        made = self.synthetic(batch["t1ce"])
+        given = batch["t1ce"] - made if self.output == "change" else made
+        return bool(given.float().std() < _FLAT)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         """Seed what the networks draw, such as dropout."""

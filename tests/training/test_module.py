@@ -98,3 +98,10 @@ def test_perceptual_loss_is_added() -> None:
     )
     added = more._loss(nn.Identity(), batch) - plain._loss(nn.Identity(), batch)
     assert added.item() == pytest.approx(0.5 * float(dissimilarity(t1ce, t1nce)), rel=1e-4)
+
+
+@pytest.mark.parametrize("output", ["change", "image"])
+def test_a_flat_output_is_noticed(output: str) -> None:
+    optimisation = Optimisation(steps=1, average=0)
+    assert GeneratorTraining(Constant(0.3), output, optimisation).is_flat(BATCH)
+    assert not GeneratorTraining(nn.Identity(), output, optimisation).is_flat(BATCH)

@@ -428,3 +428,17 @@ def test_loss_that_is_no_number_ends_the_run(
     )
     with pytest.raises(TrainingError, match="nan at step 1"):
         train(label_maps, tmp_path / "run", ON_PATCHES, CPU)
+
+
+@pytest.mark.parametrize("flat", [True, False])
+def test_weights_that_say_nothing_are_named(
+    flat: bool,
+    label_maps: LabelMaps,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(GeneratorTraining, "is_flat", lambda self, batch: flat)
+    train(label_maps, tmp_path / "run", ON_PATCHES, CPU)
+    said = [r for r in caplog.records if "the same value in every voxel" in r.getMessage()]
+    assert bool(said) == flat
