@@ -6,8 +6,12 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property, reduce
 
 import torch
+from torch.nn import functional as F
 
+from clinica_t1nce.simulation.fields import stretch
 from clinica_t1nce.simulation.tissues import Tissue
+
+_BLOCK = 4
 
 
 @dataclass
@@ -94,6 +98,12 @@ class Scene:
             if tissue not in self._masks:
                 self._masks[tissue] = self.tissue == tissue
         return reduce(torch.logical_or, (self._masks[tissue] for tissue in tissues))
+
+    def near(self, *tissues: Tissue) -> torch.Tensor:
+        """Return 1 within about 10 mm of these tissues, falling to 0 over 4 mm."""
+        core = self.is_tissue(*tissues).float()
+        blocks = F.max_pool3d(core[None], _BLOCK, ceil_mode=True)
+        return stretch(F.max_pool3d(blocks, 5, stride=1, padding=2), self.shape)[0]
 
     def enhance(self, share: torch.Tensor, amount: torch.Tensor | float) -> None:
         """Let the voxels' `share` (0..1) enhance by `amount`, where they do not do so more yet."""

@@ -193,6 +193,7 @@ def sample_recipe(
         effects.Folia.sample(rng, contrast),
         effects.Texture.sample(rng, contrast),
         effects.ThinTissue.sample(rng, contrast),
+        effects.Callosum.sample(rng, contrast),
         effects.Inflow.sample(rng, contrast),
         *sample_gadolinium(rng, contrast),
         *effects.sample_disease(rng, contrast),

@@ -8,6 +8,7 @@ Amounts are in units of white matter's intensity before gadolinium.
 
 from clinica_t1nce.simulation.effects.arteries import Arteries
 from clinica_t1nce.simulation.effects.blob import Blob
+from clinica_t1nce.simulation.effects.callosum import Callosum
 from clinica_t1nce.simulation.effects.cavity import Cavity
 from clinica_t1nce.simulation.effects.choroid_plexus import ChoroidPlexus
 from clinica_t1nce.simulation.effects.deep_veins import DeepVeins
@@ -41,6 +42,7 @@ __all__ = [
     "KINDS",
     "Arteries",
     "Blob",
+    "Callosum",
     "Cavity",
     "ChoroidPlexus",
     "DeepVeins",

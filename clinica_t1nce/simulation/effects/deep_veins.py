@@ -4,21 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
 from clinica_t1nce.simulation.contrast import Contrast
 from clinica_t1nce.simulation.effects.patchy import Patchy
-from clinica_t1nce.simulation.fields import (
-    distance_to_zero,
-    generator,
-    smooth_noise,
-    soft_step,
-    stretch,
-)
+from clinica_t1nce.simulation.fields import distance_to_zero, generator, smooth_noise, soft_step
 from clinica_t1nce.simulation.scene import Scene
 from clinica_t1nce.simulation.tissues import Tissue
 
-_BLOCK = 4
 
 
 @dataclass(frozen=True)
@@ -68,21 +60,12 @@ class DeepVeins:
         noise = smooth_noise(scene.shape, self.winding, random)
         sideways = scene.falx - self.off_midline
         pair = torch.hypot(scene.ventricle - self.off_wall - 0.7 * noise, sideways)
-        where = scene.intracranial * _roof(scene)
+        # They run on the roof of the third ventricle. Farther on, the midline beside the ventricles
+        # is corpus callosum and septum, which look like a vein and are none.
+        where = scene.intracranial * scene.near(Tissue.THALAMUS, Tissue.THIRD_VENTRICLE)
         share, amount = self.blood.spread(soft_step(self.radius - pair, 0.25) * where)
         # The label maps know no such vein: a faint one lies in what they call tissue.
         scene.paint(share, self.unenhanced)
         scene.enhance(share, amount)
         net = torch.hypot(scene.ventricle - 0.5, distance_to_zero(noise))
         scene.enhance(*self.net.spread(soft_step(self.net_radius - net, 0.25)))
-
-
-def _roof(scene: Scene) -> torch.Tensor:
-    """Return 1 within about 10 mm of thalamus and third ventricle, on whose roof the pair runs.
-
-    Farther on, the midline beside the ventricles is corpus callosum and septum, which look like
-    a vein and are none.
-    """
-    core = scene.is_tissue(Tissue.THALAMUS, Tissue.THIRD_VENTRICLE).float()
-    blocks = F.max_pool3d(core[None], _BLOCK, ceil_mode=True)
-    return stretch(F.max_pool3d(blocks, 5, stride=1, padding=2), scene.shape)[0]

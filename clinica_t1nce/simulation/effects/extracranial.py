@@ -14,7 +14,7 @@ _HIGHEST = {
     Tissue.SOFT_TISSUE: 0.4,
     Tissue.EYE_OTHER: 0.5,
     # Turbinates are full of wide veins.
-    Tissue.NASAL_CAVITY: 1.3,
+    Tissue.NASAL_CAVITY: 1.0,
     Tissue.SKIN: 0.3,
     Tissue.COMPACT_BONE: 0.15,
     Tissue.BONE_MARROW: 0.3,
@@ -36,11 +36,11 @@ class Extracranial:
 
     @classmethod
     def sample(cls, rng: np.random.Generator, contrast: Contrast) -> "Extracranial":
-        """Draw; each tissue enhances in one head of four, mucosa in three of four."""
+        """Draw; each tissue enhances in one head of four, mucosa in half."""
         amounts = tuple(
             (tissue, rng.uniform(0, highest))
             for tissue, highest in _HIGHEST.items()
-            if rng.random() < (0.75 if tissue == Tissue.NASAL_CAVITY else 0.25)
+            if rng.random() < (0.5 if tissue == Tissue.NASAL_CAVITY else 0.25)
         )
         return cls(amounts, rng.uniform(0.2, 0.8), rng.uniform(2, 11), int(rng.integers(2**31)))
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from clinica_t1nce.simulation.contrast import Contrast
 from clinica_t1nce.simulation.effects.patchy import Patchy
@@ -22,12 +23,15 @@ class Fat:
     ----------
     scalp
         Share of fat in the skin, which is a layer; elsewhere it lies in patches.
+    orbit
+        Share of fat around the eyes, where hardly anything else is.
     spacing, level
         Of the patches: spacing of the noise in voxels, threshold.
     """
 
     brightness: Patchy
     scalp: float
+    orbit: float
     spacing: float
     level: float
     seed: int
@@ -40,6 +44,7 @@ class Fat:
         return cls(
             brightness=Patchy.sample(rng, 1.0, 3.0, patchy=0),
             scalp=rng.uniform(0, 1),
+            orbit=rng.uniform(0.5, 1),
             spacing=rng.uniform(4, 14),
             level=rng.uniform(-0.8, 1.2),
             seed=int(rng.integers(2**31)),
@@ -51,5 +56,7 @@ class Fat:
         random = generator(self.seed, scene.device)
         clumps = patches(scene.shape, self.spacing, self.level, 3, random)
         fat = where * clumps + scene.is_tissue(Tissue.SKIN) * self.scalp
+        orbit = scene.is_tissue(Tissue.SOFT_TISSUE) * scene.near(Tissue.EYE, Tissue.EYE_OTHER)
+        fat = torch.maximum(fat, self.orbit * orbit)
         share, brightness = self.brightness.spread(fat)
         scene.paint(share, brightness)
