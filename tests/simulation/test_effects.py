@@ -200,7 +200,9 @@ def test_callosum_is_bright_and_does_not_enhance(scene: Scene) -> None:
     white = scene.is_tissue(Tissue.WHITE_MATTER)
     one = replace(
         scene,
-        falx=torch.where(torch.arange(scene.shape[1])[:, None] < 6, 0.0, 25.0).expand(scene.shape),
+        falx=torch.where(
+            torch.arange(scene.shape[1])[:, None] < scene.shape[1] // 2, 0.0, 25.0
+        ).expand(scene.shape),
         ventricle=torch.zeros(scene.shape),
     )
     effects.Callosum(lift=0.2, width=6.0, height=8.0)(one)
@@ -215,6 +217,6 @@ def test_fat_lies_around_the_eyes(scene: Scene) -> None:
     tissue = torch.full_like(scene.tissue, int(Tissue.SOFT_TISSUE))
     tissue[:4, :4, :4] = int(Tissue.EYE)
     one = replace(scene, tissue=tissue)
-    replace(drawn(effects.Fat), orbit=1.0, level=9.0)(one)
+    replace(drawn(effects.Fat), orbit=1.0, level=-9.0)(one)
     assert one.image[6, 6, 6] > 0.9
     assert one.image[-1, -1, -1] == 0.5

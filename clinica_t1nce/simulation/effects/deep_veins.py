@@ -12,7 +12,6 @@ from clinica_t1nce.simulation.scene import Scene
 from clinica_t1nce.simulation.tissues import Tissue
 
 
-
 @dataclass(frozen=True)
 class DeepVeins:
     """A pair along the midline beside the ventricles, and a net on the ventricles' walls.
