@@ -23,14 +23,14 @@ class FieldOfView(Plane):
     ) -> "FieldOfView | None":
         """Draw; in one image of five it ends at the vertex or in the neck, tilted up to 15 degrees.
 
-        The anatomy has 48 voxels of margin around the brain.
+        A fifth of the anatomy's height is margin, above the brain as below.
         """
         if rng.random() >= _SHARE:
             return None
         tilt = np.tan(np.deg2rad(rng.uniform(-15, 15, 2)))
         sides = np.array(anatomy.tissue.shape)
         above = rng.random() < 0.5
-        level = sides[2] - rng.uniform(20, 62) if above else rng.uniform(10, 70)
+        level = sides[2] * (1 - rng.uniform(0.09, 0.27) if above else rng.uniform(0.05, 0.3))
         outwards = np.array([*tilt, 1.0 if above else -1.0])
         outwards /= np.linalg.norm(outwards)
         through = np.array([sides[0] / 2, sides[1] / 2, level])
