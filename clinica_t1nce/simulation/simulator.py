@@ -194,6 +194,7 @@ def sample_recipe(
         effects.Texture.sample(rng, contrast),
         effects.ThinTissue.sample(rng, contrast),
         effects.Callosum.sample(rng, contrast),
+        effects.Fornix.sample(rng, contrast),
         effects.Inflow.sample(rng, contrast),
         *sample_gadolinium(rng, contrast),
         *effects.sample_disease(rng, contrast),

@@ -213,6 +213,15 @@ def test_callosum_is_bright_and_does_not_enhance(scene: Scene) -> None:
     assert not one.enhancement.any()
 
 
+def test_fornix_is_painted_and_does_not_enhance(scene: Scene) -> None:
+    tissue = torch.full_like(scene.tissue, int(Tissue.THALAMUS))
+    zero = torch.zeros(scene.shape)
+    one = replace(scene, tissue=tissue, falx=zero, ventricle=zero, depth=zero + 9)
+    replace(drawn(effects.Fornix), brightness=0.7, off_wall=0.0, off_midline=0.0, radius=9.0)(one)
+    assert one.image.median() == pytest.approx(0.7, abs=0.01)
+    assert not one.enhancement.any()
+
+
 def test_fat_lies_around_the_eyes(scene: Scene) -> None:
     tissue = torch.full_like(scene.tissue, int(Tissue.SOFT_TISSUE))
     tissue[:4, :4, :4] = int(Tissue.EYE)

@@ -19,6 +19,7 @@ from clinica_t1nce.simulation.effects.extracranial import Extracranial
 from clinica_t1nce.simulation.effects.fat import Fat
 from clinica_t1nce.simulation.effects.flow_ghosts import FlowGhosts
 from clinica_t1nce.simulation.effects.folia import Folia
+from clinica_t1nce.simulation.effects.fornix import Fornix
 from clinica_t1nce.simulation.effects.free_vessels import FreeVessel
 from clinica_t1nce.simulation.effects.inflow import Inflow
 from clinica_t1nce.simulation.effects.lesion import Lesion
@@ -52,6 +53,7 @@ __all__ = [
     "Fat",
     "FlowGhosts",
     "Folia",
+    "Fornix",
     "FreeVessel",
     "Inflow",
     "Lesion",
