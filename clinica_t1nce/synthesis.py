@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from clinica_t1nce import detection, grids, intensity
+from clinica_t1nce import detection, grids, guiding, intensity
 from clinica_t1nce.errors import DeviceError, ImageError, WeightsError
 from clinica_t1nce.models.cards import Card, load_generator
 
@@ -266,6 +266,8 @@ class Synthesizer:
                 half_range = own_range if half_range is None else half_range + own_range
         if not bool(mean.isfinite().all()):
             raise WeightsError(f"{self.card.name}: gives NaN or infinite voxels; use other weights")
+        if self.card.guided:
+            mean = guiding.guide(mean, x)
         n_views = len(self.card.mirrors)
         spread = (squares / n_views).sqrt() if half_range is None else half_range / n_views
         uncertainty = None

@@ -54,7 +54,9 @@ class Card:
         predictions are averaged. ``"quantile"``: of a network that gives quantiles, which one is
         removed, interpolated between those that it gives; the median by default.
         ``"memory_gb"``: what a process takes for one crop, from which the number of processes
-        is planned. ``"batch_statistics"``: see :mod:`clinica_t1nce.models.batch_statistics`.
+        is planned. ``"guided"``: the change follows the image's edges, see
+        :mod:`clinica_t1nce.guiding`. ``"batch_statistics"``: see
+        :mod:`clinica_t1nce.models.batch_statistics`.
     calibration
         What turns the network's output into a probability of gadolinium and a confidence:
         ``{"gadolinium": {...}, "confidence": {...}}``, see :mod:`clinica_t1nce.detection` and
@@ -108,6 +110,11 @@ class Card:
     def batch_statistics(self) -> bool:
         """Whether batch norm takes the statistics of each image."""
         return bool(self.inference.get("batch_statistics", False))
+
+    @property
+    def guided(self) -> bool:
+        """Whether the change is made to follow the image's edges."""
+        return bool(self.inference.get("guided", False))
 
     @property
     def quantile(self) -> float:
@@ -168,8 +175,9 @@ class Card:
             raise WeightsError(f"output {self.output!r} unknown; known: {', '.join(OUTPUTS)}")
         self._check_input()
         self._check_mirrors()
-        if not isinstance(flag := self.inference.get("batch_statistics", False), bool):
-            raise WeightsError(f"inference.batch_statistics {flag!r} is neither true nor false")
+        for name in ("batch_statistics", "guided"):
+            if not isinstance(flag := self.inference.get(name, False), bool):
+                raise WeightsError(f"inference.{name} {flag!r} is neither true nor false")
         quantile = self.inference.get("quantile", 0.5)
         if not isinstance(quantile, float) or not 0 < quantile < 1:
             raise WeightsError(f"inference.quantile {quantile!r} is not between 0 and 1")

@@ -63,7 +63,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
             "scaling": {"method": "percentile", "percentile": 70.0, "floor": 0.02},
         },
         "output": "change",
-        "inference": {"mirrors": _LEFT_RIGHT, "memory_gb": 1},
+        "inference": {"mirrors": _LEFT_RIGHT, "memory_gb": 1, "guided": True},
     },
     "res-unet": {
         "architecture": "res-unet",

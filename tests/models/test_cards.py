@@ -209,6 +209,7 @@ class TestDamage:
             ({"inference": {"quantile": 1.0}}, "inference.quantile"),
             ({"inference": {"quantile": "most"}}, "inference.quantile"),
             ({"inference": {"batch_statistics": "yes"}}, "inference.batch_statistics 'yes'"),
+            ({"inference": {"guided": 1}}, "inference.guided 1"),
         ],
     )
     def test_fields_that_cannot_be_used(self, weights, changes, message):
