@@ -99,11 +99,11 @@ class Scene:
                 self._masks[tissue] = self.tissue == tissue
         return reduce(torch.logical_or, (self._masks[tissue] for tissue in tissues))
 
-    def near(self, *tissues: Tissue) -> torch.Tensor:
-        """Return 1 within about 10 mm of these tissues, falling to 0 over 4 mm."""
+    def near(self, *tissues: Tissue, blocks: int = 2) -> torch.Tensor:
+        """Return 1 within about 10 mm (6 of one block) of these tissues, falling to 0 over 4."""
         core = self.is_tissue(*tissues).float()
-        blocks = F.max_pool3d(core[None], _BLOCK, ceil_mode=True)
-        return stretch(F.max_pool3d(blocks, 5, stride=1, padding=2), self.shape)[0]
+        coarse = F.max_pool3d(core[None], _BLOCK, ceil_mode=True)
+        return stretch(F.max_pool3d(coarse, 2 * blocks + 1, stride=1, padding=blocks), self.shape)[0]
 
     def enhance(self, share: torch.Tensor, amount: torch.Tensor | float) -> None:
         """Let the voxels' `share` (0..1) enhance by `amount`, where they do not do so more yet."""

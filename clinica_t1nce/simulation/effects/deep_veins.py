@@ -61,7 +61,7 @@ class DeepVeins:
         pair = torch.hypot(scene.ventricle - self.off_wall - 0.7 * noise, sideways)
         # They run on the roof of the third ventricle. Farther on, the midline beside the ventricles
         # is corpus callosum and septum, which look like a vein and are none.
-        where = scene.intracranial * scene.near(Tissue.THALAMUS, Tissue.THIRD_VENTRICLE)
+        where = scene.intracranial * scene.near(Tissue.THIRD_VENTRICLE, blocks=1)
         share, amount = self.blood.spread(soft_step(self.radius - pair, 0.25) * where)
         # The label maps know no such vein: a faint one lies in what they call tissue.
         scene.paint(share, self.unenhanced)
