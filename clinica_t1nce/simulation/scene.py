@@ -103,7 +103,8 @@ class Scene:
         """Return 1 within about 10 mm (6 of one block) of these tissues, falling to 0 over 4."""
         core = self.is_tissue(*tissues).float()
         coarse = F.max_pool3d(core[None], _BLOCK, ceil_mode=True)
-        return stretch(F.max_pool3d(coarse, 2 * blocks + 1, stride=1, padding=blocks), self.shape)[0]
+        wider = F.max_pool3d(coarse, 2 * blocks + 1, stride=1, padding=blocks)
+        return stretch(wider, self.shape)[0]
 
     def enhance(self, share: torch.Tensor, amount: torch.Tensor | float) -> None:
         """Let the voxels' `share` (0..1) enhance by `amount`, where they do not do so more yet."""
