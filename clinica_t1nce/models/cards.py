@@ -25,7 +25,7 @@ from clinica_t1nce.errors import WeightsError
 from clinica_t1nce.models import registry, tensors
 from clinica_t1nce.models.batch_statistics import use_batch_statistics
 
-DEFAULT_MODEL = "change-unet-v3"
+DEFAULT_MODEL = "change-unet-v4"
 """The shipped weights that ``default`` stands for."""
 
 FORMAT_VERSION = 1

@@ -62,15 +62,25 @@ class Steps(torch.nn.Module):
         return torch.tensor([0.1, 0.2, 0.3]).view(1, 3, 1, 1, 1).expand(1, 3, *x.shape[2:])
 
 
-@pytest.mark.parametrize(("truth", "quantile"), [(0.1, 0.5), (0.22, 0.55), (0.241, 0.6), (9, 0.65)])
-def test_the_quantile_that_comes_nearest_is_chosen(truth: float, quantile: float) -> None:
-    card = Card(name="steps", **registry.preset("change-unet-deep"))
+def flat_pair(truth: float) -> Pair:
     # The 70th percentile is 1, so that scaled units are the image's.
     volume = torch.linspace(0.5, 1.2, 16**3).view(1, 16, 16, 16)
     volume = volume / np.percentile(volume, 70)
     everywhere = torch.ones_like(volume, dtype=torch.bool)
-    pair = Pair(volume, torch.full_like(volume, truth), everywhere, everywhere)
+    return Pair(volume, torch.full_like(volume, truth), everywhere, everywhere)
+
+
+@pytest.mark.parametrize(("truth", "quantile"), [(0.1, 0.5), (0.22, 0.55), (0.241, 0.6), (9, 0.65)])
+def test_the_quantile_that_comes_nearest_is_chosen(truth: float, quantile: float) -> None:
+    card = Card(name="steps", **registry.preset("change-unet-deep"))
+    pair = flat_pair(truth)
     assert calibration.choose_quantile(Steps(), card, [pair, pair]) == quantile
+
+
+def test_each_head_counts_alike_for_the_quantile() -> None:
+    card = Card(name="steps", **registry.preset("change-unet-deep"))
+    weak, strong = flat_pair(0.1), flat_pair(3.0)
+    assert calibration.choose_quantile(Steps(), card, [weak, strong, strong]) == 0.5
 
 
 def test_only_what_lies_inside_the_skull_counts_as_removed() -> None:
