@@ -184,8 +184,7 @@ class Checks(Callback):
 
     def _warn_if_flat(self, module: Training, step: int) -> None:
         with _evaluation(module):
-            shown = range(min(self.shown.epoch or _SHOWN, _SHOWN))
-            flat = all(module.is_flat(_batch_of(self.shown, n, module)) for n in shown)
+            flat = all(module.is_flat(batch) for batch in self._shown_batches(module))
         if flat:
             logger.warning(
                 "step %d: the weights give the same value in every voxel. They have learnt nothing "
@@ -193,11 +192,14 @@ class Checks(Callback):
                 step,
             )
 
+    def _shown_batches(self, module: Training) -> Iterator[Batch]:
+        for number in range(min(self.shown.epoch or _SHOWN, _SHOWN)):
+            yield _batch_of(self.shown, number, module)
+
     def _draw(self, module: Training, step: int) -> None:
         drawn = []
         with _evaluation(module):
-            for number in range(min(self.shown.epoch or _SHOWN, _SHOWN)):
-                batch = _batch_of(self.shown, number, module)
+            for batch in self._shown_batches(module):
                 made = module.synthetic(batch["t1ce"])
                 volumes = (batch["t1ce"], made, batch["t1nce"])
                 drawn.append(samples.Sample(*(v[0, 0].float().cpu().numpy() for v in volumes)))

@@ -178,7 +178,8 @@ def _of_split(tsv: Path, rows: list[Row], split: str) -> list[Row]:
     """Keep the rows of a split: people that a model was trained on tell nothing about it."""
     if split == "all" or all(row.split is None for row, _ in rows):
         return rows
-    kept = [(row, cells) for row, cells in rows if row.split == split]
+    # As in training, rows that do not say are trained on.
+    kept = [(row, cells) for row, cells in rows if (row.split or pairs.TRAIN) == split]
     if not kept:
         raise SelectionError(
             f"{tsv}: no row of the split {split}; choose another with --split, or all"

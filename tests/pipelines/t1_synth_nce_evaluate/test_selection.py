@@ -69,6 +69,8 @@ def test_only_the_test_is_evaluated(tmp_path):
         for split in ("test", "train", "all")
     }
     assert found == {"test": ["sub-02"], "train": ["sub-01"], "all": ["sub-01", "sub-02"]}
+    tsv.write_text(tsv.read_text().replace("train", ""))
+    assert [job.row.subject for job in select(root, tsv, [], Settings(), "train")[0]] == ["sub-01"]
     with pytest.raises(SelectionError, match=r"split\.tsv: no row of the split validation"):
         select(root, tsv, [], Settings(), "validation")
 
