@@ -21,6 +21,7 @@ from clinica_t1nce.simulation.effects.flow_ghosts import FlowGhosts
 from clinica_t1nce.simulation.effects.folia import Folia
 from clinica_t1nce.simulation.effects.fornix import Fornix
 from clinica_t1nce.simulation.effects.free_vessels import FreeVessel
+from clinica_t1nce.simulation.effects.fullness import Fullness
 from clinica_t1nce.simulation.effects.inflow import Inflow
 from clinica_t1nce.simulation.effects.lesion import Lesion
 from clinica_t1nce.simulation.effects.meningioma import Meningioma
@@ -55,6 +56,7 @@ __all__ = [
     "Folia",
     "Fornix",
     "FreeVessel",
+    "Fullness",
     "Inflow",
     "Lesion",
     "Meningioma",

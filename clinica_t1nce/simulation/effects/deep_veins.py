@@ -11,6 +11,15 @@ from clinica_t1nce.simulation.fields import distance_to_zero, generator, smooth_
 from clinica_t1nce.simulation.scene import Scene
 from clinica_t1nce.simulation.tissues import Tissue
 
+_BED = (
+    Tissue.CSF,
+    Tissue.BACKGROUND,
+    Tissue.CHOROID_PLEXUS,
+    Tissue.LATERAL_VENTRICLE,
+    Tissue.THIRD_VENTRICLE,
+    Tissue.VENOUS_SINUS,
+)
+
 
 @dataclass(frozen=True)
 class DeepVeins:
@@ -59,9 +68,9 @@ class DeepVeins:
         noise = smooth_noise(scene.shape, self.winding, random)
         sideways = scene.falx - self.off_midline
         pair = torch.hypot(scene.ventricle - self.off_wall - 0.7 * noise, sideways)
-        # They run on the roof of the third ventricle. Farther on, the midline beside the ventricles
-        # is corpus callosum and septum, which look like a vein and are none.
-        where = scene.intracranial * scene.near(Tissue.THIRD_VENTRICLE, blocks=1)
+        # They run in the fluid on the roof of the third ventricle. Farther on, and above them, the
+        # midline is callosum, fornix and septum, which look like a vein and are none.
+        where = scene.is_tissue(*_BED) * scene.near(Tissue.THIRD_VENTRICLE, blocks=1)
         share, amount = self.blood.spread(soft_step(self.radius - pair, 0.25) * where)
         # The label maps know no such vein: a faint one lies in what they call tissue.
         scene.paint(share, self.unenhanced)

@@ -25,7 +25,7 @@ class DuralFolds:
         if rng.random() < 0.25:
             return None
         return cls(
-            uptake=Patchy.sample(rng, 0.05, 1.0, patchy=0.8),
+            uptake=Patchy.sample(rng, 0.05, 1.0, patchy=0.5),
             half_thickness=rng.uniform(0.3, 1.0),
             unenhanced=contrast.unenhanced_blood(rng) if rng.random() < 0.6 else None,
         )
