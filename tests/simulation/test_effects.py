@@ -60,6 +60,7 @@ HARD_NEGATIVES = {
     ),
     effects.Folia: in_tissue(Tissue.CEREBELLAR_CORTEX),
     effects.Rim: lambda scene: scene.outside_tissue > 0.5,
+    effects.Fullness: in_tissue(Tissue.CSF, Tissue.LATERAL_VENTRICLE),
     effects.Fat: in_tissue(Tissue.SKIN, Tissue.SOFT_TISSUE, Tissue.BONE_MARROW),
     effects.FlowGhosts: lambda scene: torch.ones_like(scene.tissue, dtype=torch.bool),
 }
@@ -184,7 +185,7 @@ def test_fat_takes_up_nothing(scene: Scene) -> None:
 
 def test_deep_veins_stay_near_the_third_ventricle(scene: Scene) -> None:
     effect = replace(drawn(effects.DeepVeins), net_radius=-5.0)
-    far = torch.full_like(scene.tissue, int(Tissue.WHITE_MATTER))
+    far = torch.full_like(scene.tissue, int(Tissue.CSF))
     near = far.clone()
     near[tuple(n // 2 for n in far.shape)] = int(Tissue.THIRD_VENTRICLE)
     drawn_in = []
@@ -220,6 +221,47 @@ def test_fornix_is_painted_and_does_not_enhance(scene: Scene) -> None:
     replace(drawn(effects.Fornix), brightness=0.7, off_wall=0.0, off_midline=0.0, radius=9.0)(one)
     assert one.image.median() == pytest.approx(0.7, abs=0.01)
     assert not one.enhancement.any()
+
+
+def test_deep_veins_spare_callosum_and_fornix(scene: Scene) -> None:
+    zero = torch.zeros(scene.shape)
+    tissue = torch.full_like(scene.tissue, int(Tissue.CSF))
+    tissue[:4] = int(Tissue.WHITE_MATTER)
+    tissue[4:8, :4] = int(Tissue.THIRD_VENTRICLE)
+    one = replace(scene, tissue=tissue, falx=zero, ventricle=zero, depth=zero + 9)
+    veins = drawn(effects.DeepVeins)
+    everywhere = replace(veins.blood, level=None)
+    wide = replace(veins, blood=everywhere, off_wall=0.0, off_midline=0.0, radius=9.0)
+    replace(wide, net_radius=-9.0)(one)
+    assert one.enhancement[:4].max() < 1e-6
+    assert one.enhancement[5, 5].min() > 0.1
+
+
+def test_fullness_narrows_fluid_and_does_not_enhance(scene: Scene) -> None:
+    csf, ventricle = Tissue.CSF, Tissue.LATERAL_VENTRICLE
+    mm = torch.arange(scene.shape[0], dtype=torch.float32)[:, None, None].expand(scene.shape) + 0.5
+    full = replace(drawn(effects.Fullness), sulci=1.0, ventricles=3.0, waver=(0.0, 9.0))
+    full = replace(full, cortex=0.7, wall=1.0)
+
+    def painted(tissue: Tissue) -> torch.Tensor:
+        one = replace(
+            scene,
+            tissue=torch.full_like(scene.tissue, int(tissue)),
+            depth=torch.full(scene.shape, 9.0),
+            outside_tissue=mm,
+            ventricle=-mm,
+            image=torch.full(scene.shape, 0.3),
+        )
+        full(one)
+        assert not one.enhancement.any()
+        return one.image[:, 0, 0]
+
+    sulcus, inside, tissue = painted(csf), painted(ventricle), painted(Tissue.CORTEX)
+    assert sulcus[0] == pytest.approx(0.7, abs=0.06)
+    assert sulcus[3:].max() == pytest.approx(0.3, abs=0.01)
+    assert inside[:2].min() > 0.9
+    assert inside[6:].max() == pytest.approx(0.3, abs=0.01)
+    assert (tissue == 0.3).all()
 
 
 def test_fat_lies_around_the_eyes(scene: Scene) -> None:
