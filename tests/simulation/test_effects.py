@@ -241,13 +241,16 @@ def test_fullness_narrows_fluid_and_does_not_enhance(scene: Scene) -> None:
     csf, ventricle = Tissue.CSF, Tissue.LATERAL_VENTRICLE
     mm = torch.arange(scene.shape[0], dtype=torch.float32)[:, None, None].expand(scene.shape) + 0.5
     full = replace(drawn(effects.Fullness), sulci=1.0, ventricles=3.0, waver=(0.0, 9.0))
-    full = replace(full, cortex=0.7, wall=1.0)
+    full = replace(full, density=1.0, cortex=0.7, wall=1.0)
+    away = torch.full(scene.shape, 9.0)
 
-    def painted(tissue: Tissue) -> torch.Tensor:
+    def painted(tissue: Tissue, fold: torch.Tensor = away) -> torch.Tensor:
         one = replace(
             scene,
             tissue=torch.full_like(scene.tissue, int(tissue)),
-            depth=torch.full(scene.shape, 9.0),
+            depth=away,
+            falx=fold,
+            tentorium=away,
             outside_tissue=mm,
             ventricle=-mm,
             image=torch.full(scene.shape, 0.3),
@@ -262,6 +265,7 @@ def test_fullness_narrows_fluid_and_does_not_enhance(scene: Scene) -> None:
     assert inside[:2].min() > 0.9
     assert inside[6:].max() == pytest.approx(0.3, abs=0.01)
     assert (tissue == 0.3).all()
+    assert painted(csf, 0 * away).max() < 0.31
 
 
 def test_fat_lies_around_the_eyes(scene: Scene) -> None:

@@ -21,12 +21,12 @@ class DuralFolds:
 
     @classmethod
     def sample(cls, rng: np.random.Generator, contrast: Contrast) -> "DuralFolds | None":
-        """Draw; absent in one head of four."""
-        if rng.random() < 0.25:
+        """Draw; absent in one head of six."""
+        if rng.random() < 0.17:
             return None
         return cls(
             uptake=Patchy.sample(rng, 0.05, 1.0, patchy=0.5),
-            half_thickness=rng.uniform(0.3, 1.0),
+            half_thickness=rng.uniform(0.3, 1.5),
             unenhanced=contrast.unenhanced_blood(rng) if rng.random() < 0.6 else None,
         )
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from clinica_t1nce.simulation.contrast import Contrast
 from clinica_t1nce.simulation.fields import generator, smooth_noise, soft_step
@@ -16,18 +17,22 @@ class Fullness:
 
     Label maps are often of the old, with wide sulci and ventricles. In the young, the banks of a
     sulcus touch but for a film of fluid and vessels, and white matter at the midline (callosum,
-    fornix, septum) is thick.
+    fornix, septum) is thick. Between the hemispheres and above the cerebellum fluid stays, as
+    images of all ages show it.
 
     Attributes
     ----------
     sulci, ventricles
         Thickness in mm of what is added to the cortex, and to the ventricles' walls.
+    density
+        Share of the narrowed sulci that tissue takes; the rest is the film of fluid.
     waver
         Standard deviation of both thicknesses, relative, and its spacing in voxels.
     """
 
     sulci: float
     ventricles: float
+    density: float
     waver: tuple[float, float]
     cortex: float
     wall: float
@@ -41,6 +46,7 @@ class Fullness:
         return cls(
             sulci=rng.uniform(0, 1.5),
             ventricles=rng.uniform(0, 5),
+            density=rng.uniform(0.4, 1),
             waver=(rng.uniform(0, 0.3), rng.uniform(6, 20)),
             cortex=contrast.means[Tissue.CORTEX],
             wall=contrast.means[Tissue.WHITE_MATTER],
@@ -52,9 +58,10 @@ class Fullness:
         size, spacing = self.waver
         noise = smooth_noise(scene.shape, spacing, generator(self.seed, scene.device))
         factor = (1 + size * noise).clamp_min(0)
-        outside = scene.is_tissue(Tissue.CSF) & (scene.depth > 0)
+        folds = torch.minimum(scene.falx, scene.tentorium)
+        outside = scene.is_tissue(Tissue.CSF) * soft_step(folds - 1.5, 0.3) * (scene.depth > 0)
         added = soft_step(self.sulci * factor - scene.outside_tissue, 0.25) * outside
-        scene.paint(added, self.cortex)
+        scene.paint(self.density * added, self.cortex)
         inside = scene.is_tissue(Tissue.LATERAL_VENTRICLE)
         added = soft_step(self.ventricles * factor + scene.ventricle, 0.25) * inside
         scene.paint(added, self.wall)
