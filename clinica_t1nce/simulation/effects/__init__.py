@@ -21,10 +21,10 @@ from clinica_t1nce.simulation.effects.flow_ghosts import FlowGhosts
 from clinica_t1nce.simulation.effects.folia import Folia
 from clinica_t1nce.simulation.effects.fornix import Fornix
 from clinica_t1nce.simulation.effects.free_vessels import FreeVessel
-from clinica_t1nce.simulation.effects.fullness import Fullness
 from clinica_t1nce.simulation.effects.inflow import Inflow
 from clinica_t1nce.simulation.effects.lesion import Lesion
 from clinica_t1nce.simulation.effects.meningioma import Meningioma
+from clinica_t1nce.simulation.effects.narrow_ventricles import NarrowVentricles
 from clinica_t1nce.simulation.effects.patchy import Patchy
 from clinica_t1nce.simulation.effects.perfusion import Perfusion
 from clinica_t1nce.simulation.effects.pia import Pia
@@ -56,10 +56,10 @@ __all__ = [
     "Folia",
     "Fornix",
     "FreeVessel",
-    "Fullness",
     "Inflow",
     "Lesion",
     "Meningioma",
+    "NarrowVentricles",
     "Patchy",
     "Perfusion",
     "Pia",

@@ -27,8 +27,8 @@ class Inflow:
 
     @classmethod
     def sample(cls, rng: np.random.Generator, contrast: Contrast) -> "Inflow | None":
-        """Draw; one head in four shows it, 0.8 to 1.9 before gadolinium, up to 0.4 added."""
-        if rng.random() < 0.75:
+        """Draw; one head in eight shows it, 0.8 to 1.9 before gadolinium, up to 0.4 added."""
+        if rng.random() < 0.88:
             return None
         return cls(
             brightness=Patchy.sample(rng, 0.8, 1.9, patchy=0.5),
