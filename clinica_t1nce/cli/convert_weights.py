@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 
-def _safetensors(ctx: click.Context, param: click.Parameter, value: Path) -> Path:
+def safetensors_path(ctx: click.Context, param: click.Parameter, value: Path) -> Path:
+    """Take a path that ends in .safetensors."""
     if value.suffix != ".safetensors":
         raise click.BadParameter(f"{value} does not end in .safetensors")
     return value
@@ -13,7 +14,7 @@ def _safetensors(ctx: click.Context, param: click.Parameter, value: Path) -> Pat
 
 @click.command("convert-weights")
 @click.argument("checkpoint", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.argument("out", type=click.Path(dir_okay=False, path_type=Path), callback=_safetensors)
+@click.argument("out", type=click.Path(dir_okay=False, path_type=Path), callback=safetensors_path)
 @click.option("--name", help="Name of the weights.  [default: that of OUT]")
 @click.option(
     "--batch-statistics",

@@ -49,6 +49,11 @@ COMMANDS = {
         "cli",
         "Turn a checkpoint of the paper's authors into weights.",
     ),
+    "average-weights": CommandSource(
+        "clinica_t1nce.cli.average_weights",
+        "cli",
+        "Take the mean of weights that were trained on from the same ones.",
+    ),
 }
 """Commands beside ``run``, by name: where each is found and what listings say about it."""
 
