@@ -188,7 +188,6 @@ def sample_recipe(
     quality = PRESETS[preset]
     contrast = Contrast.sample(rng).flattened(rng.uniform(*quality.contrast))
     drawn = [
-        effects.NarrowVentricles.sample(rng, contrast),
         effects.Fat.sample(rng, contrast),
         effects.Rim.sample(rng, contrast),
         effects.Folia.sample(rng, contrast),

@@ -60,7 +60,6 @@ HARD_NEGATIVES = {
     ),
     effects.Folia: in_tissue(Tissue.CEREBELLAR_CORTEX),
     effects.Rim: lambda scene: scene.outside_tissue > 0.5,
-    effects.NarrowVentricles: in_tissue(Tissue.LATERAL_VENTRICLE),
     effects.Fat: in_tissue(Tissue.SKIN, Tissue.SOFT_TISSUE, Tissue.BONE_MARROW),
     effects.FlowGhosts: lambda scene: torch.ones_like(scene.tissue, dtype=torch.bool),
 }
@@ -235,17 +234,6 @@ def test_deep_veins_spare_callosum_and_fornix(scene: Scene) -> None:
     replace(wide, net_radius=-9.0)(one)
     assert one.enhancement[:4].max() < 1e-6
     assert one.enhancement[5, 5].min() > 0.1
-
-
-def test_ventricles_are_narrowed_from_their_walls(scene: Scene) -> None:
-    mm = torch.arange(scene.shape[0], dtype=torch.float32)[:, None, None].expand(scene.shape) + 0.5
-    narrow = replace(drawn(effects.NarrowVentricles), thickness=3.0, waver=(0.0, 9.0), wall=1.0)
-    tissue = torch.full_like(scene.tissue, int(Tissue.LATERAL_VENTRICLE))
-    one = replace(scene, tissue=tissue, ventricle=-mm, image=torch.full(scene.shape, 0.3))
-    narrow(one)
-    assert one.image[:2].min() > 0.9
-    assert one.image[6:].max() == pytest.approx(0.3, abs=0.01)
-    assert not one.enhancement.any()
 
 
 def test_fat_lies_around_the_eyes(scene: Scene) -> None:

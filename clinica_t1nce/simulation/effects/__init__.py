@@ -24,7 +24,6 @@ from clinica_t1nce.simulation.effects.free_vessels import FreeVessel
 from clinica_t1nce.simulation.effects.inflow import Inflow
 from clinica_t1nce.simulation.effects.lesion import Lesion
 from clinica_t1nce.simulation.effects.meningioma import Meningioma
-from clinica_t1nce.simulation.effects.narrow_ventricles import NarrowVentricles
 from clinica_t1nce.simulation.effects.patchy import Patchy
 from clinica_t1nce.simulation.effects.perfusion import Perfusion
 from clinica_t1nce.simulation.effects.pia import Pia
@@ -59,7 +58,6 @@ __all__ = [
     "Inflow",
     "Lesion",
     "Meningioma",
-    "NarrowVentricles",
     "Patchy",
     "Perfusion",
     "Pia",
