@@ -6,6 +6,7 @@ import torch
 
 from clinica_t1nce.simulation.anatomy import Anatomy, decode
 from clinica_t1nce.simulation.geometry import Placement
+from clinica_t1nce.simulation.tissues import Tissue
 
 IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 
@@ -47,6 +48,32 @@ def test_bend_moves_voxels_by_its_size(anatomy: Anatomy, straight: Placement) ->
     shape = (31, 31, 31)
     bent = replace(straight, bend=2.0).place(anatomy, shape)
     assert not torch.equal(bent.tissue, straight.place(anatomy, shape).tissue)
+
+
+def test_narrowing_moves_tissue_into_fluid(anatomy: Anatomy, straight: Placement) -> None:
+    shape = anatomy.tissue.shape
+    odd = tuple(n - 1 + n % 2 for n in shape)
+    wide = straight.place(anatomy, odd)
+    narrow = replace(straight, narrowing=(1.2, 2.0)).place(anatomy, odd)
+    for fluid in (Tissue.CSF, Tissue.LATERAL_VENTRICLE):
+        assert 0 < narrow.is_tissue(fluid).sum() < 0.95 * wide.is_tissue(fluid).sum()
+    tissue = (Tissue.CORTEX, Tissue.WHITE_MATTER)
+    assert narrow.is_tissue(*tissue).sum() > wide.is_tissue(*tissue).sum()
+    outside = wide.depth < -1
+    assert torch.equal(narrow.tissue[outside], wide.tissue[outside])
+    # Distances move with the labels.
+    assert narrow.outside_tissue[narrow.is_tissue(Tissue.CSF)].min() > -1
+    assert narrow.outside_tissue[narrow.is_tissue(Tissue.WHITE_MATTER)].max() < 0.7
+    assert narrow.ventricle[narrow.is_tissue(Tissue.LATERAL_VENTRICLE)].max() < 1
+
+
+def test_narrowing_turns_with_the_patch(anatomy: Anatomy, straight: Placement) -> None:
+    narrow = replace(straight, narrowing=(1.2, 2.0))
+    flipped = replace(narrow, matrix=((-1.0, 0.0, 0.0), *IDENTITY[1:]))
+    shape = (21, 21, 21)
+    same = flipped.place(anatomy, shape).tissue.flip(0) == narrow.place(anatomy, shape).tissue
+    # Positions half way between two voxels may round to either.
+    assert same.float().mean() > 0.99
 
 
 def test_drawn_placements_are_near_the_brain(anatomy: Anatomy) -> None:
