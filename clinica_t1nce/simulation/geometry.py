@@ -151,7 +151,7 @@ class Placement:
         inside_skull = (depth / 2).clamp(0, 1)
         near = torch.exp(outside.clamp(max=0) / _FADE[0]) * inside_skull
         beside = -sulci * near * torch.stack(torch.gradient(blur(outside, (0.7,) * 3)))
-        near = torch.exp(-ventricle.clamp(min=0) / _FADE[1])
+        near = torch.exp(-ventricle.clamp(min=0) / _FADE[1]) * inside_skull
         beside += ventricles * near * torch.stack(torch.gradient(ventricle))
         matrix = torch.tensor(self.matrix, device=beside.device)
         return (matrix @ beside.flatten(1)).view_as(beside)
