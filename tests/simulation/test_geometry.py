@@ -50,15 +50,16 @@ def test_bend_moves_voxels_by_its_size(anatomy: Anatomy, straight: Placement) ->
     assert not torch.equal(bent.tissue, straight.place(anatomy, shape).tissue)
 
 
-def test_narrowing_moves_tissue_into_fluid(anatomy: Anatomy, straight: Placement) -> None:
-    shape = anatomy.tissue.shape
-    odd = tuple(n - 1 + n % 2 for n in shape)
+@pytest.mark.parametrize(
+    ("narrowing", "fluid"), [((1.2, 0.0), Tissue.CSF), ((0.0, 2.0), Tissue.LATERAL_VENTRICLE)]
+)
+def test_narrowing_moves_tissue_into_fluid(
+    narrowing: tuple[float, float], fluid: Tissue, anatomy: Anatomy, straight: Placement
+) -> None:
+    odd = tuple(n - 1 + n % 2 for n in anatomy.tissue.shape)
     wide = straight.place(anatomy, odd)
-    narrow = replace(straight, narrowing=(1.2, 2.0)).place(anatomy, odd)
-    for fluid in (Tissue.CSF, Tissue.LATERAL_VENTRICLE):
-        assert 0 < narrow.is_tissue(fluid).sum() < 0.95 * wide.is_tissue(fluid).sum()
-    tissue = (Tissue.CORTEX, Tissue.WHITE_MATTER)
-    assert narrow.is_tissue(*tissue).sum() > wide.is_tissue(*tissue).sum()
+    narrow = replace(straight, narrowing=narrowing).place(anatomy, odd)
+    assert 0 < narrow.is_tissue(fluid).sum() < 0.85 * wide.is_tissue(fluid).sum()
     outside = wide.depth < -1
     assert torch.equal(narrow.tissue[outside], wide.tissue[outside])
     # Distances move with the labels.
