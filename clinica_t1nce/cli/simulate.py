@@ -32,7 +32,7 @@ import click
     type=click.Choice(["any", "whole", "stripped"]),
     default="any",
     show_default=True,
-    help="Whole heads, skull-stripped ones, or one in three whole.",
+    help="any: half of the heads whole, half skull-stripped.",
 )
 @click.option(
     "--in-place",

@@ -27,7 +27,9 @@ import click
     type=click.IntRange(min=2),
     help="Deal the others out into so many folds, for `train --fold`.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of the chance.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the chance."
+)
 def cli(
     pairs_tsv: Path,
     output_tsv: Path,

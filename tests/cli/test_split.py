@@ -44,3 +44,11 @@ def test_fold_and_validation_exclude_each_other(tmp_path: Path) -> None:
     result = CliRunner().invoke(main.cli, words)
     assert result.exit_code == 2
     assert "--folds" in result.output
+
+
+def test_a_negative_seed_is_wrong_usage(tmp_path: Path) -> None:
+    words = ["split", str(table(tmp_path)), str(tmp_path / "out.tsv"), "--seed", "-1"]
+    result = CliRunner().invoke(main.cli, words)
+    assert result.exit_code == 2
+    assert "--seed" in result.output
+    assert not (tmp_path / "out.tsv").exists()

@@ -144,7 +144,7 @@ def cli(
     columns participant_id, session_id_t1nce and session_id_t1ce; a column quality (good, medium,
     low), or contrast, motion and noise (each 0, 1 or 2), divides the pairs into the paper's two
     test sets; of a table with a column split, the rows for the test are evaluated. OUTPUT_DIR gets
-    similarity.tsv, volumes.tsv, dice.tsv, statistics.tsv, the three tables as Markdown and LaTeX
+    similarity.tsv, volumes.tsv, dice.tsv, statistics.tsv, the tables as Markdown and LaTeX
     (tables/), the figures (figures/), report.html and a page a pair.
     Pairs evaluated already are not evaluated again.
 
