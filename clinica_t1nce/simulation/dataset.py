@@ -81,7 +81,9 @@ def head_recipe(rng: np.random.Generator, anatomy: Anatomy, settings: Settings) 
     middle = [(n - 1) / 2 for n in shape]
     # Bends as slow as heads differ: those of patches would make a whole head wobble.
     bend_spacing = _SLOWER * recipe.placement.bend_spacing
-    upright = {"matrix": _UPRIGHT, "bend": 0.0} if settings.in_place else {}
+    upright: dict[str, Any] = {}
+    if settings.in_place:
+        upright = {"matrix": _UPRIGHT, "bend": 0.0, "narrowing": (0.0, 0.0)}
     recipe = recipe.about(middle, bend_spacing=bend_spacing, **upright)
     stripping, second = recipe.stripping, recipe.second
     if settings.head == "whole":

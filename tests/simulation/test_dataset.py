@@ -56,7 +56,8 @@ def test_pairs_lie_on_the_map_in_both_forms(label_maps: list[Path], tmp_path: Pa
     assert (with_gadolinium - without).max() > 50
     sidecar = json.loads(files.t1ce.with_name(files.t1ce.name[:-7] + ".json").read_text())
     assert sidecar["ContrastBolusIngredient"] == "GADOLINIUM"
-    assert sidecar["Simulation"]["Recipe"]["placement"]["bend"] == 0
+    placement = sidecar["Simulation"]["Recipe"]["placement"]
+    assert (placement["bend"], placement["narrowing"]) == (0, [0, 0])
     rows = (out / "participants.tsv").read_text().splitlines()
     assert rows[1:] == [
         "sub-sim0001\ta_dseg.nii.gz",
