@@ -81,6 +81,10 @@ class Synthesizer:
 
     Raises
     ------
+    ValueError
+        If `blend` is unknown.
+    DeviceError
+        If the device is not there.
     WeightsError
         If the card's calibration cannot be used.
     """
@@ -131,8 +135,14 @@ class Synthesizer:
         blend
             ``"replace"`` or ``"change"``, as for the class.
 
+        Returns
+        -------
+        Synthesizer
+
         Raises
         ------
+        ValueError
+            If `blend` is unknown.
         WeightsError
             If the weights cannot be used.
         DeviceError
@@ -150,7 +160,13 @@ class Synthesizer:
         return self.card.output == "change" or self._blend == "change"
 
     def carrying_change(self) -> "Synthesizer":
-        """Give the same model, blending by change: for other grids than the T1ce's."""
+        """Give the same model, blending by change: for other grids than the T1ce's.
+
+        Returns
+        -------
+        Synthesizer
+            This one if it blends so already, else another one with the same network.
+        """
         if self.carries_change:
             return self
         return Synthesizer(self._module, self.card, self.device, blend="change")
@@ -308,6 +324,15 @@ def find_device(name: str | torch.device) -> torch.device:
     """Turn ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` into a device that is there.
 
     ``auto`` is the first CUDA device, or the CPU where there is none, which is logged.
+
+    Parameters
+    ----------
+    name
+        One of these, or a device.
+
+    Returns
+    -------
+    torch.device
 
     Raises
     ------

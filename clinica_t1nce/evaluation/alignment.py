@@ -70,6 +70,10 @@ def align_images(
     seed
         For the points at which ANTs samples the images.
 
+    Returns
+    -------
+    Alignment
+
     Raises
     ------
     ImageError
@@ -214,7 +218,19 @@ def _seeded(seed: int) -> Iterator[None]:
 
 
 def to_ants(volume: np.ndarray, affine: np.ndarray) -> Any:
-    """Make an ``ants.ANTsImage``, float32, of a volume and its RAS+ affine without shear."""
+    """Make an ``ants.ANTsImage``, float32, of a volume and its RAS+ affine without shear.
+
+    Parameters
+    ----------
+    volume
+        3-D, numbers or booleans.
+    affine
+        4 x 4, voxel indices to mm, RAS+.
+
+    Returns
+    -------
+    ants.ANTsImage
+    """
     import ants
 
     lps = _RAS_TO_LPS @ affine

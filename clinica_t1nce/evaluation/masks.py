@@ -18,6 +18,11 @@ def nonzero_mask(*volumes: np.ndarray) -> np.ndarray:
     ----------
     *volumes
         One or more, of one shape.
+
+    Returns
+    -------
+    numpy.ndarray
+        Boolean.
     """
     mask = np.ones(volumes[0].shape, bool)
     for volume in volumes:
@@ -27,6 +32,16 @@ def nonzero_mask(*volumes: np.ndarray) -> np.ndarray:
 
 def union_mask(*masks: np.ndarray) -> np.ndarray:
     """Join the brain masks of a pair, as the paper does (section 6).
+
+    Parameters
+    ----------
+    *masks
+        Boolean, of one shape.
+
+    Returns
+    -------
+    numpy.ndarray
+        Boolean: in any of them.
 
     Raises
     ------
@@ -56,6 +71,11 @@ def template_mask(shape: tuple[int, ...], affine: np.ndarray) -> np.ndarray:
         Of the grid.
     affine
         4 x 4, voxel indices to mm in MNI space, RAS+.
+
+    Returns
+    -------
+    numpy.ndarray
+        Boolean, of `shape`.
     """
     from nilearn.datasets import load_mni152_brain_mask
 

@@ -46,11 +46,33 @@ class LinearFit:
     deviation: float
 
     def apply(self, image: np.ndarray) -> np.ndarray:
-        """Bring an image to the reference's scale, in float64."""
+        """Bring an image to the reference's scale, in float64.
+
+        Parameters
+        ----------
+        image
+            In the image's units.
+
+        Returns
+        -------
+        numpy.ndarray
+            In the reference's units.
+        """
         return self.slope * image.astype(np.float64) + self.shift
 
     def invert(self, reference: np.ndarray) -> np.ndarray:
-        """Bring the reference to the image's scale, in float64."""
+        """Bring the reference to the image's scale, in float64.
+
+        Parameters
+        ----------
+        reference
+            In the reference's units.
+
+        Returns
+        -------
+        numpy.ndarray
+            In the image's units; infinite or NaN where the slope is 0.
+        """
         return (reference.astype(np.float64) - self.shift) / self.slope
 
 
@@ -139,6 +161,11 @@ def robust_fit(image: np.ndarray, reference: np.ndarray, mask: np.ndarray) -> Li
     mask
         Boolean, of the same shape: where to look.
 
+    Returns
+    -------
+    LinearFit
+        From `image` to `reference`.
+
     Raises
     ------
     ImageError
@@ -167,6 +194,10 @@ def prepare_pair(t1ce: np.ndarray, t1nce: np.ndarray, brain: np.ndarray | None =
     brain
         Boolean mask of the brain, not eroded; None for skull-stripped images: where both
         exceed 0 (:func:`clinica_t1nce.evaluation.masks.nonzero_mask`).
+
+    Returns
+    -------
+    Pair
 
     Raises
     ------
@@ -200,6 +231,10 @@ def compare(pair: Pair, synthetic: np.ndarray) -> PairMeasures:
         From :func:`prepare_pair`; prepared once for any number of synthetic images.
     synthetic
         On the same grid, in any units.
+
+    Returns
+    -------
+    PairMeasures
 
     Raises
     ------
@@ -237,7 +272,23 @@ def measure_pair(
 ) -> PairMeasures:
     """Measure one synthetic image against one real pair.
 
-    :func:`prepare_pair`, then :func:`compare`; parameters and errors are theirs.
+    :func:`prepare_pair`, then :func:`compare`.
+
+    Parameters
+    ----------
+    t1ce, t1nce, brain
+        As :func:`prepare_pair`.
+    synthetic
+        As :func:`compare`.
+
+    Returns
+    -------
+    PairMeasures
+
+    Raises
+    ------
+    ImageError
+        As the two.
     """
     return compare(prepare_pair(t1ce, t1nce, brain), synthetic)
 
@@ -261,6 +312,11 @@ def change_of_t1nce(
         Boolean mask of the brain, not eroded; None for skull-stripped images: where `given`
         exceeds 0.
 
+    Returns
+    -------
+    float
+        In %, 0 or more.
+
     Raises
     ------
     ImageError
@@ -281,6 +337,11 @@ def gradient_energy(volume: np.ndarray, where: np.ndarray) -> float:
         Any units; one voxel is the unit of length.
     where
         Boolean, of the same shape. NaN if nowhere.
+
+    Returns
+    -------
+    float
+        In squared units of `volume` per voxel squared.
     """
     if not where.any():
         return float("nan")

@@ -97,6 +97,10 @@ def segment(
         3 x the volume's shape, in [0, 1]: gray matter, white matter, CSF; None for
         :func:`template_priors`.
 
+    Returns
+    -------
+    Segmentation
+
     Raises
     ------
     ImageError

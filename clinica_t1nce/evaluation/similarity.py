@@ -110,6 +110,10 @@ class Reference:
         image
             On the grid and the scale of the reference.
 
+        Returns
+        -------
+        Similarity
+
         Raises
         ------
         ImageError
@@ -121,11 +125,21 @@ class Reference:
         """Measure an image as it is, and once more after its best linear fit to the reference.
 
         The fit (least squares, in the mask) takes away what a global change of brightness and
-        contrast explains. Parameters and errors are those of :meth:`compare`.
+        contrast explains.
+
+        Parameters
+        ----------
+        image
+            On the grid and the scale of the reference.
 
         Returns
         -------
         as_it_is, fitted : Similarity
+
+        Raises
+        ------
+        ImageError
+            If the shape differs, or voxels are not finite.
         """
         as_it_is, fitted = self._compare(self._inside(image), fit=True)
         assert fitted is not None
@@ -191,6 +205,10 @@ def compare_as_authors(
         Synthetic T1nce; or `t1ce` itself.
     mask
         Boolean, of the same shape.
+
+    Returns
+    -------
+    Similarity
 
     Raises
     ------

@@ -70,6 +70,10 @@ def compare_paired(values: Sequence[float], others: Sequence[float]) -> Comparis
     values, others
         One value a pair, in the same order.
 
+    Returns
+    -------
+    Comparison
+
     Raises
     ------
     ValueError
@@ -114,6 +118,18 @@ def compare_paired(values: Sequence[float], others: Sequence[float]) -> Comparis
 
 def bonferroni(p: float, n_comparisons: int) -> float:
     """Correct a p-value for the number of comparisons of its family.
+
+    Parameters
+    ----------
+    p
+        0 to 1, or NaN.
+    n_comparisons
+        At least 1.
+
+    Returns
+    -------
+    float
+        At most 1; NaN of NaN.
 
     Examples
     --------

@@ -59,13 +59,25 @@ class Table:
     note: str
 
     def markdown(self) -> str:
-        """Write it in Markdown."""
+        """Write it in Markdown.
+
+        Returns
+        -------
+        str
+            Title, table and note.
+        """
         lines = [f"**{self.title}**", "", _line(self.header), "|---" * len(self.header) + "|"]
         lines += [_line(row) for row in self.rows]
         return "\n".join([*lines, "", self.note, ""])
 
     def latex(self) -> str:
-        """Write it in LaTeX, with the rules of booktabs."""
+        """Write it in LaTeX, with the rules of booktabs.
+
+        Returns
+        -------
+        str
+            A ``table`` with its caption.
+        """
         body = [" & ".join(map(_escape, row)) + r" \\" for row in self.rows]
         return "\n".join(
             [

@@ -111,6 +111,11 @@ def volume_difference(
         Total intracranial volume of the real T1nce, cm3: of GM, WM and CSF together.
     mean_tiv
         The same, mean of all pairs.
+
+    Returns
+    -------
+    dict
+        cm3 of each name of `reference`.
     """
     scale = mean_tiv / tiv
     return {name: (volume - other[name]) * scale for name, volume in reference.items()}
@@ -122,6 +127,18 @@ def dice(
     """Measure how two label maps overlap: ``2 |A and B| / (|A| + |B|)`` for each name.
 
     1: the same voxels; 0: none in common; NaN where neither map has the value.
+
+    Parameters
+    ----------
+    reference, other
+        Label maps of one shape.
+    names
+        What each value is called.
+
+    Returns
+    -------
+    dict
+        Score of each name.
 
     Raises
     ------

@@ -15,7 +15,25 @@ if TYPE_CHECKING:
 
 
 def load_mask(path: str, image: "Image") -> "np.ndarray":
-    """Read a mask and refuse an empty one, or one on another grid than `image`."""
+    """Read a mask and refuse an empty one, or one on another grid than `image`.
+
+    Parameters
+    ----------
+    path
+        The mask: above 0 is inside.
+    image
+        On whose grid it has to be.
+
+    Returns
+    -------
+    numpy.ndarray
+        Boolean.
+
+    Raises
+    ------
+    ImageError
+        Naming the file.
+    """
     from clinica_t1nce import images
 
     mask = images.load(path, constant=True)
@@ -27,7 +45,20 @@ def load_mask(path: str, image: "Image") -> "np.ndarray":
 
 
 def check_grid(image: "Image", other: "Image", mend: str) -> None:
-    """Refuse an image on another grid than `other` (to 0.001 mm), and say how to mend it."""
+    """Refuse an image on another grid than `other` (to 0.001 mm), and say how to mend it.
+
+    Parameters
+    ----------
+    image, other
+        The two.
+    mend
+        What the message tells the user to do.
+
+    Raises
+    ------
+    ImageError
+        Naming both files.
+    """
     import numpy as np
 
     if image.data.shape != other.data.shape or not np.allclose(
@@ -47,6 +78,26 @@ def save(
     """Write a volume into the node's folder, named like `source` with a suffix.
 
     Masks become uint8, others float32, unless `dtype` is given.
+
+    Parameters
+    ----------
+    data
+        The volume.
+    like
+        Image whose geometry it has.
+    source
+        File whose name it gets.
+    suffix
+        Put behind the name, before ``.nii.gz``.
+    runtime
+        Of the node.
+    dtype
+        Type in the file.
+
+    Returns
+    -------
+    str
+        Path of the file.
     """
     import numpy as np
 
@@ -58,7 +109,13 @@ def save(
 
 
 class named:
-    """Put the file's name before messages of functions that know arrays only."""
+    """Put the file's name before messages of functions that know arrays only.
+
+    Parameters
+    ----------
+    path
+        The file.
+    """
 
     def __init__(self, path: Path):
         self._path = path

@@ -77,7 +77,13 @@ class Writer:
             self._file.close()
 
     def write(self, event: Event) -> None:
-        """Add an event; it can be read at once."""
+        """Add an event; it can be read at once.
+
+        Parameters
+        ----------
+        event
+            What has happened.
+        """
         if self._file is not None:
             content = {key: value for key, value in asdict(event).items() if value is not None}
             self._file.write(json.dumps({"time": time.time(), **content}) + "\n")
@@ -88,6 +94,15 @@ def read(folder: Path) -> Iterator[Event]:
     """Yield the events of a journal, each process's in its own order.
 
     A last line that is not whole yet is left for the next reading.
+
+    Parameters
+    ----------
+    folder
+        Of the journal.
+
+    Yields
+    ------
+    Event
     """
     for path in sorted(folder.glob("*.jsonl")):
         for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
@@ -98,5 +113,16 @@ def read(folder: Path) -> Iterator[Event]:
 
 
 def latest(folder: Path) -> dict[str, Event]:
-    """Give the last event of each source."""
+    """Give the last event of each source.
+
+    Parameters
+    ----------
+    folder
+        Of the journal.
+
+    Returns
+    -------
+    dict
+        Event by source.
+    """
     return {event.source: event for event in read(folder)}

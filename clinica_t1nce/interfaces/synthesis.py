@@ -190,7 +190,19 @@ def _one_each(texts: Any, number: int) -> list[str | None]:
 
 
 def failed_event(source: Path, error: Exception) -> journal.Event:
-    """Tell a failure: in one line, with the traceback of what nobody expected."""
+    """Tell a failure: in one line, with the traceback of what nobody expected.
+
+    Parameters
+    ----------
+    source
+        The image.
+    error
+        What was raised.
+
+    Returns
+    -------
+    clinica_t1nce.interfaces.journal.Event
+    """
     return journal.Event(
         journal.FAILED,
         str(source),
@@ -235,7 +247,17 @@ def _collect(result: "Result", outputs: dict[str, list[Any]]) -> None:
 
 
 def one_line(error: Exception) -> str:
-    """Write an error as one line."""
+    """Write an error as one line.
+
+    Parameters
+    ----------
+    error
+        Its text; of one that nobody expected also its type.
+
+    Returns
+    -------
+    str
+    """
     text = " ".join(str(error).split())
     return text if isinstance(error, T1nceError) else f"unexpected {type(error).__name__}: {text}"
 
@@ -245,10 +267,30 @@ def _details(error: Exception) -> str:
 
 
 def given(value: Any) -> Any:
-    """Give a trait's value, None if it has none."""
+    """Give a trait's value, None if it has none.
+
+    Parameters
+    ----------
+    value
+        Of a trait.
+
+    Returns
+    -------
+    object
+    """
     return value if isdefined(value) else None
 
 
 def given_path(value: Any) -> Path | None:
-    """Give a trait's value as an absolute path, None if it has none."""
+    """Give a trait's value as an absolute path, None if it has none.
+
+    Parameters
+    ----------
+    value
+        Of a trait.
+
+    Returns
+    -------
+    pathlib.Path or None
+    """
     return Path(value).absolute() if isdefined(value) else None

@@ -16,6 +16,11 @@ def load_generator(name_or_path: "str | Path" = "default") -> "nn.Module":
         As :func:`clinica_t1nce.models.cards.load_weights`;
         :func:`clinica_t1nce.models.cards.load_generator` gives the card as well.
 
+    Returns
+    -------
+    torch.nn.Module
+        As :func:`clinica_t1nce.models.cards.load_weights` gives it.
+
     Raises
     ------
     WeightsError

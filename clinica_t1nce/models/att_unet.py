@@ -10,7 +10,13 @@ from clinica_t1nce.models.sides import check_sides
 
 
 class DoubleConv(nn.Module):
-    """Twice convolution, batch norm and ReLU; N x in x D x H x W to N x out x D x H x W."""
+    """Twice convolution, batch norm and ReLU; N x in x D x H x W to N x out x D x H x W.
+
+    Parameters
+    ----------
+    n_in, n_out
+        Channels.
+    """
 
     def __init__(self, n_in: int, n_out: int):
         super().__init__()
@@ -30,7 +36,13 @@ class DoubleConv(nn.Module):
 
 
 class UpConv(nn.Module):
-    """Double the grid, then convolve; N x in x D x H x W to N x out x 2D x 2H x 2W."""
+    """Double the grid, then convolve; N x in x D x H x W to N x out x 2D x 2H x 2W.
+
+    Parameters
+    ----------
+    n_in, n_out
+        Channels.
+    """
 
     def __init__(self, n_in: int, n_out: int):
         super().__init__()
@@ -106,6 +118,16 @@ class AttUNet(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Predict the T1nce, N x 1 x D x H x W, from a T1ce of the same shape.
+
+        Parameters
+        ----------
+        x
+            T1ce scaled to [0, 1]; the sides as the class says.
+
+        Returns
+        -------
+        torch.Tensor
+            On the scale of `x`.
 
         Raises
         ------

@@ -25,7 +25,17 @@ class BatchStatisticsNorm(nn.BatchNorm3d):
 
 
 def has_batch_norm(module: nn.Module) -> bool:
-    """Say whether batch statistics would make a difference."""
+    """Say whether batch statistics would make a difference.
+
+    Parameters
+    ----------
+    module
+        A network.
+
+    Returns
+    -------
+    bool
+    """
     return any(isinstance(part, nn.BatchNorm3d) for part in module.modules())
 
 
@@ -33,6 +43,11 @@ def use_batch_statistics(module: nn.Module) -> nn.Module:
     """Turn each batch norm, in place, into one that takes the statistics of its input.
 
     Parameters and buffers stay what they are.
+
+    Parameters
+    ----------
+    module
+        A network, with or without batch norm.
 
     Returns
     -------

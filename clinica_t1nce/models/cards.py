@@ -122,12 +122,27 @@ class Card:
         return float(self.inference.get("quantile", 0.5))
 
     def to_json(self) -> str:
-        """Write the card as JSON text, keys in the order of the attributes."""
+        """Write the card as JSON text, keys in the order of the attributes.
+
+        Returns
+        -------
+        str
+            Indented, with a line feed at its end.
+        """
         return json.dumps(asdict(self), indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> "Card":
         """Read a card and check it.
+
+        Parameters
+        ----------
+        text
+            JSON, as :meth:`to_json` writes it.
+
+        Returns
+        -------
+        Card
 
         Raises
         ------
@@ -208,7 +223,13 @@ class Card:
 
 
 def shipped() -> list[str]:
-    """Names of the weights that come with the package."""
+    """Names of the weights that come with the package.
+
+    Returns
+    -------
+    list of str
+        Sorted; each may be given to :func:`load_weights`.
+    """
     folder = _weights_folder()
     return sorted(
         path.stem for path in folder.glob("*.safetensors") if path.with_suffix(".json").exists()
@@ -258,6 +279,17 @@ def load_weights(name_or_path: str | Path = "default") -> tuple[nn.Module, Card]
 
 def load_generator(name_or_path: str | Path = "default") -> tuple[nn.Module, Card]:
     """Load weights as :func:`load_weights`, and refuse those of a discriminator.
+
+    Parameters
+    ----------
+    name_or_path
+        As :func:`load_weights`.
+
+    Returns
+    -------
+    torch.nn.Module
+        In evaluation mode, float32, on the CPU.
+    Card
 
     Raises
     ------
@@ -355,6 +387,16 @@ def _read_card(path: Path) -> Card:
 
 def file_sha256(path: Path) -> str:
     """Give the SHA-256 of a file, in hexadecimal.
+
+    Parameters
+    ----------
+    path
+        Any file.
+
+    Returns
+    -------
+    str
+        64 digits.
 
     Raises
     ------

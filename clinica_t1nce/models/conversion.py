@@ -122,6 +122,15 @@ def convert(
 def read_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint of the authors' code; nothing in it is executed.
 
+    Parameters
+    ----------
+    path
+        ``checkpoint.pth.tar`` or ``model_best.pth.tar``.
+
+    Returns
+    -------
+    Checkpoint
+
     Raises
     ------
     WeightsError

@@ -21,6 +21,11 @@ def patch_starts(shape: Sequence[int], patch: int = 64, stride: int = 50) -> lis
         eight patches, which overlap by 14 voxels and leave the last 14 of each axis unseen; a
         stride of 64 tiles that grid.
 
+    Returns
+    -------
+    list of tuple of int
+        One entry a patch, three indices each.
+
     Raises
     ------
     ValueError
@@ -74,6 +79,12 @@ class PatchDiscriminator(nn.Module):
         Channels of each level, finest first.
     patch, stride
         How :meth:`scores` cuts volumes; see :func:`patch_starts`.
+
+    Raises
+    ------
+    ValueError
+        If `patch` is no multiple of ``2 ** len(widths)``, or less than four times that, or `stride`
+        is not positive.
     """
 
     def __init__(self, widths: Sequence[int] = (32, 64, 128), patch: int = 64, stride: int = 50):

@@ -136,6 +136,16 @@ DISCRIMINATORS: Mapping[str, Mapping[str, Any]] = {
 def preset(name: str) -> dict[str, Any]:
     """Give one of :data:`PRESETS` or :data:`DISCRIMINATORS`, to be changed at will.
 
+    Parameters
+    ----------
+    name
+        A key of one of the two.
+
+    Returns
+    -------
+    dict
+        A copy.
+
     Raises
     ------
     WeightsError
@@ -156,6 +166,11 @@ def build(architecture: str, **hyperparameters: Any) -> "nn.Module":
         A key of :data:`ARCHITECTURES`.
     **hyperparameters
         Keyword arguments of the network's class.
+
+    Returns
+    -------
+    torch.nn.Module
+        In training mode, float32.
 
     Raises
     ------

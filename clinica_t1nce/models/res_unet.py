@@ -13,7 +13,15 @@ ACTIVATIONS = {"tanh": nn.Tanh, "linear": nn.Identity}
 
 
 class ResidualModule(nn.Module):
-    """Add some convolutions, with one activation after the last; N x width x D x H x W."""
+    """Add some convolutions, with one activation after the last; N x width x D x H x W.
+
+    Parameters
+    ----------
+    width
+        Channels.
+    convolutions
+        How many.
+    """
 
     def __init__(self, width: int, convolutions: int):
         super().__init__()
@@ -29,7 +37,13 @@ class ResidualModule(nn.Module):
 
 
 class Descent(nn.Module):
-    """Halve the grid with a convolution, then instance norm and leaky ReLU."""
+    """Halve the grid with a convolution, then instance norm and leaky ReLU.
+
+    Parameters
+    ----------
+    n_in, n_out
+        Channels.
+    """
 
     def __init__(self, n_in: int, n_out: int):
         super().__init__()
@@ -46,7 +60,13 @@ class Descent(nn.Module):
 
 
 class Ascent(nn.Module):
-    """Double the grid with a transposed convolution, then instance norm and ReLU."""
+    """Double the grid with a transposed convolution, then instance norm and ReLU.
+
+    Parameters
+    ----------
+    n_in, n_out
+        Channels.
+    """
 
     def __init__(self, n_in: int, n_out: int):
         super().__init__()
@@ -63,7 +83,20 @@ class Ascent(nn.Module):
 
 
 class Final(nn.Module):
-    """Double the grid once more, and make one channel of all."""
+    """Double the grid once more, and make one channel of all.
+
+    Parameters
+    ----------
+    n_in
+        Channels.
+    activation
+        A key of :data:`ACTIVATIONS`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such activation.
+    """
 
     def __init__(self, n_in: int, activation: str):
         super().__init__()
@@ -107,6 +140,11 @@ class ResUNet(nn.Module):
     Input and output: N x 1 x D x H x W, sides multiples of ``2 ** len(widths)`` and at least
     twice that, as instance norm needs more than one voxel. The input is a T1ce scaled to
     [0, 1], the output the T1nce.
+
+    Raises
+    ------
+    ValueError
+        If `widths`, `convolutions`, `activation` and `shared` do not fit together.
     """
 
     def __init__(
@@ -139,6 +177,16 @@ class ResUNet(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Predict the T1nce, N x 1 x D x H x W, from a T1ce of the same shape.
+
+        Parameters
+        ----------
+        x
+            T1ce scaled to [0, 1]; the sides as the class says.
+
+        Returns
+        -------
+        torch.Tensor
+            On the scale of `x`.
 
         Raises
         ------

@@ -36,7 +36,18 @@ def faults(
 
 
 def in_words(problems: Mapping[str, list[str]]) -> str:
-    """Name the first two tensors of each kind of fault, and count the others."""
+    """Name the first two tensors of each kind of fault, and count the others.
+
+    Parameters
+    ----------
+    problems
+        From :func:`faults`.
+
+    Returns
+    -------
+    str
+        One line.
+    """
     return "; ".join(f"{_some(names)} {kind}" for kind, names in problems.items())
 
 

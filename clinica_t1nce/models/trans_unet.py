@@ -10,7 +10,13 @@ from clinica_t1nce.models.sides import check_sides
 
 
 class EncoderBlock(nn.Module):
-    """Pre-activation residual block with group norm, N x width x D x H x W in and out."""
+    """Pre-activation residual block with group norm, N x width x D x H x W in and out.
+
+    Parameters
+    ----------
+    width
+        Channels, a multiple of 8.
+    """
 
     def __init__(self, width: int):
         super().__init__()
@@ -26,7 +32,17 @@ class EncoderBlock(nn.Module):
 
 
 class Convolution(nn.Module):
-    """A convolution and, in training, channels dropped whole."""
+    """A convolution and, in training, channels dropped whole.
+
+    Parameters
+    ----------
+    n_in, n_out
+        Channels.
+    stride
+        2 halves the grid.
+    dropout
+        Probability that a channel is dropped in training.
+    """
 
     def __init__(self, n_in: int, n_out: int, stride: int = 1, dropout: float = 0.0):
         super().__init__()
@@ -40,7 +56,15 @@ class Convolution(nn.Module):
 
 
 class Encoder(nn.Module):
-    """The way down; `names` keeps, for each level, its blocks in their order."""
+    """The way down; `names` keeps, for each level, its blocks in their order.
+
+    Parameters
+    ----------
+    widths, blocks
+        As :class:`TransUNet`.
+    dropout
+        Probability that a channel is dropped after the first convolution, in training.
+    """
 
     def __init__(self, widths: Sequence[int], blocks: Sequence[int], dropout: float):
         super().__init__()
@@ -92,7 +116,22 @@ class PositionTable(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """Multi-head self-attention by PyTorch's scaled dot product, N x tokens x width."""
+    """Multi-head self-attention by PyTorch's scaled dot product, N x tokens x width.
+
+    Parameters
+    ----------
+    width
+        Channels of a token.
+    heads
+        A divisor of `width`.
+    attention_dropout, dropout
+        Probabilities, in training, of attention weights and of the output.
+
+    Raises
+    ------
+    ValueError
+        If `width` is no multiple of `heads`.
+    """
 
     def __init__(self, width: int, heads: int, attention_dropout: float, dropout: float):
         super().__init__()
@@ -115,7 +154,15 @@ class SelfAttention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Two linear layers with the exact GELU between them, N x tokens x width."""
+    """Two linear layers with the exact GELU between them, N x tokens x width.
+
+    Parameters
+    ----------
+    width, hidden
+        Channels of a token, outside and between the layers.
+    dropout
+        Probability, in training, after each layer.
+    """
 
     def __init__(self, width: int, hidden: int, dropout: float):
         super().__init__()
@@ -134,7 +181,17 @@ class FeedForward(nn.Module):
 
 
 class PreNorm(nn.Module):
-    """Layer norm, then a module, then dropout."""
+    """Layer norm, then a module, then dropout.
+
+    Parameters
+    ----------
+    width
+        Channels of a token.
+    fn
+        The module.
+    dropout
+        Probability, in training.
+    """
 
     def __init__(self, width: int, fn: nn.Module, dropout: float = 0.0):
         super().__init__()
@@ -149,7 +206,13 @@ class PreNorm(nn.Module):
 
 
 class Residual(nn.Module):
-    """Add what a module makes of its input."""
+    """Add what a module makes of its input.
+
+    Parameters
+    ----------
+    fn
+        The module; its output has the shape of its input.
+    """
 
     def __init__(self, fn: nn.Module):
         super().__init__()
@@ -162,7 +225,15 @@ class Residual(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Self-attention and feed-forward in turn."""
+    """Self-attention and feed-forward in turn.
+
+    Parameters
+    ----------
+    width
+        Channels of a token.
+    heads, layers, hidden, dropout, attention_dropout
+        As :class:`TransUNet`.
+    """
 
     def __init__(
         self,
@@ -188,7 +259,13 @@ class Transformer(nn.Module):
 
 
 class DecoderBlock(nn.Module):
-    """Twice convolution, batch norm and ReLU; where the width stays, added to the input."""
+    """Twice convolution, batch norm and ReLU; where the width stays, added to the input.
+
+    Parameters
+    ----------
+    n_in, n_out
+        Channels.
+    """
 
     def __init__(self, n_in: int, n_out: int):
         super().__init__()
@@ -206,7 +283,13 @@ class DecoderBlock(nn.Module):
 
 
 class UpCat(nn.Module):
-    """Double the grid and join the skip."""
+    """Double the grid and join the skip.
+
+    Parameters
+    ----------
+    n_in, n_out
+        Channels.
+    """
 
     def __init__(self, n_in: int, n_out: int):
         super().__init__()
@@ -250,6 +333,12 @@ class TransUNet(nn.Module):
     -----
     Input and output: N x 1 x D x H x W, sides multiples of ``2 ** (len(widths) - 1)``. The input
     is a T1ce scaled to [0, 1], the output the T1nce; it is linear and may leave that range.
+
+    Raises
+    ------
+    ValueError
+        If `grid` is not three multiples of ``2 ** (len(widths) - 1)``, or `embedding` no multiple
+        of `heads`.
     """
 
     def __init__(
@@ -289,6 +378,16 @@ class TransUNet(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Predict the T1nce, N x 1 x D x H x W, from a T1ce of the same shape.
+
+        Parameters
+        ----------
+        x
+            T1ce scaled to [0, 1]; the sides as the class says.
+
+        Returns
+        -------
+        torch.Tensor
+            On the scale of `x`.
 
         Raises
         ------

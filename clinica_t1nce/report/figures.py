@@ -144,8 +144,21 @@ def draw_figure(
 ) -> "Figure":
     """Make the figure of :func:`draw_participant`, for notebooks and reports.
 
-    Parameters and errors are those of :func:`draw_participant`. matplotlib's global state is
-    neither used nor changed.
+    matplotlib's global state is neither used nor changed.
+
+    Parameters
+    ----------
+    t1ce, synthetic, t1nce, affine, brain, point, title
+        As :func:`draw_participant`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ImageError
+        If shapes differ, a volume is not 3-D, or the mask is empty.
     """
     shapes = {v.shape for v in (t1ce, synthetic, t1nce, brain) if v is not None}
     if len(shapes) > 1 or t1ce.ndim != 3:

@@ -79,6 +79,10 @@ def draw_examples(examples: Sequence[Example], plane: str = "axial") -> "Figure"
     plane
         ``"axial"``, ``"coronal"`` or ``"sagittal"``; radiological convention.
 
+    Returns
+    -------
+    matplotlib.figure.Figure
+
     Raises
     ------
     ImageError
@@ -97,6 +101,10 @@ def draw_tissue_maps(examples: Sequence[Example], plane: str = "axial") -> "Figu
         T1ce, the T1nce and the synthetic images.
     plane
         ``"axial"``, ``"coronal"`` or ``"sagittal"``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
 
     Raises
     ------

@@ -49,6 +49,10 @@ def draw_volume_differences(
     stratum
         Column of groups of pairs, such as quality, one row of the figure each; None: one for all.
 
+    Returns
+    -------
+    matplotlib.figure.Figure
+
     Raises
     ------
     ValueError

@@ -121,7 +121,17 @@ def init_evaluation_wf(
         Of the T1nce, the T1ce and each of `synthetic`.
     dice, dice_unaligned
         A mapping of structure to Dice for the T1ce and each of `synthetic`.
+
+    Raises
+    ------
+    ValueError
+        If `segmentation` is unknown.
+    traits.api.TraitError
+        If another option is.
     """
+    if segmentation not in SEGMENTATIONS:
+        known = ", ".join(SEGMENTATIONS)
+        raise ValueError(f"unknown segmentation {segmentation!r}; known: {known}")
     workflow = Workflow(name=name)
     inputnode = Node(IdentityInterface(list(INPUTS), mandatory_inputs=False), name="inputnode")
     outputnode = Node(IdentityInterface(list(OUTPUTS), mandatory_inputs=False), name="outputnode")

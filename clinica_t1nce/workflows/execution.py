@@ -55,7 +55,17 @@ class LocalPlugin(DistributedPluginBase):
         self.deaths: list[str] = []
 
     def run(self, graph: Any, config: Any, updatehash: bool = False) -> None:
-        """Run a flat graph; no process outlives this call."""
+        """Run a flat graph; no process outlives this call.
+
+        Parameters
+        ----------
+        graph
+            Flat graph of nodes.
+        config
+            Nipype's configuration.
+        updatehash
+            As for every plug-in of Nipype.
+        """
         try:
             super().run(graph, config, updatehash=updatehash)
         finally:

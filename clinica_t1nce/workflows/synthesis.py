@@ -181,6 +181,25 @@ def deal(items, index, n_batches, for_all=False):  # type: ignore[no-untyped-def
 
     With `for_all`, a single item is everyone's. Nipype runs this from its source text: it stands
     alone.
+
+    Parameters
+    ----------
+    items
+        List, one item, or Nipype's Undefined.
+    index, n_batches
+        Which batch of how many.
+    for_all
+        See above.
+
+    Returns
+    -------
+    list
+        The share; Undefined of Undefined.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer items than batches.
     """
     from nipype.interfaces.base import Undefined, isdefined
 

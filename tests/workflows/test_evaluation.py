@@ -1,4 +1,5 @@
 import pytest
+from nipype.interfaces.base import TraitError
 
 from clinica_t1nce.workflows import init_evaluation_wf
 from clinica_t1nce.workflows.evaluation import INPUTS, OUTPUTS
@@ -48,3 +49,12 @@ def test_without_alignment_or_segmentation_there_is_less():
     names = init_evaluation_wf(align="none", segmentation="none").list_node_names()
     assert not {"similarity_unaligned", "volumes", "dice", "dice_unaligned"} & set(names)
     assert {"similarity", "align", "t1ce_brain"} <= set(names)
+
+
+@pytest.mark.parametrize(
+    ("option", "error"),
+    [({"segmentation": "spm"}, ValueError), ({"brain_mask": "spm"}, TraitError)],
+)
+def test_unknown_options_are_refused_at_once(option, error):
+    with pytest.raises(error, match="spm"):
+        init_evaluation_wf(**option)
