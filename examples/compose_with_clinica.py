@@ -7,6 +7,9 @@ sessions of the T1ce (participant_id, session_id), CAPS is new. Needs SPM, as Cl
 
 Between Clinica's two pipelines stands :func:`clinica_t1nce.workflows.init_synthesis_wf`; no file
 is looked for by its name, and no image waits for those of other patients.
+
+t1-linear is told to use ANTsPy, which needs no installation of ANTs but, in Clinica 0.12, warps the
+images (docs/spaces.md): for an analysis of volumes, install ANTs and set ``use_antspy`` to False.
 """
 
 import argparse

@@ -14,6 +14,9 @@ shift 2
 # Sessions that hold both images become two: t1-linear would leave them out.
 clinica-t1nce separate "$bids" "$folder/separated"
 
+# ANTsPy needs no installation of ANTs but, in Clinica 0.12, warps the images: for an analysis of
+# volumes, leave --use-antspy out, or add as OPTIONS
+#   --output-space native --bids-directory FOLDER/separated
 clinica run t1-linear "$folder/separated" "$folder/caps" --use-antspy -np "$np"
 clinica run t1-synth-nce "$folder/caps" --bids-output "$folder/homogenised" -np "$np" "$@"
 if [ -z "${SPMSTANDALONE_HOME:-}" ]; then
