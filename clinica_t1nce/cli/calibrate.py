@@ -18,9 +18,10 @@ import click
 @click.option(
     "--cache",
     type=click.Path(file_okay=False, path_type=Path),
-    help="For prepared label maps, as heads/ of a training. Default: heads/ beside WEIGHTS.",
+    help="Folder for prepared label maps, such as heads/ of a training. Default: heads/ beside "
+    "WEIGHTS.",
 )
-@click.option("--threads", type=click.IntRange(min=1), help="Of PyTorch.")
+@click.option("--threads", type=click.IntRange(min=1), help="Threads of PyTorch.")
 def cli(
     weights: Path, label_maps: Path, heads: int, cache: Path | None, threads: int | None
 ) -> None:

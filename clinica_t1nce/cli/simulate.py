@@ -12,7 +12,13 @@ import click
 @click.option(
     "--pairs", type=click.IntRange(min=1), default=12, show_default=True, help="How many in all."
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="The same seed gives the same pairs.",
+)
 @click.option(
     "--preset",
     type=click.Choice(["varied", "low-quality"]),
@@ -45,9 +51,13 @@ import click
     help="TSV file with the columns label and as: what labels of another scheme stand for.",
 )
 @click.option(
-    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where to simulate; auto takes a CUDA GPU if there is one.",
 )
-@click.option("--threads", type=click.IntRange(min=1), help="Of PyTorch.")
+@click.option("--threads", type=click.IntRange(min=1), help="Threads of PyTorch.")
 @click.option("--overwrite", is_flag=True, help="Make again what is there.")
 def cli(label_maps: Path, out: Path, **options: Any) -> None:
     """Simulate pairs of T1ce and T1nce of whole heads from LABEL_MAPS.
@@ -56,6 +66,8 @@ def cli(label_maps: Path, out: Path, **options: Any) -> None:
     SynthSeg, in any orientation, with voxels of 0.4 to 2 mm. OUT becomes a BIDS data set at 1 mm:
     T1nce in ses-M000, T1ce in ses-M000ce, the recipe in the JSON beside each. The same command,
     given again, makes what is missing.
+
+    Exit code: 0 if every pair is there, 1 if one could not be made.
     """
     import logging
     import sys

@@ -28,7 +28,7 @@ import click
     help="Deal the others out into so many folds, for `train --fold`.",
 )
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the chance."
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the draw."
 )
 def cli(
     pairs_tsv: Path,

@@ -45,7 +45,11 @@ def _multiple_of_16(ctx: click.Context, param: click.Parameter, value: int | Non
 
 OPTIONS = (
     click.option("--name", default="mine", show_default=True, help="Name of the weights."),
-    click.option("--architecture", help="Network and its input, att-unet for example."),
+    click.option(
+        "--architecture",
+        help="Network: att-unet, res-unet or trans-unet, or one of these with -light behind it, for "
+        "whole volumes; change-unet or change-unet-deep for patches.",
+    ),
     click.option("--widths", type=Widths(), help="Channels of the network's levels."),
     click.option(
         "--grid",
@@ -62,8 +66,8 @@ OPTIONS = (
     click.option("--steps", type=COUNT, help="Optimiser steps in all."),
     click.option("--epochs", type=COUNT, help="How often each pair is seen."),
     click.option("--rate", type=POSITIVE, help="Learning rate at its highest."),
-    click.option("--batch", type=COUNT, help="Pairs a batch and process."),
-    click.option("--accumulate", type=COUNT, help="Batches a step."),
+    click.option("--batch", type=COUNT, help="Pairs in a batch, in each process."),
+    click.option("--accumulate", type=COUNT, help="Batches that make one optimiser step."),
     click.option(
         "--enhancing-weight",
         type=click.FloatRange(min=0),
@@ -77,7 +81,10 @@ OPTIONS = (
     ),
     *(
         click.option(
-            f"--{name}-weight", name, type=click.FloatRange(min=0), help=f"Of the {name} loss."
+            f"--{name}-weight",
+            name,
+            type=click.FloatRange(min=0),
+            help=f"Weight of the {name} loss.",
         )
         for name in ("adversarial", "cycle", "identity")
     ),
@@ -110,7 +117,7 @@ OPTIONS = (
         type=COUNT,
         help="Steps of the discriminator alone; a tenth of the training's by default.",
     ),
-    click.option("--seed", type=click.IntRange(min=0), help="Of weights and pairs."),
+    click.option("--seed", type=click.IntRange(min=0), help="Seed of first weights and pairs."),
     click.option("--validation-pairs", type=COUNT, help="Pairs to validate on."),
     click.option("--validate-every", type=COUNT, help="Steps between validations."),
     click.option("--patience", type=COUNT, help="Stop after so many validations without gain."),
@@ -121,7 +128,11 @@ OPTIONS = (
         help="Validations between pictures of samples; 0: none.",
     ),
     click.option(
-        "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
+        "--device",
+        type=click.Choice(["auto", "cpu", "cuda"]),
+        default="auto",
+        show_default=True,
+        help="Where to train; auto takes a CUDA GPU if there is one.",
     ),
     click.option(
         "--devices", type=COUNT, default=1, show_default=True, help="GPUs (processes) a machine."
@@ -140,7 +151,7 @@ OPTIONS = (
         show_default=True,
         help="Processes that make pairs, for each that trains.",
     ),
-    click.option("--threads", type=COUNT, help="Of the training process."),
+    click.option("--threads", type=COUNT, help="Threads of PyTorch in each process that trains."),
 )
 """What both commands take. Without a default here, the preset decides."""
 
@@ -169,7 +180,9 @@ def shared_options(preset: str) -> Callable[[Command], Command]:
 @click.argument("output", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--fold", type=click.IntRange(min=0), help="Validate on this fold of the table.")
 @click.option("--low-quality", is_flag=True, help="Train on pairs of low quality, too.")
-@click.option("--augment", is_flag=True, default=None, help="Vary the pairs.")
+@click.option(
+    "--augment", is_flag=True, default=None, help="Vary the pairs at random, both images alike."
+)
 @click.option(
     "--cache",
     type=click.Path(file_okay=False, path_type=Path),

@@ -81,7 +81,7 @@ def _deepbet(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
 def _hd_bet(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
     if shutil.which(HD_BET) is None:
         raise OutputError(
-            "hd-bet: no such command; install it (pip install clinica-t1nce[hd-bet]) with its "
+            "hd-bet: no such command; install it (pip install 'clinica-t1nce[hd-bet]') with its "
             "weights, or take another --brain-mask"
         )
     with tempfile.TemporaryDirectory(prefix="hd-bet-") as folder:
