@@ -47,8 +47,8 @@ OPTIONS = (
     click.option("--name", default="mine", show_default=True, help="Name of the weights."),
     click.option(
         "--architecture",
-        help="Network: att-unet, res-unet or trans-unet, each also with -light behind it, for whole "
-        "volumes; change-unet or change-unet-deep for patches.",
+        help="Network: att-unet, res-unet or trans-unet, each also with -light behind it, for "
+        "whole volumes; change-unet or change-unet-deep for patches.",
     ),
     click.option("--widths", type=Widths(), help="Channels of the network's levels."),
     click.option(
