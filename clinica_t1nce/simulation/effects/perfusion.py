@@ -26,7 +26,12 @@ _GRAY = (
 
 @dataclass(frozen=True)
 class Perfusion:
-    """A few per cent more signal: gray matter holds two to three times white matter's blood."""
+    """A few per cent more signal: gray matter holds two to three times white matter's blood.
+
+    Blood is 4 to 5 % of gray matter and 2 % of white matter, and rises by about once white
+    matter's intensity. So little moves the border between the two that a segmentation draws: on
+    real pairs cortex came out thinner, and white matter too large by 30 to 40 cm³.
+    """
 
     amount: float
     white_share: float
@@ -35,12 +40,12 @@ class Perfusion:
 
     @classmethod
     def sample(cls, rng: np.random.Generator, contrast: Contrast) -> "Perfusion | None":
-        """Draw; absent in five heads of six, since most of it is lost in scanner scaling."""
-        if rng.random() < 0.83:
+        """Draw; absent in one head of eight, as after a low dose or a long wait."""
+        if rng.random() < 0.12:
             return None
         return cls(
-            amount=rng.uniform(0, 0.06),
-            white_share=rng.uniform(0.1, 0.5),
+            amount=rng.uniform(0.015, 0.075),
+            white_share=rng.uniform(0.25, 0.6),
             spacing=rng.uniform(6, 15),
             seed=int(rng.integers(2**31)),
         )
