@@ -39,7 +39,7 @@ class Settings:
     second_scan
         Write the T1nce of a scan of its own rather than the T1ce's twin.
     head
-        ``"whole"``, ``"stripped"`` or ``"any"``: two of three stripped.
+        ``"whole"``, ``"stripped"`` or ``"any"``: every other one stripped.
     in_place
         Neither turn nor bend the head, so that the label map fits the images.
     """

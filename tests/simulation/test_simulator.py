@@ -58,11 +58,13 @@ def test_a_recipe_about_another_voxel_is_else_the_same(anatomy: Anatomy) -> None
     old = recipe.placement
     back = moved.about(old.centre, bend=old.bend)
     # All comes back as it was, planes of the head to rounding.
-    assert back.field_of_view is not None
-    assert recipe.field_of_view is not None
-    assert back.field_of_view.normal == pytest.approx(recipe.field_of_view.normal)
-    assert back.field_of_view.offset == pytest.approx(recipe.field_of_view.offset)
-    assert replace(back, field_of_view=recipe.field_of_view) == recipe
+    for name in ("field_of_view", "defacing"):
+        plane, first = getattr(back, name), getattr(recipe, name)
+        assert (plane is None) == (first is None)
+        if first is not None:
+            assert plane.normal == pytest.approx(first.normal)
+            assert plane.offset == pytest.approx(first.offset)
+    assert replace(back, field_of_view=recipe.field_of_view, defacing=recipe.defacing) == recipe
     pair, other = (realise(each, anatomy, SHAPE) for each in (recipe, moved))
     assert not torch.equal(pair.t1ce, other.t1ce)
 
