@@ -221,13 +221,12 @@ def temporary(path: str | Path) -> Iterator[Path]:
         If the folder or the file cannot be written, or the disk is full.
     """
     path = Path(path)
-    part = path.with_name(f"{_part_prefix(path)}{secrets.token_hex(4)}.part")
-    descriptor = None
+    part, descriptor = _new_part(path), None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(path)
-        descriptor = os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
-        _lock(descriptor)
+        while (descriptor := _create_locked(part)) is None:
+            part = _new_part(path)
         yield part
         part.replace(path)
     except OSError as error:
@@ -377,19 +376,32 @@ def compress(content: bytes) -> bytes:
     return packed.getvalue()
 
 
+def _new_part(path: Path) -> Path:
+    return path.with_name(f"{_part_prefix(path)}{secrets.token_hex(4)}.part")
+
+
 def _part_prefix(path: Path) -> str:
     # Not the name itself: a pattern such as *T1w.nii* would match it.
     return f".{zlib.crc32(path.name.encode()):08x}-"
 
 
-def _lock(descriptor: int) -> None:
-    """Mark a part as being written. A killed process loses its lock; the file stays."""
+def _create_locked(part: Path) -> int | None:
+    """Make a part and mark it as being written: a killed process loses its lock; the file stays.
+
+    None if another process has taken it for a left-over before it was locked.
+    """
+    descriptor = os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
     try:
         import fcntl
-    except ImportError:
-        return
-    with suppress(OSError):
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except (ImportError, OSError):
+        # No locks here, then nobody takes them.
+        return descriptor
+    if part.exists():
+        return descriptor
+    os.close(descriptor)
+    return None
 
 
 def _remove_abandoned(path: Path) -> None:

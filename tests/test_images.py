@@ -350,6 +350,34 @@ class TestTemporary:
             assert path.read_text() == "fast"
         assert path.read_text() == "slow"
 
+    def test_a_part_that_is_taken_for_a_left_over_is_made_anew(self, tmp_path, monkeypatch):
+        fcntl = pytest.importorskip("fcntl")
+        lock, seen = fcntl.flock, []
+
+        def taken(descriptor, how):
+            if not seen:
+                (first,) = tmp_path.iterdir()
+                first.unlink()
+                seen.append(first)
+            lock(descriptor, how)
+
+        monkeypatch.setattr(fcntl, "flock", taken)
+        with images.temporary(tmp_path / "a.json") as part:
+            assert part not in seen
+            part.write_text("whole")
+        assert list(tmp_path.iterdir()) == [tmp_path / "a.json"]
+
+    def test_without_locks(self, tmp_path, monkeypatch):
+        fcntl = pytest.importorskip("fcntl")
+
+        def refuse(descriptor, how):
+            raise OSError(37, "No locks available")
+
+        monkeypatch.setattr(fcntl, "flock", refuse)
+        with images.temporary(tmp_path / "a.json") as part:
+            part.write_text("whole")
+        assert (tmp_path / "a.json").read_text() == "whole"
+
 
 @pytest.mark.real
 def test_real_crops_can_be_read():

@@ -4,12 +4,18 @@ import json
 import os
 import shutil
 import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from clinica_t1nce import images
 from clinica_t1nce.errors import OutputError, SelectionError
 
 DESCRIPTION = "dataset_description.json"
+
+PAUSES = (0.1, 0.2, 0.4)
+"""Seconds to wait before a description that another process is writing is read again."""
 
 MB_PER_IMAGE = 12
 """Disk space for one image and its sidecar: a whole head, compressed."""
@@ -52,7 +58,7 @@ def check(caps: Path, *, name: str | None = None) -> None:
             )
         return
     try:
-        content = json.loads(description.read_text(encoding="utf-8"))
+        content = _read(description)
         kind = content["DatasetType"]
     except (OSError, ValueError, KeyError, TypeError):
         raise SelectionError(
@@ -72,10 +78,19 @@ def check(caps: Path, *, name: str | None = None) -> None:
 def name_of(caps: Path) -> str | None:
     """Give the name in the CAPS's description, or None where there is no description."""
     try:
-        name = json.loads((caps / DESCRIPTION).read_text(encoding="utf-8")).get("Name")
+        name = _read(caps / DESCRIPTION).get("Name")
     except FileNotFoundError:
         return None
     return None if name is None else str(name)
+
+
+def _read(description: Path) -> Any:
+    """Read a description; again where Clinica, which fills it in place, may be about to."""
+    for pause in PAUSES:
+        with suppress(ValueError):
+            return json.loads(description.read_text(encoding="utf-8"))
+        time.sleep(pause)
+    return json.loads(description.read_text(encoding="utf-8"))
 
 
 def describe(caps: Path, name: str, *, bids_version: str, caps_version: str) -> None:

@@ -69,7 +69,7 @@ def check_folder(out: Path, sources: Sequence[Path], kind: str, what: str) -> No
             raise SelectionError(f"{out}: the output folder holds the input {source}; {mend}")
     if out.exists() and not out.is_dir():
         raise SelectionError(f"{out}: a file, not a folder; {mend}")
-    if not out.exists() or not any(out.iterdir()):
+    if not holds_files(out):
         return
     try:
         content = json.loads((out / DESCRIPTION).read_text(encoding="utf-8"))
@@ -85,6 +85,14 @@ def check_folder(out: Path, sources: Sequence[Path], kind: str, what: str) -> No
         raise SelectionError(f"{out}: was made from {url}, not from {sources[0]}; {mend}")
     if made_what != what:
         raise SelectionError(f"{out}: holds {made_what!r}, not {what!r}; {mend}")
+
+
+def holds_files(folder: Path) -> bool:
+    """Say whether a folder is there and holds anything that is not hidden.
+
+    What is hidden may be a part that another process is writing, or the system's.
+    """
+    return folder.exists() and any(not path.name.startswith(".") for path in folder.iterdir())
 
 
 def describe(

@@ -2,11 +2,12 @@
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from clinica_t1nce.caps import names, outputs, query, sidecar
+from clinica_t1nce.caps import names, outputs, query, sidecar, tsv
+from clinica_t1nce.errors import SelectionError
 
 NAME = "t1_synth_nce.tsv"
 COLUMNS = (
@@ -28,6 +29,9 @@ COLUMNS = (
 was given, read from the image; ``change`` is the mean change in the head relative to the T1ce;
 ``duration`` in seconds; ``status`` is done or failed; ``flag`` says what is to be looked at."""
 
+MOST_LOOKS = 5
+"""Times that a table is written anew because it has changed meanwhile."""
+
 Row = dict[str, Any]
 
 
@@ -47,39 +51,58 @@ def failed_row(
 
 
 def rewrite(caps: Path, failures: Iterable[Row] = ()) -> Path:
-    """Write the table anew from the images that are there, and this run's failures.
+    """Write the table anew from the images that are there, and the failures.
+
+    Any number of processes may do so at a time: each looks again after it has written, so that
+    the last one has missed nothing.
 
     Parameters
     ----------
     caps
         Root of the CAPS.
     failures
-        Rows from :func:`failed_row`; one whose image is there all the same is kept, too.
+        Rows from :func:`failed_row`; one whose image is there all the same is kept, too. Those
+        of other runs stay as long as there is a source and no image.
 
     Raises
     ------
     OutputError
         If it cannot be written.
     """
+    failures = list(failures)
+    path = caps / NAME
+    for _ in range(MOST_LOOKS):
+        if not outputs.write_text(path, _text(caps, failures)):
+            break
+    return path
+
+
+def read(caps: Path) -> list[Row]:
+    """Read the rows as text; none if there is no such table. What is not known is ``n/a``."""
+    try:
+        rows = tsv.read(caps / NAME, COLUMNS)
+    except SelectionError:
+        return []
+    return [{column: row[column] or "n/a" for column in COLUMNS} for row in rows]
+
+
+def _text(caps: Path, failures: Sequence[Row]) -> str:
     rows = [*_done_rows(caps), *failures]
+    known = {(row["source"], row["model"]) for row in rows}
+    rows += [
+        row
+        for row in read(caps)
+        if row["status"] == "failed"
+        and (row["source"], row["model"]) not in known
+        and names.resolve(row["source"], caps, caps).exists()
+    ]
     rows.sort(key=lambda row: tuple(str(row.get(column, "")) for column in COLUMNS[:4]))
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, restval="n/a", delimiter="\t", lineterminator="\n")
     writer.writeheader()
     for row in rows:
         writer.writerow({key: _cell(value) for key, value in row.items()})
-    path = caps / NAME
-    outputs.write_text(path, text.getvalue())
-    return path
-
-
-def read(caps: Path) -> list[Row]:
-    """Read the rows as text; none if there is no table. What is not known is ``n/a``."""
-    path = caps / NAME
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file, delimiter="\t"))
+    return text.getvalue()
 
 
 def _done_rows(caps: Path) -> Iterable[Row]:

@@ -245,6 +245,9 @@ def _write(
     start: float,
 ) -> dict[str, Any]:
     inputs, products = work
+    # Another process may have made the same images meanwhile.
+    wanted = _wanted(job)
+    products = [product for product in products if product.space in wanted]
     if not products:
         return sidecar.read(job.image(job.options.spaces[0])) or {}
     seconds = time.perf_counter() - start

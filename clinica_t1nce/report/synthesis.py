@@ -183,9 +183,24 @@ def complete(
 
 
 def write_index(folder: Path, caps: Path) -> Path:
-    """List all images of the CAPS's table in ``report.html``, the least confident first."""
-    pages = {path.name for path in (folder / PAGES).glob("*.html")}
-    rows = table.read(caps)
+    """List all images of the CAPS's table in ``report.html``, the least confident first.
+
+    As with the table, any number of processes may do so at a time.
+    """
+    pages, rows = _listed(folder, caps)
+    for _ in range(table.MOST_LOOKS):
+        index = _write_index(folder, caps, pages, rows)
+        before, (pages, rows) = (pages, rows), _listed(folder, caps)
+        if (pages, rows) == before:
+            break
+    return index
+
+
+def _listed(folder: Path, caps: Path) -> tuple[set[str], list[table.Row]]:
+    return {path.name for path in (folder / PAGES).glob("*.html")}, table.read(caps)
+
+
+def _write_index(folder: Path, caps: Path, pages: set[str], rows: list[table.Row]) -> Path:
     return write_group_report(
         folder,
         {},

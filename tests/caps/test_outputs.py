@@ -123,3 +123,11 @@ def test_the_description_keeps_what_the_source_says(source):
     assert content["DatasetType"] == "raw"
     assert content["GeneratedBy"][0]["Name"] == "clinica-t1nce"
     assert content["SourceDatasets"] == [{"URL": source.as_uri()}]
+
+
+def test_what_is_hidden_does_not_count(tmp_path):
+    assert not outputs.holds_files(tmp_path / "nowhere")
+    (tmp_path / ".1234-ab.part").touch()
+    assert not outputs.holds_files(tmp_path)
+    (tmp_path / "a").touch()
+    assert outputs.holds_files(tmp_path)

@@ -1,6 +1,6 @@
 import csv
 
-from clinica_t1nce.caps import names, sidecar, table
+from clinica_t1nce.caps import names, outputs, sidecar, table
 from tests.data.caps import crop_path, make_caps
 
 
@@ -87,3 +87,44 @@ def test_rows_are_read_back_as_text(tmp_path):
     (found,) = table.read(tmp_path)
     assert tuple(found) == table.COLUMNS
     assert found == {**dict.fromkeys(table.COLUMNS, "n/a"), **row, "reason": "one line"}
+
+
+def test_failures_of_other_runs_stay_until_there_is_an_image(tmp_path):
+    caps = make_caps(tmp_path / "caps", {("sub-01", "ses-1"): "ce-gd", ("sub-02", "ses-1"): ""})
+    sources = [
+        names.uri(crop_path(caps, subject, "ses-1", entities), caps, caps)
+        for subject, entities in (("sub-01", "ce-gd"), ("sub-02", ""))
+    ]
+    rows = [table.failed_row("sub-0", "ses-1", source, "m", "tsv", "dark") for source in sources]
+    table.rewrite(caps, rows[:1])
+    table.rewrite(caps, rows[1:])
+    assert [row["source"] for row in table.read(caps)] == sources
+    table.rewrite(caps, [rows[1] | {"reason": "bright"}])
+    assert [row["reason"] for row in table.read(caps)] == ["dark", "bright"]
+    crop_path(caps, "sub-02", "ses-1").unlink()
+    image = done(caps, "sub-01", "ses-1", "m")
+    sidecar.write(image, {**sidecar.read(image), "Sources": sources[:1]})
+    table.rewrite(caps)
+    assert [(row["source"], row["status"]) for row in table.read(caps)] == [(sources[0], "done")]
+
+
+def test_an_image_that_comes_while_the_table_is_written_is_not_missed(tmp_path, monkeypatch):
+    caps = make_caps(tmp_path / "caps", {})
+    done(caps, "sub-02", "ses-1", "m")
+    write_text = outputs.write_text
+
+    def late(path, text):
+        done(caps, "sub-03", "ses-1", "m")
+        return write_text(path, text)
+
+    monkeypatch.setattr(outputs, "write_text", late)
+    table.rewrite(caps)
+    assert [row["participant_id"] for row in table.read(caps)] == ["sub-02", "sub-03"]
+
+
+def test_a_table_that_is_none_is_replaced(tmp_path):
+    caps = make_caps(tmp_path / "caps", {})
+    done(caps, "sub-02", "ses-1", "m")
+    (caps / table.NAME).write_bytes(b"\xff\xfeparticipant_id")
+    assert table.read(caps) == []
+    assert len(read(table.rewrite(caps))) == 1

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 
 from clinica_t1nce import images
 from clinica_t1nce.caps import names, sidecar
-from clinica_t1nce.caps.translate import Job, flags, translate, translate_all
+from clinica_t1nce.caps.translate import Job, Options, flags, translate, translate_all
 from clinica_t1nce.errors import ImageError, OutputError
 from clinica_t1nce.intensity import Scaling
 from tests.data.caps import crop_path, head, write_crop
@@ -85,6 +86,20 @@ def test_no_sidecar_is_left_without_an_image(job, monkeypatch):
     with pytest.raises(OutputError, match="disk full"):
         translate(job, Halver())
     assert list(job.output.parent.iterdir()) == []
+
+
+def test_what_another_process_has_made_meanwhile_is_kept(job):
+    class Overtaken(Halver):
+        def __call__(self, volume, affine=None):
+            if not job.output.exists():
+                translate(job, Halver())
+                seen.append(job.output.stat().st_ino)
+            return super().__call__(volume, affine)
+
+    seen = []
+    content = translate(replace(job, options=Options(keep=True)), Overtaken())
+    assert seen == [job.output.stat().st_ino]
+    assert content == sidecar.read(job.output)
 
 
 def test_an_output_folder_that_cannot_be_made_is_named(job):

@@ -15,11 +15,11 @@ from nipype.pipeline.engine import Workflow
 from clinica_t1nce.caps import dataset, names, query, selection, sidecar, table
 from clinica_t1nce.caps.translate import Job
 from clinica_t1nce.errors import SelectionError
-from clinica_t1nce.pipelines.clinica_log import muted_clinica
 from clinica_t1nce.pipelines.command import LOCAL_PLUGINS
 from clinica_t1nce.pipelines.models import check_model
 from clinica_t1nce.pipelines.progress import follow
 from clinica_t1nce.pipelines.resources import memory_gb, share_out
+from clinica_t1nce.pipelines.sharing import construct, own_folder
 from clinica_t1nce.pipelines.t1_synth_nce import outcome
 from clinica_t1nce.pipelines.t1_synth_nce.request import (
     DEFAULTS,
@@ -84,6 +84,7 @@ class T1SynthNce(Pipeline):
     """
 
     card: "Card"
+    base_dir: Any
 
     def __init__(
         self,
@@ -121,18 +122,18 @@ class T1SynthNce(Pipeline):
             files = len(self._options.spaces) * (2 if self._options.enhancement else 1)
             dataset.check_room(caps, len(self._to_do) * files)
         _describe(caps, caps_name)
-        with muted_clinica():
-            super().__init__(
-                caps_directory=str(caps),
-                tsv_file=None if tsv_file is None else str(tsv_file),
-                overwrite_caps=overwrite_caps,
-                base_dir=None if base_dir is None else str(base_dir),
-                parameters=parameters,
-                name=name,
-                ignore_dependencies=ignore_dependencies,
-                # The name that is there, or Clinica warns that it differs from a random one.
-                caps_name=dataset.name_of(caps) or caps_name,
-            )
+        construct(
+            super().__init__,
+            caps_directory=str(caps),
+            tsv_file=None if tsv_file is None else str(tsv_file),
+            overwrite_caps=overwrite_caps,
+            base_dir=None if base_dir is None else str(base_dir),
+            parameters=parameters,
+            name=name,
+            ignore_dependencies=ignore_dependencies,
+            # The name that is there, or Clinica warns that it differs from a random one.
+            caps_name=dataset.name_of(caps) or caps_name,
+        )
 
     @property
     def n_selected(self) -> int:
@@ -203,15 +204,18 @@ class T1SynthNce(Pipeline):
         """
         arguments = dict(plugin_args or {})
         runner = self._runner(plugin, arguments)
-        graph: Any = DiGraph()
+        base, graph = Path(self.base_dir), DiGraph()
         self.outcomes = outcome.before_work(self._selection, self._to_do)
         self.outcomes += outcome.unjudged(self._unjudged)
         try:
-            while self._to_do:
-                graph = self._run_round(runner, arguments, update_hash, quiet)
+            if self._to_do:
+                with own_folder(base) as folder:
+                    self.base_dir = folder
+                    while self._to_do:
+                        graph = self._run_round(runner, arguments, update_hash, quiet)
         finally:
             if not self.base_dir_was_specified:
-                shutil.rmtree(self.base_dir, ignore_errors=True)
+                shutil.rmtree(base, ignore_errors=True)
         self.outcomes.sort(key=lambda item: item.crop.path)
         failures = (item for item in self.outcomes if item.status == outcome.FAILED)
         table.rewrite(
@@ -354,7 +358,6 @@ class T1SynthNce(Pipeline):
         self, runner: Any, arguments: dict[str, Any], update_hash: bool, quiet: bool
     ) -> Any:
         """Work on all that is to do; what a dead process never came to is left for another."""
-        Path(self.base_dir).mkdir(parents=True, exist_ok=True)
         self._journal = Path(tempfile.mkdtemp(prefix="journal-", dir=self.base_dir))
         self._init_nodes()
         self.is_built = False

@@ -209,11 +209,6 @@ def _pipeline(**arguments: Any) -> "T1SynthNceEvaluate":
         raise OneLineError(str(error)) from error
     except (T1nceError, ClinicaException) as error:
         raise WrongUsageError(str(error)) from error
-    except PermissionError as error:
-        raise WrongUsageError(
-            f"{error.filename}: cannot be written to; Clinica notes each run in the "
-            "dataset_description.json of the CAPS: get the right to write there"
-        ) from error
 
 
 def _run(pipeline: "T1SynthNceEvaluate", plugin: str | None, arguments: dict[str, Any]) -> None:

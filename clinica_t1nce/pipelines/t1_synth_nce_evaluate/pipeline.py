@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +13,12 @@ from networkx import DiGraph
 from nipype.pipeline.engine import Node, Workflow
 
 import clinica_t1nce
-from clinica_t1nce import images
-from clinica_t1nce.caps import dataset, pairs
-from clinica_t1nce.caps.outputs import as_json
+from clinica_t1nce.caps import dataset, outputs, pairs
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.evaluation.tables import Table
-from clinica_t1nce.pipelines.clinica_log import muted_clinica
 from clinica_t1nce.pipelines.command import LOCAL_PLUGINS
 from clinica_t1nce.pipelines.resources import memory_gb
+from clinica_t1nce.pipelines.sharing import construct, own_folder
 from clinica_t1nce.pipelines.t1_synth_nce_evaluate import selection
 from clinica_t1nce.pipelines.t1_synth_nce_evaluate.results import page_path, write_results
 from clinica_t1nce.pipelines.t1_synth_nce_evaluate.saving import SavePair
@@ -90,6 +90,8 @@ class T1SynthNceEvaluate(Pipeline):
         If folder, table or options cannot be used.
     """
 
+    base_dir: Any
+
     def __init__(
         self,
         caps_directory: str | Path,
@@ -114,22 +116,19 @@ class T1SynthNceEvaluate(Pipeline):
         self._rows_out = {
             label: {"participant_id": label.partition(" ")[0]} for label in self.failures
         }
-        self._to_do = [
-            job
-            for job in self.jobs
-            if overwrite or not selection.is_done(job, self.output_directory)
-        ]
+        self._overwrite = overwrite
+        self._to_do = self._missing(self.jobs)
         self.tables: dict[str, Table] = {}
         self._n_threads = 1
-        with muted_clinica():
-            super().__init__(
-                caps_directory=str(caps),
-                base_dir=None if base_dir is None else str(base_dir),
-                parameters=parameters,
-                name=name,
-                ignore_dependencies=ignore_dependencies,
-                caps_name=dataset.name_of(caps) or caps_name,
-            )
+        construct(
+            super().__init__,
+            caps_directory=str(caps),
+            base_dir=None if base_dir is None else str(base_dir),
+            parameters=parameters,
+            name=name,
+            ignore_dependencies=ignore_dependencies,
+            caps_name=dataset.name_of(caps) or caps_name,
+        )
 
     @property
     def n_to_do(self) -> int:
@@ -166,15 +165,19 @@ class T1SynthNceEvaluate(Pipeline):
         networkx.DiGraph
             The graph that was run; empty if every pair was evaluated already.
         """
-        out = self.output_directory
+        out, base = self.output_directory, Path(self.base_dir)
         _describe(out, self.caps_directory)
         graph: Any = DiGraph()
+        # Another run may have evaluated pairs since this one was asked for.
+        self._to_do = self._missing(self._to_do)
         try:
             if self._to_do:
-                graph = self._run_graph(plugin, dict(plugin_args or {}), update_hash)
+                with own_folder(base) as folder:
+                    self.base_dir = folder
+                    graph = self._run_graph(plugin, dict(plugin_args or {}), update_hash)
         finally:
             if not self.base_dir_was_specified:
-                shutil.rmtree(self.base_dir, ignore_errors=True)
+                shutil.rmtree(base, ignore_errors=True)
         records = [
             record
             for job in self.jobs
@@ -186,6 +189,11 @@ class T1SynthNceEvaluate(Pipeline):
         ]
         self.tables = write_results(out, records, failures, self._settings)
         return graph
+
+    def _missing(self, jobs: Sequence[PairJob]) -> list[PairJob]:
+        """List the pairs that are to be evaluated."""
+        out = self.output_directory
+        return [job for job in jobs if self._overwrite or not selection.is_done(job, out)]
 
     def _run_graph(self, plugin: Any, arguments: dict[str, Any], update_hash: bool) -> Any:
         for job in self._to_do:
@@ -200,7 +208,8 @@ class T1SynthNceEvaluate(Pipeline):
         self._init_nodes()
         self.is_built = False
         self.build()
-        crashes = Path(self.base_dir) / "crash"
+        # A folder of its own: an earlier run's reasons are not this one's.
+        crashes = Path(tempfile.mkdtemp(prefix="crash-", dir=self.base_dir))
         self.config["execution"].update(
             {
                 "crashdump_dir": str(crashes),
@@ -365,7 +374,7 @@ def _check_output(out: Path, caps: Path) -> None:
         raise SelectionError(f"{out}: the output folder is, or is in, the input; {mend}")
     if out.exists() and not out.is_dir():
         raise SelectionError(f"{out}: a file, not a folder; {mend}")
-    if not out.exists() or not any(out.iterdir()):
+    if not outputs.holds_files(out):
         return
     try:
         content = json.loads((out / dataset.DESCRIPTION).read_text(encoding="utf-8"))
@@ -390,5 +399,4 @@ def _describe(out: Path, caps: Path) -> None:
         ],
         "SourceDatasets": [{"URL": Path(caps).resolve().as_uri()}],
     }
-    with images.temporary(out / dataset.DESCRIPTION) as part:
-        part.write_text(as_json(content), encoding="utf-8")
+    outputs.write_text(out / dataset.DESCRIPTION, outputs.as_json(content))

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from clinica_t1nce import images
-from clinica_t1nce.caps.outputs import as_json
+from clinica_t1nce.caps import outputs
 from clinica_t1nce.evaluation.columns import describe
 from clinica_t1nce.evaluation.frames import BASELINE, PAIR, collect, compare_methods
 from clinica_t1nce.evaluation.quality import strata
@@ -64,8 +64,8 @@ def write_results(
         _write_tsv(out / f"{name}.tsv", frame)
     tables = make_tables(frames, statistics)
     for name, table in tables.items():
-        _write(out / "tables" / f"{name}.md", table.markdown())
-        _write(out / "tables" / f"{name}.tex", table.latex())
+        outputs.write_text(out / "tables" / f"{name}.md", table.markdown())
+        outputs.write_text(out / "tables" / f"{name}.tex", table.latex())
     figures = _draw(out, records, frames)
     _write_report(out, records, pairs, tables, figures, settings)
     return tables
@@ -105,13 +105,8 @@ def note(settings: Settings) -> str:
 
 def _write_tsv(path: Path, frame: "pd.DataFrame") -> None:
     text = frame.to_csv(sep="\t", index=False, na_rep="n/a", lineterminator="\n")
-    _write(path, text)
-    _write(path.with_suffix(".json"), as_json(describe(frame.columns)))
-
-
-def _write(path: Path, text: str) -> None:
-    with images.temporary(path) as part:
-        part.write_text(text, encoding="utf-8")
+    outputs.write_text(path, text)
+    outputs.write_text(path.with_suffix(".json"), outputs.as_json(describe(frame.columns)))
 
 
 def _draw(

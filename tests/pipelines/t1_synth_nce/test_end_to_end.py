@@ -145,6 +145,28 @@ def test_run_and_run_again(tmp_path, cwd, weights):
     assert list(cwd.iterdir()) == []
 
 
+def test_two_at_once_on_one_caps(tmp_path, cwd, weights):
+    caps = make_caps(tmp_path / "caps", {(f"sub-0{n}", "ses-1"): "ce-gd" for n in range(2)})
+    options = ["--model", weights, "-np", "1", "-wd", tmp_path / "wd"]
+    processes = [start(caps, *options, cwd=cwd) for _ in range(2)]
+    for process in processes:
+        out, err = process.communicate()
+        assert process.returncode == 0, out + err
+        assert "Traceback" not in out + err
+        assert "Warning: report" not in err
+    contents = [path.read_bytes() for path in made(caps)]
+    assert len(contents) == 2
+    assert hidden(caps) == []
+    assert json.loads((caps / "dataset_description.json").read_text())["Processing"]
+    table = (caps / "t1_synth_nce.tsv").read_text().splitlines()
+    assert [line.split("\t")[0] for line in table[1:]] == ["sub-00", "sub-01"]
+    index = (caps / "t1_synth_nce_report" / "report.html").read_text()
+    assert all(f"pages/sub-0{n}_ses-1_" in index for n in range(2))
+    code, out, err = run(caps, "--model", weights, "-overwrite", cwd=cwd)
+    assert code == 0, out + err
+    assert [path.read_bytes() for path in made(caps)] == contents
+
+
 def test_killed_half_way_and_started_again(four, cwd, weights):
     process = start(four, "--model", weights, cwd=cwd)
     wait_for(lambda: len(made(four)) >= 2, process)

@@ -14,6 +14,8 @@ from nipype import config
 from clinica_t1nce.caps import names
 from clinica_t1nce.evaluation import similarity
 from clinica_t1nce.pipelines.t1_synth_nce_evaluate import cli as module
+from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pipeline import T1SynthNceEvaluate
+from clinica_t1nce.pipelines.t1_synth_nce_evaluate.selection import Settings
 from tests.data import volumes
 from tests.data.caps import crop_path, make_caps
 
@@ -177,6 +179,38 @@ def test_done_pairs_are_kept_and_new_ones_added(caps, pairs, tmp_path):
     result = run(caps, pairs, out, "--align", "none", "--model", "good")
     assert "4 pairs, 4 to do" in result.output
     assert set(read(out / "similarity.tsv")["image"]) == {"T1ce", "good"}
+
+
+def test_pairs_that_another_run_evaluates_first_are_kept(caps, pairs, tmp_path):
+    pairs.write_text("".join(pairs.read_text().splitlines(keepends=True)[:2]))
+    settings = Settings(segmentation="none", brain_mask="template", align="none")
+    first, second = (
+        T1SynthNceEvaluate(caps, pairs, tmp_path / "out", parameters={"settings": settings})
+        for _ in range(2)
+    )
+    first.run(plugin="Linear")
+    (record,) = (tmp_path / "out").glob("sub-*/ses-*/*_measures.json")
+    before = record.stat().st_ino
+    second.run(plugin="Linear")
+    assert (first.failures, second.failures) == ({}, {})
+    assert record.stat().st_ino == before
+
+
+def test_an_old_crash_is_no_reason(caps, pairs, tmp_path):
+    wd = tmp_path / "wd"
+    for name, message in (("T1ce", "no_T1ce"), ("T1nce", "no_T1nce")):
+        table = tmp_path / f"{name}.tsv"
+        table.write_text("".join(pairs.read_text().splitlines(keepends=True)[:2]))
+        for kind in ("T1ce", "T1nce"):
+            volumes.write(caps / f"masks/sub-00_{kind}.nii.gz", np.ones(SHAPE), AFFINE)
+        bad = caps / f"masks/sub-00_{name}.nii.gz"
+        bad.write_text(message)
+        result = run(
+            *(caps, table, tmp_path / f"out_{name}", "-wd", wd),
+            *("--brain-mask", "masks/{participant_id}_{image}.nii.gz"),
+        )
+        assert result.exit_code == 1
+        assert str(bad) in result.output
 
 
 def test_bad_pairs_are_named_and_the_rest_is_evaluated(caps, pairs, tmp_path):
