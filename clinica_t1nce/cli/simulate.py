@@ -43,7 +43,7 @@ import click
 @click.option(
     "--in-place",
     is_flag=True,
-    help="Neither turn nor bend the head: the label map fits the images.",
+    help="Neither turn nor bend the head, nor narrow its sulci: the label map fits the images.",
 )
 @click.option(
     "--labels",

@@ -41,7 +41,8 @@ class Settings:
     head
         ``"whole"``, ``"stripped"`` or ``"any"``: every other one stripped.
     in_place
-        Neither turn nor bend the head, so that the label map fits the images.
+        Neither turn nor bend the head, nor narrow its sulci and ventricles: the label map fits the
+        images.
     """
 
     seed: int = 0
