@@ -28,6 +28,27 @@ class T1nceError(_Base):
     """Base of all errors that this package raises on purpose."""
 
 
+def first_line(error: BaseException) -> str:
+    r"""Give the first line of a message, or the kind of an error without one.
+
+    Examples
+    --------
+    >>> first_line(ValueError("one\ntwo")), first_line(AssertionError())
+    ('one', 'AssertionError')
+    """
+    return _lines(error)[0]
+
+
+def last_line(error: BaseException) -> str:
+    """Give the last line of a message, as of a traceback, or the kind of an error without one."""
+    return _lines(error)[-1]
+
+
+def _lines(error: BaseException) -> list[str]:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines or [type(error).__name__]
+
+
 class ImageError(T1nceError, ValueError):
     """A volume that cannot be used: unreadable, wrong shape, constant, not finite."""
 

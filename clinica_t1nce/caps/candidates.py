@@ -298,11 +298,7 @@ def _given_to_the_model(caps: Path) -> set[Path]:
         content = sidecar.read(image) or {}
         first = (content.get("Sources") or [])[:1]
         given += [(source, content.get("SelectedBy", "")) for source in first]
-    if (caps / table.NAME).is_file():
-        given += [
-            (row.get("source", ""), row.get("selected_by", ""))
-            for row in tsv.read(caps / table.NAME)
-        ]
+    given += [(row["source"], row["selected_by"]) for row in table.read(caps)]
     return {
         caps / source.removeprefix("bids::")
         for source, reason in given

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import clinica_t1nce
 from clinica_t1nce import images
-from clinica_t1nce.caps import bids, names, outputs, selection, sidecar, tsv
+from clinica_t1nce.caps import bids, names, outputs, query, selection, sidecar, table, tsv
 from clinica_t1nce.caps.query import Visit
-from clinica_t1nce.errors import T1nceError, WeightsError
+from clinica_t1nce.errors import SelectionError, T1nceError, WeightsError
 
 if TYPE_CHECKING:
     from clinica_t1nce.synthesis import Synthesizer
@@ -116,12 +116,14 @@ def rewrite(
 ) -> list[dict[str, str]]:
     """Write the table of all judgements of some weights anew.
 
+    As with the table of images, any number of processes may do so at a time.
+
     Parameters
     ----------
     caps
         Root of the CAPS.
     crops
-        Those to list; the ones that were not judged are left out.
+        Those that were asked for.
     model, sha256
         Of the weights.
     dataset
@@ -130,32 +132,45 @@ def rewrite(
     Returns
     -------
     list of dict
-        The rows.
+        The rows of `crops`; those that were not judged are left out.
 
     Raises
     ------
     SelectionError
-        If a sidecar or ``scans.tsv`` cannot be read.
+        If a sidecar or ``scans.tsv`` of theirs cannot be read.
     OutputError
         If the table cannot be written.
     """
-    rows = []
-    for visit, crop in crops:
+    asked = {crop for _, crop in crops}
+    for _ in range(table.MOST_LOOKS):
+        rows = _rows(caps, asked, model, sha256, dataset)
+        if not outputs.write_text(caps / NAME, tsv.text(rows.values(), COLUMNS)):
+            break
+    return [row for crop, row in rows.items() if crop in asked]
+
+
+def _rows(
+    caps: Path, asked: set[Path], model: str, sha256: str, dataset: bids.Dataset | None
+) -> dict[Path, dict[str, str]]:
+    rows = {}
+    for visit, crop in query.find_crops(caps):
         probability = read(crop, model, sha256)
         if probability is None:
             continue
-        reason = selection.evidence(crop, dataset)
-        rows.append(
-            {
-                "participant_id": visit.subject,
-                "session_id": visit.session,
-                "source": names.uri(crop, caps, caps),
-                "model": model,
-                "probability": f"{probability:.4f}",
-                "image": "T1ce" if probability >= selection.SEEN else "T1nce",
-                "metadata": reason or "nothing",
-                "contradiction": selection.contradiction(reason, probability) or "",
-            }
-        )
-    outputs.write_text(caps / NAME, tsv.text(rows, COLUMNS))
+        try:
+            reason = selection.evidence(crop, dataset)
+        except SelectionError:
+            if crop in asked:
+                raise
+            reason = selection.evidence(crop, None)
+        rows[crop] = {
+            "participant_id": visit.subject,
+            "session_id": visit.session,
+            "source": names.uri(crop, caps, caps),
+            "model": model,
+            "probability": f"{probability:.4f}",
+            "image": "T1ce" if probability >= selection.SEEN else "T1nce",
+            "metadata": reason or "nothing",
+            "contradiction": selection.contradiction(reason, probability) or "",
+        }
     return rows

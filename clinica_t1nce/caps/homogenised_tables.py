@@ -105,7 +105,7 @@ def _carried(root: Path, table: Path, key: str, kept: list[str]) -> dict[Path, E
     files = {table: Entry(text=tsv.text(rows, columns))}
     explained = table.with_suffix(".json")
     if (root / explained).is_file():
-        files[explained] = Entry(text=(root / explained).read_text(encoding="utf-8"))
+        files[explained] = Entry(text=outputs.as_json(bids.read_json(root / explained)))
     return files
 
 

@@ -3,7 +3,6 @@
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -219,10 +218,16 @@ def place(target: Path, source: Path, *, copy: bool = False) -> None:
     """
     source = source.absolute()
     if not copy:
-        with suppress(OSError, NotImplementedError):
+        try:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.symlink_to(source)
             return
+        except FileExistsError:
+            # Another process may have put the same link there.
+            if _exists(target) and _same(target, source):
+                return
+        except (OSError, NotImplementedError):
+            pass
     with images.temporary(target) as part:
         shutil.copyfile(source, part)
 

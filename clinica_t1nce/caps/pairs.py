@@ -9,6 +9,7 @@ from pathlib import Path
 from clinica_t1nce import images
 from clinica_t1nce.caps import names
 from clinica_t1nce.caps.query import Visit, find_crops
+from clinica_t1nce.caps.tsv import read_numbered
 from clinica_t1nce.errors import SelectionError
 
 TRAIN, VALIDATION, TEST = SPLITS = ("train", "validation", "test")
@@ -264,25 +265,13 @@ def write_table(path: Path, header: Sequence[str], cells: Iterable[Mapping[str, 
 
 
 def _read_cells(tsv: Path) -> tuple[tuple[str, ...], list[tuple[int, dict[str, str]]]]:
-    try:
-        lines = tsv.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SelectionError(f"{tsv}: cannot be read as text ({error}); save it as UTF-8") from None
-    header = tuple(cell.strip() for cell in lines[0].split("\t")) if lines else ()
+    header, rows = read_numbered(tsv)
     if not set(OURS) <= set(header) and not set(AUTHORS) <= set(header):
         raise SelectionError(
             f"{tsv}: its first line must name the columns {', '.join(OURS)}, or "
             f"{', '.join(AUTHORS)}, separated by tabs"
         )
-    found = []
-    for number, values in enumerate(csv.reader(lines[1:], delimiter="\t"), start=2):
-        if not any(value.strip() for value in values):
-            continue
-        named = dict.fromkeys(header, "") | dict(
-            zip(header, (value.strip() for value in values), strict=False)
-        )
-        found.append((number, named))
-    return header, found
+    return tuple(header), rows
 
 
 def _row(tsv: Path, line: int, cells: Mapping[str, str], unpaired: bool) -> PairRow:

@@ -1,12 +1,12 @@
 """Which images of a CAPS are asked for."""
 
-import csv
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from clinica_t1nce.caps import names
+from clinica_t1nce.caps.tsv import read_numbered
 from clinica_t1nce.errors import SelectionError
 
 BY_ENTITY = "ce entity"
@@ -90,20 +90,10 @@ def read_visits(tsv: Path) -> list[Visit]:
     SelectionError
         If it cannot be read, lacks a column, lists a visit twice, or lists none.
     """
-    try:
-        lines = tsv.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SelectionError(f"{tsv}: cannot be read as text ({error}); save it as UTF-8") from None
-    header = [cell.strip() for cell in lines[0].split("\t")] if lines else []
-    for column in Visit("participant_id", "session_id"):
-        if column not in header:
-            raise SelectionError(
-                f"{tsv}: no column {column}; its first line must name the columns participant_id "
-                "and session_id, separated by a tab"
-            )
+    _, lines = read_numbered(tsv, ["participant_id", "session_id"])
     rows: dict[Visit, list[int]] = {}
-    for number, row in enumerate(csv.DictReader(lines[1:], header, delimiter="\t"), start=2):
-        visit = Visit((row["participant_id"] or "").strip(), (row["session_id"] or "").strip())
+    for number, row in lines:
+        visit = Visit(row["participant_id"], row["session_id"])
         if not any(visit):
             continue
         if not visit.subject.startswith("sub-") or not visit.session.startswith("ses-"):

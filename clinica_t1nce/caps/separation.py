@@ -181,9 +181,7 @@ Choice = dict[str, str | None]
 def _read_choices(path: Path, dataset: Dataset) -> dict[Visit, Choice]:
     chosen: dict[Visit, Choice] = {}
     known = set(dataset.visits)
-    for number, row in enumerate(
-        tsv.read(path, ["participant_id", "session_id", "filename"]), start=2
-    ):
+    for number, row in tsv.read_numbered(path, ["participant_id", "session_id", "filename"])[1]:
         visit = Visit(row["participant_id"], row["session_id"])
         name = Path(row["filename"]).name
         kind = row.get("contrast") or None
@@ -246,7 +244,9 @@ def _add_root(view: View, dataset: Dataset) -> None:
     content = bids.read_json(description) if description.is_file() else {}
     view.files[Path(DESCRIPTION)] = Entry(text=outputs.describe(content, [root], KIND, WHAT))
     ignored = root / ".bidsignore"
-    lines = ignored.read_text(encoding="utf-8").splitlines() if ignored.is_file() else []
+    lines = []
+    if ignored.is_file():
+        lines = ignored.read_text(encoding="utf-8", errors="replace").splitlines()
     lines += [f"/{name}" for name in (CONTRAST_TSV, PAIRS_TSV) if f"/{name}" not in lines]
     view.files[Path(".bidsignore")] = Entry(text="\n".join(lines) + "\n")
     for path in sorted(root.iterdir()):

@@ -80,10 +80,10 @@ def rewrite(caps: Path, failures: Iterable[Row] = ()) -> Path:
 def read(caps: Path) -> list[Row]:
     """Read the rows as text; none if there is no such table. What is not known is ``n/a``."""
     try:
-        rows = tsv.read(caps / NAME, COLUMNS)
+        rows = tsv.read(caps / NAME)
     except SelectionError:
         return []
-    return [{column: row[column] or "n/a" for column in COLUMNS} for row in rows]
+    return [{column: row.get(column) or "n/a" for column in COLUMNS} for row in rows]
 
 
 def _text(caps: Path, failures: Sequence[Row]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from clinica_t1nce.errors import ImageError, OutputError
+from clinica_t1nce.errors import ImageError, OutputError, first_line
 from clinica_t1nce.evaluation.masks import is_skull_stripped, nonzero_mask, template_mask
 
 STRIPPED = "skull-stripped already"
@@ -72,7 +72,7 @@ def _deepbet(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
         _, mask, _ = extraction.run(nib.Nifti1Image(volume.astype(np.float32), affine))
     except (AssertionError, RuntimeError, ValueError) as error:
         raise ImageError(
-            f"deepbet found no brain ({str(error).splitlines()[0]}); check the image, or give a "
+            f"deepbet found no brain ({first_line(error)}); check the image, or give a "
             "mask of your own"
         ) from error
     return np.asarray(mask.dataobj) > 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from clinica_t1nce.caps import gadolinium, names
 from clinica_t1nce.caps.query import Visit
-from clinica_t1nce.errors import WeightsError
+from clinica_t1nce.errors import WeightsError, last_line
 from clinica_t1nce.interfaces import journal
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.pipelines.models import Model
@@ -150,7 +150,7 @@ def _failures(
     for crop in crops:
         event = events.get(str(crop))
         if event is None:
-            reason = str(error).strip().splitlines()[-1] if error else "no process came to it"
+            reason = last_line(error) if error else "no process came to it"
             failures[crop] = f"{crop}: not judged ({reason}); run again"
         elif event.kind == journal.STARTED:
             failures[crop] = (

@@ -74,3 +74,15 @@ def test_the_table_tells_contradictions(tmp_path):
         ("T1ce", "ce entity", "n/a"),
     ]
     assert rows[0]["probability"] == "0.9000"
+
+
+def test_the_table_keeps_what_other_runs_asked_for(tmp_path):
+    caps = make_caps(tmp_path / "caps", MIXED, images=False)
+    crops = list(query.find_crops(caps))
+    for _, crop in crops:
+        path = names.gadolinium_path(crop)
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps({"GadoliniumProbability": 0.9, "Model": {"SHA256": "abc"}}))
+    asked = [gadolinium.rewrite(caps, [crop], "judge", "abc") for crop in crops]
+    assert [len(rows) for rows in asked] == [1] * len(crops)
+    assert len((caps / "gadolinium.tsv").read_text().splitlines()) == 1 + len(crops)

@@ -34,7 +34,7 @@ def test_tsv_may_have_a_bom_other_columns_empty_lines_and_crlf(tmp_path):
     ("header", "rows", "message"),
     [
         ("sub-01\tses-M000", [], "no column participant_id"),
-        ("participant_id,session_id", ["sub-01,ses-M000"], "separated by a tab"),
+        ("participant_id,session_id", ["sub-01,ses-M000"], "separated by tabs"),
         ("participant_id", ["sub-01"], "no column session_id"),
         ("participant_id\tsession_id", [], "lists no visit"),
         ("participant_id\tsession_id", ["01\tM000"], r"row 2 .* not a visit"),

@@ -32,3 +32,19 @@ def test_unusable_tables_are_named(tmp_path, content, message):
 def test_a_missing_table_is_named(tmp_path):
     with pytest.raises(SelectionError, match=r"no\.tsv"):
         tsv.read(tmp_path / "no.tsv")
+
+
+def test_lines_are_those_of_the_file(tmp_path):
+    path = tmp_path / "t.tsv"
+    path.write_bytes(b"\xef\xbb\xbfa\tb\r\n1\t2\r\n\r\n3\t4\r\n")
+    assert tsv.read_numbered(path) == (
+        ["a", "b"],
+        [(2, {"a": "1", "b": "2"}), (4, {"a": "3", "b": "4"})],
+    )
+
+
+def test_a_quotation_mark_that_is_not_closed_is_named(tmp_path):
+    path = tmp_path / "t.tsv"
+    path.write_text('a\n"' + "x\n" * 100_000)
+    with pytest.raises(SelectionError, match=f"{path}: line .* a quotation mark"):
+        tsv.read(path)

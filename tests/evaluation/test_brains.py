@@ -1,6 +1,7 @@
 import os
 import stat
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -90,3 +91,16 @@ def test_deepbet_on_a_real_head(shared_data):
     assert 1.5e6 < mask.sum() < 2.1e6
     template, _ = brain_mask(image.data, image.affine, "template")
     assert 2 * (mask & template).sum() / (mask.sum() + template.sum()) > 0.9
+
+
+def test_deepbet_that_fails_without_a_word_is_told(head, monkeypatch):
+    class Silent:
+        def __init__(self, no_gpu):
+            assert no_gpu
+
+        def run(self, image):
+            raise AssertionError
+
+    monkeypatch.setitem(sys.modules, "deepbet", SimpleNamespace(BrainExtraction=Silent))
+    with pytest.raises(ImageError, match=r"deepbet found no brain \(AssertionError\)"):
+        brain_mask(head, AFFINE, "deepbet")

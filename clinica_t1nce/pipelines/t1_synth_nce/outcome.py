@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clinica_t1nce.caps import names, query, selection, table
+from clinica_t1nce.errors import last_line
 from clinica_t1nce.interfaces import journal
 
 DONE, SKIPPED, FAILED = "done", "skipped", "failed"
@@ -94,7 +95,7 @@ def settle(
             status = DONE if event.kind == journal.DONE else FAILED
             outcomes.append(Outcome(crop, status, event.reason, event.warning, event.details))
     if left and not outcomes:
-        reason = "no process came to it" if error is None else _last_line(error)
+        reason = "no process came to it" if error is None else last_line(error)
         details = None if error is None else str(error)
         return [Outcome(crop, FAILED, f"{crop.path}: {reason}", None, details) for crop in left], []
     return outcomes, left
@@ -111,8 +112,3 @@ def failed_row(outcome: Outcome, caps: Path, model: str) -> table.Row:
         crop.selected_by,
         outcome.reason or "",
     )
-
-
-def _last_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__

@@ -141,14 +141,17 @@ def _draw_examples(out: Path, records: Sequence[Mapping[str, Any]]) -> list[Path
             name: images.load(path) for name, path in record["sources"].items() if name != "T1nce"
         }
         loaded = {BASELINE: loaded.pop(BASELINE), "T1nce": images.load(files["T1nce"]), **loaded}
-        affine, brain = loaded[BASELINE].affine, images.load(files["mask"]).data > 0
+        affine, brain = loaded[BASELINE].affine, images.load(files["mask"], constant=True).data > 0
         title = f"{record['participant_id']} {record['session_id_t1ce']}"
         arrays = {name: image.data for name, image in loaded.items()}
         examples.append(Example(title, arrays, affine, brain))
         names = {name: f"{name} label-GM_probseg" for name in loaded}
         if set(names.values()) <= set(files):
-            found = {name: images.load(files[key]).data for name, key in names.items()}
-            if {volume.shape for volume in found.values()} == {brain.shape}:
+            found = {
+                name: images.load(files[key], constant=True).data for name, key in names.items()
+            }
+            fitting = {volume.shape for volume in found.values()} == {brain.shape}
+            if fitting and any(volume.any() for volume in found.values()):
                 maps.append(Example(title, found, affine, brain))
     drawn = [save_figure(draw_examples(examples), out / "figures" / "figure3_examples")]
     if maps:

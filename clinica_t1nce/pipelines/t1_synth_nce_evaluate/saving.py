@@ -118,7 +118,7 @@ class SavePair(SimpleInterface):
                 wanted[f"{name} {suffix}"] = (path, f"desc-{label}_{suffix}", kind)
         saved = {}
         for name, (path, suffix, kind) in wanted.items():
-            image = images.load(path)
+            image = images.load(path, constant=True)
             kind = kind or (np.uint8 if image.data.max() < 256 else np.int32)
             saved[name] = record_path.parent / f"{stem}_{suffix}.nii.gz"
             images.save(saved[name], image.data, image, dtype=kind)
@@ -183,7 +183,7 @@ class SavePair(SimpleInterface):
             self.inputs.page_path,
             {name: images.load(path).data for name, path in paths.items()},
             t1ce.affine,
-            mask=images.load(self.inputs.mask).data > 0,
+            mask=images.load(self.inputs.mask, constant=True).data > 0,
             labels={name: data.astype(int) for name, data in labels.items()} or None,
             measures=_measures(record, self.inputs.align),
             flags=record["flags"],

@@ -286,7 +286,9 @@ def _match(
     }.items():
         filled = filled.replace(f"{{{key}}}", value)
     path = caps / filled
-    found = sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
+    # From the CAPS, not from its anchor: brackets in the CAPS's own path are no pattern.
+    anchor = Path(filled).anchor
+    found = sorted((Path(anchor) if anchor else caps).glob(filled.removeprefix(anchor) or "*"))
     if len(found) != 1:
         raise SelectionError(
             f"{path}: {len(found)} files match {option} for the {name} of {row}, not one; "

@@ -213,6 +213,20 @@ def test_an_old_crash_is_no_reason(caps, pairs, tmp_path):
         assert str(bad) in result.output
 
 
+def test_structures_without_the_label_1(caps, pairs, tmp_path):
+    pairs.write_text("".join(pairs.read_text().splitlines(keepends=True)[:2]))
+    structures = tmp_path / "structures.tsv"
+    structures.write_bytes(b"\xef\xbb\xbfindex\tname\r\n12\tputamen\r\n13\tpallidum\r\n")
+    for name in ("T1nce", "T1ce", "good"):
+        labels = np.zeros(SHAPE)
+        labels[10:20], labels[20:30] = 12, 13
+        volumes.write(caps / f"seg/sub-00_{name}.nii.gz", labels, AFFINE, dtype=np.uint8)
+    result = run(caps, pairs, tmp_path / "out", "--model", "good", "--structures", structures)
+    assert result.exit_code == 0, result.output
+    assert set(read(tmp_path / "out" / "volumes.tsv")["tissue"]) == {"putamen", "pallidum"}
+    assert not (tmp_path / "out/figures/figure4_gray_matter_maps.png").exists()
+
+
 def test_bad_pairs_are_named_and_the_rest_is_evaluated(caps, pairs, tmp_path):
     write_pair(caps, "sub-03", 3, {"good": 20})
     write_pair(caps, "sub-04", 4)

@@ -102,6 +102,19 @@ def test_a_pattern_that_matches_nothing_or_too_much_is_named(caps, tsv):
     assert "2 files match --brain-mask for the T1ce" in problems["sub-01 (row 2)"]
 
 
+@pytest.mark.parametrize("absolute", [False, True])
+def test_brackets_in_the_path_of_the_caps_are_no_pattern(caps, tsv, absolute):
+    caps = caps.rename(caps.with_name("caps [2024]"))
+    (caps / "masks").mkdir()
+    for name in ("T1nce", "T1ce"):
+        (caps / "masks" / f"sub-01_{name}.nii.gz").touch()
+    folder = caps.parent / "caps ?2024?" if absolute else ""
+    (job,), _ = select(
+        caps, tsv, [], Settings(brain_mask=str(Path(folder, "masks/{participant_id}_{image}.nii*")))
+    )
+    assert job.masks["T1ce"] == caps / "masks" / "sub-01_T1ce.nii.gz"
+
+
 def test_what_was_evaluated_with_other_files_or_settings_is_not_done(caps, tsv, tmp_path):
     (job,), _ = select(caps, tsv, [], Settings())
     record = job.record_path(tmp_path)
