@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from clinica_t1nce import grids, images, intensity
+from clinica_t1nce import grids, images, intensity, writing
 from clinica_t1nce.errors import T1nceError, WeightsError
 from clinica_t1nce.synthesis import Synthesizer
 from clinica_t1nce.training.heads import find_label_maps, load_heads
@@ -151,7 +151,7 @@ def draw(rows: list[dict[str, np.ndarray]], out: Path) -> None:
             panel.set_axis_off()
             panel.set_title(name, color="white", fontsize=8)
     figure.subplots_adjust(left=0, right=1, bottom=0, top=0.95, wspace=0.02, hspace=0.1)
-    with images.temporary(out) as part:
+    with writing.temporary(out) as part:
         figure.savefig(part, format="png", dpi=80, metadata={"Software": None})
 
 
@@ -185,7 +185,7 @@ def main() -> None:
                 print(f"{pair.kind} {pair.name} done", file=sys.stderr, flush=True)
     except T1nceError as error:
         parser.exit(1, f"{error}\n")
-    with images.temporary(arguments.out / "l1.tsv") as part, part.open("w", newline="") as stream:
+    with writing.temporary(arguments.out / "l1.tsv") as part, part.open("w", newline="") as stream:
         writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
         writer.writerow(("pair", "kind", "method", "l1"))
         writer.writerows((row.pair, row.kind, row.method, f"{row.l1:.6f}") for row in rows)

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from clinica_t1nce import images
+from clinica_t1nce import images, writing
 from clinica_t1nce.blending import foreground
 from clinica_t1nce.errors import ImageError
 from clinica_t1nce.grids import to_ras
@@ -125,7 +125,7 @@ def main() -> None:
     mask = None if arguments.vessels is None else images.load(arguments.vessels)
     pair = images.load(arguments.raw), images.load(arguments.t1nce)
     figure = draw(*pair, arguments.title, arguments.slices, mask)
-    with images.temporary(arguments.picture) as part:
+    with writing.temporary(arguments.picture) as part:
         figure.savefig(part, format="png", dpi=80, facecolor="black", metadata={"Software": None})
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from clinica_t1nce import images
+from clinica_t1nce import images, writing
 from clinica_t1nce.caps.names import CROP_ENDING
 from clinica_t1nce.errors import SelectionError, T1nceError
 from clinica_t1nce.evaluation.alignment import align_images
@@ -268,7 +268,7 @@ def summary(rows: Sequence[Row]) -> list[Row]:
 
 
 def write_tsv(path: Path, rows: Sequence[Row]) -> None:
-    with images.temporary(path) as part, part.open("w", newline="") as stream:
+    with writing.temporary(path) as part, part.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, asdict(rows[0]), delimiter="\t", lineterminator="\n")
         writer.writeheader()
         writer.writerows(asdict(row) for row in rows)

@@ -1,13 +1,8 @@
 """NIfTI files in and out: checked when read, whole when written."""
 
 import gzip
-import io
 import logging
-import os
-import secrets
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +14,9 @@ from nibabel.orientations import io_orientation
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
-from clinica_t1nce.errors import ImageError, OutputError
+from clinica_t1nce.errors import ImageError
+from clinica_t1nce.writing import compress
+from clinica_t1nce.writing import temporary as temporary
 
 logger = logging.getLogger("clinica_t1nce")
 
@@ -30,7 +27,6 @@ CROP_ZOOMS = (1.0, 1.0, 1.0)
 
 ZOOM_TOLERANCE = 1e-3
 MAX_NONFINITE = 0.01
-GZIP_LEVEL = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,49 +194,6 @@ def save(
     return path
 
 
-@contextmanager
-def temporary(path: str | Path) -> Iterator[Path]:
-    """Give a file to write to, which becomes `path` when the block ends well.
-
-    The file lies in the same folder, hidden and ending in ``.part`` so that no pattern of
-    Clinica's finds it. Parts of the same output that a killed process left are removed.
-
-    Parameters
-    ----------
-    path
-        The output. Its folder is made. Replaced if it exists.
-
-    Yields
-    ------
-    pathlib.Path
-        An empty file. The block does nothing but write it.
-
-    Raises
-    ------
-    OutputError
-        If the folder or the file cannot be written, or the disk is full.
-    """
-    path = Path(path)
-    part, descriptor = _new_part(path), None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(path)
-        while (descriptor := _create_locked(part)) is None:
-            part = _new_part(path)
-        yield part
-        part.replace(path)
-    except OSError as error:
-        raise OutputError(
-            f"{path}: cannot be written ({error.strerror or error}); "
-            "free space there, or choose a folder that you may write to"
-        ) from error
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        if descriptor is not None:
-            os.close(descriptor)
-
-
 def read_bytes(path: Path) -> bytes:
     """Read a file, uncompressed if it is gzip.
 
@@ -366,51 +319,3 @@ def _serialise(data: np.ndarray, like: Image, description: str) -> bytes:
     nifti.header["descrip"] = description.encode()[:79]
     content: bytes = nifti.to_bytes()
     return content
-
-
-def compress(content: bytes) -> bytes:
-    """Compress with gzip: the same bytes for the same content."""
-    packed = io.BytesIO()
-    with gzip.GzipFile("", "wb", GZIP_LEVEL, packed, mtime=0) as file:
-        file.write(content)
-    return packed.getvalue()
-
-
-def _new_part(path: Path) -> Path:
-    return path.with_name(f"{_part_prefix(path)}{secrets.token_hex(4)}.part")
-
-
-def _part_prefix(path: Path) -> str:
-    # Not the name itself: a pattern such as *T1w.nii* would match it.
-    return f".{zlib.crc32(path.name.encode()):08x}-"
-
-
-def _create_locked(part: Path) -> int | None:
-    """Make a part and mark it as being written: a killed process loses its lock; the file stays.
-
-    None if another process has taken it for a left-over before it was locked.
-    """
-    descriptor = os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
-    try:
-        import fcntl
-
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-    except (ImportError, OSError):
-        # No locks here, then nobody takes them.
-        return descriptor
-    if part.exists():
-        return descriptor
-    os.close(descriptor)
-    return None
-
-
-def _remove_abandoned(path: Path) -> None:
-    try:
-        import fcntl
-    except ImportError:
-        return
-    for part in path.parent.glob(f"{_part_prefix(path)}*.part"):
-        # A file system without locks keeps its left-overs rather than lose a living part.
-        with suppress(OSError), part.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            part.unlink(missing_ok=True)

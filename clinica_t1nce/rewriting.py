@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from clinica_t1nce import images
+from clinica_t1nce import images, writing
 from clinica_t1nce.errors import ImageError
 
 
@@ -46,8 +46,8 @@ def copy_with_forms(
     header.set_qform(affine, code if with_qform else 0, strip_shears=True)
     block = header.binaryblock
     content[: len(block)] = block
-    with images.temporary(target) as part:
-        part.write_bytes(images.compress(bytes(content)) if target.suffix == ".gz" else content)
+    with writing.temporary(target) as part:
+        part.write_bytes(writing.compress(bytes(content)) if target.suffix == ".gz" else content)
     return target
 
 
@@ -92,6 +92,6 @@ def save_changed(path: str | Path, data: np.ndarray, source: images.Image) -> Pa
     voxels[changed] = values.astype(stored.dtype)
     start = proxy.offset
     content[start : start + stored.nbytes] = voxels.tobytes(order="F")
-    with images.temporary(path) as part:
-        part.write_bytes(images.compress(bytes(content)) if path.suffix == ".gz" else content)
+    with writing.temporary(path) as part:
+        part.write_bytes(writing.compress(bytes(content)) if path.suffix == ".gz" else content)
     return path

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import clinica_t1nce
-from clinica_t1nce import images
+from clinica_t1nce import images, writing
 from clinica_t1nce.caps import bids, names, outputs, query, selection, sidecar, table, tsv
 from clinica_t1nce.caps.query import Visit
 from clinica_t1nce.errors import SelectionError, T1nceError, WeightsError
@@ -80,7 +80,7 @@ def detect(
         "GeneratedBy": [{"Name": "clinica-t1nce", "Version": clinica_t1nce.__version__}],
         "Model": {"Name": synthesizer.card.name, "SHA256": synthesizer.card.sha256},
     }
-    with images.temporary(output) as part:
+    with writing.temporary(output) as part:
         part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return content
 

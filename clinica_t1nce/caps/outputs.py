@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import clinica_t1nce
-from clinica_t1nce import images
+from clinica_t1nce import writing
 from clinica_t1nce.caps.dataset import DESCRIPTION
 from clinica_t1nce.errors import OutputError, SelectionError
 
@@ -203,7 +203,7 @@ def write_text(path: Path, text: str) -> bool:
             return False
     except OSError:
         pass
-    with images.temporary(path) as part:
+    with writing.temporary(path) as part:
         part.write_text(text, encoding="utf-8", newline="\n")
     return True
 
@@ -228,7 +228,7 @@ def place(target: Path, source: Path, *, copy: bool = False) -> None:
                 return
         except (OSError, NotImplementedError):
             pass
-    with images.temporary(target) as part:
+    with writing.temporary(target) as part:
         shutil.copyfile(source, part)
 
 

@@ -1,12 +1,9 @@
 """Tables of pairs: a participant's T1ce and T1nce, and which part of a training they belong to."""
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from clinica_t1nce import images
 from clinica_t1nce.caps import names
 from clinica_t1nce.caps.query import Visit, find_crops
 from clinica_t1nce.caps.tsv import read_numbered
@@ -246,22 +243,6 @@ def divide(
     if not divided[TRAIN]:
         raise SelectionError(f"{tsv}: no pair to train on; look at its columns split and quality")
     return divided
-
-
-def write_table(path: Path, header: Sequence[str], cells: Iterable[Mapping[str, str]]) -> None:
-    """Write a table, whole or not at all; missing cells become ``n/a``.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
-    """
-    text = io.StringIO()
-    writer = csv.DictWriter(text, header, restval="n/a", delimiter="\t", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(cells)
-    with images.temporary(path) as part:
-        part.write_text(text.getvalue(), encoding="utf-8")
 
 
 def _read_cells(tsv: Path) -> tuple[tuple[str, ...], list[tuple[int, dict[str, str]]]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import clinica_t1nce
-from clinica_t1nce import enhancement, images
+from clinica_t1nce import enhancement, writing
 from clinica_t1nce.caps import names
 
 if TYPE_CHECKING:
@@ -242,7 +242,7 @@ def write(image: Path, content: Mapping[str, Any]) -> Path:
         If it cannot be written.
     """
     path = names.sidecar_path(image)
-    with images.temporary(path) as part:
+    with writing.temporary(path) as part:
         part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return path
 

@@ -7,7 +7,6 @@ import numpy as np
 
 from clinica_t1nce.errors import ImageError
 from clinica_t1nce.grids import to_ras
-from clinica_t1nce.images import temporary
 from clinica_t1nce.report.scales import (
     NOTE,
     choose_slices,
@@ -20,6 +19,7 @@ from clinica_t1nce.report.scales import (
     section,
     shown_box,
 )
+from clinica_t1nce.writing import temporary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

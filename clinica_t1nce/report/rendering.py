@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clinica_t1nce.caps.outputs import write_text
-from clinica_t1nce.images import temporary
+from clinica_t1nce.writing import temporary
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -1,6 +1,7 @@
 from dataclasses import replace
 from types import SimpleNamespace
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -106,6 +107,31 @@ def test_an_output_folder_that_cannot_be_made_is_named(job):
     job.output.parent.parent.write_text("in the way")
     with pytest.raises(OutputError, match="t1_synth_nce"):
         translate(job, Halver())
+
+
+@pytest.mark.parametrize("kind", ["a single frame", "big-endian with a slope", "a few NaN"])
+def test_odd_crops_give_the_same_image(job, kind):
+    plain = images.load(job.source)
+    expected = plain.data / np.float32(2)
+    if kind == "a single frame":
+        nifti = nib.Nifti1Image(plain.data[..., None], plain.affine)
+    elif kind == "a few NaN":
+        with_nan = plain.data.copy()
+        assert (with_nan[0, 0, :50] == 0).all()
+        with_nan[0, 0, :50] = np.nan
+        nifti = nib.Nifti1Image(with_nan, plain.affine)
+    else:
+        header = nib.Nifti1Header(endianness=">")
+        header.set_data_dtype(np.int16)
+        stored = ((plain.data + 3) / 0.5).astype(np.int16)
+        nifti = nib.Nifti1Image(stored, plain.affine, header)
+        nifti.header.set_slope_inter(0.5, -3)
+    nib.save(nifti, job.source)
+    content = translate(job, Halver())
+    written = images.load(job.output)
+    assert np.array_equal(written.data, expected)
+    assert nib.load(job.output).shape == images.CROP_SHAPE
+    assert content["NonFiniteVoxelsSetToZero"] == (50 if kind == "a few NaN" else 0)
 
 
 @pytest.mark.parametrize(

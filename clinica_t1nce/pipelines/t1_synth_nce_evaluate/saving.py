@@ -61,7 +61,7 @@ class SavePair(SimpleInterface):
     _always_run = True
 
     def _run_interface(self, runtime: Bunch) -> Bunch:
-        from clinica_t1nce import images
+        from clinica_t1nce import images, writing
         from clinica_t1nce.caps.outputs import as_json
 
         record_path = Path(self.inputs.record_path)
@@ -85,7 +85,7 @@ class SavePair(SimpleInterface):
         if isdefined(self.inputs.page_path):
             self._write_page(record, t1ce)
             files["page"] = os.path.relpath(self.inputs.page_path, record_path.parent)
-        with images.temporary(record_path) as part:
+        with writing.temporary(record_path) as part:
             part.write_text(as_json(_plain(record)), encoding="utf-8")
         self._results["out_file"] = str(record_path)
         return runtime

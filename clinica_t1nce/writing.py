@@ -1,0 +1,105 @@
+"""Files that appear whole or not at all."""
+
+import gzip
+import io
+import os
+import secrets
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from clinica_t1nce.errors import OutputError
+
+GZIP_LEVEL = 1
+
+
+@contextmanager
+def temporary(path: str | Path) -> Iterator[Path]:
+    """Give a file to write to, which becomes `path` when the block ends well.
+
+    The file lies in the same folder, hidden and ending in ``.part`` so that no pattern of
+    Clinica's finds it. Parts of the same output that a killed process left are removed.
+
+    Parameters
+    ----------
+    path
+        The output. Its folder is made. Replaced if it exists.
+
+    Yields
+    ------
+    pathlib.Path
+        An empty file. The block does nothing but write it.
+
+    Raises
+    ------
+    OutputError
+        If the folder or the file cannot be written, or the disk is full.
+    """
+    path = Path(path)
+    part, descriptor = _new_part(path), None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(path)
+        while (descriptor := _create_locked(part)) is None:
+            part = _new_part(path)
+        yield part
+        part.replace(path)
+    except OSError as error:
+        raise OutputError(
+            f"{path}: cannot be written ({error.strerror or error}); "
+            "free space there, or choose a folder that you may write to"
+        ) from error
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def compress(content: bytes) -> bytes:
+    """Compress with gzip: the same bytes for the same content."""
+    packed = io.BytesIO()
+    with gzip.GzipFile("", "wb", GZIP_LEVEL, packed, mtime=0) as file:
+        file.write(content)
+    return packed.getvalue()
+
+
+def _new_part(path: Path) -> Path:
+    return path.with_name(f"{_part_prefix(path)}{secrets.token_hex(4)}.part")
+
+
+def _part_prefix(path: Path) -> str:
+    # Not the name itself: a pattern such as *T1w.nii* would match it.
+    return f".{zlib.crc32(path.name.encode()):08x}-"
+
+
+def _create_locked(part: Path) -> int | None:
+    """Make a part and mark it as being written: a killed process loses its lock; the file stays.
+
+    None if another process has taken it for a left-over before it was locked.
+    """
+    descriptor = os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
+    try:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except (ImportError, OSError):
+        # No locks here, then nobody takes them.
+        return descriptor
+    if part.exists():
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def _remove_abandoned(path: Path) -> None:
+    try:
+        import fcntl
+    except ImportError:
+        return
+    for part in path.parent.glob(f"{_part_prefix(path)}*.part"):
+        # A file system without locks keeps its left-overs rather than lose a living part.
+        with suppress(OSError), part.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            part.unlink(missing_ok=True)
