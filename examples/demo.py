@@ -36,8 +36,9 @@ from clinica_t1nce.simulation.simulator import sample_gadolinium
 CROP_AFFINE = np.array([[1, 0, 0, -84], [0, 1, 0, -119], [0, 0, 1, -78], [0, 0, 0, 1]], float)
 """Of t1-linear's crops: 1 mm, MNI152NLin2009cSym."""
 
-PARTICIPANTS = {"demo01": 3, "demo02": 11}
-"""Participants and the seeds of their anatomy, contrast and injection."""
+PARTICIPANTS = {"demo01": 4, "demo02": 5}
+"""Participants and the seeds of their anatomy, contrast and injection: one that enhances strongly,
+one of the simulator's ordinary, hard cases."""
 
 SCANNER_UNITS = 400.0
 """White matter's intensity in the files."""

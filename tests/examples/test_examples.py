@@ -43,7 +43,7 @@ def test_demo_takes_enhancement_away(demo) -> None:
         if "sub-demo0" in line and "%" in line
     ]
     assert len(shares) == 2
-    # The simulator's hard cases: 39 and 23 % of what could be removed.
+    # 74 and 26 % of what could be removed.
     assert min(shares) > 15
 
 
