@@ -33,7 +33,8 @@ def commands() -> dict[str, Spellings]:
 
 
 def find_commands(command: click.Command, name: str) -> Iterator[tuple[str, Spellings]]:
-    context = click.Context(command)
+    # With its settings: a group remembers its help option as it was first asked for.
+    context = click.Context(command, **command.context_settings)
     params = command.get_params(context)
     # Clinica's option groups are headings: options without a spelling.
     yield name, [set(p.opts) for p in params if isinstance(p, click.Option) and p.opts]
