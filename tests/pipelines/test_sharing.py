@@ -16,8 +16,18 @@ from tests.data.caps import make_caps, save_weights
 
 STARTS = """
 import sys
+import time
+from clinica.dataset.caps._dataset_description import CAPSDatasetDescription
 from clinica_t1nce.pipelines.t1_synth_nce.pipeline import T1SynthNce
 
+def write_slowly(self, to):
+    text = str(self)
+    to.write(text[:50])
+    to.flush()
+    time.sleep(0.2)
+    to.write(text[50:])
+
+CAPSDatasetDescription.write = write_slowly
 caps, weights, base, number = sys.argv[1:]
 print("ready", flush=True)
 sys.stdin.readline()
@@ -68,12 +78,11 @@ def test_clinica_is_as_before(caps, weights):
     assert clinica.dataset.write_caps_dataset_description is before
 
 
-@pytest.mark.slow
 def test_processes_that_start_at_the_same_time_do_not_meet(caps, weights, tmp_path):
     command = [sys.executable, "-c", STARTS, caps, weights]
     processes = [
         subprocess.Popen(
-            [*map(str, command), str(tmp_path / name), "10"],
+            [*map(str, command), str(tmp_path / name), "5"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -83,7 +92,10 @@ def test_processes_that_start_at_the_same_time_do_not_meet(caps, weights, tmp_pa
     ]
     for process in processes:
         assert process.stdout.readline() == "ready\n"
-    ends = [process.communicate("\n") for process in processes]
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    ends = [process.communicate() for process in processes]
     assert [process.returncode for process in processes] == [0, 0], ends
     assert noted(caps) == ["t1-synth-nce"]
     assert [path.name for path in caps.iterdir() if path.name.startswith(".")] == []
