@@ -2,6 +2,8 @@
 
 import json
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,34 @@ class WrongUsageError(OneLineError):
     """The same with exit code 2: nothing was done, and nothing can be with these arguments."""
 
     exit_code = 2
+
+
+@contextmanager
+def checking() -> Iterator[None]:
+    """End with one line while a request is checked: wrong usage, but for what cannot be written."""
+    from clinica.utils.exceptions import ClinicaException
+
+    from clinica_t1nce.errors import OutputError, T1nceError
+
+    try:
+        yield
+    except OutputError as error:
+        raise OneLineError(str(error)) from error
+    except (T1nceError, ClinicaException) as error:
+        raise WrongUsageError(str(error)) from error
+
+
+@contextmanager
+def working() -> Iterator[None]:
+    """End with one line while the work is done; Ctrl-C says how to go on."""
+    from clinica_t1nce.errors import T1nceError
+
+    try:
+        yield
+    except T1nceError as error:
+        raise OneLineError(str(error)) from error
+    except KeyboardInterrupt:
+        raise OneLineError("interrupted; run the same command again to go on") from None
 
 
 def read_plugin(

@@ -10,11 +10,11 @@ from clinica.pipelines import cli_param
 
 from clinica_t1nce.pipelines.clinica_log import TidyCommand, move_nipype_log
 from clinica_t1nce.pipelines.command import (
-    OneLineError,
-    WrongUsageError,
+    checking,
     count,
     read_plugin,
     save_details,
+    working,
 )
 
 if TYPE_CHECKING:
@@ -148,40 +148,30 @@ def cli(
 
     Exit code: 0 if every image asked for is there, 1 if one failed, 2 for wrong usage.
     """
+    from clinica_t1nce.pipelines.t1_synth_nce.pipeline import T1SynthNce
+
     move_nipype_log(Path(working_directory) if working_directory else None)
     plugin, plugin_args = read_plugin(nipype_plugin, nipype_plugin_args, working_directory)
     homogenised = None
     if bids_output is not None:
         homogenised = _check_bids_output(Path(caps_directory), bids_output, parameters)
-    pipeline = _pipeline(
-        caps_directory=caps_directory,
-        tsv_file=subjects_sessions_tsv,
-        overwrite_caps=overwrite_outputs,
-        base_dir=working_directory,
-        parameters={**parameters, "n_procs": n_procs},
-        name=pipeline_name,
-        caps_name=caps_name,
-    )
+    with checking():
+        pipeline = T1SynthNce(
+            caps_directory=caps_directory,
+            tsv_file=subjects_sessions_tsv,
+            overwrite_caps=overwrite_outputs,
+            base_dir=working_directory,
+            parameters={**parameters, "n_procs": n_procs},
+            name=pipeline_name,
+            caps_name=caps_name,
+        )
     _announce(pipeline, plugin, n_procs)
-    _run(pipeline, plugin, {**plugin_args, "n_procs": n_procs})
+    with working():
+        pipeline.run(plugin=plugin, plugin_args={**plugin_args, "n_procs": n_procs})
     _summarise(pipeline, Path(working_directory) if working_directory else None)
     whole = homogenised is None or _homogenise(pipeline, homogenised)
     if not whole or any(outcome.status == "failed" for outcome in pipeline.outcomes):
         raise click.exceptions.Exit(1)
-
-
-def _pipeline(**arguments: Any) -> "T1SynthNce":
-    from clinica.utils.exceptions import ClinicaException
-
-    from clinica_t1nce.errors import OutputError, T1nceError
-    from clinica_t1nce.pipelines.t1_synth_nce.pipeline import T1SynthNce
-
-    try:
-        return T1SynthNce(**arguments)
-    except OutputError as error:
-        raise OneLineError(str(error)) from error
-    except (T1nceError, ClinicaException) as error:
-        raise WrongUsageError(str(error)) from error
 
 
 def _announce(pipeline: "T1SynthNce", plugin: str | None, n_procs: int) -> None:
@@ -199,17 +189,6 @@ def _announce(pipeline: "T1SynthNce", plugin: str | None, n_procs: int) -> None:
             f"of the name {pipeline.card.name}; --overwrite_outputs makes them again",
             err=True,
         )
-
-
-def _run(pipeline: "T1SynthNce", plugin: str | None, arguments: dict[str, Any]) -> None:
-    from clinica_t1nce.errors import T1nceError
-
-    try:
-        pipeline.run(plugin=plugin, plugin_args=arguments)
-    except T1nceError as error:
-        raise OneLineError(str(error)) from error
-    except KeyboardInterrupt:
-        raise OneLineError("interrupted; run the same command again to go on") from None
 
 
 def _summarise(pipeline: "T1SynthNce", details_folder: Path | None) -> None:
@@ -246,7 +225,6 @@ def _summarise(pipeline: "T1SynthNce", details_folder: Path | None) -> None:
 def _check_bids_output(caps: Path, out: Path, parameters: dict[str, Any]) -> "Request":
     """Ask for a homogenised data set of the first of the spaces, if there can be one."""
     from clinica_t1nce.caps.homogenisation import Request, prepare
-    from clinica_t1nce.errors import T1nceError
 
     bids, (space, *_) = parameters["bids_directory"], parameters["output_spaces"]
     request = Request(
@@ -256,22 +234,17 @@ def _check_bids_output(caps: Path, out: Path, parameters: dict[str, Any]) -> "Re
         space=space,
         include_t1nce=parameters["include_t1nce"],
     )
-    try:
+    with checking():
         prepare(request)
-    except T1nceError as error:
-        raise WrongUsageError(str(error)) from error
     return request
 
 
 def _homogenise(pipeline: "T1SynthNce", request: "Request") -> bool:
     """Make the homogenised data set; say whether every session has its image."""
     from clinica_t1nce.caps.homogenisation import describe, homogenise
-    from clinica_t1nce.errors import T1nceError
 
-    try:
+    with working():
         report = homogenise(replace(request, model=pipeline.card.name))
-    except T1nceError as error:
-        raise OneLineError(str(error)) from error
     for line in describe(report, request.out):
         click.echo(line)
     return not report.missing and not report.failed

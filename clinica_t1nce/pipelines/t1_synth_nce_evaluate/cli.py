@@ -2,14 +2,14 @@
 
 import csv
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 from clinica import option
 from clinica.pipelines import cli_param
 
 from clinica_t1nce.pipelines.clinica_log import TidyCommand, move_nipype_log
-from clinica_t1nce.pipelines.command import OneLineError, WrongUsageError, count, read_plugin
+from clinica_t1nce.pipelines.command import WrongUsageError, checking, count, read_plugin, working
 
 if TYPE_CHECKING:
     from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pipeline import T1SynthNceEvaluate
@@ -150,6 +150,7 @@ def cli(
 
     Exit code: 0 if every pair was evaluated, 1 if one was left out, 2 for wrong usage.
     """
+    from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pipeline import T1SynthNceEvaluate
     from clinica_t1nce.pipelines.t1_synth_nce_evaluate.selection import Settings
 
     move_nipype_log(Path(working_directory) if working_directory else None)
@@ -167,21 +168,23 @@ def cli(
         priors=tuple(Path(path).absolute() for path in priors or ()),
         structures=None if structures is None else _structures(Path(structures)),
     )
-    pipeline = _pipeline(
-        caps_directory=caps_directory,
-        pairs_tsv=pairs_tsv,
-        output_directory=output_dir,
-        overwrite=overwrite_outputs,
-        base_dir=working_directory,
-        parameters={"models": models, "settings": settings, "split": split},
-        name=pipeline_name,
-    )
+    with checking():
+        pipeline = T1SynthNceEvaluate(
+            caps_directory=caps_directory,
+            pairs_tsv=pairs_tsv,
+            output_directory=output_dir,
+            overwrite=overwrite_outputs,
+            base_dir=working_directory,
+            parameters={"models": models, "settings": settings, "split": split},
+            name=pipeline_name,
+        )
     part = f" (split {split})" if any(job.row.split == split for job in pipeline.jobs) else ""
     click.echo(
         f"{count(len(pipeline.jobs), 'pair')}{part}, {pipeline.n_to_do} to do; "
         f"models: {', '.join(pipeline.models) or 'none'}"
     )
-    _run(pipeline, plugin, {**plugin_args, "n_procs": n_procs})
+    with working():
+        pipeline.run(plugin=plugin, plugin_args={**plugin_args, "n_procs": n_procs})
     for table in pipeline.tables.values():
         click.echo(f"\n{table.markdown()}")
     click.echo(f"evaluated  {len(pipeline.jobs) - _failed_jobs(pipeline)}")
@@ -195,31 +198,6 @@ def cli(
 
 def _failed_jobs(pipeline: "T1SynthNceEvaluate") -> int:
     return sum(str(job.row) in pipeline.failures for job in pipeline.jobs)
-
-
-def _pipeline(**arguments: Any) -> "T1SynthNceEvaluate":
-    from clinica.utils.exceptions import ClinicaException
-
-    from clinica_t1nce.errors import OutputError, T1nceError
-    from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pipeline import T1SynthNceEvaluate
-
-    try:
-        return T1SynthNceEvaluate(**arguments)
-    except OutputError as error:
-        raise OneLineError(str(error)) from error
-    except (T1nceError, ClinicaException) as error:
-        raise WrongUsageError(str(error)) from error
-
-
-def _run(pipeline: "T1SynthNceEvaluate", plugin: str | None, arguments: dict[str, Any]) -> None:
-    from clinica_t1nce.errors import T1nceError
-
-    try:
-        pipeline.run(plugin=plugin, plugin_args=arguments)
-    except T1nceError as error:
-        raise OneLineError(str(error)) from error
-    except KeyboardInterrupt:
-        raise OneLineError("interrupted; run the same command again to go on") from None
 
 
 def _folders(options: tuple[str, ...]) -> dict[str, Path]:
