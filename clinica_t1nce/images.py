@@ -15,8 +15,7 @@ from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
 from clinica_t1nce.errors import ImageError
-from clinica_t1nce.writing import compress
-from clinica_t1nce.writing import temporary as temporary
+from clinica_t1nce.writing import compress, temporary
 
 logger = logging.getLogger("clinica_t1nce")
 

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -78,20 +79,28 @@ def rewrite(caps: Path, failures: Iterable[Row] = ()) -> Path:
 
 
 def read(caps: Path) -> list[Row]:
-    """Read the rows as text; none if there is no such table. What is not known is ``n/a``."""
-    try:
-        rows = tsv.read(caps / NAME)
-    except SelectionError:
-        return []
+    """Read the rows as text; none if there is no table. What is not known is ``n/a``.
+
+    Raises
+    ------
+    SelectionError
+        If there is one that cannot be read: it would hide which images have failed.
+    """
+    path = caps / NAME
+    rows = tsv.read(path) if path.is_file() else []
     return [{column: row.get(column) or "n/a" for column in COLUMNS} for row in rows]
 
 
 def _text(caps: Path, failures: Sequence[Row]) -> str:
     rows = [*_done_rows(caps), *failures]
     known = {(row["source"], row["model"]) for row in rows}
+    before: list[Row] = []
+    # A table that cannot be read is replaced.
+    with suppress(SelectionError):
+        before = read(caps)
     rows += [
         row
-        for row in read(caps)
+        for row in before
         if row["status"] == "failed"
         and (row["source"], row["model"]) not in known
         and names.resolve(row["source"], caps, caps).exists()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from clinica_t1nce.cli.convert_weights import safetensors_path
+from clinica_t1nce.cli.weights_file import check_free, safetensors_path
 
 
 @click.command("average-weights")
@@ -18,11 +18,8 @@ def cli(weights: tuple[str, ...], out: Path, name: str | None, overwrite: bool) 
     Each of WEIGHTS is the name of weights that come with the package, or a .safetensors file.
     OUT is the .safetensors file to be written, its card beside it. Calibrate it afterwards.
     """
-    from clinica_t1nce.errors import OutputError
     from clinica_t1nce.models.averaging import average
 
-    for path in (out, out.with_suffix(".json")):
-        if path.exists() and not overwrite:
-            raise OutputError(f"{path}: exists; give another name, or --overwrite")
+    check_free(out, overwrite)
     average(weights, out, name)
     click.echo(f"weights: {out}")

@@ -4,12 +4,7 @@ from pathlib import Path
 
 import click
 
-
-def safetensors_path(ctx: click.Context, param: click.Parameter, value: Path) -> Path:
-    """Take a path that ends in .safetensors."""
-    if value.suffix != ".safetensors":
-        raise click.BadParameter(f"{value} does not end in .safetensors")
-    return value
+from clinica_t1nce.cli.weights_file import check_free, safetensors_path
 
 
 @click.command("convert-weights")
@@ -33,13 +28,10 @@ def cli(
     """
     import logging
 
-    from clinica_t1nce.errors import OutputError
     from clinica_t1nce.models.conversion import convert
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    for path in (out, out.with_suffix(".json")):
-        if path.exists() and not overwrite:
-            raise OutputError(f"{path}: exists; give another name, or --overwrite")
+    check_free(out, overwrite)
     card = convert(checkpoint, out, name=name, batch_statistics=batch_statistics)
     click.echo(f"{card.architecture}, {card.hyperparameters}")
     click.echo(f"weights: {out}")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from clinica_t1nce import __version__, images
+from clinica_t1nce import __version__, images, writing
 from clinica_t1nce.errors import LabelMapError, OutputError, T1nceError
 from clinica_t1nce.simulation import label_maps as maps
 from clinica_t1nce.simulation.anatomy import Anatomy, find_surfaces
@@ -263,5 +263,5 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def _write_text(path: Path, text: str) -> None:
-    with images.temporary(path) as unfinished:
+    with writing.temporary(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8")

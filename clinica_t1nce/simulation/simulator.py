@@ -35,7 +35,17 @@ _DEFACED = 0.4
 
 @dataclass(frozen=True)
 class SecondScan:
-    """The T1nce as a scan of its own: nothing of the first scan's noise, field or mask is in it."""
+    """The T1nce as a scan of its own: nothing of the first scan's noise, field or mask is in it.
+
+    Attributes
+    ----------
+    misregistration
+        How the head lies beside where it lay in the first scan.
+    acquisition
+        All that the scan does.
+    stripping
+        Its brain mask, None for a whole head.
+    """
 
     misregistration: Misregistration
     acquisition: Acquisition
@@ -88,6 +98,11 @@ class Recipe:
             Voxel of the head at the middle of the grid.
         **placement
             Other attributes of the :class:`~clinica_t1nce.simulation.geometry.Placement`.
+
+        Returns
+        -------
+        Recipe
+            The same head: planes that cut it move with it.
         """
         moved = replace(self.placement, centre=tuple(centre), **placement)
         old, defacing, field_of_view = self.placement, self.defacing, self.field_of_view
@@ -99,7 +114,13 @@ class Recipe:
         )
 
     def numbers(self) -> dict[str, Any]:
-        """Return the recipe as plain numbers, to write beside the pair."""
+        """Return the recipe as plain numbers, to write beside the pair.
+
+        Returns
+        -------
+        dict
+            Fit for JSON; :func:`clinica_t1nce.simulation.records.recipe_of` undoes it.
+        """
         named = asdict(self)
         named["effects"] = [
             {"effect": type(effect).__name__, **asdict(effect)} for effect in self.effects
@@ -142,7 +163,20 @@ class Pair:
 
 
 def sample_gadolinium(rng: np.random.Generator, contrast: Contrast) -> list:
-    """Draw the effects of one injection, in the order in which they are applied."""
+    """Draw the effects of one injection, in the order in which they are applied.
+
+    Parameters
+    ----------
+    rng
+        Source of all numbers.
+    contrast
+        Of the head.
+
+    Returns
+    -------
+    list
+        Instances of classes in :mod:`clinica_t1nce.simulation.effects`.
+    """
     drawn = [
         effects.Sinuses.sample(rng, contrast),
         effects.ThinSinuses.sample(rng, contrast),
@@ -184,6 +218,11 @@ def sample_recipe(
         A key of :data:`PRESETS`.
     second_scan
         Draw an independent T1nce as well; all else stays the same.
+
+    Returns
+    -------
+    Recipe
+        For :func:`realise`.
     """
     quality = PRESETS[preset]
     contrast = Contrast.sample(rng).flattened(rng.uniform(*quality.contrast))
@@ -285,8 +324,24 @@ def simulate(
 ) -> Pair:
     """Draw one pair from one of the `anatomies`: the same seed gives the same pair.
 
-    A patch that holds almost nothing of the head is drawn again. See :func:`sample_recipe` for
-    `preset` and `second_scan`.
+    A patch that holds almost nothing of the head is drawn again.
+
+    Parameters
+    ----------
+    anatomies
+        Heads to draw from.
+    seed
+        Of all numbers.
+    shape
+        D, H, W.
+    device
+        Where to compute and to leave the result.
+    preset, second_scan
+        As :func:`sample_recipe`.
+
+    Returns
+    -------
+    Pair
     """
     rng = np.random.default_rng(seed)
     while True:
@@ -305,7 +360,20 @@ def simulate_batch(
     preset: str = "varied",
     second_scan: bool = False,
 ) -> Pair:
-    """Draw a batch of pairs, each as :func:`simulate` does with its seed, stacked on `device`."""
+    """Draw a batch of pairs, each as :func:`simulate` does with its seed.
+
+    Parameters
+    ----------
+    anatomies, shape, device, preset, second_scan
+        As :func:`simulate`.
+    seeds
+        One a pair.
+
+    Returns
+    -------
+    Pair
+        Stacked: N x 1 x D x H x W.
+    """
     pairs = [simulate(anatomies, seed, shape, device, preset, second_scan) for seed in seeds]
     stacked = {
         name: torch.stack([getattr(pair, name) for pair in pairs])

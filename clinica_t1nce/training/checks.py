@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from clinica_t1nce import images
+from clinica_t1nce import writing
 from clinica_t1nce.training import samples
 from clinica_t1nce.training.data import Batch, Source
 from clinica_t1nce.training.module import Training
@@ -220,7 +220,7 @@ class Checks(Callback):
         if not trainer.is_global_zero:
             trainer.save_checkpoint(self.checkpoint)
             return
-        with images.temporary(self.checkpoint) as part:
+        with writing.temporary(self.checkpoint) as part:
             trainer.save_checkpoint(part)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from clinica_t1nce import images
+from clinica_t1nce import writing
 from clinica_t1nce.errors import LabelMapError, TrainingError
 from clinica_t1nce.simulation import label_maps as maps
 from clinica_t1nce.simulation.anatomy import Anatomy, prepare
@@ -65,5 +65,5 @@ def _prepare_file(path: Path, prepared: Path) -> None:
         anatomy = prepare(labels)
     except LabelMapError as error:
         raise LabelMapError(f"{path}: {error}") from error
-    with images.temporary(prepared) as unfinished, unfinished.open("wb") as file:
+    with writing.temporary(prepared) as unfinished, unfinished.open("wb") as file:
         np.save(file, anatomy.stacked())

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from torch.utils.data import DataLoader, Subset
 
-from clinica_t1nce import images
+from clinica_t1nce import writing
 from clinica_t1nce.errors import TrainingError
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.training.augmentation import Augmentation
@@ -212,5 +212,5 @@ def _digest(*content: Any) -> str:
 
 def _write(batch: Batch, files: tuple[Path, Path]) -> None:
     for path, side in zip(files, ("t1ce", "t1nce"), strict=True):
-        with images.temporary(path) as part, part.open("wb") as file:
+        with writing.temporary(path) as part, part.open("wb") as file:
             np.save(file, batch[side][0].numpy())

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
-from clinica_t1nce import grids, images
+from clinica_t1nce import grids, images, writing
 from clinica_t1nce.errors import T1nceError, TrainingError
 from clinica_t1nce.training.augmentation import Augmentation
 from clinica_t1nce.training.data import Batch, seed_of
@@ -178,7 +178,7 @@ class Cache:
         if not target.exists():
             loaded = images.load(image)
             volume = volume_for(grids.to_ras(loaded.data, loaded.affine), self.grid, self.scaling)
-            with images.temporary(target) as part, part.open("wb") as file:
+            with writing.temporary(target) as part, part.open("wb") as file:
                 np.save(file, volume)
         prepared: np.ndarray = np.load(target, mmap_mode="r")
         return prepared

@@ -1,6 +1,9 @@
 import csv
 
+import pytest
+
 from clinica_t1nce.caps import names, outputs, sidecar, table
+from clinica_t1nce.errors import SelectionError
 from tests.data.caps import crop_path, make_caps
 
 
@@ -126,5 +129,6 @@ def test_a_table_that_is_none_is_replaced(tmp_path):
     caps = make_caps(tmp_path / "caps", {})
     done(caps, "sub-02", "ses-1", "m")
     (caps / table.NAME).write_bytes(b"\xff\xfeparticipant_id")
-    assert table.read(caps) == []
+    with pytest.raises(SelectionError, match=table.NAME):
+        table.read(caps)
     assert len(read(table.rewrite(caps))) == 1
