@@ -11,7 +11,8 @@ from torch import nn
 
 from clinica_t1nce import detection, grids, guiding, intensity
 from clinica_t1nce.errors import DeviceError, ImageError, WeightsError
-from clinica_t1nce.models.cards import Card, load_generator
+from clinica_t1nce.models.cards import Card
+from clinica_t1nce.models.storage import load_generator
 
 logger = logging.getLogger("clinica_t1nce")
 
@@ -127,7 +128,7 @@ class Synthesizer:
         Parameters
         ----------
         name_or_path
-            As :func:`clinica_t1nce.models.cards.load_generator`.
+            As :func:`clinica_t1nce.models.storage.load_generator`.
         device
             As :func:`find_device`.
         n_threads

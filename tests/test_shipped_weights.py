@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from clinica_t1nce.evaluation.pairs import change_of_t1nce, gradient_energy
-from clinica_t1nce.models import cards
+from clinica_t1nce.models import storage
 from clinica_t1nce.synthesis import Synthesizer
 
 MAX_MEGABYTES = 30
@@ -16,16 +16,16 @@ MAX_CHANGE_OF_T1NCE = 4.0
 
 TRAIN = ["clinica-t1nce", "train-simulated"]
 
-shipped = pytest.mark.parametrize("name", cards.shipped())
+shipped = pytest.mark.parametrize("name", storage.shipped())
 
 
 def test_there_is_a_default() -> None:
-    assert cards.DEFAULT_MODEL in cards.shipped()
+    assert storage.DEFAULT_MODEL in storage.shipped()
 
 
 @shipped
 def test_card_says_where_the_weights_come_from(name: str) -> None:
-    _, card = cards.load_weights(name)
+    _, card = storage.load_weights(name)
     assert card.name == name
     assert card.licence == "MIT"
     assert card.training["data"]
@@ -37,20 +37,20 @@ def test_card_says_where_the_weights_come_from(name: str) -> None:
 
 @shipped
 def test_weights_are_light(name: str) -> None:
-    size = sum(p.stat().st_size for p in cards._weights_folder().glob(f"{name}.*"))
+    size = sum(p.stat().st_size for p in storage._weights_folder().glob(f"{name}.*"))
     assert size < MAX_MEGABYTES * 1e6
 
 
 def test_the_model_card_in_the_docs_is_the_one_that_ships() -> None:
-    shipped_card = cards._weights_folder() / "model_card.md"
+    shipped_card = storage._weights_folder() / "model_card.md"
     docs = Path(__file__).parents[1] / "docs" / "model_card.md"
     assert shipped_card.read_text() == docs.read_text()
-    assert f"# Model card: {cards.DEFAULT_MODEL}" in shipped_card.read_text()
+    assert f"# Model card: {storage.DEFAULT_MODEL}" in shipped_card.read_text()
 
 
 def of_output(output: str) -> pytest.MarkDecorator:
     """Parametrise over the shipped weights whose network gives this."""
-    names = [name for name in cards.shipped() if cards.load_weights(name)[1].output == output]
+    names = [name for name in storage.shipped() if storage.load_weights(name)[1].output == output]
     return pytest.mark.parametrize("name", names)
 
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from clinica_t1nce import grids, intensity
 from clinica_t1nce.errors import DeviceError, ImageError, WeightsError
-from clinica_t1nce.models import cards, registry
+from clinica_t1nce.models import cards, registry, storage
 from clinica_t1nce.synthesis import Synthesizer, find_device
 from tests.data import volumes
 
@@ -79,7 +79,7 @@ def weights(tmp_path):
         network.head.bias += 0.1
     fields = registry.preset("change-unet") | {"hyperparameters": {"widths": [2, 4]}}
     path = tmp_path / "tiny.safetensors"
-    cards.save_weights(path, network, cards.Card(name="tiny", **fields))
+    storage.save_weights(path, network, cards.Card(name="tiny", **fields))
     return path
 
 

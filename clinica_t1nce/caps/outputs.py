@@ -15,7 +15,10 @@ from clinica_t1nce.errors import OutputError, SelectionError
 BIDS_VERSION = "1.9.0"
 """Of data sets whose source does not say one."""
 
-_NAME = "clinica-t1nce"
+NAME = "clinica-t1nce"
+"""Under ``GeneratedBy``, of what this package makes."""
+
+_MEND = "give a new folder elsewhere"
 
 
 @dataclass(frozen=True)
@@ -56,34 +59,62 @@ def check_folder(out: Path, sources: Sequence[Path], kind: str, what: str) -> No
         If it is a source, in it or around it, is no folder, or holds what this command did not
         make from this source in this way.
     """
-    mend = "give a new folder elsewhere"
+    check_place(out, sources)
+    if not holds_files(out):
+        return
+    content = read_description(out)
+    try:
+        made = content["GeneratedBy"][0]
+        made_kind, _, made_what = made["Description"].partition(": ")
+        ours = made["Name"] == NAME and made_kind == kind
+        url = next((source["URL"] for source in content["SourceDatasets"]), "")
+    except (KeyError, IndexError, TypeError, AttributeError):
+        ours, url, made_what = False, "", ""
+    if not ours:
+        raise SelectionError(
+            f"{out}: holds files that `clinica-t1nce {kind}` did not make; {_MEND}"
+        )
+    if sources and url != sources[0].resolve().as_uri():
+        raise SelectionError(f"{out}: was made from {url}, not from {sources[0]}; {_MEND}")
+    if made_what != what:
+        raise SelectionError(f"{out}: holds {made_what!r}, not {what!r}; {_MEND}")
+
+
+def check_place(out: Path, sources: Sequence[Path]) -> None:
+    """Refuse an output folder that is a source, lies in one or holds one, or is a file.
+
+    Parameters
+    ----------
+    out
+        The folder; it need not exist.
+    sources
+        Folders that are read.
+
+    Raises
+    ------
+    SelectionError
+        Saying which it is.
+    """
     here = out.resolve()
     for source in sources:
         there = source.resolve()
         if here == there:
-            raise SelectionError(f"{out}: the output folder is the input; {mend}")
+            raise SelectionError(f"{out}: the output folder is the input; {_MEND}")
         if here.is_relative_to(there):
-            raise SelectionError(f"{out}: the output folder lies in the input {source}; {mend}")
+            raise SelectionError(f"{out}: the output folder lies in the input {source}; {_MEND}")
         if there.is_relative_to(here):
-            raise SelectionError(f"{out}: the output folder holds the input {source}; {mend}")
+            raise SelectionError(f"{out}: the output folder holds the input {source}; {_MEND}")
     if out.exists() and not out.is_dir():
-        raise SelectionError(f"{out}: a file, not a folder; {mend}")
-    if not holds_files(out):
-        return
+        raise SelectionError(f"{out}: a file, not a folder; {_MEND}")
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """Read a folder's ``dataset_description.json``; empty where there is none to be read."""
     try:
-        content = json.loads((out / DESCRIPTION).read_text(encoding="utf-8"))
-        made = content["GeneratedBy"][0]
-        made_kind, _, made_what = made["Description"].partition(": ")
-        ours = made["Name"] == _NAME and made_kind == kind
-        url = next((source["URL"] for source in content["SourceDatasets"]), "")
-    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError):
-        ours, url, made_what = False, "", ""
-    if not ours:
-        raise SelectionError(f"{out}: holds files that `clinica-t1nce {kind}` did not make; {mend}")
-    if sources and url != sources[0].resolve().as_uri():
-        raise SelectionError(f"{out}: was made from {url}, not from {sources[0]}; {mend}")
-    if made_what != what:
-        raise SelectionError(f"{out}: holds {made_what!r}, not {what!r}; {mend}")
+        content = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def holds_files(folder: Path) -> bool:
@@ -126,7 +157,7 @@ def describe(
         "DatasetType": "raw",
         "GeneratedBy": [
             {
-                "Name": _NAME,
+                "Name": NAME,
                 "Version": clinica_t1nce.__version__,
                 "Description": f"{kind}: {what}",
             }

@@ -13,13 +13,13 @@ def load_generator(name_or_path: "str | Path" = "default") -> "nn.Module":
     Parameters
     ----------
     name_or_path
-        As :func:`clinica_t1nce.models.cards.load_weights`;
-        :func:`clinica_t1nce.models.cards.load_generator` gives the card as well.
+        As :func:`clinica_t1nce.models.storage.load_weights`;
+        :func:`clinica_t1nce.models.storage.load_generator` gives the card as well.
 
     Returns
     -------
     torch.nn.Module
-        As :func:`clinica_t1nce.models.cards.load_weights` gives it.
+        As :func:`clinica_t1nce.models.storage.load_weights` gives it.
 
     Raises
     ------
@@ -27,6 +27,6 @@ def load_generator(name_or_path: "str | Path" = "default") -> "nn.Module":
         If the weights or their card are missing, damaged, or do not fit, or the network is a
         discriminator.
     """
-    from clinica_t1nce.models import cards
+    from clinica_t1nce.models import storage
 
-    return cards.load_generator(name_or_path)[0]
+    return storage.load_generator(name_or_path)[0]

@@ -11,7 +11,8 @@ from pathlib import Path
 import torch
 
 from clinica_t1nce.errors import WeightsError
-from clinica_t1nce.models.cards import Card, load_weights, save_weights
+from clinica_t1nce.models.cards import Card
+from clinica_t1nce.models.storage import load_weights, save_weights
 
 
 def average(names_or_paths: Sequence[str | Path], out: str | Path, name: str | None = None) -> Card:
@@ -20,7 +21,7 @@ def average(names_or_paths: Sequence[str | Path], out: str | Path, name: str | N
     Parameters
     ----------
     names_or_paths
-        Two or more, as :func:`~clinica_t1nce.models.cards.load_weights` takes them.
+        Two or more, as :func:`~clinica_t1nce.models.storage.load_weights` takes them.
     out
         The ``.safetensors`` file; the card is the ``.json`` beside it. It says what was averaged,
         and is the first's otherwise, without its calibration and metrics, which no longer hold.

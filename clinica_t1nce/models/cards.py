@@ -1,32 +1,18 @@
-"""Weights on disk: a safetensors file, and beside it a JSON card that says what it is.
+"""The card of weights: what they are, and how to use them.
 
-Shipped weights lie in ``clinica_t1nce/weights``. A card names the architecture and its
-hyper-parameters, how an image is brought to the network and back, what the network was trained
-on, and the SHA-256 of the weights, checked at every load.
+A card names the architecture and its hyper-parameters, how an image is brought to the network and
+back, what the network was trained on, and the SHA-256 of the weights.
 """
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from importlib import resources
-from pathlib import Path
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from safetensors.torch import save as to_safetensors
-from torch import nn
-
-from clinica_t1nce import intensity, writing
+from clinica_t1nce import intensity
 from clinica_t1nce.errors import WeightsError
-from clinica_t1nce.models import registry, tensors
-from clinica_t1nce.models.batch_statistics import use_batch_statistics
-
-DEFAULT_MODEL = "change-unet-v4"
-"""The shipped weights that ``default`` stands for."""
+from clinica_t1nce.models import registry
 
 FORMAT_VERSION = 1
 OUTPUTS = ("image", "change", "score")
@@ -66,7 +52,7 @@ class Card:
     licence
         Of the weights.
     sha256
-        Of the safetensors file; filled in by :func:`save_weights`.
+        Of the safetensors file; filled in by :func:`clinica_t1nce.models.storage.save_weights`.
     format_version
         Of the card.
     """
@@ -220,217 +206,6 @@ class Card:
             usable = False
         if not usable:
             raise WeightsError(f"inference.mirrors {mirrors!r} is not a list of lists of axes 0-2")
-
-
-def shipped() -> list[str]:
-    """Names of the weights that come with the package.
-
-    Returns
-    -------
-    list of str
-        Sorted; each may be given to :func:`load_weights`.
-    """
-    folder = _weights_folder()
-    return sorted(
-        path.stem for path in folder.glob("*.safetensors") if path.with_suffix(".json").exists()
-    )
-
-
-def load_weights(name_or_path: str | Path = "default") -> tuple[nn.Module, Card]:
-    """Load a trained network and its card.
-
-    Parameters
-    ----------
-    name_or_path
-        The name of shipped weights, ``"default"``, or the path of a ``.safetensors`` file with
-        its card beside it, or of that card.
-
-    Returns
-    -------
-    torch.nn.Module
-        In evaluation mode, float32, on the CPU.
-    Card
-
-    Raises
-    ------
-    WeightsError
-        If there are no such weights, the card is missing or cannot be used, the checksum is not
-        the card's, or a tensor is missing, superfluous, of another shape or not finite.
-    """
-    path = _find(name_or_path)
-    card = _read_card(path)
-    if (digest := file_sha256(path)) != card.sha256:
-        raise WeightsError(
-            f"{path}: SHA-256 is {digest[:12]}..., its card says {str(card.sha256)[:12]}...; "
-            "the file is damaged or belongs to another card: copy both again"
-        )
-    try:
-        found = load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise WeightsError(f"{path}: not a safetensors file; save the weights as one") from error
-    with torch.random.fork_rng(devices=[]):
-        module = _build(card, path)
-    _check_tensors(path, card, module, found)
-    module.load_state_dict(found, strict=True)
-    if card.batch_statistics:
-        use_batch_statistics(module)
-    return module.eval().requires_grad_(False), card
-
-
-def load_generator(name_or_path: str | Path = "default") -> tuple[nn.Module, Card]:
-    """Load weights as :func:`load_weights`, and refuse those of a discriminator.
-
-    Parameters
-    ----------
-    name_or_path
-        As :func:`load_weights`.
-
-    Returns
-    -------
-    torch.nn.Module
-        In evaluation mode, float32, on the CPU.
-    Card
-
-    Raises
-    ------
-    WeightsError
-        As :func:`load_weights`, and if the network makes no image.
-    """
-    module, card = load_weights(name_or_path)
-    if card.output == "score":
-        raise WeightsError(
-            f"{name_or_path}: {card.name!r} is a discriminator, which makes no image; "
-            "give the weights of a generator"
-        )
-    return module, card
-
-
-def save_weights(path: str | Path, module: nn.Module, card: Card) -> Card:
-    """Write a network's weights and its card, each atomically.
-
-    Parameters
-    ----------
-    path
-        The ``.safetensors`` file; the card is the ``.json`` beside it.
-    module
-        The network that the card's architecture and hyper-parameters build.
-    card
-        Its `sha256` is filled in.
-
-    Returns
-    -------
-    Card
-        The card as written.
-
-    Raises
-    ------
-    WeightsError
-        If card and network do not fit: such weights could not be loaded again.
-    OutputError
-        If the files cannot be written.
-    """
-    path = Path(path)
-    if path.suffix != ".safetensors":
-        raise WeightsError(f"{path}: weights are written to a name ending in .safetensors")
-    card.check()
-    state = {
-        name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()
-    }
-    with torch.device("meta"):
-        _check_tensors(path, card, _build(card, path), state)
-    content = to_safetensors(state)
-    card = replace(card, sha256=hashlib.sha256(content).hexdigest())
-    text = card.to_json()
-    with writing.temporary(path) as part:
-        part.write_bytes(content)
-    with writing.temporary(path.with_suffix(".json")) as part:
-        part.write_text(text, encoding="utf-8")
-    return card
-
-
-def _weights_folder() -> Path:
-    return Path(str(resources.files("clinica_t1nce"))) / "weights"
-
-
-def _find(name_or_path: str | Path) -> Path:
-    name = DEFAULT_MODEL if name_or_path == "default" else str(name_or_path)
-    if name in shipped():
-        return _weights_folder() / f"{name}.safetensors"
-    path = Path(name)
-    if path.suffix == ".json":
-        path = path.with_suffix(".safetensors")
-    if path.suffix == ".safetensors":
-        if not path.is_file():
-            raise WeightsError(f"{path}: no such file; check the path")
-        return path
-    if path.exists():
-        raise WeightsError(
-            f"{path}: not weights that can be read; give a .safetensors file with its .json card"
-        )
-    known = ", ".join(shipped()) or "none"
-    raise WeightsError(
-        f"no weights {name!r}; shipped: {known}; else give the path of a .safetensors file"
-    )
-
-
-def _read_card(path: Path) -> Card:
-    card_path = path.with_suffix(".json")
-    try:
-        return Card.from_json(card_path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise WeightsError(f"{path}: no card {card_path.name} beside it; copy that too") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise WeightsError(f"{card_path}: cannot be read ({error}); copy it again") from error
-    except WeightsError as error:
-        raise WeightsError(f"{card_path}: {error}") from error
-
-
-def file_sha256(path: Path) -> str:
-    """Give the SHA-256 of a file, in hexadecimal.
-
-    Parameters
-    ----------
-    path
-        Any file.
-
-    Returns
-    -------
-    str
-        64 digits.
-
-    Raises
-    ------
-    WeightsError
-        If the file cannot be read.
-    """
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    except OSError as error:
-        raise WeightsError(
-            f"{path}: cannot be read ({error.strerror or error}); check its permissions"
-        ) from error
-    return digest.hexdigest()
-
-
-def _build(card: Card, path: Path) -> nn.Module:
-    try:
-        return registry.build(card.architecture, **card.hyperparameters)
-    except WeightsError as error:
-        raise WeightsError(f"{path}: {error}") from error
-
-
-def _check_tensors(
-    path: Path, card: Card, module: nn.Module, found: Mapping[str, torch.Tensor]
-) -> None:
-    expected = {name: tensor.shape for name, tensor in module.state_dict().items()}
-    if problems := tensors.faults(expected, found):
-        raise WeightsError(
-            f"{path}: not weights of {card.architecture!r} as on the card: "
-            f"{tensors.in_words(problems)}; use the card that they were saved with"
-        )
 
 
 def _is_count(value: Any) -> bool:

@@ -49,7 +49,7 @@ def check_model(model: str, device: str) -> Model:
     WeightsError, DeviceError
         If they cannot.
     """
-    from clinica_t1nce.models.cards import load_generator, shipped
+    from clinica_t1nce.models.storage import load_generator, shipped
     from clinica_t1nce.synthesis import find_device
 
     found = find_device(device)

@@ -15,7 +15,8 @@ import numpy as np
 from torch import nn
 
 from clinica_t1nce import detection, intensity
-from clinica_t1nce.models.cards import Card, load_weights, save_weights
+from clinica_t1nce.models.cards import Card
+from clinica_t1nce.models.storage import load_weights, save_weights
 from clinica_t1nce.simulation.anatomy import Anatomy
 from clinica_t1nce.simulation.simulator import Pair, realise, sample_recipe
 from clinica_t1nce.synthesis import Synthesizer

@@ -14,7 +14,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from clinica_t1nce.errors import TrainingError
-from clinica_t1nce.models.cards import Card, save_weights
+from clinica_t1nce.models.cards import Card
+from clinica_t1nce.models.storage import save_weights
 from clinica_t1nce.synthesis import find_device
 from clinica_t1nce.training.checks import Checks, Plan
 from clinica_t1nce.training.data import Share, Source, loader

@@ -10,8 +10,9 @@ from torch import nn
 
 from clinica_t1nce.errors import TrainingError
 from clinica_t1nce.models import registry
-from clinica_t1nce.models.cards import Card, load_weights
+from clinica_t1nce.models.cards import Card
 from clinica_t1nce.models.patch_discriminator import PatchDiscriminator
+from clinica_t1nce.models.storage import load_weights
 from clinica_t1nce.synthesis import find_device
 from clinica_t1nce.training import needs, record
 from clinica_t1nce.training.adversarial import AdversarialTraining, DiscriminatorTraining

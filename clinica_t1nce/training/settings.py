@@ -6,7 +6,8 @@ from typing import Any
 
 from clinica_t1nce.errors import TrainingError
 from clinica_t1nce.models import registry
-from clinica_t1nce.models.cards import Card, load_generator
+from clinica_t1nce.models.cards import Card
+from clinica_t1nce.models.storage import load_generator
 from clinica_t1nce.training.module import Optimisation
 
 METHODS = ("supervised", "adversarial", "unpaired")
@@ -61,7 +62,7 @@ class Settings:
         Of Lightning's trainer: ``"bf16-mixed"`` is several times faster where the processor
         computes in bfloat16, and several times slower where it has to imitate it.
     init, discriminator
-        Weights to start from, as :func:`clinica_t1nce.models.cards.load_weights` takes them.
+        Weights to start from, as :func:`clinica_t1nce.models.storage.load_weights` takes them.
     discriminator_widths
         Channels of the levels of a new discriminator; None: the paper's.
     discriminator_steps

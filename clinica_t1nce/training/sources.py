@@ -133,16 +133,13 @@ class LabelMaps:
     pairs: int | None = None
 
     def identity(self) -> dict[str, Any]:
-        """Name the label maps."""
-        return {
-            "label_maps": [path.name for path in find_label_maps(self.folder)],
-            "pairs": self.pairs,
-        }
+        """Count the label maps, and give a digest of their names."""
+        names = [path.name for path in find_label_maps(self.folder)]
+        return {"label_maps": len(names), "names": _digest(names), "pairs": self.pairs}
 
     def description(self) -> str:
-        """Name the label maps."""
-        names = ", ".join(path.name for path in find_label_maps(self.folder))
-        return f"pairs simulated from label maps: {names}"
+        """Count the label maps."""
+        return f"pairs simulated from {len(find_label_maps(self.folder))} label maps"
 
     def load(self, card: Card, settings: Settings, output: Path, workers: int) -> Loaded:
         """Prepare the label maps that are not there yet, and the pairs to validate on.

@@ -3,11 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from nipype.interfaces.utility import IdentityInterface, Merge
-from nipype.pipeline.engine import Node, Workflow
+from nipype.pipeline.engine import Workflow
 
 from clinica_t1nce.interfaces import DetectGadolinium
-from clinica_t1nce.workflows.synthesis import deal
+from clinica_t1nce.workflows.batches import batches_wf
 
 OUTPUTS = ("probabilities", "out_files", "failures")
 
@@ -76,38 +75,21 @@ def init_detection_wf(
     failures
         Pairs of file and reason.
     """
-    workflow = Workflow(name=name)
-    inputnode = Node(
-        IdentityInterface(["in_files", "out_files"], mandatory_inputs=False), name="inputnode"
-    )
-    outputnode = Node(IdentityInterface(list(OUTPUTS)), name="outputnode")
     settings: dict[str, Any] = {
-        "model": str(model),
+        "model": model,
         "device": device,
         "use_gpu": device == "cuda",
         "continue_on_error": continue_on_error,
+        "dataset_root": dataset_root,
+        "journal_dir": journal_dir,
     }
-    optional = {
-        "n_threads": n_threads,
-        "dataset_root": None if dataset_root is None else str(dataset_root),
-        "journal_dir": None if journal_dir is None else str(journal_dir),
-    }
-    settings |= {key: value for key, value in optional.items() if value is not None}
-    merges = {
-        field: Node(Merge(n_batches), name=f"merge_{field}", run_without_submitting=True)
-        for field in OUTPUTS
-    }
-    for index in range(n_batches):
-        batch = Node(
-            DetectGadolinium(**settings),
-            name=f"batch_{index}",
-            n_procs=n_threads or 1,
-            mem_gb=memory_gb,
-        )
-        for field in ("in_files", "out_files"):
-            workflow.connect(inputnode, (field, deal, index, n_batches), batch, field)
-        for field, merge in merges.items():
-            workflow.connect(batch, field, merge, f"in{index + 1}")
-    for field, merge in merges.items():
-        workflow.connect(merge, "out", outputnode, field)
-    return workflow
+    return batches_wf(
+        name,
+        DetectGadolinium,
+        settings,
+        dealt=("in_files", "out_files"),
+        outputs=OUTPUTS,
+        n_batches=n_batches,
+        n_threads=n_threads,
+        memory_gb=memory_gb,
+    )

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nipype.interfaces.utility import IdentityInterface, Merge
-from nipype.pipeline.engine import Node, Workflow
+from nipype.pipeline.engine import Workflow
 
 from clinica_t1nce.interfaces import SynthesizeT1nce
+from clinica_t1nce.workflows.batches import batches_wf
 
 OUTPUTS = (
     "out_files",
@@ -123,92 +123,28 @@ def init_synthesis_wf(
     failures
         Pairs of file and reason.
     """
-    workflow = Workflow(name=name)
-    inputnode = Node(
-        IdentityInterface(["in_files", "out_files", "selected_by"], mandatory_inputs=False),
-        name="inputnode",
-    )
-    outputnode = Node(IdentityInterface(list(OUTPUTS)), name="outputnode")
     settings: dict[str, Any] = {
-        "model": str(model),
+        "model": model,
         "device": device,
         "use_gpu": device == "cuda",
         "continue_on_error": continue_on_error,
+        "dataset_root": dataset_root,
+        "journal_dir": journal_dir,
         "output_spaces": list(output_spaces),
+        "bids_directory": bids_directory,
         "blend": blend,
         "save_enhancement": save_enhancement,
         "keep_existing": keep_existing,
+        "report_dir": report_dir,
     }
-    optional = {
-        "n_threads": n_threads,
-        "dataset_root": None if dataset_root is None else str(dataset_root),
-        "journal_dir": None if journal_dir is None else str(journal_dir),
-        "bids_directory": None if bids_directory is None else str(bids_directory),
-        "report_dir": None if report_dir is None else str(report_dir),
-    }
-    settings |= {key: value for key, value in optional.items() if value is not None}
-    merges = {
-        field: Node(Merge(n_batches), name=f"merge_{field}", run_without_submitting=True)
-        for field in OUTPUTS
-    }
-    for index in range(n_batches):
-        batch = Node(
-            SynthesizeT1nce(**settings),
-            name=f"batch_{index}",
-            n_procs=n_threads or 1,
-            mem_gb=memory_gb,
-        )
-        workflow.connect(
-            [
-                (
-                    inputnode,
-                    batch,
-                    [
-                        (("in_files", deal, index, n_batches), "in_files"),
-                        (("out_files", deal, index, n_batches), "out_files"),
-                        (("selected_by", deal, index, n_batches, True), "selected_by"),
-                    ],
-                ),
-                *((batch, merges[field], [(field, f"in{index + 1}")]) for field in OUTPUTS),
-            ]
-        )
-    workflow.connect([(merges[field], outputnode, [("out", field)]) for field in OUTPUTS])
-    return workflow
-
-
-def deal(items, index, n_batches, for_all=False):  # type: ignore[no-untyped-def]
-    """Give one batch its share of a list; kept in order, sizes as equal as they can be.
-
-    With `for_all`, a single item is everyone's. Nipype runs this from its source text: it stands
-    alone.
-
-    Parameters
-    ----------
-    items
-        List, one item, or Nipype's Undefined.
-    index, n_batches
-        Which batch of how many.
-    for_all
-        See above.
-
-    Returns
-    -------
-    list
-        The share; Undefined of Undefined.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer items than batches.
-    """
-    from nipype.interfaces.base import Undefined, isdefined
-
-    if not isdefined(items):
-        return Undefined
-    items = [items] if isinstance(items, str) else list(items)
-    if for_all and len(items) == 1:
-        return items
-    if len(items) < n_batches:
-        raise ValueError(f"{len(items)} images for {n_batches} batches; build fewer batches")
-    start, end = (len(items) * i // n_batches for i in (index, index + 1))
-    return items[start:end]
+    return batches_wf(
+        name,
+        SynthesizeT1nce,
+        settings,
+        dealt=("in_files", "out_files", "selected_by"),
+        for_all=("selected_by",),
+        outputs=OUTPUTS,
+        n_batches=n_batches,
+        n_threads=n_threads,
+        memory_gb=memory_gb,
+    )

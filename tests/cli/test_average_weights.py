@@ -1,7 +1,7 @@
 from click.testing import CliRunner
 
 from clinica_t1nce.cli import main
-from clinica_t1nce.models.cards import load_weights
+from clinica_t1nce.models.storage import load_weights
 from tests.models.test_averaging import save
 
 

@@ -5,7 +5,7 @@ import pytest
 from click.testing import CliRunner
 
 from clinica_t1nce.cli import main
-from clinica_t1nce.models.cards import load_weights
+from clinica_t1nce.models.storage import load_weights
 from tests.data import checkpoints
 
 

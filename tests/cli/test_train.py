@@ -5,7 +5,7 @@ import pytest
 from click.testing import CliRunner
 
 from clinica_t1nce.cli.train import cli, simulated
-from clinica_t1nce.models.cards import load_weights
+from clinica_t1nce.models.storage import load_weights
 from tests.data.caps import crop_path, make_caps
 
 SHARED = {

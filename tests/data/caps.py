@@ -80,7 +80,7 @@ def save_weights(folder: Path, name: str = "tiny", calibration: dict | None = No
     """Save an untrained network that takes something away everywhere."""
     import torch
 
-    from clinica_t1nce.models import cards, registry
+    from clinica_t1nce.models import cards, registry, storage
 
     hyperparameters = {"widths": [2, 4]}
     with torch.random.fork_rng(devices=[]):
@@ -98,5 +98,5 @@ def save_weights(folder: Path, name: str = "tiny", calibration: dict | None = No
         calibration=calibration or {},
     )
     path = folder / f"{name}.safetensors"
-    cards.save_weights(path, network, card)
+    storage.save_weights(path, network, card)
     return path

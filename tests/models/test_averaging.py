@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from clinica_t1nce.errors import WeightsError
-from clinica_t1nce.models import cards, registry
+from clinica_t1nce.models import cards, registry, storage
 from clinica_t1nce.models.averaging import average
 
 
@@ -11,7 +11,7 @@ def save(path, seed, widths=(2, 4), **changes):
     fields = registry.preset("change-unet") | {"hyperparameters": {"widths": list(widths)}}
     card = cards.Card(name=path.stem, **(fields | changes))
     module = registry.build("change-unet", widths=list(widths))
-    cards.save_weights(path, module, card)
+    storage.save_weights(path, module, card)
     return path
 
 
@@ -24,7 +24,7 @@ def two(tmp_path):
 def test_each_counts_alike(tmp_path, two):
     out = tmp_path / "mean.safetensors"
     card = average([*two, two[0]], out)
-    a, b, mean = (cards.load_weights(path)[0].state_dict() for path in (*two, out))
+    a, b, mean = (storage.load_weights(path)[0].state_dict() for path in (*two, out))
     for key, found in mean.items():
         torch.testing.assert_close(found, (2 * a[key] + b[key]) / 3)
         assert found.dtype == a[key].dtype

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from clinica_t1nce.models import batch_statistics, cards, registry
+from clinica_t1nce.models import batch_statistics, cards, registry, storage
 from clinica_t1nce.models.att_unet import AttUNet
 from clinica_t1nce.models.batch_statistics import use_batch_statistics
 from clinica_t1nce.synthesis import Synthesizer
@@ -91,7 +91,7 @@ def test_the_card_brings_it_to_the_synthesis(tmp_path):
             output="image",
             inference={"mirrors": [[]], "batch_statistics": given},
         )
-        cards.save_weights(path, network, card)
+        storage.save_weights(path, network, card)
         images[given] = Synthesizer.load(path, "cpu")(volume).image
         by_hand = use_batch_statistics(network) if given else network
         np.testing.assert_array_equal(images[given], Synthesizer(by_hand, card)(volume).image)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from clinica_t1nce.errors import WeightsError
-from clinica_t1nce.models import cards, conversion, load_generator
+from clinica_t1nce.models import conversion, load_generator, storage
 from tests.data import checkpoints, recipe, reference
 
 CLASSES = {
@@ -41,7 +41,7 @@ def test_outputs_stay(tmp_path, architecture):
     state = checkpoints.authors_state(architecture)
     checkpoint = checkpoints.write(tmp_path / "model_best.pth.tar", state)
     card = conversion.convert(checkpoint, tmp_path / "mine.safetensors")
-    network, found = cards.load_weights(tmp_path / "mine.safetensors")
+    network, found = storage.load_weights(tmp_path / "mine.safetensors")
     assert found == card
     expected = reference.run(checkpoints.network(architecture), *inputs(architecture))
     out = reference.run(network, *inputs(architecture))
@@ -60,7 +60,7 @@ def test_the_card_says_what_was_found(tmp_path, architecture):
     assert card.scaling == {"method": "min-max"}
     assert card.training["converted_from"] == {
         "file": "model_best.pth.tar",
-        "sha256": cards.file_sha256(checkpoint),
+        "sha256": storage.file_sha256(checkpoint),
         "class": CLASSES[architecture],
         "epoch": 17,
         "validation_loss": 0.25,

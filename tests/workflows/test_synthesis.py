@@ -3,10 +3,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from clinica_t1nce.workflows import init_synthesis_wf
-from clinica_t1nce.workflows.synthesis import OUTPUTS, deal
+from clinica_t1nce.workflows.synthesis import OUTPUTS
 from tests.data.caps import head, save_weights, write_crop
 
 
@@ -60,24 +58,6 @@ def test_settings_are_keywords_and_documented():
     assert places == sorted(places)
     assert all(f"\n{name}\n" in document for name in parameters)
     assert all(name in document for name in OUTPUTS)
-
-
-@pytest.mark.parametrize("n_batches", [1, 2, 3, 7])
-def test_images_aredealt_out_whole_and_in_order(n_batches):
-    items = list("abcdefg")
-    shares = [deal(items, index, n_batches) for index in range(n_batches)]
-    assert [item for share in shares for item in share] == items
-    assert max(map(len, shares)) - min(map(len, shares)) <= 1
-
-
-def test_one_text_is_for_all_batches():
-    assert deal(["why"], 1, 3, True) == ["why"]
-    assert deal(list("abc"), 1, 3, True) == ["b"]
-
-
-def test_more_batches_than_images_is_told():
-    with pytest.raises(ValueError, match="1 images for 2 batches"):
-        deal(["a"], 0, 2)
 
 
 def test_the_graph_runs_in_a_strangers_hands(tmp_path):

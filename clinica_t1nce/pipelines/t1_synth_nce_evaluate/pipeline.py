@@ -1,6 +1,5 @@
 """The Clinica pipeline: pairs of a CAPS in, tables, figures and a report out."""
 
-import json
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -369,20 +368,18 @@ def _last_line(text: str) -> str:
 
 def _check_output(out: Path, caps: Path) -> None:
     """Refuse a folder that holds something else, or lies where Clinica looks for images."""
-    mend = "give a new folder elsewhere"
-    if out == caps or out.is_relative_to(caps / "subjects") or caps.is_relative_to(out):
-        raise SelectionError(f"{out}: the output folder is, or is in, the input; {mend}")
-    if out.exists() and not out.is_dir():
-        raise SelectionError(f"{out}: a file, not a folder; {mend}")
+    # It may lie in the CAPS, but beside its subjects.
+    outputs.check_place(out, [caps / "subjects"])
     if not outputs.holds_files(out):
         return
     try:
-        content = json.loads((out / dataset.DESCRIPTION).read_text(encoding="utf-8"))
-        ours = content["GeneratedBy"][0]["Description"] == _MARKER
-    except (OSError, ValueError, KeyError, IndexError, TypeError):
+        ours = outputs.read_description(out)["GeneratedBy"][0]["Description"] == _MARKER
+    except (KeyError, IndexError, TypeError):
         ours = False
     if not ours:
-        raise SelectionError(f"{out}: holds files that are not of {_MARKER}; {mend}")
+        raise SelectionError(
+            f"{out}: holds files that are not of {_MARKER}; give a new folder elsewhere"
+        )
 
 
 def _describe(out: Path, caps: Path) -> None:
@@ -392,7 +389,7 @@ def _describe(out: Path, caps: Path) -> None:
         "DatasetType": "derivative",
         "GeneratedBy": [
             {
-                "Name": "clinica-t1nce",
+                "Name": outputs.NAME,
                 "Version": clinica_t1nce.__version__,
                 "Description": _MARKER,
             }

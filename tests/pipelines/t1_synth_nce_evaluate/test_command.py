@@ -316,8 +316,9 @@ def test_an_output_folder_that_is_not_ours(caps, pairs, tmp_path):
     (tmp_path / "out" / "thesis.docx").touch()
     result = run(caps, pairs, tmp_path / "out")
     assert (result.exit_code, "holds files that are not of" in result.output) == (2, True)
-    result = run(caps, pairs, caps / "subjects" / "out")
-    assert (result.exit_code, "is, or is in, the input" in result.output) == (2, True)
+    for place, complaint in ((caps / "subjects" / "out", "lies in"), (caps, "holds")):
+        result = run(caps, pairs, place)
+        assert (result.exit_code, f"{complaint} the input" in result.output) == (2, True)
 
 
 def test_columns_that_are_swapped_throughout(caps, pairs, tmp_path):

@@ -1,0 +1,110 @@
+"""Lists that are dealt out to nodes side by side."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nipype.interfaces.utility import IdentityInterface, Merge
+from nipype.pipeline.engine import Node, Workflow
+
+
+def batches_wf(
+    name: str,
+    make: Callable[..., Any],
+    settings: Mapping[str, Any],
+    *,
+    dealt: Sequence[str],
+    outputs: Sequence[str],
+    n_batches: int,
+    n_threads: int | None,
+    memory_gb: float,
+    for_all: Sequence[str] = (),
+) -> Workflow:
+    """Build a graph whose input node deals lists out to equal nodes, and merges what they give.
+
+    Parameters
+    ----------
+    name
+        Name of the workflow.
+    make
+        Class of the interface; it has `n_threads`.
+    settings
+        Its inputs that are the same in all batches; None: not given.
+    dealt
+        Its inputs that are lists, of which each batch gets a share.
+    outputs
+        Its outputs that are lists.
+    n_batches
+        How many nodes.
+    n_threads
+        Threads of PyTorch in each; None for all cores.
+    memory_gb
+        What one needs, for plug-ins that heed it.
+    for_all
+        Those of `dealt` of which a single item is for everyone.
+
+    Returns
+    -------
+    Workflow
+        With the nodes ``inputnode``, ``batch_*``, ``merge_*`` and ``outputnode``.
+    """
+    workflow = Workflow(name=name)
+    inputnode = Node(IdentityInterface(list(dealt), mandatory_inputs=False), name="inputnode")
+    outputnode = Node(IdentityInterface(list(outputs)), name="outputnode")
+    given = {
+        key: str(value) if isinstance(value, Path) else value
+        for key, value in {**settings, "n_threads": n_threads}.items()
+        if value is not None
+    }
+    merges = {
+        field: Node(Merge(n_batches), name=f"merge_{field}", run_without_submitting=True)
+        for field in outputs
+    }
+    for index in range(n_batches):
+        batch = Node(make(**given), name=f"batch_{index}", n_procs=n_threads or 1, mem_gb=memory_gb)
+        for field in dealt:
+            share = (field, deal, index, n_batches, field in for_all)
+            workflow.connect(inputnode, share, batch, field)
+        for field, merge in merges.items():
+            workflow.connect(batch, field, merge, f"in{index + 1}")
+    for field, merge in merges.items():
+        workflow.connect(merge, "out", outputnode, field)
+    return workflow
+
+
+def deal(items, index, n_batches, for_all=False):  # type: ignore[no-untyped-def]
+    """Give one batch its share of a list; kept in order, sizes as equal as they can be.
+
+    With `for_all`, a single item is everyone's. Nipype runs this from its source text: it stands
+    alone.
+
+    Parameters
+    ----------
+    items
+        List, one item, or Nipype's Undefined.
+    index, n_batches
+        Which batch of how many.
+    for_all
+        See above.
+
+    Returns
+    -------
+    list
+        The share; Undefined of Undefined.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer items than batches.
+    """
+    from nipype.interfaces.base import Undefined, isdefined
+
+    if not isdefined(items):
+        return Undefined
+    items = [items] if isinstance(items, str) else list(items)
+    if for_all and len(items) == 1:
+        return items
+    if len(items) < n_batches:
+        raise ValueError(f"{len(items)} images for {n_batches} batches; build fewer batches")
+    start, end = (len(items) * i // n_batches for i in (index, index + 1))
+    return items[start:end]

@@ -1,0 +1,230 @@
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from clinica_t1nce.errors import OutputError, WeightsError
+from clinica_t1nce.models import cards, load_generator, registry, storage
+
+
+def make_card(**changes):
+    fields = registry.preset("change-unet") | {"hyperparameters": {"widths": [2, 4]}} | changes
+    return cards.Card(name=fields.pop("name", "tiny"), **fields)
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    return registry.build("change-unet", widths=[2, 4])
+
+
+@pytest.fixture
+def weights(tmp_path, network):
+    path = tmp_path / "tiny.safetensors"
+    storage.save_weights(path, network, make_card(licence="MIT", training={"seed": 3}))
+    return path
+
+
+@pytest.fixture
+def shelf(tmp_path, monkeypatch, network):
+    """Stand in for the package's own weights."""
+    folder = tmp_path / "shelf"
+    monkeypatch.setattr(storage, "_weights_folder", lambda: folder)
+    for name in (storage.DEFAULT_MODEL, "other-v1"):
+        storage.save_weights(folder / f"{name}.safetensors", network, make_card(name=name))
+    return folder
+
+
+def edit(weights, **changes):
+    path = weights.with_suffix(".json")
+    content = json.loads(path.read_text()) | changes
+    path.write_text(json.dumps({k: v for k, v in content.items() if v is not ...}))
+
+
+def refused(name_or_path):
+    with pytest.raises(WeightsError) as caught:
+        storage.load_weights(name_or_path)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".json"])
+@pytest.mark.parametrize("kind", [str, lambda path: path])
+def test_weights_come_back(weights, network, suffix, kind):
+    module, card = storage.load_weights(kind(weights.with_suffix(suffix)))
+    assert not module.training
+    assert not any(parameter.requires_grad for parameter in module.parameters())
+    x = torch.rand(1, 1, 8, 8, 8)
+    torch.testing.assert_close(module(x), network(x).detach(), rtol=0, atol=0)
+    assert (card.licence, card.training, len(card.sha256)) == ("MIT", {"seed": 3}, 64)
+
+
+def test_saving_again_gives_the_same_bytes(tmp_path, weights, network):
+    again = tmp_path / "again" / "tiny.safetensors"
+    storage.save_weights(again, network, make_card(licence="MIT", training={"seed": 3}))
+    for suffix in (".safetensors", ".json"):
+        assert again.with_suffix(suffix).read_bytes() == weights.with_suffix(suffix).read_bytes()
+    assert sorted(path.name for path in again.parent.iterdir()) == ["tiny.json", again.name]
+
+
+def test_batch_norm_and_layout_come_back(tmp_path):
+    network = registry.build("att-unet", widths=[2, 4]).to(memory_format=torch.channels_last_3d)
+    network(torch.rand(1, 1, 8, 8, 8))
+    card = make_card(architecture="att-unet")
+    storage.save_weights(tmp_path / "a.safetensors", network, card)
+    loaded = load_generator(tmp_path / "a.safetensors").state_dict()
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(tensor, loaded[name]), name
+    assert loaded["Conv1.conv.1.num_batches_tracked"] == 1
+
+
+def test_half_precision_weights_become_float32(tmp_path, network):
+    path = tmp_path / "half.safetensors"
+    storage.save_weights(path, network.half(), make_card())
+    dtypes = {parameter.dtype for parameter in load_generator(path).parameters()}
+    assert dtypes == {torch.float32}
+
+
+def test_loading_leaves_the_random_numbers_alone(weights):
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    storage.load_weights(weights)
+    assert torch.equal(torch.rand(3), expected)
+
+
+class TestNames:
+    @pytest.mark.parametrize("name", ["default", storage.DEFAULT_MODEL])
+    def test_default_is_shipped(self, shelf, name):
+        assert storage.load_weights(name)[1].name == storage.DEFAULT_MODEL
+        assert not load_generator(name).training
+
+    def test_shipped_are_listed(self, shelf):
+        (shelf / "cardless.safetensors").touch()
+        assert storage.shipped() == sorted([storage.DEFAULT_MODEL, "other-v1"])
+
+    def test_unknown_names_the_shipped(self, shelf):
+        message = refused("unet")
+        assert "no weights 'unet'" in message
+        assert f"{storage.DEFAULT_MODEL}, other-v1" in message
+
+    def test_missing_file(self, tmp_path):
+        path = tmp_path / "none.safetensors"
+        assert refused(path) == f"{path}: no such file; check the path"
+
+    @pytest.mark.parametrize("name", ["model_best.pth.tar", "model.ckpt"])
+    def test_other_formats_name_the_one_wanted(self, tmp_path, name):
+        path = tmp_path / name
+        path.write_bytes(b"PK")
+        assert "give a .safetensors file with its .json card" in refused(path)
+
+
+class TestDamage:
+    def test_no_card(self, weights):
+        weights.with_suffix(".json").unlink()
+        assert refused(weights) == f"{weights}: no card tiny.json beside it; copy that too"
+
+    def test_card_that_is_not_json(self, weights):
+        weights.with_suffix(".json").write_text("{")
+        assert "tiny.json: not JSON" in refused(weights)
+
+    @pytest.mark.parametrize("text", ["[]", "3"])
+    def test_card_that_is_no_object(self, weights, text):
+        weights.with_suffix(".json").write_text(text)
+        assert "not a card" in refused(weights)
+
+    def test_binary_card(self, weights):
+        weights.with_suffix(".json").write_bytes(b"\xff\xfe\x00")
+        assert "cannot be read" in refused(weights)
+
+    def test_changed_weights(self, weights):
+        content = bytearray(weights.read_bytes())
+        content[-1] ^= 1
+        weights.write_bytes(content)
+        assert "its card says" in refused(weights)
+
+    def test_truncated_weights(self, weights):
+        weights.write_bytes(weights.read_bytes()[:100])
+        assert "SHA-256" in refused(weights)
+
+    def test_not_safetensors(self, weights):
+        weights.write_bytes(b"something else altogether")
+        edit(weights, sha256=storage.file_sha256(weights))
+        assert "not a safetensors file" in refused(weights)
+
+    def test_other_architecture(self, weights):
+        edit(weights, architecture="att-unet")
+        message = refused(weights)
+        assert "not weights of 'att-unet'" in message
+        assert "missing" in message
+        assert "superfluous" in message
+
+    def test_other_width(self, weights):
+        edit(weights, hyperparameters={"widths": [2, 6]})
+        assert "(4, 4, 3, 3, 3) for (6, 6, 3, 3, 3)" in refused(weights)
+
+    def test_hyperparameters_it_does_not_take(self, weights):
+        edit(weights, hyperparameters={"depth": 3})
+        message = refused(weights)
+        assert message.startswith(f"{weights}: ")
+        assert "cannot be built with" in message
+
+    def test_newer_card(self, weights):
+        edit(weights, format_version=2)
+        assert "update it" in refused(weights)
+
+    def test_card_that_cannot_be_used_is_named(self, weights):
+        edit(weights, output="mask")
+        assert refused(weights).startswith(f"{weights.with_suffix('.json')}: output 'mask' unknown")
+
+    def test_weights_that_are_not_finite(self, tmp_path, network):
+        with torch.no_grad():
+            network.head.bias[0] = torch.nan
+        with pytest.raises(WeightsError, match=r"head\.bias not finite"):
+            storage.save_weights(tmp_path / "a.safetensors", network, make_card())
+
+
+class TestSave:
+    def test_a_card_that_does_not_fit_is_refused(self, tmp_path, network):
+        card = make_card(hyperparameters={"widths": [2, 8]})
+        with pytest.raises(WeightsError, match="of another shape"):
+            storage.save_weights(tmp_path / "a.safetensors", network, card)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_another_suffix_is_refused(self, tmp_path, network):
+        with pytest.raises(WeightsError, match=r"\.safetensors"):
+            storage.save_weights(tmp_path / "a.pt", network, make_card())
+
+    def test_unwritable_folder(self, tmp_path, network):
+        (tmp_path / "file").touch()
+        with pytest.raises(OutputError):
+            storage.save_weights(tmp_path / "file" / "a.safetensors", network, make_card())
+
+
+def test_a_discriminator_is_loaded_but_is_no_generator(tmp_path):
+    path = tmp_path / "judge.safetensors"
+    settings = registry.preset("patch-discriminator")
+    settings["hyperparameters"]["widths"] = [2, 3, 4]
+    module = registry.build(settings["architecture"], **settings["hyperparameters"])
+    storage.save_weights(path, module, cards.Card(name="judge", **settings))
+    loaded, card = storage.load_weights(path)
+    pair = torch.rand(2, 1, 1, 64, 64, 64)
+    torch.testing.assert_close(loaded(*pair), module(*pair))
+    assert card.output == "score"
+    for load in (load_generator, storage.load_generator):
+        with pytest.raises(WeightsError, match=r"judge.* is a discriminator, which makes no image"):
+            load(path)
+
+
+def test_shipped_weights_load():
+    for name in storage.shipped():
+        module, card = storage.load_weights(name)
+        assert card.name == name
+        assert sum(parameter.numel() for parameter in module.parameters()) > 0
+
+
+def test_importing_models_does_not_import_torch():
+    code = "import sys, clinica_t1nce.models; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
