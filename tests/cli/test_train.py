@@ -29,7 +29,7 @@ SHARED = {
     "--discriminator-widths": "8,16",
     "--discriminator-steps": "17",
     "--precision": "bf16-mixed",
-    "--init": "change-unet-v3",
+    "--init": "change-unet-v4",
     "--seed": "11",
     "--validation-pairs": "5",
     "--validate-every": "6",
@@ -99,7 +99,7 @@ def check_shared(called: dict[str, Any]) -> None:
     )
     assert (settings.grid, settings.patch, settings.seed) == (48, 32, 11)
     assert (settings.batch, settings.accumulate) == (3, 2)
-    assert (settings.precision, settings.init) == ("bf16-mixed", "change-unet-v3")
+    assert (settings.precision, settings.init) == ("bf16-mixed", "change-unet-v4")
     assert (settings.validation_pairs, settings.validate_every) == (5, 6)
     assert (settings.save_every, settings.samples_every) == (13, 0)
     assert (o.steps, o.epochs, o.rate, o.patience) == (7, 9, 0.5, 8)
@@ -162,7 +162,7 @@ def test_presets_of_the_two_sources(
     assert (o.epochs, o.steps, o.rate, o.decay, o.clip) == (300, None, 1e-4, 0, None)
     run(simulated, str(tmp_path), str(tmp_path / "run"))
     settings, o = called["settings"], called["settings"].optimisation
-    assert (settings.architecture, settings.batch) == ("change-unet", 1)
+    assert (settings.architecture, settings.batch) == ("change-unet", 2)
     assert (o.epochs, o.steps, o.rate, o.keep) == (None, 4000, 1e-3, "last")
 
 
