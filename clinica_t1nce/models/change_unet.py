@@ -64,7 +64,10 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Add the two convolutions' correction to `x`."""
-        return x + self.conv2(F.relu(self.conv1(F.relu(x))))
+        # In place where nothing else needs the value: large volumes are dear to allocate.
+        inner = F.relu(self.conv1(F.relu(x)), inplace=True)
+        out: torch.Tensor = self.conv2(inner)
+        return out.add_(x)
 
 
 class ChangeUNet(nn.Module):
@@ -150,8 +153,8 @@ class ChangeUNet(nn.Module):
             h = down(F.relu(h))
         h = self.encoders[-1](h)
         for up, decoder in zip(reversed(self.ups), reversed(self.decoders), strict=True):
-            h = decoder(F.interpolate(up(h), scale_factor=2, mode="nearest") + skips.pop())
-        return depth_to_space(self.head(F.relu(h)))
+            h = decoder(F.interpolate(up(h), scale_factor=2, mode="nearest").add_(skips.pop()))
+        return depth_to_space(self.head(F.relu(h, inplace=True)))
 
 
 def _stage(width: int, blocks: int) -> nn.Sequential:
