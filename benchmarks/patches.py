@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from clinica_t1nce.errors import WeightsError
 from clinica_t1nce.models.storage import load_generator
 from clinica_t1nce.simulation.simulator import Pair, simulate
 from clinica_t1nce.training.data import seed_of
@@ -35,7 +36,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=987654, help="one that nothing trained with")
     given = parser.parse_args()
     heads = load_heads(find_label_maps(given.label_maps), given.cache)
-    networks = {name: load_generator(name)[0] for name in given.model}
+    networks = {name: load(name) for name in given.model}
     left: dict[str, list[np.ndarray]] = {name: [] for name in networks}
     taken: dict[str, list[float]] = {name: [] for name in networks}
     for pair in draw(heads, given.seed, given.patches, given.side):
@@ -53,6 +54,14 @@ def main() -> None:
         print(f"| {name} | {means} | {np.mean(taken[name] or [np.nan]):.4f} |")
     first = given.model[0]
     print(f"{len(left[first])} patches with enhancement, {len(taken[first])} without")
+
+
+def load(name: str) -> torch.nn.Module:
+    """Load weights, and refuse those of a network that gives no quantiles of the change."""
+    network, card = load_generator(name)
+    if card.output != "change" or card.grid is not None:
+        raise WeightsError(f"{name}: predicts no change on patches; give weights of change-unet")
+    return network
 
 
 def draw(heads: list, seed: int, count: int, side: int) -> Iterator[Pair]:

@@ -3,6 +3,8 @@ import importlib.util
 import pytest
 import torch
 
+from clinica_t1nce.errors import WeightsError
+
 
 @pytest.fixture
 def script(repository):
@@ -27,3 +29,9 @@ def test_quantiles_are_interpolated(script):
     found = script.changes(Thirds(), t1ce, (0.5, 0.55, 0.75))
     expected = torch.cat([0.2 * t1ce, 0.28 * t1ce, 0.6 * t1ce])
     torch.testing.assert_close(found, expected)
+
+
+def test_models_of_whole_images_are_refused(script):
+    assert script.load("default").quantiles
+    with pytest.raises(WeightsError, match="att-unet-light-v1: predicts no change on patches"):
+        script.load("att-unet-light-v1")
