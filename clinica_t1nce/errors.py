@@ -25,8 +25,46 @@ else:
     _Base = Exception
 
 
+_TRACEBACK = "Traceback (most recent call last)"
+
+
 class T1nceError(_Base):
     """Base of all errors that this package raises on purpose."""
+
+
+def one_line(error: BaseException | str) -> str:
+    r"""Write an error as one line.
+
+    Parameters
+    ----------
+    error
+        Error, or text of one. Of a traceback, the last line is its message.
+
+    Returns
+    -------
+    str
+        Message, or the kind of an error without one.
+
+    Examples
+    --------
+    >>> one_line(ValueError("one\n two")), one_line(AssertionError())
+    ('one two', 'AssertionError')
+    >>> one_line("Traceback (most recent call last):\n  File ...\nclinica_t1nce.errors.X: why")
+    'why'
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return "no message" if isinstance(error, str) else type(error).__name__
+    if not any(_TRACEBACK in line for line in lines):
+        return " ".join(" ".join(lines).split())
+    kind, separator, message = lines[-1].partition(": ")
+    return message if separator and kind.startswith(f"{__name__}.") else lines[-1]
+
+
+def reason(error: BaseException) -> str:
+    """Write as one line why an image failed; of an error that nobody expected also its kind."""
+    text = one_line(error)
+    return text if isinstance(error, T1nceError) else f"unexpected {type(error).__name__}: {text}"
 
 
 def first_line(error: BaseException) -> str:

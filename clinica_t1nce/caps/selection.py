@@ -1,21 +1,25 @@
 """Which crops of a CAPS are taken for T1ce, and why."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from clinica_t1nce.bids import contrast
 from clinica_t1nce.bids.dataset import Dataset
 from clinica_t1nce.bids.entities import Visit, has_contrast
 from clinica_t1nce.caps import names, query
-from clinica_t1nce.caps.query import Crop, Selection
-from clinica_t1nce.errors import SelectionError
-
-METADATA, TSV, ALL, IMAGE = "metadata", "tsv", "all", "image"
-RULES = (METADATA, TSV, ALL, IMAGE)
-
-AS_T1NCE = "include-t1nce"
-"""Reason of an image that is no T1ce, and is to go through the generator all the same."""
+from clinica_t1nce.caps.query import (
+    AS_T1NCE,
+    IMAGE,
+    METADATA,
+    RULES,
+    TSV,
+    Crop,
+    Rule,
+    SelectedBy,
+    Selection,
+)
+from clinica_t1nce.errors import SelectionError, some
 
 SEEN = 0.5
 """Probability from which gadolinium counts as seen in an image."""
@@ -38,20 +42,21 @@ class Request:
     dataset
         The BIDS that t1-linear read.
     probabilities
-        By crop, that gadolinium was given: the only crops that the rule ``image`` looks at.
+        Probability of each crop that gadolinium was given, as far as it is known: of the others,
+        the rule ``image`` leaves `Crop.selected_by` open.
     include_t1nce
         Take the other crops, too, so that all images have gone through the same generator.
     """
 
     caps: Path
-    rule: str = METADATA
+    rule: Rule = METADATA
     tsv: Path | None = None
     dataset: Dataset | None = None
     probabilities: Mapping[Path, float] = field(default_factory=dict)
     include_t1nce: bool = False
 
 
-def rule_for(rule: str | None, tsv: Path | None) -> str:
+def rule_for(rule: Rule | None, tsv: Path | None) -> Rule:
     """Give the rule that holds where none is given: ``tsv`` with a table, else ``metadata``.
 
     Raises
@@ -90,25 +95,37 @@ def select(request: Request) -> Selection:
     Raises
     ------
     SelectionError
-        If nothing is found, or a table or a sidecar cannot be used.
+        If nothing is found, or a table cannot be used.
     """
     every = candidates(request)
     with_ce = {path.parent for _, path in every if has_contrast(path.name)}
-    chosen = []
+    chosen, unreadable = [], {}
     for visit, path in every:
         if request.rule == IMAGE and path not in request.probabilities:
+            chosen.append(Crop(visit, path, None))
             continue
-        reason = _reason(request, path)
-        if reason == query.BY_TSV and path.parent in with_ce and not has_contrast(path.name):
+        try:
+            selected_by = _select_one(request, path)
+        except SelectionError as error:
+            unreadable[Crop(visit, path, None)] = str(error)
+            continue
+        if request.rule == TSV and path.parent in with_ce and not has_contrast(path.name):
             # Of a listed visit with crops of both kinds, the one without ce- is its T1nce.
-            reason = None
-        if reason is None and request.include_t1nce:
-            reason = AS_T1NCE
-        if reason is not None:
-            chosen.append(Crop(visit, path, reason))
-    if not any(crop.selected_by != AS_T1NCE for crop in chosen) and not request.include_t1nce:
-        raise SelectionError(_nothing(request, len(every)))
-    return query.without_collisions(chosen)
+            selected_by = None
+        if selected_by is None and request.include_t1nce:
+            selected_by = SelectedBy(AS_T1NCE)
+        if selected_by is not None:
+            chosen.append(Crop(visit, path, selected_by))
+    if not chosen:
+        raise SelectionError(some(list(unreadable.values())) or _nothing(request, len(every)))
+    return replace(query.without_collisions(chosen), unreadable=unreadable)
+
+
+def by_image(probability: float, include_t1nce: bool) -> SelectedBy | None:
+    """Decide by the probability that gadolinium was given; None: the image is not taken."""
+    if probability >= SEEN:
+        return SelectedBy(IMAGE)
+    return SelectedBy(AS_T1NCE) if include_t1nce else None
 
 
 def evidence(crop: Path, dataset: Dataset | None) -> str | None:
@@ -134,6 +151,17 @@ def evidence(crop: Path, dataset: Dataset | None) -> str | None:
     return contrast.evidence(raw.name, dataset.metadata(raw), row)
 
 
+def unreadable(crops: Iterable[Path], dataset: Dataset | None) -> dict[Path, str]:
+    """List the crops of which :func:`evidence` cannot be read, and why."""
+    found = {}
+    for crop in crops:
+        try:
+            evidence(crop, dataset)
+        except SelectionError as error:
+            found[crop] = str(error)
+    return found
+
+
 def contradiction(reason: str | None, probability: float | None) -> str | None:
     """Say how metadata and image contradict each other; None if they do not.
 
@@ -151,22 +179,28 @@ def contradiction(reason: str | None, probability: float | None) -> str | None:
     return f"the metadata say gadolinium ({reason}), the image shows none"
 
 
-def _reason(request: Request, crop: Path) -> str | None:
+def _select_one(request: Request, crop: Path) -> SelectedBy | None:
     if request.rule == TSV:
-        return query.BY_TSV
-    if request.rule == ALL:
-        return evidence(crop, request.dataset) or ALL
-    if request.rule == METADATA:
-        return evidence(crop, request.dataset)
-    return IMAGE if request.probabilities[crop] >= SEEN else None
+        return SelectedBy(TSV)
+    if request.rule == IMAGE:
+        return by_image(request.probabilities[crop], False)
+    reason = evidence(crop, request.dataset)
+    if reason is None and request.rule == METADATA:
+        return None
+    return SelectedBy(request.rule, reason)
+
+
+def none_shows_gadolinium(caps: Path, number: int) -> str:
+    """Say that the rule ``image`` has taken none of a number of crops."""
+    return (
+        f"{caps}: none of its {number} crops shows gadolinium; see gadolinium.tsv, or "
+        "select by --select metadata, tsv or all"
+    )
 
 
 def _nothing(request: Request, number: int) -> str:
     if request.rule == IMAGE:
-        return (
-            f"{request.caps}: none of its {number} crops shows gadolinium; see gadolinium.tsv, or "
-            "select by --select metadata, tsv or all"
-        )
+        return none_shows_gadolinium(request.caps, number)
     where = "has the entity ce- in its name"
     if request.dataset is not None:
         where += ", or an agent in sidecar or scans.tsv"

@@ -133,7 +133,7 @@ class Request:
     out: Path
     bids: Path | None = None
     model: str | None = None
-    space: str = names.MNI_CROP
+    space: names.Space = names.MNI_CROP
     include_t1nce: bool = False
     choices: Path | None = None
     copy: bool = False

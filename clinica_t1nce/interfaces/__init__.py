@@ -1,6 +1,5 @@
 """Nipype interfaces: files in, files out."""
 
-from clinica_t1nce.interfaces.detection import DetectGadolinium
 from clinica_t1nce.interfaces.evaluation import (
     AlignPair,
     BrainMask,
@@ -8,9 +7,10 @@ from clinica_t1nce.interfaces.evaluation import (
     UnionMask,
 )
 from clinica_t1nce.interfaces.homogenisation import HomogeniseBids
+from clinica_t1nce.interfaces.pair_results import SavePair
 from clinica_t1nce.interfaces.simulation import SimulateGadolinium
 from clinica_t1nce.interfaces.spaces import BlendChange, ToNativeSpace
-from clinica_t1nce.interfaces.synthesis import SynthesizeT1nce
+from clinica_t1nce.interfaces.synthesis import DetectGadolinium, SynthesizeT1nce
 from clinica_t1nce.interfaces.volumes import TissueOverlap, TissueVolumes
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "DetectGadolinium",
     "HomogeniseBids",
     "ImageSimilarity",
+    "SavePair",
     "SimulateGadolinium",
     "SynthesizeT1nce",
     "TissueOverlap",

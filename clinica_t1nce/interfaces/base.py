@@ -1,17 +1,97 @@
-"""What the interfaces to the evaluation do with files: masks, grids, names in messages."""
+"""What the interfaces share: inputs that are options, masks, grids, names in messages."""
 
+from collections.abc import Callable
+from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from nipype.interfaces.base import Bunch
+from nipype.interfaces.base import (
+    BaseInterfaceInputSpec,
+    Bunch,
+    Directory,
+    InputMultiObject,
+    isdefined,
+    traits,
+)
 from nipype.utils.filemanip import fname_presuffix
 
 from clinica_t1nce.errors import ImageError, T1nceError
+from clinica_t1nce.translation import options
+from clinica_t1nce.translation.options import Options
 
 if TYPE_CHECKING:
     import numpy as np
 
     from clinica_t1nce.files.nifti import Image
+
+
+Spec = TypeVar("Spec", bound=type[BaseInterfaceInputSpec])
+
+
+def with_options(*names: str) -> Callable[[Spec], Spec]:
+    """Give a specification of inputs one input for each option, defined as the option is.
+
+    Parameters
+    ----------
+    *names
+        Names of fields of :class:`clinica_t1nce.translation.options.Options`; all if none is given.
+    """
+
+    def add(spec: Spec) -> Spec:
+        for name in names or [field.name for field in fields(Options)]:
+            spec.add_class_trait(name, _trait(name))
+        return spec
+
+    return add
+
+
+def _trait(name: str) -> Any:
+    default, kind = options.definition(name).default, options.kind(name)
+    assert default is not MISSING
+    about: dict[str, Any] = {"desc": Options.describe(name)}
+    known = options.choices(name)
+    if isinstance(default, tuple):
+        return InputMultiObject(traits.Enum(*known), value=list(default), usedefault=True, **about)
+    if default is None:
+        plain = {int: lambda: traits.Range(low=1, **about), Path: lambda: Directory(**about)}
+        return traits.Enum(*known, **about) if known else plain[kind]()
+    if known:
+        others = [value for value in known if value != default]
+        return traits.Enum(default, *others, usedefault=True, **about)
+    return {bool: traits.Bool, str: traits.Str}[kind](default, usedefault=True, **about)
+
+
+def trait_values(chosen: Options) -> dict[str, Any]:
+    """Give options as inputs of an interface; those that are None are left out."""
+    values = {field.name: getattr(chosen, field.name) for field in fields(chosen)}
+    plain = {tuple: list, Path: str}
+    return {
+        name: next((plain[kind](value) for kind in plain if isinstance(value, kind)), value)
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+def chosen_options(inputs: BaseInterfaceInputSpec) -> Options:
+    """Read the options from an interface's inputs.
+
+    Parameters
+    ----------
+    inputs
+        Inputs of :func:`with_options`.
+    """
+    values = {field.name: getattr(inputs, field.name, None) for field in fields(Options)}
+    return Options(**{name: v for name, v in values.items() if v is not None and isdefined(v)})
+
+
+def given(value: Any) -> Any:
+    """Give a trait's value, None if it has none."""
+    return value if isdefined(value) else None
+
+
+def given_path(value: Any) -> Path | None:
+    """Give a trait's value as an absolute path, None if it has none."""
+    return Path(value).absolute() if isdefined(value) else None
 
 
 def load_mask(path: str, image: "Image") -> "np.ndarray":

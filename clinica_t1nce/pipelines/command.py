@@ -1,16 +1,20 @@
 """What the command lines of our pipelines share."""
 
 import json
+import signal
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import click
 
-LOCAL_PLUGINS = ("Local", "Linear", "MultiProc", "LegacyMultiProc", "Debug")
-"""Nipype plug-ins that stay on this machine; ``Local`` is ours."""
+from clinica_t1nce.translation import options
+from clinica_t1nce.translation.options import Options
 
 
 class OneLineError(click.ClickException):
@@ -24,6 +28,70 @@ class WrongUsageError(OneLineError):
     """The same with exit code 2: nothing was done, and nothing can be with these arguments."""
 
     exit_code = 2
+
+
+class Terminated(BaseException):
+    """A signal asked the process to end: what it holds is given back on the way out."""
+
+    def __init__(self, number: int):
+        super().__init__(number)
+        self.number = number
+
+
+def option_arguments(name: str) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Give the arguments of click's ``option`` for an option of the package.
+
+    Parameters
+    ----------
+    name
+        Name of a field of :class:`clinica_t1nce.translation.options.Options`.
+
+    Returns
+    -------
+    names : tuple of str
+    settings : dict
+    """
+    definition, kind, known = options.definition(name), options.kind(name), options.choices(name)
+    about = definition.metadata
+    argument = about.get("argument", f"--{name.replace('_', '-')}")
+    settings: dict[str, Any] = {"help": about["help"], "default": definition.default}
+    if kind is bool:
+        settings |= {"flag_value": not definition.default, "is_flag": True}
+    elif kind is Path:
+        settings["type"] = click.Path(file_okay=False)
+    elif known:
+        settings["type"] = click.Choice(known)
+    if kind is not bool and definition.default is not None:
+        settings["show_default"] = True
+    if "metavar" in about:
+        settings["metavar"] = about["metavar"]
+    if isinstance(definition.default, tuple):
+        settings |= {"multiple": True, "default": list(definition.default)}
+    return (argument, name), settings
+
+
+def click_options(add: Callable[..., Any], *names: str) -> Callable[[Any], Any]:
+    """Give a command several options of the package, in their order.
+
+    Parameters
+    ----------
+    add
+        Decorator factory, such as ``click.option``.
+    *names
+        Names of fields of :class:`clinica_t1nce.translation.options.Options`; all that commands
+        show if none is given.
+    """
+    shown = [
+        field.name for field in fields(Options) if field.metadata.get("argument", "") is not None
+    ]
+
+    def decorate(command: Any) -> Any:
+        for name in reversed(names or shown):
+            arguments, settings = option_arguments(name)
+            command = add(*arguments, **settings)(command)
+        return command
+
+    return decorate
 
 
 @contextmanager
@@ -43,15 +111,43 @@ def checking() -> Iterator[None]:
 
 @contextmanager
 def working() -> Iterator[None]:
-    """End with one line while the work is done; Ctrl-C says how to go on."""
+    """End with one line while the work is done; Ctrl-C and a termination say how to go on."""
     from clinica_t1nce.errors import T1nceError
 
     try:
-        yield
+        with _raising_signals():
+            yield
     except T1nceError as error:
         raise OneLineError(str(error)) from error
     except KeyboardInterrupt:
         raise OneLineError("interrupted; run the same command again to go on") from None
+    except Terminated as error:
+        click.echo("Error: terminated; run the same command again to go on", err=True)
+        raise click.exceptions.Exit(128 + error.number) from None
+
+
+@contextmanager
+def _raising_signals() -> Iterator[None]:
+    """Turn signals that end a process into an exception, so that nothing is left behind."""
+    numbers = [signal.SIGTERM, signal.SIGHUP]
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        for each in numbers:
+            signal.signal(each, signal.SIG_IGN)
+        raise Terminated(number)
+
+    # What is ignored, as under nohup, stays ignored.
+    before = {n: signal.getsignal(n) for n in numbers if signal.getsignal(n) == signal.SIG_DFL}
+    for number in before:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def read_plugin(
@@ -82,6 +178,8 @@ def read_plugin(
         raise WrongUsageError(
             f"--nipype-plugin {name}: Nipype has no such plug-in; known: {', '.join(known)}"
         )
+    from clinica_t1nce.pipelines.base import LOCAL_PLUGINS
+
     if name not in LOCAL_PLUGINS and working_directory is None:
         raise WrongUsageError(
             f"--nipype-plugin {name}: add -wd FOLDER on a disk that all machines share"

@@ -1,6 +1,7 @@
 """One T1ce of a CAPS on each grid that is asked for: what is read, and what is made of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,9 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clinica_t1nce.caps import names
-from clinica_t1nce.errors import ImageError, SelectionError, T1nceError, TransformError
+from clinica_t1nce.errors import ImageError, T1nceError, TransformError
 from clinica_t1nce.files import nifti, nifti_copy
 from clinica_t1nce.synthesis import transfer, vessels
+from clinica_t1nce.translation.jobs import Targets
 from clinica_t1nce.volumes import grids, itk
 
 if TYPE_CHECKING:
@@ -59,9 +61,9 @@ class Inputs:
     Attributes
     ----------
     crop, full, raw
-        T1-linear's crop, its whole image, and the raw image.
+        Images: t1-linear's crop, its whole image, and the raw image.
     enlargement
-        From :func:`measure_enlargement`.
+        Times that t1-linear made the image larger, in volume; None without its affine.
     """
 
     crop: nifti.Image
@@ -77,20 +79,20 @@ class Product:
     Attributes
     ----------
     space
-        A key of :data:`clinica_t1nce.caps.names.SPACES`.
+        Name of the grid.
     data
-        The T1nce.
+        Voxels of the T1nce.
     like
-        The T1ce that it was made from, on the same grid.
+        T1ce that it was made from, on the same grid.
     synthesis
-        Of the network, on the crop's grid.
+        Result of the network, on the crop's grid.
     crop
-        Whose grid that is.
+        Image with that grid.
     transform
         4 x 4, mm of MNI space to mm of this grid's space; None: it is MNI space.
     """
 
-    space: str
+    space: names.Space
     data: np.ndarray
     like: nifti.Image
     synthesis: "Synthesis"
@@ -128,56 +130,65 @@ class Product:
             nifti.save(path, self.data, self.like)
 
 
-def read(source: Path, spaces: tuple[str, ...], bids: Path | None) -> Inputs:
-    """Read a crop and what else its products need.
-
-    Parameters
-    ----------
-    source
-        The crop.
-    spaces
-        Keys of :data:`clinica_t1nce.caps.names.SPACES`.
-    bids
-        Root of the BIDS that t1-linear read; needed for the native space.
+def read_crop(source: Path) -> nifti.Image:
+    """Read a crop of t1-linear.
 
     Raises
     ------
-    ImageError, TransformError, SelectionError
-        Naming what is missing, cannot be used, or belongs to another image.
+    ImageError
+        If it is none.
     """
-    crop = nifti.load(source, shape=nifti.CROP_SHAPE, zooms=nifti.CROP_ZOOMS)
-    full = _read_full(crop) if names.MNI in spaces else None
-    raw = None
-    if names.NATIVE in spaces:
-        if bids is None:
-            raise SelectionError(
-                f"{source}: the native space needs the raw image; name its BIDS with "
-                "--bids-directory"
-            )
-        raw = read_raw(crop, names.raw_path(source, bids), names.affine_path(source))
-    return Inputs(crop, full, raw, measure_enlargement(names.affine_path(source)))
+    return nifti.load(source, shape=nifti.CROP_SHAPE, zooms=nifti.CROP_ZOOMS)
 
 
-def measure_enlargement(affine: Path) -> float | None:
-    """Say how many times larger, in volume, t1-linear made an image; None without its affine."""
-    try:
-        transform = itk.read_itk_affine(affine)
-    except TransformError:
-        return None
-    return float(1 / abs(np.linalg.det(transform[:3, :3])))
-
-
-def read_raw(crop: nifti.Image, raw: Path, affine: Path) -> Raw:
-    """Read a raw image and the affine of its crop, and see whether they belong together.
+def read(crop: nifti.Image, wanted: Sequence[names.Space], targets: Targets) -> Inputs:
+    """Read what the products of a crop need beside it.
 
     Parameters
     ----------
     crop
-        A crop of t1-linear.
+        Image from :func:`read_crop`.
+    wanted
+        Grids of the products.
+    targets
+        Paths of the other images.
+
+    Raises
+    ------
+    ImageError, TransformError
+        Naming what is missing, cannot be used, or belongs to another image.
+    """
+    full = raw = transform = None
+    if wanted:
+        with suppress(TransformError):
+            transform = itk.read_itk_affine(targets.affine)
+    if names.MNI in wanted:
+        full = _read_full(crop, targets.full)
+    if names.NATIVE in wanted:
+        assert targets.raw is not None
+        raw = read_raw(crop, targets.raw, targets.affine, transform)
+    return Inputs(crop, full, raw, None if transform is None else _enlargement(transform))
+
+
+def _enlargement(transform: np.ndarray) -> float:
+    return float(1 / abs(np.linalg.det(transform[:3, :3])))
+
+
+def read_raw(
+    crop: nifti.Image, raw: Path, affine: Path, transform: np.ndarray | None = None
+) -> Raw:
+    """Read a raw image, and see whether it and the affine of a crop belong together.
+
+    Parameters
+    ----------
+    crop
+        Image from :func:`read_crop`.
     raw
-        The image that t1-linear took.
+        Path of the image that t1-linear took.
     affine
-        The ``*_affine.mat`` that t1-linear wrote.
+        Path of the ``*_affine.mat`` that t1-linear wrote.
+    transform
+        Matrix in that file, 4 x 4, if it was read already.
 
     Raises
     ------
@@ -189,7 +200,8 @@ def read_raw(crop: nifti.Image, raw: Path, affine: Path) -> Raw:
             f"{raw}: no such file, and it is the raw image of {crop.path.name}; give the BIDS that "
             "t1-linear read with --bids-directory"
         )
-    transform = itk.read_itk_affine(affine)
+    if transform is None:
+        transform = itk.read_itk_affine(affine)
     image = nifti.load(raw)
     moved = grids.sample(image.data, image.affine, crop.data.shape, crop.affine, transform)
     gain = transfer.measure_gain(moved, crop.data)
@@ -202,7 +214,10 @@ def read_raw(crop: nifti.Image, raw: Path, affine: Path) -> Raw:
 
 
 def products(
-    inputs: Inputs, spaces: tuple[str, ...], synthesizer: "Synthesizer"
+    inputs: Inputs,
+    wanted: Sequence[names.Space],
+    synthesizer: "Synthesizer",
+    synthesis: "Synthesis | None" = None,
 ) -> Iterator[Product]:
     """Make the T1nce on each grid; the network runs as often as it must.
 
@@ -213,16 +228,19 @@ def products(
     Parameters
     ----------
     inputs
-        From :func:`read`.
-    spaces
-        Keys of :data:`clinica_t1nce.caps.names.SPACES`.
+        Images from :func:`read`.
+    wanted
+        Grids of the products.
     synthesizer
-        The model.
+        Loaded model.
+    synthesis
+        What the network has made of the crop already, if it has.
     """
-    crop, synthesis = inputs.crop, None
-    if {names.MNI_CROP, names.MNI} & set(spaces):
-        synthesis = synthesise(crop, crop.data, synthesizer)
-        if names.MNI_CROP in spaces:
+    crop = inputs.crop
+    if {names.MNI_CROP, names.MNI} & set(wanted):
+        if synthesis is None:
+            synthesis = synthesise(crop, crop.data, synthesizer)
+        if names.MNI_CROP in wanted:
             yield Product(names.MNI_CROP, synthesis.image, crop, synthesis, crop)
         if inputs.full is not None:
             full = inputs.full
@@ -258,8 +276,7 @@ def synthesise(crop: nifti.Image, volume: np.ndarray, synthesizer: "Synthesizer"
         raise type(error)(f"{crop.path}: {error}") from error
 
 
-def _read_full(crop: nifti.Image) -> nifti.Image:
-    path = names.full_path(crop.path)
+def _read_full(crop: nifti.Image, path: Path) -> nifti.Image:
     if not path.is_file():
         raise ImageError(
             f"{path}: no such file, and the space mni is its grid; run `clinica run t1-linear` "

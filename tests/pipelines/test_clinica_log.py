@@ -2,7 +2,6 @@ import click
 import nipype
 import pytest
 from click.testing import CliRunner
-
 from clinica_t1nce.pipelines.clinica_log import TidyCommand, move_nipype_log
 
 

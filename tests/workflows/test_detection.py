@@ -1,7 +1,8 @@
 import inspect
 
-from clinica_t1nce.workflows import init_detection_wf
 from clinica_t1nce.workflows.detection import OUTPUTS
+
+from clinica_t1nce.workflows import init_detection_wf
 
 
 def test_every_setting_reaches_every_batch(tmp_path):

@@ -8,7 +8,7 @@ import click
 from clinica import option
 from clinica.pipelines import cli_param
 
-from clinica_t1nce.pipelines.clinica_log import TidyCommand, move_nipype_log
+from clinica_t1nce.pipelines.clinica_quirks import TidyCommand, move_nipype_log
 from clinica_t1nce.pipelines.command import WrongUsageError, checking, count, read_plugin, working
 
 if TYPE_CHECKING:
@@ -153,7 +153,8 @@ def cli(
     from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pair_jobs import Settings
     from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pipeline import T1SynthNceEvaluate
 
-    move_nipype_log(Path(working_directory) if working_directory else None)
+    with checking():
+        move_nipype_log(Path(working_directory) if working_directory else None)
     plugin, plugin_args = read_plugin(nipype_plugin, nipype_plugin_args, working_directory)
     if segmentation not in SEGMENTATIONS and not segmentation.startswith("labels:"):
         raise WrongUsageError(

@@ -5,6 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
+from clinica_t1nce.pipelines.t1_synth_nce.outcome import Outcome
+from clinica_t1nce.pipelines.t1_synth_nce.request import DEFAULTS
 
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.caps.query import Crop
@@ -12,8 +14,6 @@ from clinica_t1nce.datasets import homogenisation
 from clinica_t1nce.errors import OutputError
 from clinica_t1nce.pipelines.t1_synth_nce import cli as module
 from clinica_t1nce.pipelines.t1_synth_nce import pipeline as pipeline_module
-from clinica_t1nce.pipelines.t1_synth_nce.outcome import Outcome
-from clinica_t1nce.pipelines.t1_synth_nce.request import DEFAULTS
 from tests.data.bids import make_bids
 from tests.data.caps import make_caps, save_weights
 

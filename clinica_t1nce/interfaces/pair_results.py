@@ -1,4 +1,4 @@
-"""The last node of a pair: its images, its page and its record go to their places."""
+"""Nipype interface that brings what was measured of a pair to its place."""
 
 import os
 from pathlib import Path
@@ -14,12 +14,6 @@ from nipype.interfaces.base import (
     isdefined,
     traits,
 )
-
-LOW_OVERLAP = 0.85
-"""Common part over union of the two brain masks, below which the page says so."""
-
-FAR = 10.0
-"""mm that the alignment may move the middle of the image before the page says so."""
 
 
 class _SavePairInputSpec(BaseInterfaceInputSpec):
@@ -51,9 +45,14 @@ class _SavePairOutputSpec(TraitedSpec):
 
 
 class SavePair(SimpleInterface):
-    """Write the results of one pair.
+    """Write the images, the page and the record of one pair.
 
     Never skipped by Nipype's cache: what it writes lies outside its sight.
+
+    Examples
+    --------
+    >>> sorted(SavePair().inputs.traits(mandatory=True))[:3]
+    ['align', 'aligned', 'images']
     """
 
     input_spec = _SavePairInputSpec
@@ -125,16 +124,13 @@ class SavePair(SimpleInterface):
         return saved
 
     def _labelled(self) -> float | None:
-        """Measure all that is labelled in the T1nce, cm3."""
-        import numpy as np
-
+        from clinica_t1nce.evaluation.volumes import labelled_volume
         from clinica_t1nce.files import nifti
 
         if not isdefined(self.inputs.label_files):
             return None
         image = nifti.load(self.inputs.label_files[0], constant=True)
-        voxel = abs(float(np.linalg.det(image.affine[:3, :3]))) / 1000
-        return np.count_nonzero(image.data) * voxel
+        return labelled_volume(image.data, image.affine)
 
     def _by_alignment(self, name: str) -> dict[str, Any]:
         found = {
@@ -148,17 +144,14 @@ class SavePair(SimpleInterface):
     def _flags(self) -> list[str]:
         import numpy as np
 
-        flags = []
-        if self.inputs.mask_overlap < LOW_OVERLAP:
-            flags.append("the brain masks of the two images differ")
-        transform = np.loadtxt(self.inputs.transform)
-        if np.linalg.norm(transform[:3, 3]) > FAR:
-            flags.append("the alignment moved the T1nce far")
-        if "skull-stripped already" in self.inputs.mask_sources:
-            flags.append("skull-stripped images: each is its own mask")
-        if any(row["share"] < 0 for row in self.inputs.similarity[1:]):
-            flags.append("a synthetic image is farther from the T1nce than the T1ce is")
-        return flags
+        from clinica_t1nce.evaluation.pair_flags import find_flags
+
+        return find_flags(
+            self.inputs.mask_overlap,
+            np.loadtxt(self.inputs.transform),
+            self.inputs.mask_sources,
+            [row["share"] for row in self.inputs.similarity[1:]],
+        )
 
     def _write_page(self, record: dict[str, Any], t1ce: Any) -> None:
         from clinica_t1nce.files import nifti

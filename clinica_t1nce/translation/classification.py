@@ -5,7 +5,7 @@ number of processes may work on one CAPS.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +13,13 @@ import clinica_t1nce
 from clinica_t1nce.bids.dataset import Dataset
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.caps import names, query, selection, sidecar, table
-from clinica_t1nce.errors import SelectionError, T1nceError, WeightsError
-from clinica_t1nce.files import atomic, nifti, tsv
+from clinica_t1nce.errors import SelectionError, WeightsError
+from clinica_t1nce.files import atomic, completeness, tsv
 from clinica_t1nce.files.text import write_text
+from clinica_t1nce.translation.jobs import Job
 
 if TYPE_CHECKING:
-    from clinica_t1nce.synthesis.synthesizer import Synthesizer
+    from clinica_t1nce.models.cards import Card
 
 NAME = "gadolinium.tsv"
 COLUMNS = (
@@ -32,81 +33,98 @@ COLUMNS = (
     "contradiction",
 )
 """``probability`` that gadolinium was given, read from the image by `model`; ``image`` is T1ce
-from 0.5, else T1nce; ``metadata`` is what shows that the image is a T1ce, or nothing."""
+from 0.5, else T1nce; ``metadata`` is what shows that the image is a T1ce, nothing, or
+unreadable."""
 
 
-def detect(
-    crop: Path, output: Path, synthesizer: "Synthesizer", root: Path | None = None
-) -> dict[str, Any]:
-    """Judge one image, and write the judgement.
+def require_detector(card: "Card", found: object) -> None:
+    """Refuse weights that cannot tell whether gadolinium was given.
 
     Parameters
     ----------
-    crop
-        A crop of t1-linear.
-    output
-        The JSON; see :func:`clinica_t1nce.caps.names.gadolinium_path`.
-    synthesizer
-        A model whose card has a detector.
-    root
-        Root of the data set that holds both, for BIDS URIs.
+    card
+        Card of the weights.
+    found
+        Detector, or probability, that they have; None where they have none.
+
+    Raises
+    ------
+    WeightsError
+        If there is none.
+    """
+    if found is None:
+        raise WeightsError(
+            f"{card.name}: these weights cannot tell whether gadolinium was given; calibrate them "
+            "(`clinica-t1nce calibrate`) or choose others with --model"
+        )
+
+
+def write(job: Job, probability: float, card: "Card") -> dict[str, Any]:
+    """Write the JSON of one image.
+
+    Parameters
+    ----------
+    job
+        Job with a path for the JSON.
+    probability
+        Probability that gadolinium was given, 0 to 1.
+    card
+        Card of the weights that found it.
 
     Returns
     -------
     dict
-        The JSON's content.
+        Content of the JSON.
 
     Raises
     ------
-    ImageError
-        If the crop cannot be used.
-    WeightsError
-        If the model has no detector.
     OutputError
-        If the judgement cannot be written.
+        If it cannot be written.
     """
-    image = nifti.load(crop, shape=nifti.CROP_SHAPE, zooms=nifti.CROP_ZOOMS)
-    try:
-        probability = synthesizer(image.data, image.affine).gadolinium
-    except T1nceError as error:
-        raise type(error)(f"{crop}: {error}") from error
-    if probability is None:
-        raise WeightsError(
-            f"{synthesizer.card.name}: these weights cannot tell whether gadolinium was given; "
-            "calibrate them (`clinica-t1nce calibrate`) or choose others"
-        )
     content = {
         "Description": "Whether a T1w shows gadolinium, read from what a generator would remove.",
-        "Sources": [names.uri(crop, root, output.parent)],
+        "Sources": [],
         "GadoliniumProbability": float(f"{probability:.6g}"),
         "GeneratedBy": [{"Name": "clinica-t1nce", "Version": clinica_t1nce.__version__}],
-        "Model": {"Name": synthesizer.card.name, "SHA256": synthesizer.card.sha256},
+        "Model": {"Name": card.name, "SHA256": card.sha256},
     }
-    with atomic.temporary(output) as part:
-        part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    path = job.classification
+    if path is not None:
+        content["Sources"] = [names.uri(job.source, job.root, path.parent)]
+        content["SourceFiles"] = [completeness.fingerprint(job.source)]
+        with atomic.temporary(path) as part:
+            part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return content
 
 
 def read(crop: Path, model: str, sha256: str) -> float | None:
     """Give the probability that some weights found before; None if they have not.
 
-    Looked for in the JSON of :func:`detect`, then in the sidecar of the T1nce.
+    Looked for in the JSON of :func:`write`, then in the sidecar of the T1nce.
 
     Parameters
     ----------
     crop
-        A crop of t1-linear.
+        Path of a crop of t1-linear.
     model, sha256
-        Of the weights.
+        Name of the weights, and their digest.
     """
     t1nce = names.output_path(crop, model)
     sidecars = (names.sidecar_path(names.in_space(t1nce, space)) for space in names.SPACES)
     for path in (names.gadolinium_path(crop), *sidecars):
         content = sidecar.load(path) or {}
         value = content.get("GadoliniumProbability")
-        if isinstance(value, int | float) and content.get("Model", {}).get("SHA256") == sha256:
+        if (
+            isinstance(value, int | float)
+            and content.get("Model", {}).get("SHA256") == sha256
+            and not _is_of_another_file(content, crop)
+        ):
             return float(value)
     return None
+
+
+def _is_of_another_file(content: Mapping[str, Any], crop: Path) -> bool:
+    return any(completeness.has_changed(crop, file) for file in content.get("SourceFiles", [])[:1])
 
 
 def rewrite(
@@ -116,7 +134,7 @@ def rewrite(
     sha256: str,
     dataset: Dataset | None = None,
 ) -> list[dict[str, str]]:
-    """Write the table of all judgements of some weights anew.
+    """Write the table of all that some weights have classified anew.
 
     As with the table of images, any number of processes may do so at a time.
 
@@ -125,46 +143,43 @@ def rewrite(
     caps
         Root of the CAPS.
     crops
-        Those that were asked for.
+        Crops that were asked for.
     model, sha256
-        Of the weights.
+        Name of the weights, and their digest.
     dataset
-        The BIDS that t1-linear read: its sidecars are metadata, too.
+        BIDS that t1-linear read: its sidecars are metadata, too.
 
     Returns
     -------
     list of dict
-        The rows of `crops`; those that were not judged are left out.
+        Rows of `crops`; those that were not classified are left out.
 
     Raises
     ------
-    SelectionError
-        If a sidecar or ``scans.tsv`` of theirs cannot be read.
     OutputError
         If the table cannot be written.
     """
     asked = {crop for _, crop in crops}
     for _ in range(table.MOST_LOOKS):
-        rows = _rows(caps, asked, model, sha256, dataset)
+        rows = _rows(caps, model, sha256, dataset)
         if not write_text(caps / NAME, tsv.text(rows.values(), COLUMNS)):
             break
     return [row for crop, row in rows.items() if crop in asked]
 
 
 def _rows(
-    caps: Path, asked: set[Path], model: str, sha256: str, dataset: Dataset | None
+    caps: Path, model: str, sha256: str, dataset: Dataset | None
 ) -> dict[Path, dict[str, str]]:
     rows = {}
     for visit, crop in query.find_crops(caps):
         probability = read(crop, model, sha256)
         if probability is None:
             continue
+        unreadable = False
         try:
             reason = selection.evidence(crop, dataset)
         except SelectionError:
-            if crop in asked:
-                raise
-            reason = selection.evidence(crop, None)
+            reason, unreadable = None, True
         rows[crop] = {
             "participant_id": visit.subject,
             "session_id": visit.session,
@@ -172,7 +187,9 @@ def _rows(
             "model": model,
             "probability": f"{probability:.4f}",
             "image": "T1ce" if probability >= selection.SEEN else "T1nce",
-            "metadata": reason or "nothing",
-            "contradiction": selection.contradiction(reason, probability) or "",
+            "metadata": "unreadable" if unreadable else reason or "nothing",
+            "contradiction": ""
+            if unreadable
+            else selection.contradiction(reason, probability) or "",
         }
     return rows
