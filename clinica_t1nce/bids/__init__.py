@@ -1,0 +1,1 @@
+"""BIDS: names, metadata, tables of pairs."""
