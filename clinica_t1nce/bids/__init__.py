@@ -1,1 +1,1 @@
-"""BIDS: names, metadata, tables of pairs."""
+"""BIDS: entities, metadata on contrast agents, data sets and tables of pairs."""

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from clinica_t1nce.caps.tsv import read_numbered
 from clinica_t1nce.errors import SelectionError
+from clinica_t1nce.files.tsv import read_numbered
 
 _ABSENT = ("", "n/a")
 _SPLITS = ("train", "validation", "test")

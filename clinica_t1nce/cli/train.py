@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from clinica_t1nce.training.sources import Data
-    from clinica_t1nce.training.volumes import PairFiles
+    from clinica_t1nce.training.data.sources import Data
+    from clinica_t1nce.training.data.volume_pairs import PairFiles
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -282,7 +282,7 @@ def cli(
     the weights with their card, which work at once with `--model`. The same command, given again
     after an interruption, goes on from the last checkpoint.
     """
-    from clinica_t1nce.training.sources import LabelMaps, Mixed
+    from clinica_t1nce.training.data.sources import LabelMaps, Mixed
 
     options["method"] = _method(options)
     paired = options["method"] != "unpaired"
@@ -315,9 +315,10 @@ def _table(
     paired: bool,
 ) -> "dict[str, list[PairFiles]] | None":
     """Read the real pairs, by split; None if there are none."""
+    from clinica_t1nce.bids import pairs
     from clinica_t1nce.bids.pair_files import read_files
-    from clinica_t1nce.caps import pairs
-    from clinica_t1nce.training.volumes import PairFiles
+    from clinica_t1nce.caps.pair_images import find_images
+    from clinica_t1nce.training.data.volume_pairs import PairFiles
 
     if len(places) == 3 and files_tsv is None:
         caps, pairs_tsv, _ = places
@@ -329,7 +330,7 @@ def _table(
         return {
             split: [
                 PairFiles(str(found.row), found.t1ce, found.t1nce)
-                for found in pairs.find_images(caps, divided[split], pairs_tsv)
+                for found in find_images(caps, divided[split], pairs_tsv)
             ]
             for split in (pairs.TRAIN, pairs.VALIDATION)
         }
@@ -348,7 +349,7 @@ def _table(
 def _real(
     table: "dict[str, list[PairFiles]]", cache: Path | None, paired: bool
 ) -> "dict[str, Data]":
-    from clinica_t1nce.training.sources import PlainT1nce, RealPairs
+    from clinica_t1nce.training.data.sources import PlainT1nce, RealPairs
 
     training, validation = table["train"], table["validation"]
     if not paired:
@@ -384,7 +385,7 @@ def simulated(label_maps: Path, output: Path, pairs: int | None, **options: Any)
     `--model`. The same command, given again after an interruption, goes on from the last
     checkpoint.
     """
-    from clinica_t1nce.training.sources import LabelMaps
+    from clinica_t1nce.training.data.sources import LabelMaps
 
     options["method"] = _method(options)
     _train(LabelMaps(label_maps, pairs), output, options)

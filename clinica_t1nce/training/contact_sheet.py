@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from clinica_t1nce import writing
-from clinica_t1nce.training.real import PreparedPair
+from clinica_t1nce.files import atomic
+from clinica_t1nce.training.data.real import PreparedPair
 
 _COLUMNS = 4
 _INCH = 1.6
@@ -56,7 +56,7 @@ def draw_contact_sheet(
                 ax.set_title(title, color="white", fontsize=6)
     if told:
         figure.supxlabel("\n".join(told), color="white", fontsize=6)
-    with writing.temporary(path) as part:
+    with atomic.temporary(path) as part:
         # Without the version of matplotlib: the same picture gives the same bytes.
         figure.savefig(part, format="png", dpi=100, metadata={"Software": None})
 

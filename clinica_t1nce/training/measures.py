@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from clinica_t1nce.training.data import Batch
-from clinica_t1nce.training.real import ENHANCING
+from clinica_t1nce.training.data.numbered import Batch
+from clinica_t1nce.training.data.real import ENHANCING
 
 TISSUES = ("csf", "gm", "wm")
 
@@ -19,7 +19,7 @@ def measure(image: torch.Tensor, batch: Batch) -> Mapping[str, torch.Tensor]:
     image
         1 x 1 x D x H x W, synthetic T1nce, scaled.
     batch
-        One whole pair, from :class:`clinica_t1nce.training.real.RealVolumes`.
+        One whole pair, from :class:`clinica_t1nce.training.data.real.RealVolumes`.
 
     Returns
     -------

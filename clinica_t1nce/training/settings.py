@@ -8,7 +8,7 @@ from clinica_t1nce.errors import TrainingError
 from clinica_t1nce.models import registry
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.models.storage import load_generator
-from clinica_t1nce.training.module import Optimisation
+from clinica_t1nce.training.modules.generator import Optimisation
 
 METHODS = ("supervised", "adversarial", "unpaired")
 
@@ -70,8 +70,8 @@ class Settings:
         One of :data:`METHODS`.
     augment
         Whether real pairs are varied: patches by
-        :class:`clinica_t1nce.training.variation.Variation`, whole volumes by
-        :class:`clinica_t1nce.training.augmentation.Augmentation`.
+        :class:`clinica_t1nce.training.data.numbered.variation.Variation`, whole volumes by
+        :class:`clinica_t1nce.training.data.augmentation.Augmentation`.
     t1nce_share
         Share of patches of real pairs in which the T1nce is shown in place of the T1ce.
     precision
@@ -123,8 +123,8 @@ def from_preset(preset: str, **given: Any) -> Settings:
     preset
         A key of :data:`PRESETS`.
     **given
-        Fields of :class:`Settings` and of :class:`~clinica_t1nce.training.module.Optimisation`;
-        None: as the preset has it.
+        Fields of :class:`Settings` and of
+        :class:`~clinica_t1nce.training.modules.generator.Optimisation`; None: as the preset has it.
 
     Raises
     ------

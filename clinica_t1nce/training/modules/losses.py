@@ -1,0 +1,269 @@
+"""Losses, each a function of tensors."""
+
+from collections.abc import Sequence
+
+import torch
+from torch.nn import functional as F
+
+# Wang et al., "Multi-scale structural similarity", 2003: weights of the scales, finest first.
+_SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+LOCAL_SIDES = (4, 8)
+"""Sides in voxels (mm) of the blocks in which images are compared: about a sulcus, and a gyrus."""
+
+_FILLED = 1 / 3
+_WINDOW, _SIGMA = 11, 1.5
+_C1, _C2 = 0.01**2, 0.03**2
+
+
+def pinball(
+    predicted: torch.Tensor, target: torch.Tensor, quantiles: Sequence[float]
+) -> torch.Tensor:
+    """Give the loss of which quantiles are the minimum; for the median alone it is L1.
+
+    Parameters
+    ----------
+    predicted
+        N x Q x D x H x W, one channel a quantile.
+    target
+        N x 1 x D x H x W.
+    quantiles
+        Q probabilities in (0, 1).
+
+    Returns
+    -------
+    torch.Tensor
+        N x 1 x D x H x W: the mean over the quantiles of ``2 max(q d, (q - 1) d)`` with
+        ``d = target - predicted`` (Koenker and Bassett, Econometrica 1978).
+    """
+    q = torch.tensor(quantiles, device=target.device).view(1, -1, 1, 1, 1)
+    d = target - predicted
+    return (2 * torch.maximum(q * d, (q - 1) * d)).mean(dim=1, keepdim=True)
+
+
+def robust(difference: torch.Tensor, scale: float) -> torch.Tensor:
+    """Give the Huber error over its scale: near the absolute error where that is large.
+
+    The least absolute error is a median, which hangs back where little enhances among much noise;
+    the least squared error is a mean, on which a few large errors pull. Huber's is in between
+    (Huber, Annals of Mathematical Statistics 1964).
+
+    Parameters
+    ----------
+    difference
+        Any shape, intensities with white matter = 1.
+    scale
+        Difference from which on it counts linearly; 0: the absolute error.
+
+    Returns
+    -------
+    torch.Tensor
+        The same shape.
+    """
+    if scale == 0:
+        return difference.abs()
+    return F.huber_loss(difference, torch.zeros_like(difference), "none", scale) / scale
+
+
+def local_means(
+    difference: torch.Tensor, mask: torch.Tensor, sides: Sequence[int] = LOCAL_SIDES
+) -> torch.Tensor:
+    """Give the mean absolute value of the means of a difference over blocks.
+
+    Noise averages out in a block, what is removed too little or too much stays.
+
+    Parameters
+    ----------
+    difference
+        N x 1 x D x H x W.
+    mask
+        Boolean, the same shape: voxels that count. Of a block, a third has to.
+    sides
+        Sides of the blocks in voxels.
+
+    Returns
+    -------
+    torch.Tensor
+        Scalar, 0 or more.
+    """
+    total = difference.new_zeros(())
+    for side in sides:
+        weight = _blocks(mask.float(), side).mean(-1)
+        mean = _blocks(difference * mask, side).mean(-1) / weight.clamp(min=_FILLED)
+        total = total + _mean_where(mean.abs(), weight)
+    return total / len(sides)
+
+
+def local_distributions(
+    image: torch.Tensor,
+    target: torch.Tensor,
+    mask: torch.Tensor,
+    sides: Sequence[int] = LOCAL_SIDES,
+) -> torch.Tensor:
+    """Give how far the intensities of two images are apart in blocks, wherever they lie in them.
+
+    The 1-Wasserstein distance of the two sets of intensities: the mean difference of the sorted
+    ones. A network that does not know which of a sulcus' voxels are fluid is best off, voxel by
+    voxel, with an intensity between those of fluid and cortex, which a segmentation takes for
+    cortex. In the sorted intensities of a block that in-between value is wrong, and as many voxels
+    as dark as fluid, the likeliest ones, are right. The distance bounds the difference of the
+    means from above, so it is unbiased as well.
+
+    Parameters
+    ----------
+    image, target
+        N x 1 x D x H x W.
+    mask
+        Boolean, the same shape: voxels that count. Of a block, a third has to.
+    sides
+        Sides of the blocks in voxels.
+
+    Returns
+    -------
+    torch.Tensor
+        Scalar, 0 or more.
+    """
+    # Where nothing counts the two are the same, which adds nothing to the distance.
+    image = torch.where(mask, image, target)
+    total = image.new_zeros(())
+    for side in sides:
+        weight = _blocks(mask.float(), side).mean(-1)
+        first, second = (_blocks(volume, side).sort(-1).values for volume in (image, target))
+        distance = (first - second).abs().mean(-1) / weight.clamp(min=_FILLED)
+        total = total + _mean_where(distance, weight)
+    return total / len(sides)
+
+
+def _blocks(x: torch.Tensor, side: int) -> torch.Tensor:
+    """Cut N x 1 x D x H x W into cubes, N x blocks x voxels; what is left over is dropped."""
+    n, _, *shape = x.shape
+    d, h, w = (length // side for length in shape)
+    x = x[:, 0, : d * side, : h * side, : w * side]
+    x = x.reshape(n, d, side, h, side, w, side).permute(0, 1, 3, 5, 2, 4, 6)
+    return x.reshape(n, d * h * w, side**3)
+
+
+def _mean_where(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    counted = (weight >= _FILLED).float() * weight
+    return (values * counted).sum() / counted.sum().clamp(min=1)
+
+
+def smoothed(x: torch.Tensor, sigmas: Sequence[float]) -> torch.Tensor:
+    """Blur with a Gaussian of its own standard deviation, in voxels, along each of the last axes.
+
+    Parameters
+    ----------
+    x
+        Any shape with three last axes.
+    sigmas
+        Three standard deviations; 0 leaves an axis as it is.
+
+    Returns
+    -------
+    torch.Tensor
+        The same shape; gradients flow.
+    """
+    for axis, sigma in enumerate(sigmas):
+        if sigma > 0:
+            place = torch.arange(x.shape[axis - 3], device=x.device, dtype=x.dtype)
+            weights = torch.exp(-((place[:, None] - place) ** 2) / (2 * sigma**2))
+            weights = weights / weights.sum(0, keepdim=True)
+            x = (x.transpose(axis - 3, -1) @ weights).transpose(axis - 3, -1)
+    return x
+
+
+def soft_labels(
+    size: int, generator: torch.Generator, device: torch.device | str = "cpu"
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Draw the paper's labels: real from 0 to 0.3, synthetic from 0.7 to 1.
+
+    Parameters
+    ----------
+    size
+        N, samples of a batch; all patches of a sample share its labels.
+    generator
+        Of the CPU.
+    device
+        Where they are wanted.
+
+    Returns
+    -------
+    real, synthetic : torch.Tensor
+        N x 1, float32, uniform. Low means real.
+    """
+    real = 0.3 * torch.rand((size, 1), generator=generator)
+    synthetic = 0.7 + 0.3 * torch.rand((size, 1), generator=generator)
+    return real.to(device), synthetic.to(device)
+
+
+def least_squares(scores: torch.Tensor, labels: torch.Tensor | float) -> torch.Tensor:
+    """Give the mean squared distance of scores from their labels (LSGAN, Mao et al. 2017).
+
+    Parameters
+    ----------
+    scores
+        N x P, P patches, unbounded.
+    labels
+        N x 1, or one number.
+    """
+    return ((scores.float() - labels) ** 2).mean()
+
+
+def dissimilarity(image: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Give 1 minus the multi-scale structural similarity.
+
+    The loss of Zhao et al., "Loss functions for image restoration with neural networks", 2016,
+    section III: like a perceptual loss on features it sees structure and not voxels, but needs
+    no network that was trained on photographs. As many of the five scales are used as the
+    volume is large enough for, with their weights scaled to a sum of 1.
+
+    Parameters
+    ----------
+    image, target
+        N x 1 x D x H x W, sides of at least 11; contrasts of about 1.
+
+    Returns
+    -------
+    torch.Tensor
+        Scalar, 0 of equal images, at most 1.
+
+    Raises
+    ------
+    ValueError
+        If a side is shorter than 11.
+    """
+    smallest = min(image.shape[2:])
+    if smallest < _WINDOW:
+        raise ValueError(f"a side of {smallest} voxels is shorter than the window of {_WINDOW}")
+    weights = [weight for n, weight in enumerate(_SCALES) if smallest // 2**n >= _WINDOW]
+    similarity = torch.ones(len(image), device=image.device)
+    x, y = image.float(), target.float()
+    for n, weight in enumerate(weights, start=1):
+        whole, structure = _similarities(x, y)
+        # Below 0, where a power has no value, the images have nothing in common.
+        factor = (whole if n == len(weights) else structure).clamp(min=0)
+        similarity = similarity * factor ** (weight / sum(weights))
+        x, y = F.avg_pool3d(x, 2), F.avg_pool3d(y, 2)
+    return 1 - similarity.mean()
+
+
+def _similarities(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Give each sample's SSIM, and that without its luminance term (Wang et al. 2004)."""
+    mean_x, mean_y, xx, yy, xy = (_window(m) for m in (x, y, x * x, y * y, x * y))
+    both = 2 * mean_x * mean_y
+    squares = mean_x**2 + mean_y**2
+    structure = (2 * xy - both + _C2) / (xx + yy - squares + _C2)
+    luminance = (both + _C1) / (squares + _C1)
+    return (luminance * structure).flatten(1).mean(1), structure.flatten(1).mean(1)
+
+
+def _window(x: torch.Tensor) -> torch.Tensor:
+    """Average under a Gaussian window, where all of it lies inside the volume."""
+    place = torch.arange(_WINDOW, device=x.device) - _WINDOW // 2
+    kernel = torch.exp(-(place**2) / (2 * _SIGMA**2))
+    kernel = kernel / kernel.sum()
+    for axis in range(3):
+        # One axis after the other: 40 times less work than the window as a cube.
+        shape = [1, 1, 1, 1, 1]
+        shape[2 + axis] = _WINDOW
+        x = F.conv3d(x, kernel.view(shape))
+    return x
