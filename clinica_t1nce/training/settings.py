@@ -70,7 +70,7 @@ class Settings:
         One of :data:`METHODS`.
     augment
         Whether real pairs are varied: patches by
-        :class:`clinica_t1nce.training.data.numbered.variation.Variation`, whole volumes by
+        :class:`clinica_t1nce.training.data.variation.Variation`, whole volumes by
         :class:`clinica_t1nce.training.data.augmentation.Augmentation`.
     t1nce_share
         Share of patches of real pairs in which the T1nce is shown in place of the T1ce.

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from clinica_t1nce.errors import ImageError, T1nceError
 from clinica_t1nce.files import atomic, nifti
 from clinica_t1nce.training.data.numbered import Batch, seed_of
-from clinica_t1nce.training.data.numbered.variation import Variation
+from clinica_t1nce.training.data.variation import Variation
 from clinica_t1nce.training.data.volume_pairs import PairFiles
 from clinica_t1nce.volumes import grids, intensity
 from clinica_t1nce.volumes.fitting import smooth_fit
