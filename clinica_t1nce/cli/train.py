@@ -111,7 +111,7 @@ OPTIONS = (
         "--local-weight",
         "local",
         type=click.FloatRange(min=0),
-        help="Real pairs: weight of how far the intensities in small blocks are from the T1nce's.",
+        help="Real pairs: weight of the error of means over blocks of 3 to 12 voxels.",
     ),
     click.option(
         "--t1nce-share",

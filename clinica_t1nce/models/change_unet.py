@@ -8,7 +8,8 @@ from torch import nn
 from torch.nn import functional as F
 
 _SHUT = -3.0
-_CORTEX = 0.6
+_CORTEX = 0.75
+_LEAK = 0.02
 
 
 def space_to_depth(x: torch.Tensor) -> torch.Tensor:
@@ -174,7 +175,7 @@ class ChangeUNet(nn.Module):
             return change
         gate, below = depth_to_space(self.fill(h)).split(1, dim=1)
         middle = change[:, change.shape[1] // 2, None]
-        return change + torch.sigmoid(gate) * ((x - below).clamp(min=0) - middle)
+        return change + torch.sigmoid(gate) * (F.leaky_relu(x - below, _LEAK) - middle)
 
 
 def _stage(width: int, blocks: int) -> nn.Sequential:

@@ -37,7 +37,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "steps": 10000,
         "rate": 5e-4,
         "average": 0.998,
-        "enhancing_weight": 0.5,
+        "enhancing_weight": 1.0,
         "augment": True,
     },
 }

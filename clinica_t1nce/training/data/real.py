@@ -19,9 +19,9 @@ from clinica_t1nce.training.data.numbered import Batch, seed_of
 from clinica_t1nce.training.data.variation import Variation
 from clinica_t1nce.training.data.volume_pairs import PairFiles
 from clinica_t1nce.volumes import grids, intensity
-from clinica_t1nce.volumes.fitting import smooth_fit
+from clinica_t1nce.volumes.fitting import anchor, smooth_fit
 
-PREPARATION = 1
+PREPARATION = 2
 """Version of :func:`prepare`: counted up when its result changes."""
 
 AIR, AIR_OF_HEADS = 0.02, 0.1
@@ -137,14 +137,18 @@ def prepare(
     air = AIR if float(np.mean(x == 0)) > _EMPTY_AIR else AIR_OF_HEADS
     mask = ndimage.binary_erosion((x > air) & (y > air))
     fit = smooth_fit(x, y, mask)
-    enhancing = mask & (x - fit.fitted > ENHANCING * fit.deviation)
+    around = ndimage.binary_dilation(
+        mask & (x - fit.fitted > ENHANCING * fit.deviation), iterations=2
+    )
+    fitted = anchor(x, fit.fitted, mask & ~around)
+    enhancing = mask & (x - fitted > ENHANCING * fit.deviation)
     facts = Facts(
         deviation=round(fit.deviation, 4),
         enhancing=round(float(enhancing[mask].mean()), 5),
-        shift=round(_shift(x, fit.fitted, mask), 2) if shifts else 0.0,
-        blur=_blur(x, fit.fitted, mask & ~ndimage.binary_dilation(enhancing)),
+        shift=round(_shift(x, fitted, mask), 2) if shifts else 0.0,
+        blur=_blur(x, fitted, mask & ~around),
     )
-    return PreparedPair(np.stack([x, fit.fitted, mask]).astype(np.float16), facts)
+    return PreparedPair(np.stack([x, fitted, mask]).astype(np.float16), facts)
 
 
 def _shift(x: np.ndarray, y: np.ndarray, mask: np.ndarray) -> float:

@@ -19,9 +19,9 @@ from clinica_t1nce.training.data.anatomies import find_label_maps, load_heads
 from clinica_t1nce.training.data.augmentation import Augmentation
 from clinica_t1nce.training.data.mixture import Mixture
 from clinica_t1nce.training.data.numbered import Apart, Batch, Fixed, Numbered, Source
-from clinica_t1nce.training.data.variation import Variation
 from clinica_t1nce.training.data.real import PairCache, RealPatches, RealVolumes
 from clinica_t1nce.training.data.simulated import SimulatedHeads, SimulatedPatches
+from clinica_t1nce.training.data.variation import Variation
 from clinica_t1nce.training.data.volume_pairs import Cache, PairFiles, VolumePairs
 from clinica_t1nce.training.preflight import check_space
 from clinica_t1nce.training.settings import Settings

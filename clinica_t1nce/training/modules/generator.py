@@ -8,13 +8,13 @@ from typing import Any, cast
 import torch
 from lightning.pytorch import LightningModule
 from torch import nn
+from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from clinica_t1nce.training.data.numbered import Batch, seed_of
 from clinica_t1nce.training.measures import measure
 from clinica_t1nce.training.modules.losses import (
     dissimilarity,
-    local_distributions,
     local_means,
     pinball,
     robust,
@@ -59,7 +59,7 @@ class Optimisation:
         Scale of :func:`~clinica_t1nce.training.modules.losses.robust`, of real pairs, whose
         T1nce has noise of its own.
     local
-        Weight of :func:`~clinica_t1nce.training.modules.losses.local_distributions`, of real pairs.
+        Weight of :func:`~clinica_t1nce.training.modules.losses.local_means`, of real pairs.
     keep
         ``"last"`` or ``"best"``: the weights of the smallest validation loss, or, without
         validation, of the smallest mean training loss.
@@ -83,7 +83,7 @@ class Optimisation:
     cycle: float = 10.0
     identity: float = 5.0
     perceptual: float = 0.0
-    robust_scale: float = 0.1
+    robust_scale: float = 0.05
     local: float = 0.5
     keep: str = "last"
     patience: int | None = None
@@ -292,12 +292,13 @@ class GeneratorTraining(Training):
             # Where the T1nce has thick slices, the sharp T1ce still teaches.
             difference = smoothed((t1nce - image)[n, None], sigmas)
             own = mask[n, None]
-            error = (robust(difference, o.robust_scale) * own).sum() / own.sum().clamp(min=1)
-            if o.local and max(sigmas) > 0:
-                error = error + o.local * local_means(difference, own)
-            elif o.local:
-                error = error + o.local * local_distributions(image[n, None], t1nce[n, None], own)
+            # Means over 3 voxels: what is brighter by noise alone is not to be removed.
+            brighter = F.avg_pool3d((t1ce - t1nce)[n, None], 3, stride=1, padding=1)
+            weight = (1 + o.enhancing_weight * (brighter > o.enhancing_above)) * own
+            error = (robust(difference, o.robust_scale) * weight).sum() / weight.sum().clamp(min=1)
             total = total + error
+            if o.local:
+                total = total + o.local * local_means(difference, own)
         if self.output == "change":
             below = (-_middle(out)).clamp(min=0) * mask
             total = total + _SLOPE * below.sum() / mask.sum().clamp(min=1) * len(out)
