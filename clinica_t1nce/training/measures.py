@@ -40,9 +40,9 @@ def measure(image: torch.Tensor, batch: Batch) -> Mapping[str, torch.Tensor]:
     enhancing = x - y > ENHANCING * float(batch["deviation"])
     before, after = np.abs(x - y), np.abs(s - y)
     found = {
-        "total": _mean(after) / _mean(before),
-        "inside": _mean(after[enhancing]) / _mean(before[enhancing]),
-        "outside": _mean(after[~enhancing]) / _mean(before[~enhancing]),
+        "total": _ratio(after, before),
+        "inside": _ratio(after[enhancing], before[enhancing]),
+        "outside": _ratio(after[~enhancing], before[~enhancing]),
     }
     # A few voxels far above would leave no bins for tissue.
     thresholds = threshold_multiotsu(np.minimum(y, np.percentile(y, 99)), classes=3)
@@ -52,6 +52,11 @@ def measure(image: torch.Tensor, batch: Batch) -> Mapping[str, torch.Tensor]:
         found[f"mean_{name}"] = _mean((s - y)[own])
         found[f"volume_{name}"] = float((made == number).sum()) / max(int(own.sum()), 1) - 1
     return {name: torch.tensor(value) for name, value in found.items()}
+
+
+def _ratio(after: np.ndarray, before: np.ndarray) -> float:
+    whole = float(before.sum(dtype=np.float64))
+    return float(after.sum(dtype=np.float64)) / whole if whole else float("nan")
 
 
 def _mean(values: np.ndarray) -> float:

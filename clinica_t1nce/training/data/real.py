@@ -21,7 +21,7 @@ from clinica_t1nce.training.data.volume_pairs import PairFiles
 from clinica_t1nce.volumes import grids, intensity
 from clinica_t1nce.volumes.fitting import anchor, smooth_fit
 
-PREPARATION = 2
+PREPARATION = 1
 """Version of :func:`prepare`: counted up when its result changes."""
 
 AIR, AIR_OF_HEADS = 0.02, 0.1
@@ -32,12 +32,12 @@ ENHANCING = 2.5
 """Robust standard deviations by which an enhancing voxel exceeds the fitted T1nce."""
 
 FEWEST_ENHANCING = 0.002
-"""Share of enhancing voxels below which nothing seems to have been injected."""
+"""Value of `Facts.enhancing` below which nothing seems to have been injected."""
 
 LARGEST_DEVIATION = 0.2
 """Robust standard deviation, white matter = 1, above which two images do not fit."""
 
-LARGEST_SHIFT = 0.75
+LARGEST_SHIFT = 1.5
 """Voxels along an axis by which the two images may seem to be shifted."""
 
 _EMPTY_AIR = 0.35
@@ -48,6 +48,7 @@ _SHARP = 0.6
 than its contrast and its lower noise make it."""
 
 _MARGIN = 8
+_FURTHEST = 3
 _HELD = 0.3
 _TRIES = 20
 
@@ -63,7 +64,8 @@ class Facts:
     deviation
         Robust standard deviation of the T1ce from the fitted T1nce, white matter = 1.
     enhancing
-        Share of enhancing voxels.
+        Share of voxels that exceed the fitted T1nce by more than noise, less the share of those
+        that fall below it as far: 0 where nothing enhances.
     shift
         Largest shift along an axis that would bring the two images nearer to each other, voxels.
     blur
@@ -141,25 +143,43 @@ def prepare(
         mask & (x - fit.fitted > ENHANCING * fit.deviation), iterations=2
     )
     fitted = anchor(x, fit.fitted, mask & ~around)
-    enhancing = mask & (x - fitted > ENHANCING * fit.deviation)
+    beyond = ENHANCING * fit.deviation
+    difference = (x - fitted)[mask]
     facts = Facts(
         deviation=round(fit.deviation, 4),
-        enhancing=round(float(enhancing[mask].mean()), 5),
-        shift=round(_shift(x, fitted, mask), 2) if shifts else 0.0,
+        enhancing=round(float(np.mean(difference > beyond) - np.mean(difference < -beyond)), 5),
+        shift=round(_shift(x, y, mask), 2) if shifts else 0.0,
         blur=_blur(x, fitted, mask & ~around),
     )
     return PreparedPair(np.stack([x, fitted, mask]).astype(np.float16), facts)
 
 
 def _shift(x: np.ndarray, y: np.ndarray, mask: np.ndarray) -> float:
-    """Find the shift, in voxels, that brings the edges of two images nearest to each other."""
-    from skimage.registration import phase_cross_correlation
+    """Find by how many voxels, along an axis, the edges of one image lie beside the other's.
 
-    edges = [ndimage.gaussian_gradient_magnitude(np.where(mask, v, 0), 1.0) * mask for v in (x, y)]
-    # What enhances has edges of its own, far brighter than those of tissue.
-    bounded = [np.minimum(e, np.percentile(e[mask], 90)) for e in edges]
-    found = phase_cross_correlation(bounded[0], bounded[1], upsample_factor=10)[0]
-    return float(np.abs(found).max())
+    Well inside the mask, whose border the two images share.
+    """
+    inside = ndimage.binary_erosion(mask, iterations=_FURTHEST + 1)
+    if not inside.any():
+        return 0.0
+    first, second = (ndimage.gaussian_gradient_magnitude(np.minimum(v, 1.5), 1.0) for v in (x, y))
+    offsets = np.arange(-_FURTHEST, _FURTHEST + 1)
+    largest = 0.0
+    for axis in range(3):
+        likeness = np.array(
+            [
+                np.corrcoef(first[inside], np.roll(second, int(offset), axis)[inside])[0, 1]
+                for offset in offsets
+            ]
+        )
+        best = int(likeness.argmax())
+        shift = float(offsets[best])
+        if 0 < best < len(offsets) - 1:
+            # The top of the parabola through the three.
+            before, top, after = likeness[best - 1 : best + 2]
+            shift += 0.5 * (before - after) / (before - 2 * top + after)
+        largest = max(largest, abs(shift))
+    return float(largest)
 
 
 def _blur(x: np.ndarray, y: np.ndarray, tissue: np.ndarray) -> tuple[float, float, float]:

@@ -299,9 +299,9 @@ class GeneratorTraining(Training):
             total = total + error
             if o.local:
                 total = total + o.local * local_means(difference, own)
-        if self.output == "change":
-            below = (-_middle(out)).clamp(min=0) * mask
-            total = total + _SLOPE * below.sum() / mask.sum().clamp(min=1) * len(out)
+            if self.output == "change":
+                below = (-_middle(out)[n, None]).clamp(min=0) * own
+                total = total + _SLOPE * below.sum() / own.sum().clamp(min=1)
         return total / len(out)
 
     def _of_twins(self, out: torch.Tensor, batch: Batch) -> torch.Tensor:
