@@ -1,11 +1,11 @@
-"""The paper's three tables, in its layout, and a fourth, as Markdown and LaTeX."""
+"""Tables of all pairs, those of the paper in its layout, as Markdown and LaTeX."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from clinica_t1nce.evaluation.frames import BASELINE, RECOVERY, SIMILARITY, VARIANTS
+from clinica_t1nce.evaluation.frames import BASELINE, RECOVERY, SIMILARITY, SMOOTH
 from clinica_t1nce.evaluation.quality import ALL, TEST_GOOD, TEST_LOW, strata
 from clinica_t1nce.evaluation.statistics import MIN_PAIRS
 
@@ -18,15 +18,41 @@ TITLES = {
     "mae": "MAE (%)",
     "psnr": "PSNR (dB)",
     "ssim": "SSIM",
+    "pcc": "PCC",
+    "nmi": "NMI",
+    "blur": "Blur",
+    "total": "Total",
+    "left": "Left",
+    "bias": "Bias",
+    "bias_csf": "Bias CSF",
+    "bias_gm": "Bias GM",
+    "bias_wm": "Bias WM",
     "error": "Error (%)",
     "share": "Share",
     "inside": "Inside",
     "outside": "Outside",
     "sharpness": "Sharpness",
 }
-_ADDITIONS = {"": "", "_matched": ", matched", "_authors": ", as the authors' code"}
-_DIGITS = {"mae": 2, "psnr": 2, "ssim": 3, "avd": 2, "dice": 3} | dict.fromkeys(RECOVERY, 2)
+_ADDITIONS = {
+    SMOOTH: " after a smooth fit",
+    "": "",
+    "_matched": ", matched",
+    "_authors": ", as the authors' code",
+}
+_DIGITS = {"ssim": 3, "dice": 3, "pcc": 3, "nmi": 3, "blur": 3, "total": 3, "left": 3, "bias": 3}
+"""Digits after the point, where they are not two."""
 
+_SMOOTH_NOTE = (
+    "The T1nce is fitted to the T1ce (another contrast and receive field, enhancement left out), "
+    "and images are taken as they are. Blur (0 sharp, 1 blurred) needs no reference and is not "
+    "tested."
+)
+_SMOOTH_RECOVERY_NOTE = (
+    "After the same fit. Total: error over the T1ce's; share: of the removable error, 1 is "
+    "perfect; inside, outside: error in enhancing and in other voxels over the T1ce's; left, bias: "
+    "mean of image - T1nce in enhancing voxels, in all and by tissue, 1 is bright tissue; "
+    "sharpness: gradient energy over the T1ce's, noise smoothed away. Not tested."
+)
 _RECOVERY_NOTE = (
     "Not of the paper. Error: of what a linear fit leaves, % of the range; share: of the removable "
     "error, 1 is perfect; inside, outside: error in enhancing and in other voxels over the T1ce's; "
@@ -99,7 +125,7 @@ class Table:
 def make_tables(
     frames: "Mapping[str, pd.DataFrame]", statistics: "pd.DataFrame"
 ) -> dict[str, Table]:
-    """Make the paper's tables of those frames that have rows.
+    """Make the tables of those frames that have rows.
 
     Parameters
     ----------
@@ -109,19 +135,24 @@ def make_tables(
     Returns
     -------
     dict
+        ``similarity_smooth`` and ``recovery_smooth``, to be read first; those of the paper,
         ``table1_similarity``, ``table1_similarity_matched``, ``table1_similarity_authors``,
-        ``table2_volumes``, ``table3_dice``, and, which the paper does not have,
-        ``table4_recovery``; where there is something to print.
+        ``table2_volumes`` and ``table3_dice``; and ``table4_recovery``; where there is something
+        to print.
     """
     tables = {}
     frame = frames["similarity"]
-    for variant in VARIANTS:
-        measures = [f"{name}{variant}" for name in SIMILARITY]
+    for variant, measures in SIMILARITY.items():
         if set(measures) <= set(frame.columns):
             title = f"Similarity to the T1nce{_ADDITIONS[variant]}, mean ± SD"
             note = _note(statistics, "similarity", measures, _groups(frame))
-            rows = _by_set(frame, statistics, measures)
-            tables[f"table1_similarity{variant}"] = Table(title, *rows, note)
+            if variant == SMOOTH:
+                rows = _by_set(frame, statistics, [*measures, "blur"])
+                tables["similarity_smooth"] = Table(title, *rows, f"{_SMOOTH_NOTE} {note}")
+                tables |= _recovery(frame, statistics, SMOOTH)
+            else:
+                rows = _by_set(frame, statistics, measures)
+                tables[f"table1_similarity{variant}"] = Table(title, *rows, note)
     for number, name, measure, what in (
         (2, "volumes", "avd", "Absolute volume difference to the T1nce, cm3"),
         (3, "dice", "dice", "Dice score with the T1nce"),
@@ -130,11 +161,22 @@ def make_tables(
             tables[f"table{number}_{name}"] = _by_tissue(
                 frames[name], statistics, name, measure, f"{what}, mean ± SD"
             )
-    if set(RECOVERY) <= set(frame.columns):
-        note = f"{_sizes(_groups(frame))} {_RECOVERY_NOTE}"
-        rows = _by_set(frame, statistics, RECOVERY)
-        tables["table4_recovery"] = Table("Enhancement removed, mean ± SD", *rows, note)
-    return tables
+    return tables | _recovery(frame, statistics, "")
+
+
+_RECOVERY_TABLES = {
+    SMOOTH: ("recovery_smooth", "Enhancement removed, after a smooth fit", _SMOOTH_RECOVERY_NOTE),
+    "": ("table4_recovery", "Enhancement removed", _RECOVERY_NOTE),
+}
+
+
+def _recovery(frame: "pd.DataFrame", statistics: "pd.DataFrame", variant: str) -> dict[str, Table]:
+    """Make the table of what is gone of the enhancement, if it was measured."""
+    if not set(RECOVERY[variant]) <= set(frame.columns):
+        return {}
+    name, title, note = _RECOVERY_TABLES[variant]
+    rows = _by_set(frame, statistics, RECOVERY[variant])
+    return {name: Table(f"{title}, mean ± SD", *rows, f"{_sizes(_groups(frame))} {note}")}
 
 
 def _by_set(
@@ -147,7 +189,7 @@ def _by_set(
             stars = _stars(statistics, "similarity", set_name, image, alignment)
             cells = [_mean_sd(part[m], m) + stars.get((m, None), "") for m in measures]
             rows.append((SETS[set_name], str(alignment), *_compared(str(image)), *cells))
-    titles = (TITLES[measure.partition("_")[0]] for measure in measures)
+    titles = (TITLES.get(measure) or TITLES[measure.partition("_")[0]] for measure in measures)
     return ("Set", "Alignment", "Compared with T1nce", "Model", *titles), tuple(rows)
 
 
@@ -243,7 +285,7 @@ def _count(frame: "pd.DataFrame") -> int:
 
 
 def _mean_sd(values: "pd.Series", measure: str) -> str:
-    digits = _DIGITS[measure.partition("_")[0]]
+    digits = _DIGITS.get(measure.partition("_")[0], 2)
     mean = float(values.mean())
     if not math.isfinite(mean):
         return "inf" if mean > 0 else "n/a"

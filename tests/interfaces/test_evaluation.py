@@ -122,7 +122,11 @@ def test_similarity_is_that_of_the_function(pair):
     assert found == measure_images(data(pair["t1nce"]), images, mask, mask, as_authors=True)
     assert found[0]["share"] == 0 < found[1]["share"]
     assert found[1]["mae_matched"] < found[0]["mae_matched"]
-    assert {"mae_authors", "psnr_matched", "inside"} <= set(found[0])
+    assert found[0]["share_smooth"] == pytest.approx(0, abs=1e-5)
+    assert found[1]["share_smooth"] > 0.1
+    assert found[1]["mae_smooth"] < found[0]["mae_smooth"]
+    assert {"mae_authors", "psnr_matched", "inside", "bias_gm", "nmi", "blur"} <= set(found[0])
+    assert found[0]["blur_t1nce"] == found[1]["blur_t1nce"] > 0
 
 
 def test_images_on_another_grid_are_named(pair, folder):

@@ -156,7 +156,7 @@ class SavePair(SimpleInterface):
             flags.append("the alignment moved the T1nce far")
         if "skull-stripped already" in self.inputs.mask_sources:
             flags.append("skull-stripped images: each is its own mask")
-        if any(row["share"] < 0 for row in self.inputs.similarity[1:]):
+        if any(row["share_smooth"] < 0 for row in self.inputs.similarity[1:]):
             flags.append("a synthetic image is farther from the T1nce than the T1ce is")
         return flags
 
@@ -193,13 +193,18 @@ class SavePair(SimpleInterface):
 
 
 _SHOWN = {
+    "Share recovered": "share_smooth",
+    "Error inside": "inside_smooth",
+    "Error outside": "outside_smooth",
+    "Bias": "bias",
+    "MAE after a smooth fit, %": "mae_smooth",
+    "PCC": "pcc",
+    "NMI": "nmi",
+    "Blur": "blur",
     "MAE, %": "mae",
     "PSNR, dB": "psnr",
     "SSIM": "ssim",
     "MAE matched, %": "mae_matched",
-    "Share recovered": "share",
-    "Error inside": "inside",
-    "Error outside": "outside",
 }
 _MOST_STRUCTURES = 10
 

@@ -20,7 +20,7 @@ GRADES = ("contrast", "motion", "noise")
 SPM_FOLDER = ("t1", "spm", "segmentation", "native_space")
 SPM_TISSUES = ("graymatter", "whitematter", "csf")
 
-VERSION = 2
+VERSION = 3
 """Of the records: another one makes all pairs anew."""
 
 

@@ -143,6 +143,8 @@ def test_everything_is_written(caps, pairs, tmp_path, monkeypatch, against_sciki
     assert sorted(path.name for path in (out / "tables").iterdir()) == sorted(
         f"{name}.{kind}"
         for name in (
+            "similarity_smooth",
+            "recovery_smooth",
             "table1_similarity",
             "table1_similarity_authors",
             "table1_similarity_matched",
