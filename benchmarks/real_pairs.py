@@ -24,17 +24,17 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from clinica_t1nce import images, writing
-from clinica_t1nce.caps import tsv
-from clinica_t1nce.caps.pairs import find_pair, read_usable
+from clinica_t1nce.bids.pairs import read_usable
+from clinica_t1nce.caps.pair_images import find_pair
 from clinica_t1nce.errors import SelectionError, T1nceError
-from clinica_t1nce.evaluation.alignment import align_images
-from clinica_t1nce.evaluation.brains import brain_mask
-from clinica_t1nce.evaluation.pairs import change_of_t1nce, compare, prepare_pair
+from clinica_t1nce.evaluation.brain_masks import brain_mask
+from clinica_t1nce.evaluation.recovery import change_of_t1nce, compare, prepare_pair
+from clinica_t1nce.evaluation.registration import align_images
 from clinica_t1nce.evaluation.segmentation import segment, template_priors
 from clinica_t1nce.evaluation.smooth_recovery import compare_smooth, prepare_smooth_pair
 from clinica_t1nce.evaluation.volumes import TISSUES, dice, measure_volumes
-from clinica_t1nce.images import CROP_SHAPE, CROP_ZOOMS, Image
+from clinica_t1nce.files import atomic, nifti, tsv
+from clinica_t1nce.files.nifti import CROP_SHAPE, CROP_ZOOMS, Image
 from clinica_t1nce.report.figures import draw_participant
 
 Method = Callable[[Image], np.ndarray]
@@ -101,7 +101,7 @@ def grey_opening(t1ce: Image) -> np.ndarray:
 
 def model(name: str, device: str, blend: str | None = None) -> tuple[str, Method]:
     """Load a model; shipped ones go by the name in their card, files by the file's."""
-    from clinica_t1nce.synthesis import Synthesizer
+    from clinica_t1nce.synthesis.synthesizer import Synthesizer
 
     synthesizer = Synthesizer.load(name, device=device, blend=blend or "replace")
     label = Path(name).stem if Path(name).is_file() else synthesizer.card.name
@@ -120,8 +120,8 @@ def align(t1nce: Image, t1ce: Image, brain: np.ndarray, cache: Path) -> np.ndarr
     if not path.exists():
         found = align_images(t1nce.data, t1nce.affine, t1ce.data, t1ce.affine, mask=brain)
         cache.mkdir(parents=True, exist_ok=True)
-        images.save(path, found.image, t1ce)
-    return images.load(path).data
+        nifti.save(path, found.image, t1ce)
+    return nifti.load(path).data
 
 
 class Tissues:
@@ -157,8 +157,8 @@ class Tissues:
                 to_mni = np.eye(4) if pair.in_mni else transform_to_mni(pair)
                 self._priors = template_priors(pair.brain.shape, to_mni @ pair.t1ce.affine)
             found = segment(volume, pair.t1ce.affine, pair.brain, self._priors)
-            images.save(path, found.labels, pair.t1ce, dtype=np.uint8)
-        return images.load(path).data
+            nifti.save(path, found.labels, pair.t1ce, dtype=np.uint8)
+        return nifti.load(path).data
 
 
 def transform_to_mni(pair: RealPair) -> np.ndarray:
@@ -180,7 +180,7 @@ def load_pairs(caps: Path, pairs_tsv: Path, cache: Path) -> Iterator[RealPair]:
     for row, cells in rows:
         found = find_pair(caps, row)
         t1ce, t1nce = (
-            images.load(path, shape=CROP_SHAPE, zooms=CROP_ZOOMS)
+            nifti.load(path, shape=CROP_SHAPE, zooms=CROP_ZOOMS)
             for path in (found.t1ce, found.t1nce)
         )
         brain, t1nce_brain = (
@@ -198,7 +198,7 @@ def load_files(table: Path, split: str) -> Iterator[RealPair]:
     if not chosen:
         raise SelectionError(f"{table}: no row of the split {split}; choose another with --split")
     for cells in chosen:
-        t1ce, t1nce = (images.load(table.parent / cells[name]) for name in ("t1ce", "t1nce"))
+        t1ce, t1nce = (nifti.load(table.parent / cells[name]) for name in ("t1ce", "t1nce"))
         if t1ce.data.shape != t1nce.data.shape or not np.allclose(t1ce.affine, t1nce.affine):
             raise SelectionError(f"{t1nce.path}: not on the grid of {t1ce.path}; resample it")
         brains = [image.data > 0 for image in (t1ce, t1nce)]
@@ -276,7 +276,7 @@ def summary(rows: Sequence[Row]) -> list[Row]:
 
 
 def write_tsv(path: Path, rows: Sequence[Row]) -> None:
-    with writing.temporary(path) as part, part.open("w", newline="") as stream:
+    with atomic.temporary(path) as part, part.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, rows[0], delimiter="\t", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

@@ -6,8 +6,8 @@ from dataclasses import asdict
 import numpy as np
 
 from clinica_t1nce.evaluation import similarity, smooth_recovery
-from clinica_t1nce.evaluation.pairs import compare, prepare_pair
-from clinica_t1nce.grids import nonzero_box
+from clinica_t1nce.evaluation.recovery import compare, prepare_pair
+from clinica_t1nce.volumes.grids import nonzero_box
 
 
 def measure_images(
@@ -42,7 +42,7 @@ def measure_images(
         the fields of :class:`clinica_t1nce.evaluation.smooth_recovery.SmoothMeasures` (those that
         have a namesake below end in ``_smooth``); ``mae``, ``psnr``, ``ssim``; the same with
         ``_matched`` after the best linear fit; with ``_authors``, if asked for; ``error`` and what
-        follows it from :class:`clinica_t1nce.evaluation.pairs.PairMeasures`.
+        follows it from :class:`clinica_t1nce.evaluation.recovery.PairMeasures`.
 
     Raises
     ------

@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from clinica_t1nce import grids, intensity
 from clinica_t1nce.errors import ImageError
 from clinica_t1nce.evaluation.smooth_recovery import SmoothPair
-from clinica_t1nce.grids import nonzero_box
+from clinica_t1nce.volumes import grids, intensity
+from clinica_t1nce.volumes.grids import nonzero_box
 
 SIGMA = 1.5
 RADIUS = 5

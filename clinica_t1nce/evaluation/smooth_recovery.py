@@ -3,7 +3,7 @@
 Two scans of one head differ in contrast and receive field. Here the T1nce is fitted to the T1ce
 once, smoothly (:func:`clinica_t1nce.volumes.fitting.smooth_fit`), and every image is taken as it
 is: a model that darkens all tissue is not forgiven, as it is by a global linear fit of its image
-(:mod:`clinica_t1nce.evaluation.pairs`).
+(:mod:`clinica_t1nce.evaluation.recovery`).
 
 All volumes lie on one grid, that of the T1ce. With ``x`` the T1ce, ``y'`` the T1nce as the T1ce's
 scan would show it, ``s`` the synthetic image and ``E`` the enhancing voxels, in which ``x - y'``
@@ -19,9 +19,9 @@ import numpy as np
 from scipy import ndimage
 
 from clinica_t1nce.errors import ImageError
-from clinica_t1nce.evaluation.pairs import ENHANCING, FAR, gradient_energy
-from clinica_t1nce.grids import nonzero_box
+from clinica_t1nce.evaluation.recovery import ENHANCING, FAR, gradient_energy
 from clinica_t1nce.volumes.fitting import smooth_fit
+from clinica_t1nce.volumes.grids import nonzero_box
 
 BRIGHT = 70
 """Percentile of the positive voxels of a brain that makes 1."""

@@ -1,1 +1,1 @@
-"""Arrays and affines."""
+"""Arrays with their affines: grids, conventions of coordinates, intensities."""
