@@ -35,7 +35,11 @@ _MEANINGS: dict[str, tuple[str, str | None]] = {
         "How the T1nce was brought to the T1ce: rigid, affine, or none (as t1-linear left it)",
         None,
     ),
-    "image": ("What is compared with the T1nce: T1ce (the baseline), or a model's output", None),
+    "image": (
+        "What is compared with the T1nce: T1ce (the baseline), a model's output, or the T1nce "
+        "itself, segmented again after a change (the noise floor)",
+        None,
+    ),
     "mae_smooth": (
         f"{_SMOOTH}mean absolute error, of the range of the fitted T1nce there (99.5th percentile "
         "- minimum)",
@@ -94,6 +98,26 @@ _MEANINGS: dict[str, tuple[str, str | None]] = {
     ),
     "avd": ("Absolute value of vd (equation 3a)", "cm3"),
     "dice": ("Overlap with the T1nce's tissue: 2 |A and B| / (|A| + |B|)", None),
+    "volume_bias": (
+        "Mean of (volume - volume_t1nce) / volume_t1nce; positive: over-estimated",
+        "%",
+    ),
+    "volume_bias_low": ("Lower end of the 95 % confidence interval of volume_bias", "%"),
+    "volume_bias_high": ("Upper end of that interval", "%"),
+    "limit_low": (
+        "Lower limit of agreement (Bland-Altman): volume_bias - 1.96 standard deviations",
+        "%",
+    ),
+    "limit_high": ("Upper limit of agreement", "%"),
+    "icc": (
+        "Intraclass correlation ICC(A,1) with the T1nce's volumes: two-way, absolute agreement, "
+        "single measurement",
+        None,
+    ),
+    "icc_low": ("Lower end of its 95 % confidence interval", None),
+    "icc_high": ("Upper end of that interval", None),
+    "absolute": ("Mean of avd", "cm3"),
+    "mean_dice": ("Mean of dice", None),
     "table": ("Which table the measure is from", None),
     "set": (
         "Pairs: all; test_good (T1ce of good or medium quality); test_low (of low quality)",

@@ -7,10 +7,12 @@ A record is what is known of one evaluated pair, as it is kept in JSON::
      "similarity": {"rigid": [{"mae": ...}, ...], "none": [...]},
      "volumes": [{"GM": ...}, ...],
      "tiv": 1480.2,
-     "dice": {"rigid": [{"GM": ...}, ...]}}
+     "dice": {"rigid": [{"GM": ...}, ...]},
+     "noise_floor": {"images": ["moved 0.5 mm", ...], "volumes": [...], "dice": [...]}}
 
 Lists follow ``images``; ``volumes`` has the T1nce before them, and ``tiv`` is all that is labelled
-in it, cm3 (where it is not given, the sum of its volumes). The keys of ``similarity`` and
+in it, cm3 (where it is not given, the sum of its volumes). ``noise_floor``, which may be
+missing, holds the T1nce segmented again with small changes. The keys of ``similarity`` and
 ``dice`` say how the pair was aligned.
 """
 
@@ -52,6 +54,9 @@ _COLUMNS = {
     "similarity": ("alignment", "image"),
     "volumes": ("image", "tissue", "volume", "volume_t1nce", "tiv_t1nce", "vd", "avd"),
     "dice": ("alignment", "image", "tissue", "dice"),
+    "noise_floor": (
+        *("image", "tissue", "volume", "volume_t1nce", "tiv_t1nce", "vd", "avd", "dice"),
+    ),
 }
 
 
@@ -68,8 +73,8 @@ def collect(records: Iterable[Mapping[str, Any]]) -> "dict[str, pd.DataFrame]":
     dict
         ``similarity`` (one row a pair, alignment and image), ``volumes`` (one a pair, image and
         tissue; VD and AVD by equations 3b and 3a, with the mean TIV of the T1nce of all pairs)
-        and ``dice`` (one a pair, alignment, image and tissue). Tables without a row have their
-        columns all the same.
+        ``dice`` (one a pair, alignment, image and tissue) and ``noise_floor`` (one a pair, change
+        and tissue). Tables without a row have their columns all the same.
     """
     import pandas as pd
 
@@ -89,8 +94,17 @@ def collect(records: Iterable[Mapping[str, Any]]) -> "dict[str, pd.DataFrame]":
                 rows["dice"] += [
                     pair | found | {"tissue": name, "dice": score} for name, score in scores.items()
                 ]
-        if record.get("volumes"):
-            rows["volumes"] += [pair | row for row in _volume_rows(record, mean_tiv)]
+        if not record.get("volumes"):
+            continue
+        tiv, (reference, *others) = _tiv(record), record["volumes"]
+        for image, volumes in zip(record["images"], others, strict=True):
+            measured = _volume_rows(image, volumes, reference, tiv, mean_tiv)
+            rows["volumes"] += [pair | row for row in measured]
+        for image, volumes, scores in _noise_floor(record):
+            measured = _volume_rows(image, volumes, reference, tiv, mean_tiv)
+            rows["noise_floor"] += [
+                pair | row | {"dice": scores[row["tissue"]]} for row in measured
+            ]
     return {
         name: pd.DataFrame(found, columns=None if found else [*PAIR, *_COLUMNS[name]])
         for name, found in rows.items()
@@ -101,21 +115,29 @@ def _tiv(record: Mapping[str, Any]) -> float:
     return float(record.get("tiv") or sum(record["volumes"][0].values()))
 
 
-def _volume_rows(record: Mapping[str, Any], mean_tiv: float) -> Iterable[dict[str, Any]]:
-    reference, *others = record["volumes"]
-    tiv = _tiv(record)
-    for image, volumes in zip(record["images"], others, strict=True):
-        differences = volume_difference(reference, volumes, tiv, mean_tiv)
-        for tissue, difference in differences.items():
-            yield {
-                "image": image,
-                "tissue": tissue,
-                "volume": volumes[tissue],
-                "volume_t1nce": reference[tissue],
-                "tiv_t1nce": tiv,
-                "vd": difference,
-                "avd": abs(difference),
-            }
+def _noise_floor(record: Mapping[str, Any]) -> Iterable[tuple[str, Any, Any]]:
+    floor = record.get("noise_floor")
+    return zip(floor["images"], floor["volumes"], floor["dice"], strict=True) if floor else ()
+
+
+def _volume_rows(
+    image: str,
+    volumes: Mapping[str, float],
+    reference: Mapping[str, float],
+    tiv: float,
+    mean_tiv: float,
+) -> Iterable[dict[str, Any]]:
+    differences = volume_difference(reference, volumes, tiv, mean_tiv)
+    for tissue, difference in differences.items():
+        yield {
+            "image": image,
+            "tissue": tissue,
+            "volume": volumes[tissue],
+            "volume_t1nce": reference[tissue],
+            "tiv_t1nce": tiv,
+            "vd": difference,
+            "avd": abs(difference),
+        }
 
 
 def compare_methods(frames: "Mapping[str, pd.DataFrame]") -> "pd.DataFrame":
@@ -143,7 +165,8 @@ def compare_methods(frames: "Mapping[str, pd.DataFrame]") -> "pd.DataFrame":
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
-    for name, frame in frames.items():
+    for name in ("similarity", "volumes", "dice"):
+        frame = frames[name]
         if frame.empty:
             continue
         alignments = frame["alignment"].unique() if "alignment" in frame else [None]

@@ -6,7 +6,7 @@ import pytest
 from clinica_t1nce.errors import ImageError
 from clinica_t1nce.evaluation import brain_masks
 from clinica_t1nce.evaluation.measures import measure_images
-from clinica_t1nce.interfaces import AlignPair, BrainMask, ImageSimilarity, UnionMask
+from clinica_t1nce.interfaces import AlignPair, BrainMask, Disturb, ImageSimilarity, UnionMask
 from tests.data import volumes
 from tests.interfaces.files import AFFINE, SHAPE, assert_geometry, data
 
@@ -93,6 +93,14 @@ def test_without_alignment_the_grids_must_be_one(pair, folder):
             t1nce_file=str(other), t1nce_mask=str(mask), t1ce_file=pair["t1ce"],
             t1ce_mask=pair["mask"], method="none",
         ).run()  # fmt: skip
+
+
+def test_disturbed_images_keep_their_grid(pair):
+    found = Disturb(in_file=pair["t1nce"]).run().outputs.out_files
+    assert len(found) == 2
+    for path in found:
+        assert_geometry(path, np.float32)
+        assert (data(path) != data(pair["t1nce"])).any()
 
 
 def test_union_of_masks(pair, folder):

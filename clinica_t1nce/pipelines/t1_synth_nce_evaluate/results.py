@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clinica_t1nce.evaluation.agreement import tabulate_agreement
 from clinica_t1nce.evaluation.columns import describe
 from clinica_t1nce.evaluation.frames import BASELINE, PAIR, collect, compare_methods
 from clinica_t1nce.evaluation.quality import strata
@@ -60,9 +61,13 @@ def write_results(
         ],
         columns=[*PAIR, "status", "reason"],
     )
-    for name, frame in {**frames, "statistics": statistics, "pairs": pairs}.items():
+    agreement = tabulate_agreement(frames)
+    tables = make_tables(frames, statistics, agreement)
+    written = {**frames, "agreement": agreement, "statistics": statistics, "pairs": pairs}
+    if frames["noise_floor"].empty:
+        del written["noise_floor"]
+    for name, frame in written.items():
         _write_tsv(out / f"{name}.tsv", frame)
-    tables = make_tables(frames, statistics)
     for name, table in tables.items():
         write_text(out / "tables" / f"{name}.md", table.markdown())
         write_text(out / "tables" / f"{name}.tex", table.latex())

@@ -44,6 +44,8 @@ class _SavePairInputSpec(BaseInterfaceInputSpec):
     volumes = traits.List(traits.Dict, desc="of T1nce, T1ce and each model")
     dice = traits.List(traits.Dict, desc="of the T1ce and each model")
     dice_unaligned = traits.List(traits.Dict, desc="the same without alignment")
+    floor_volumes = traits.List(traits.Dict, desc="of the T1nce segmented again")
+    floor_dice = traits.List(traits.Dict, desc="of the T1nce segmented again")
 
 
 class _SavePairOutputSpec(TraitedSpec):
@@ -61,6 +63,7 @@ class SavePair(SimpleInterface):
     _always_run = True
 
     def _run_interface(self, runtime: Bunch) -> Bunch:
+        from clinica_t1nce.evaluation.agreement import FLOOR
         from clinica_t1nce.files import atomic, nifti
         from clinica_t1nce.files.text import as_json
 
@@ -82,6 +85,12 @@ class SavePair(SimpleInterface):
             "dice": self._by_alignment("dice"),
             "files": files,
         }
+        if isdefined(self.inputs.floor_dice):
+            record["noise_floor"] = {
+                "images": list(FLOOR),
+                "volumes": self.inputs.floor_volumes,
+                "dice": self.inputs.floor_dice,
+            }
         if isdefined(self.inputs.page_path):
             self._write_page(record, t1ce)
             files["page"] = os.path.relpath(self.inputs.page_path, record_path.parent)
