@@ -13,6 +13,7 @@ import torch
 from clinica_t1nce import __version__
 from clinica_t1nce.errors import LabelMapError, OutputError, T1nceError
 from clinica_t1nce.files import atomic, nifti
+from clinica_t1nce.files.text import find_json
 from clinica_t1nce.simulation import label_maps as maps
 from clinica_t1nce.simulation.anatomy import Anatomy, find_surfaces
 from clinica_t1nce.simulation.scanner import Stripping
@@ -217,10 +218,7 @@ def _begin(
     description = output / "dataset_description.json"
     wanted = {**asdict(settings), "label_maps": [path.name for path in label_maps]}
     if description.exists() and not overwrite:
-        try:
-            found = json.loads(description.read_text(encoding="utf-8"))["Simulation"]
-        except (OSError, ValueError, KeyError, TypeError):
-            found = None
+        found = (find_json(description) or {}).get("Simulation")
         if found != wanted:
             raise OutputError(
                 f"{output}: holds another data set, or pairs of other settings; name another "

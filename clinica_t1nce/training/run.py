@@ -9,6 +9,7 @@ from lightning.pytorch import seed_everything
 from torch import nn
 
 from clinica_t1nce.errors import TrainingError
+from clinica_t1nce.files import atomic
 from clinica_t1nce.models import registry
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.models.patch_discriminator import PatchDiscriminator
@@ -182,7 +183,7 @@ def _check_machine(card: Card, settings: Settings, device: torch.device, output:
         half=settings.precision != "32-true",
     )
     preflight.check_memory(memory, device, f"{card.architecture}, batch {settings.batch}")
-    preflight.check_space(output, preflight.checkpoint_bytes(size), "checkpoints")
+    atomic.check_space(output, preflight.checkpoint_bytes(size), "checkpoints")
 
 
 def _history(data: Data, settings: Settings, command: str) -> dict:

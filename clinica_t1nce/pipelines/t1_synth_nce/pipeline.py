@@ -16,7 +16,7 @@ from clinica_t1nce.caps import dataset, names, query, selection, sidecar, table
 from clinica_t1nce.engine.local_plugin import LocalPlugin
 from clinica_t1nce.engine.progress import follow
 from clinica_t1nce.engine.resources import memory_gb, share_out
-from clinica_t1nce.errors import SelectionError
+from clinica_t1nce.errors import SelectionError, one_line
 from clinica_t1nce.pipelines.command import LOCAL_PLUGINS
 from clinica_t1nce.pipelines.models import check_model
 from clinica_t1nce.pipelines.sharing import construct, own_folder
@@ -338,7 +338,7 @@ class T1SynthNce(Pipeline):
                 min(n_cores, os.cpu_count() or 1),
             )
         except Exception as error:
-            self.report_failures.append(" ".join(str(error).split()) or type(error).__name__)
+            self.report_failures.append(one_line(error))
         else:
             self.report_failures += [f"{image}: no page: {reason}" for image, reason in failures]
 

@@ -23,7 +23,6 @@ from clinica_t1nce.training.data.real import PairCache, RealPatches, RealVolumes
 from clinica_t1nce.training.data.simulated import SimulatedHeads, SimulatedPatches
 from clinica_t1nce.training.data.variation import Variation
 from clinica_t1nce.training.data.volume_pairs import Cache, PairFiles, VolumePairs
-from clinica_t1nce.training.preflight import check_space
 from clinica_t1nce.training.settings import Settings
 
 VALIDATION_SEED = 999_983
@@ -314,7 +313,7 @@ def store(
         for number in range(size)
     ]
     missing = [n for n, pair in enumerate(files) if not all(path.exists() for path in pair)]
-    check_space(folder, 8 * int(np.prod(source.grid)) * len(missing), "simulated pairs")
+    atomic.check_space(folder, 8 * int(np.prod(source.grid)) * len(missing), "simulated pairs")
     made = DataLoader(Subset(Numbered(source), missing), batch_size=None, num_workers=workers)
     for done, (number, batch) in enumerate(zip(missing, made, strict=True), start=1):
         _write(batch, files[number])
