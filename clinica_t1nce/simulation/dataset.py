@@ -14,8 +14,9 @@ from clinica_t1nce import __version__, images, writing
 from clinica_t1nce.errors import LabelMapError, OutputError, T1nceError
 from clinica_t1nce.simulation import label_maps as maps
 from clinica_t1nce.simulation.anatomy import Anatomy, find_surfaces
+from clinica_t1nce.simulation.records import numbers_of
 from clinica_t1nce.simulation.scanner import Stripping
-from clinica_t1nce.simulation.simulator import Pair, Recipe, realise, sample_recipe
+from clinica_t1nce.simulation.simulator import Pair, Recipe, render, sample_recipe
 
 WHITE_MATTER = 1000
 """What 1, white matter before gadolinium and gain, is on disk."""
@@ -110,7 +111,7 @@ def simulate_head(
     """Make pair `number` of a whole head, on the grid of `anatomy`."""
     rng = np.random.default_rng([settings.seed, number])
     recipe = head_recipe(rng, anatomy, settings)
-    return recipe, realise(recipe, anatomy, anatomy.tissue.shape, device)
+    return recipe, render(recipe, anatomy, anatomy.tissue.shape, device)
 
 
 def read_anatomy(path: Path, table: maps.Table | None = None) -> tuple[images.Image, Anatomy]:
@@ -140,7 +141,7 @@ def write_pair(
         "Synthetic": True,
         "Sources": [image.path.name],
         "GeneratedBy": [{"Name": "clinica-t1nce", "Version": __version__}],
-        "Simulation": {"Pair": number, **asdict(settings), "Recipe": recipe.numbers()},
+        "Simulation": {"Pair": number, **asdict(settings), "Recipe": numbers_of(recipe)},
     }
     gadolinium = {"ContrastBolusIngredient": "GADOLINIUM"}
     for path, volume, extra in ((files.t1nce, t1nce, {}), (files.t1ce, pair.t1ce, gadolinium)):

@@ -7,7 +7,7 @@ import numpy as np
 
 from clinica_t1nce import images
 from clinica_t1nce.simulation.anatomy import Anatomy
-from clinica_t1nce.simulation.simulator import realise, sample_recipe, simulate
+from clinica_t1nce.simulation.simulator import render, sample_recipe, simulate
 from clinica_t1nce.training.data import Batch, seed_of
 from clinica_t1nce.training.preparation import volume_for, whole
 
@@ -86,7 +86,7 @@ class SimulatedHeads:
         centre = tuple(
             side // 2 + int(shift) for side, shift in zip(head.tissue.shape, jitter, strict=True)
         )
-        drawn = realise(recipe.about(centre), head, self.shape)
+        drawn = render(recipe.about(centre), head, self.shape)
         t1ce, t1nce = (
             volume_for(image[0].numpy(), self.grid, self.scaling)
             for image in (drawn.t1ce, drawn.t1nce)

@@ -5,13 +5,16 @@ import numpy as np
 import pytest
 import torch
 
+from clinica_t1nce.simulation import effects
 from clinica_t1nce.simulation.anatomy import Anatomy
+from clinica_t1nce.simulation.records import numbers_of
+from clinica_t1nce.simulation.relaxation import Injection
 from clinica_t1nce.simulation.simulator import (
     PRESETS,
-    realise,
+    Gadolinium,
+    render,
     sample_recipe,
     simulate,
-    simulate_batch,
 )
 
 SHAPE = (24, 24, 24)
@@ -42,9 +45,9 @@ def test_some_pairs_are_without_gadolinium_and_most_are_not(anatomy: Anatomy) ->
 
 def test_recipe_is_plain_numbers_that_make_the_pair_again(anatomy: Anatomy) -> None:
     recipe = sample_recipe(np.random.default_rng(1), anatomy, SHAPE)
-    first, again = (realise(recipe, anatomy, SHAPE) for _ in range(2))
+    first, again = (render(recipe, anatomy, SHAPE) for _ in range(2))
     assert torch.equal(first.t1ce, again.t1ce)
-    written = json.loads(json.dumps(recipe.numbers()))
+    written = json.loads(json.dumps(numbers_of(recipe)))
     assert written["acquisition"]["scale"] == recipe.acquisition.scale
     assert written["acquisition"]["steps"][0]["step"] == "BiasField"
     assert "Texture" in [effect["effect"] for effect in written["effects"]]
@@ -65,7 +68,7 @@ def test_a_recipe_about_another_voxel_is_else_the_same(anatomy: Anatomy) -> None
             assert plane.normal == pytest.approx(first.normal)
             assert plane.offset == pytest.approx(first.offset)
     assert replace(back, field_of_view=recipe.field_of_view, defacing=recipe.defacing) == recipe
-    pair, other = (realise(each, anatomy, SHAPE) for each in (recipe, moved))
+    pair, other = (render(each, anatomy, SHAPE) for each in (recipe, moved))
     assert not torch.equal(pair.t1ce, other.t1ce)
 
 
@@ -76,10 +79,10 @@ def test_a_recipe_played_again_gives_the_same_pair(
 ) -> None:
     rng = np.random.default_rng(seed)
     recipe = sample_recipe(rng, anatomy, SHAPE, preset, second_scan=True)
-    first, again = (realise(recipe, anatomy, SHAPE) for _ in range(2))
+    first, again = (render(recipe, anatomy, SHAPE) for _ in range(2))
     for name in ("t1ce", "enhancement", "mask", "second_t1nce"):
         assert torch.equal(getattr(first, name), getattr(again, name))
-    json.dumps(recipe.numbers(), allow_nan=False)
+    json.dumps(numbers_of(recipe), allow_nan=False)
 
 
 def test_second_scan_leaves_the_pair_as_it_is_and_is_its_own(anatomy: Anatomy) -> None:
@@ -94,9 +97,55 @@ def test_second_scan_leaves_the_pair_as_it_is_and_is_its_own(anatomy: Anatomy) -
     assert float(torch.corrcoef(seen)[0, 1]) > 0.5
 
 
-def test_batch_holds_what_each_seed_gives(anatomy: Anatomy) -> None:
-    batch = simulate_batch([anatomy], [3, 4], SHAPE, preset="low-quality")
-    assert batch.t1ce.shape == (2, 1, *SHAPE)
-    alone = simulate([anatomy], 4, SHAPE, preset="low-quality")
-    assert torch.equal(batch.t1ce[1], alone.t1ce)
-    assert torch.equal(batch.mask[1], alone.mask)
+def test_gadolinium_as_usual_is_the_default(anatomy: Anatomy) -> None:
+    usual, given = (
+        simulate([anatomy], 3, SHAPE, **kwargs) for kwargs in ({}, {"gadolinium": Gadolinium()})
+    )
+    assert torch.equal(usual.t1ce, given.t1ce)
+
+
+def test_gadolinium_can_be_varied(anatomy: Anatomy) -> None:
+    gadolinium = Gadolinium(
+        enhanced=1,
+        injection=Injection.ranges(dose=(0.2, 0.21)),
+        strength=(3, 4),
+        disease=1,
+        effects=[
+            effects.Sinuses.ranges(probability=0),
+            effects.Dura.ranges(probability=1, uptake=(2, 3)),
+            effects.Texture.ranges(bands=effects.look_alikes.Bands(size=0, strong=0)),
+        ],
+    )
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        recipe = sample_recipe(rng, anatomy, SHAPE, gadolinium=gadolinium)
+        found = {type(effect): effect for effect in recipe.effects}
+        assert recipe.enhanced
+        relaxation = recipe.contrast.relaxation
+        if relaxation is None:
+            assert 3 <= recipe.contrast.strength <= 4
+        else:
+            assert 0.2 <= relaxation.injection.dose <= 0.21
+        assert set(found) & set(effects.KINDS)
+        assert effects.Sinuses not in found
+        assert found[effects.Dura].uptake.amount >= 2
+        assert {size for _, size in found[effects.Texture].bands} == {0}
+    assert simulate([anatomy], 5, SHAPE, gadolinium=gadolinium).enhancement.max() > 0
+    none = simulate([anatomy], 5, SHAPE, gadolinium=Gadolinium(enhanced=0))
+    assert not none.enhancement.any()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"enhanced": 2}, "enhanced 2: give a number from 0 to 1"),
+        ({"disease": -1}, "disease -1"),
+        ({"strength": (2, 1)}, "lower end first"),
+        ({"effects": [effects.Dura.ranges(0), effects.Dura.ranges(1)]}, "Dura, Dura: .*one entry"),
+        ({"effects": [Injection.ranges()]}, "Injection: give effects"),
+        ({"injection": Injection.ranges(0.5)}, "injection: has no probability"),
+    ],
+)
+def test_gadolinium_that_cannot_be_is_refused(given: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Gadolinium(**given)

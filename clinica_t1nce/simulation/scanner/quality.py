@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 
 @dataclass(frozen=True)
 class Quality:
@@ -55,8 +53,3 @@ LOW = Quality(
     contrast=(0.45, 0.85),
 )
 """Bad contrast, motion and noise: the stratum that Bottani et al. (2024) call Test_low."""
-
-
-def draw(rng: np.random.Generator, range_: tuple[float, float]) -> float:
-    """Draw uniformly from a range."""
-    return rng.uniform(*range_)
