@@ -14,6 +14,7 @@ from clinica_t1nce import __version__, images, writing
 from clinica_t1nce.errors import LabelMapError, OutputError, T1nceError
 from clinica_t1nce.simulation import label_maps as maps
 from clinica_t1nce.simulation.anatomy import Anatomy, find_surfaces
+from clinica_t1nce.simulation.gadolinium import USUAL, Gadolinium
 from clinica_t1nce.simulation.records import numbers_of
 from clinica_t1nce.simulation.scanner import Stripping
 from clinica_t1nce.simulation.simulator import Pair, Recipe, render, sample_recipe
@@ -34,16 +35,17 @@ class Settings:
     Attributes
     ----------
     seed
-        Pair number n of a seed is always the same.
+        Seed of all pairs: pair number n of a seed is always the same.
     preset
-        A key of :data:`clinica_t1nce.simulation.simulator.PRESETS`.
+        Quality of the images, a key of
+        :data:`clinica_t1nce.simulation.simulator.PRESETS`.
     second_scan
-        Write the T1nce of a scan of its own rather than the T1ce's twin.
+        Whether the T1nce is a scan of its own rather than the T1ce's twin.
     head
-        ``"whole"``, ``"stripped"`` or ``"any"``: every other one stripped.
+        Extent of the images: ``"whole"``, ``"stripped"`` or ``"any"``, every other one stripped.
     in_place
-        Neither turn nor bend the head, nor narrow its sulci and ventricles: the label map fits the
-        images.
+        Whether the head is neither turned nor bent, and its sulci and ventricles as wide as they
+        are: the label map fits the images.
     """
 
     seed: int = 0
@@ -76,10 +78,15 @@ class Files:
         return all(path.exists() and sidecar(path).exists() for path in (self.t1nce, self.t1ce))
 
 
-def head_recipe(rng: np.random.Generator, anatomy: Anatomy, settings: Settings) -> Recipe:
+def head_recipe(
+    rng: np.random.Generator,
+    anatomy: Anatomy,
+    settings: Settings,
+    gadolinium: Gadolinium = USUAL,
+) -> Recipe:
     """Draw a recipe for a whole head on its own grid, with gadolinium."""
     shape = anatomy.tissue.shape
-    recipe = sample_recipe(rng, anatomy, shape, settings.preset, settings.second_scan)
+    recipe = sample_recipe(rng, anatomy, shape, settings.preset, settings.second_scan, gadolinium)
     middle = [(n - 1) / 2 for n in shape]
     # Bends as slow as heads differ: those of patches would make a whole head wobble.
     bend_spacing = _SLOWER * recipe.placement.bend_spacing
@@ -106,11 +113,15 @@ def head_recipe(rng: np.random.Generator, anatomy: Anatomy, settings: Settings) 
 
 
 def simulate_head(
-    anatomy: Anatomy, number: int, settings: Settings, device: torch.device | str = "cpu"
+    anatomy: Anatomy,
+    number: int,
+    settings: Settings,
+    device: torch.device | str = "cpu",
+    gadolinium: Gadolinium = USUAL,
 ) -> tuple[Recipe, Pair]:
-    """Make pair `number` of a whole head, on the grid of `anatomy`."""
+    """Make pair `number` of a whole head, on the grid of `anatomy`, always with gadolinium."""
     rng = np.random.default_rng([settings.seed, number])
-    recipe = head_recipe(rng, anatomy, settings)
+    recipe = head_recipe(rng, anatomy, settings, gadolinium)
     return recipe, render(recipe, anatomy, anatomy.tissue.shape, device)
 
 
@@ -120,7 +131,7 @@ def read_anatomy(path: Path, table: maps.Table | None = None) -> tuple[images.Im
     Raises
     ------
     LabelMapError, ImageError
-        As :func:`clinica_t1nce.simulation.label_maps.read`.
+        If :func:`clinica_t1nce.simulation.label_maps.read` raises it, or no brain is found.
     """
     image = maps.read(path, table)
     try:
@@ -166,24 +177,24 @@ def write_dataset(
     Parameters
     ----------
     label_maps
-        Files, as :func:`clinica_t1nce.simulation.label_maps.read` takes them.
+        Label maps, as :func:`clinica_t1nce.simulation.label_maps.read` takes them.
     output
-        The data set: T1nce in ``ses-M000``, T1ce in ``ses-M000ce``, a recipe beside each.
+        Folder of the data set: T1nce in ``ses-M000``, T1ce in ``ses-M000ce``, a recipe beside each.
     pairs
-        How many in all.
+        Number of pairs in all.
     settings
-        How they are drawn.
+        Settings of the pairs.
     table
-        Of labels, see :func:`clinica_t1nce.simulation.label_maps.read_table`.
+        Table of labels, see :func:`clinica_t1nce.simulation.label_maps.read_table`.
     device
-        Where to simulate.
+        Device that computes.
     overwrite
-        Make again what is there.
+        Whether to make again what is there.
 
     Returns
     -------
     list of str
-        A line for each label map that could not be used; the others are done.
+        One line for each label map that could not be used; the others are done.
 
     Raises
     ------

@@ -70,12 +70,13 @@ class Sometimes:
     """One range with some probability, else another range or a fixed value."""
 
     probability: float
-    range: Range
+    range: Any
     otherwise: Any = None
 
     def __post_init__(self) -> None:
         """Refuse what is no probability."""
         check_fraction("probability", self.probability)
+        object.__setattr__(self, "range", range_of(self.range))
 
     def draw(self, rng: np.random.Generator, contrast: "Contrast | None") -> Any:
         """Draw from one of the two."""
@@ -100,23 +101,27 @@ UNENHANCED_BLOOD = By(lambda rng, contrast: contrast.unenhanced_blood(rng))
 """Intensities of slow blood, or of dura, before gadolinium."""
 
 
-def drawn(range_: Range) -> Any:
-    """Declare a field of a :class:`Drawn` and what it is drawn from."""
-    return field(metadata={"range": range_})
+def range_of(given: Any) -> Range:
+    """Make a range of plain numbers: ``(low, high)``, or a tuple of such pairs, of ranges too."""
+    if hasattr(given, "draw"):
+        return given
+    if isinstance(given[0], int | float):
+        return Uniform(*given)
+    return Each(tuple(range_of(part) for part in given))
+
+
+def drawn(*ranges: Any) -> Any:
+    """Declare a field of a :class:`Drawn` and its range; several make a tuple of values."""
+    return field(metadata={"range": range_of(ranges if len(ranges) > 1 else ranges[0])})
 
 
 def between(low: float, high: float) -> Any:
     """Declare a number from `low` to `high`."""
-    return drawn(Uniform(low, high))
-
-
-def pair_between(first: tuple[float, float], second: tuple[float, float]) -> Any:
-    """Declare two numbers, each from a range of its own."""
-    return drawn(Each((Uniform(*first), Uniform(*second))))
+    return drawn((low, high))
 
 
 def any_seed() -> Any:
-    """Declare the seed of a random field."""
+    """Declare the seed of random fields."""
     return drawn(Integers(0, 2**31))
 
 
@@ -227,7 +232,9 @@ def _like(own: Any, given: Any, name: str) -> Any:
         if isinstance(own, Each):
             parts = zip(own.ranges, given, strict=True)
             return Each(tuple(_like(part, value, name) for part, value in parts))
-        low, high = given
-        return replace(own, low=low, high=high) if isinstance(own, Span) else Uniform(low, high)
+        if isinstance(own, Span):
+            low, high = given
+            return replace(own, low=low, high=high)
+        return range_of(given)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} {given!r} is no range like {own} ({error})") from error

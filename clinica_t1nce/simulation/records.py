@@ -26,7 +26,7 @@ def recipe_of(numbers: Mapping[str, Any]) -> Recipe:
     Parameters
     ----------
     numbers
-        What a sidecar of ``clinica-t1nce simulate`` holds as ``Simulation`` / ``Recipe``.
+        Numbers that a sidecar of ``clinica-t1nce simulate`` holds as ``Simulation`` / ``Recipe``.
 
     Raises
     ------

@@ -130,17 +130,12 @@ class Mprage:
 
 
 @dataclass(frozen=True)
-class GradientEcho:
-    """Spoiled gradient echo in its steady state (Ernst); flip angle in degrees."""
+class GradientEcho(Drawn):
+    """Spoiled gradient echo in its steady state (Ernst), three-dimensional; angle in degrees."""
 
-    repetition_time: float
-    flip_angle: float
+    repetition_time: float = between(7, 30)
+    flip_angle: float = between(15, 40)
     kind: str = "gradient echo"
-
-    @classmethod
-    def sample(cls, rng: np.random.Generator) -> "GradientEcho":
-        """Draw three-dimensional protocols: 7 to 30 ms, 15 to 40 degrees."""
-        return cls(rng.uniform(7, 30), rng.uniform(15, 40))
 
     def signal(self, rates: np.ndarray) -> np.ndarray:
         """Return the signal for relaxation rates 1/T1, proton density 1."""
@@ -150,16 +145,11 @@ class GradientEcho:
 
 
 @dataclass(frozen=True)
-class SpinEcho:
+class SpinEcho(Drawn):
     """Spin echo of short repetition time, still the rule for thick slices."""
 
-    repetition_time: float
+    repetition_time: float = between(400, 750)
     kind: str = "spin echo"
-
-    @classmethod
-    def sample(cls, rng: np.random.Generator) -> "SpinEcho":
-        """Draw a repetition time of 400 to 750 ms."""
-        return cls(rng.uniform(400, 750))
 
     def signal(self, rates: np.ndarray) -> np.ndarray:
         """Return the signal for relaxation rates 1/T1, proton density 1."""

@@ -7,13 +7,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from clinica_t1nce.simulation import effects
 from clinica_t1nce.simulation.anatomy import Anatomy
-from clinica_t1nce.simulation.contrast import STRENGTH, Contrast
+from clinica_t1nce.simulation.contrast import Contrast
 from clinica_t1nce.simulation.effects import Effect
+from clinica_t1nce.simulation.gadolinium import USUAL, Gadolinium, sample_effects
 from clinica_t1nce.simulation.geometry import Placement
-from clinica_t1nce.simulation.ranges import Ranges, Uniform, check_fraction
-from clinica_t1nce.simulation.relaxation import Injection
 from clinica_t1nce.simulation.scanner import (
     LOW,
     VARIED,
@@ -31,84 +29,6 @@ PRESETS: dict[str, Quality] = {"varied": VARIED, "low-quality": LOW}
 
 _EMPTY = 0.05
 _DEFACED = 0.4
-_METASTASES = 0.4
-_FIRST = (
-    effects.Fat,
-    effects.Rim,
-    effects.Folia,
-    effects.Texture,
-    effects.ThinTissue,
-    effects.Callosum,
-    effects.Fornix,
-    effects.Inflow,
-)
-"""What is bright without gadolinium too; drawn first, so that vessels and lesions lie on it."""
-
-
-@dataclass(frozen=True)
-class Gadolinium:
-    """What may be varied of gadolinium; the weights were trained with the defaults.
-
-    Attributes
-    ----------
-    enhanced
-        Fraction of pairs with gadolinium. From the others a network learns to leave a T1nce alone.
-    injection
-        Ranges of dose, time and agent, for the images whose contrast follows a sequence.
-    strength
-        Range of the factor on all enhancement, for the images whose contrast is drawn freely.
-    disease
-        Fraction of patches that show disease: far more than a brain's volume would, to learn from.
-    effects
-        Ranges that replace those of single effects, as
-        ``effects.Dura.ranges(probability=1, uptake=(0.5, 1))`` makes them; look-alikes too.
-
-    Raises
-    ------
-    ValueError
-        If a fraction does not lie between 0 and 1, a range ends before it begins, or an effect has
-        more than one entry.
-    """
-
-    enhanced: float = 0.75
-    injection: Ranges[Injection] = Injection.ranges()
-    strength: tuple[float, float] = STRENGTH
-    disease: float = 0.4
-    effects: Sequence[Ranges[Any]] = ()
-
-    def __post_init__(self) -> None:
-        """Check all that was given."""
-        check_fraction("enhanced", self.enhanced)
-        check_fraction("disease", self.disease)
-        Uniform(*self.strength)
-        kinds = [ranges.kind for ranges in self.effects]
-        names = ", ".join(kind.__name__ for kind in kinds)
-        if len(set(kinds)) < len(kinds) or not all(issubclass(kind, Effect) for kind in kinds):
-            raise ValueError(f"effects {names}: give effects, and one entry for each")
-        if self.injection.probability < 1:
-            raise ValueError("injection: has no probability; enhanced is the fraction of pairs")
-
-    def draw(
-        self, rng: np.random.Generator, contrast: Contrast, *kinds: type[Effect]
-    ) -> list[Effect]:
-        """Draw one effect of each kind, in order; those that the image does not show are left out.
-
-        Parameters
-        ----------
-        rng
-            Random generator.
-        contrast
-            Contrast of the image.
-        *kinds
-            Classes in :mod:`clinica_t1nce.simulation.effects`.
-        """
-        given = {ranges.kind: ranges for ranges in self.effects}
-        found = (given.get(kind, kind.ranges()).sample(rng, contrast) for kind in kinds)
-        return [effect for effect in found if effect is not None]
-
-
-USUAL = Gadolinium()
-"""Gadolinium as the weights were trained with it."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +40,7 @@ class SecondScan:
     misregistration
         Motion from where the anatomy lay in the first scan.
     acquisition
-        All that the scan does.
+        Steps and gain of the scan.
     stripping
         Brain mask, None for a whole head.
     """
@@ -156,7 +76,7 @@ class Recipe:
     acquisition
         Scan of the T1ce, and of its twin without gadolinium.
     stripping, defacing, field_of_view
-        What is cut off, or None.
+        Parts that are cut off, or None.
     second
         Scan that made an independent T1nce, or None.
     """
@@ -227,48 +147,6 @@ class Pair:
         return self.t1ce - self.enhancement
 
 
-def sample_gadolinium(
-    rng: np.random.Generator, contrast: Contrast, gadolinium: Gadolinium = USUAL
-) -> list[Effect]:
-    """Draw the effects of one injection, in the order in which they are applied.
-
-    Parameters
-    ----------
-    rng
-        Random generator.
-    contrast
-        Contrast of the image.
-    gadolinium
-        Ranges of the effects.
-    """
-
-    def draw(*kinds: type[Effect]) -> list[Effect]:
-        return gadolinium.draw(rng, contrast, *kinds)
-
-    return [
-        *draw(effects.Sinuses, effects.ThinSinuses, effects.Arteries, effects.ChoroidPlexus),
-        *draw(effects.DeepVeins, effects.Sella, effects.Dura, effects.DuralFolds),
-        *draw(*[effects.SurfaceVessel] * int(rng.integers(1, 3))),
-        *draw(*[effects.FreeVessel] * int(rng.integers(0, 3))),
-        *draw(effects.Pia, effects.Sulci, effects.SulcalFilling),
-        *draw(effects.Perfusion, effects.Extracranial),
-    ]
-
-
-def sample_disease(
-    rng: np.random.Generator, contrast: Contrast, gadolinium: Gadolinium = USUAL
-) -> list[Effect]:
-    """Draw the lesions of one patch, which all are of one kind; usually none.
-
-    Metastases are several small lesions. Parameters as of :func:`sample_gadolinium`.
-    """
-    if rng.random() >= gadolinium.disease:
-        return []
-    kind = list(effects.KINDS)[rng.choice(len(effects.KINDS), p=list(effects.KINDS.values()))]
-    count = rng.integers(1, 4) if kind is effects.Lesion and rng.random() < _METASTASES else 1
-    return gadolinium.draw(rng, contrast, *[kind] * int(count))
-
-
 def sample_recipe(
     rng: np.random.Generator,
     anatomy: Anatomy,
@@ -297,17 +175,12 @@ def sample_recipe(
     Returns
     -------
     Recipe
-        All numbers, for :func:`render`.
+        Numbers for :func:`render`.
     """
     quality = PRESETS[preset]
     contrast = Contrast.sample(rng, gadolinium.injection, gadolinium.strength)
     contrast = contrast.flattened(rng.uniform(*quality.contrast))
-    drawn = [
-        *gadolinium.draw(rng, contrast, *_FIRST),
-        *sample_gadolinium(rng, contrast, gadolinium),
-        *sample_disease(rng, contrast, gadolinium),
-        *gadolinium.draw(rng, contrast, effects.FlowGhosts),
-    ]
+    drawn = tuple(sample_effects(rng, contrast, gadolinium))
     placement = Placement.sample(rng, anatomy)
     stripping = Stripping.sample(rng)
     defaced = stripping is None and rng.random() < _DEFACED
@@ -316,7 +189,7 @@ def sample_recipe(
     return Recipe(
         placement=placement,
         contrast=contrast,
-        effects=tuple(drawn),
+        effects=drawn,
         enhanced=bool(rng.random() >= 1 - gadolinium.enhanced),
         acquisition=Acquisition.sample(rng, quality),
         stripping=stripping,
@@ -402,7 +275,7 @@ def simulate(
     device
         Device that computes and that holds the result.
     preset, second_scan, gadolinium
-        What is drawn, as :func:`sample_recipe` takes it.
+        Settings as of :func:`sample_recipe`.
     """
     rng = np.random.default_rng(seed)
     while True:

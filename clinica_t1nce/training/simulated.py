@@ -7,6 +7,7 @@ import numpy as np
 
 from clinica_t1nce import images
 from clinica_t1nce.simulation.anatomy import Anatomy
+from clinica_t1nce.simulation.gadolinium import USUAL, Gadolinium
 from clinica_t1nce.simulation.simulator import render, sample_recipe, simulate
 from clinica_t1nce.training.data import Batch, seed_of
 from clinica_t1nce.training.preparation import volume_for, whole
@@ -23,18 +24,28 @@ class SimulatedPatches:
         D, H, W of the patches.
     seed
         Of the stream.
+    gadolinium
+        Ranges of injection and effects.
     """
 
     epoch = None
 
-    def __init__(self, heads: Sequence[Anatomy], shape: Sequence[int], seed: int):
+    def __init__(
+        self,
+        heads: Sequence[Anatomy],
+        shape: Sequence[int],
+        seed: int,
+        gadolinium: Gadolinium = USUAL,
+    ):
+        self.gadolinium = gadolinium
         self.heads = heads
         self.shape = tuple(shape)
         self.seed = seed
 
     def pair(self, number: int) -> Batch:
         """Draw pair `number`."""
-        drawn = simulate(self.heads, seed_of(self.seed, number), self.shape)
+        seed = seed_of(self.seed, number)
+        drawn = simulate(self.heads, seed, self.shape, gadolinium=self.gadolinium)
         return {
             "t1ce": drawn.t1ce,
             "t1nce": drawn.t1nce,

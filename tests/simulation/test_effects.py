@@ -8,7 +8,6 @@ import torch
 from clinica_t1nce.simulation import effects
 from clinica_t1nce.simulation.contrast import Contrast
 from clinica_t1nce.simulation.scene import Scene
-from clinica_t1nce.simulation.simulator import sample_disease
 from clinica_t1nce.simulation.tissues import Tissue
 
 
@@ -162,14 +161,6 @@ def test_window_writes_back_what_was_done_in_it(scene: Scene) -> None:
         part.paint(torch.ones(part.shape), 2.0)
     assert float(scene.enhancement.sum()) == pytest.approx(0.3 * 80, rel=1e-5)
     assert (scene.image[:5, 40:, 10:12] == 2).all()
-
-
-def test_two_patches_of_five_show_disease() -> None:
-    rng = np.random.default_rng(0)
-    contrast = Contrast.sample(rng)
-    draws = [sample_disease(rng, contrast) for _ in range(400)]
-    assert 120 < sum(bool(lesions) for lesions in draws) < 200
-    assert {type(lesion) for lesions in draws for lesion in lesions} == set(effects.KINDS)
 
 
 def test_fat_takes_up_nothing(scene: Scene) -> None:

@@ -4,19 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from clinica_t1nce.simulation import effects
 from clinica_t1nce.simulation.anatomy import Anatomy
 from clinica_t1nce.simulation.records import numbers_of, recipe_of
 from clinica_t1nce.simulation.scanner.acquisition import STEPS
 from clinica_t1nce.simulation.simulator import PRESETS, render, sample_recipe
+from tests.simulation.test_ranges import EVERY_EFFECT
 
 SHAPE = (16, 16, 16)
 N_SEEDS = 120
-EVERY_EFFECT = {
-    kind
-    for kind in vars(effects).values()
-    if isinstance(kind, type) and issubclass(kind, effects.Effect) and kind != effects.Effect
-}
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +24,7 @@ def recipes(anatomy: Anatomy) -> list:
 
 
 def test_the_recipes_hold_every_effect_and_every_step(recipes: list) -> None:
-    assert {type(effect) for recipe in recipes for effect in recipe.effects} == EVERY_EFFECT
+    assert {type(effect) for recipe in recipes for effect in recipe.effects} == set(EVERY_EFFECT)
     steps = {type(step) for recipe in recipes for step in recipe.acquisition.steps}
     assert steps == set(STEPS)
 

@@ -5,17 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-from clinica_t1nce.simulation import effects
 from clinica_t1nce.simulation.anatomy import Anatomy
 from clinica_t1nce.simulation.records import numbers_of
-from clinica_t1nce.simulation.relaxation import Injection
-from clinica_t1nce.simulation.simulator import (
-    PRESETS,
-    Gadolinium,
-    render,
-    sample_recipe,
-    simulate,
-)
+from clinica_t1nce.simulation.simulator import PRESETS, render, sample_recipe, simulate
 
 SHAPE = (24, 24, 24)
 
@@ -95,57 +87,3 @@ def test_second_scan_leaves_the_pair_as_it_is_and_is_its_own(anatomy: Anatomy) -
     both = (pair.second_t1nce > 0) & pair.mask
     seen = torch.stack([pair.second_t1nce[both], pair.t1nce[both]])
     assert float(torch.corrcoef(seen)[0, 1]) > 0.5
-
-
-def test_gadolinium_as_usual_is_the_default(anatomy: Anatomy) -> None:
-    usual, given = (
-        simulate([anatomy], 3, SHAPE, **kwargs) for kwargs in ({}, {"gadolinium": Gadolinium()})
-    )
-    assert torch.equal(usual.t1ce, given.t1ce)
-
-
-def test_gadolinium_can_be_varied(anatomy: Anatomy) -> None:
-    gadolinium = Gadolinium(
-        enhanced=1,
-        injection=Injection.ranges(dose=(0.2, 0.21)),
-        strength=(3, 4),
-        disease=1,
-        effects=[
-            effects.Sinuses.ranges(probability=0),
-            effects.Dura.ranges(probability=1, uptake=(2, 3)),
-            effects.Texture.ranges(bands=effects.look_alikes.Bands(size=0, strong=0)),
-        ],
-    )
-    rng = np.random.default_rng(0)
-    for _ in range(20):
-        recipe = sample_recipe(rng, anatomy, SHAPE, gadolinium=gadolinium)
-        found = {type(effect): effect for effect in recipe.effects}
-        assert recipe.enhanced
-        relaxation = recipe.contrast.relaxation
-        if relaxation is None:
-            assert 3 <= recipe.contrast.strength <= 4
-        else:
-            assert 0.2 <= relaxation.injection.dose <= 0.21
-        assert set(found) & set(effects.KINDS)
-        assert effects.Sinuses not in found
-        assert found[effects.Dura].uptake.amount >= 2
-        assert {size for _, size in found[effects.Texture].bands} == {0}
-    assert simulate([anatomy], 5, SHAPE, gadolinium=gadolinium).enhancement.max() > 0
-    none = simulate([anatomy], 5, SHAPE, gadolinium=Gadolinium(enhanced=0))
-    assert not none.enhancement.any()
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({"enhanced": 2}, "enhanced 2: give a number from 0 to 1"),
-        ({"disease": -1}, "disease -1"),
-        ({"strength": (2, 1)}, "lower end first"),
-        ({"effects": [effects.Dura.ranges(0), effects.Dura.ranges(1)]}, "Dura, Dura: .*one entry"),
-        ({"effects": [Injection.ranges()]}, "Injection: give effects"),
-        ({"injection": Injection.ranges(0.5)}, "injection: has no probability"),
-    ],
-)
-def test_gadolinium_that_cannot_be_is_refused(given: dict, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        Gadolinium(**given)

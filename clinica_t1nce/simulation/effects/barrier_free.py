@@ -9,14 +9,7 @@ import torch
 
 from clinica_t1nce.simulation.effects.base import Effect, Patchy, uneven
 from clinica_t1nce.simulation.fields import generator, patches, smooth_noise, soft_step
-from clinica_t1nce.simulation.ranges import (
-    UNENHANCED_BLOOD,
-    Each,
-    Uniform,
-    any_seed,
-    between,
-    drawn,
-)
+from clinica_t1nce.simulation.ranges import UNENHANCED_BLOOD, any_seed, between, drawn
 from clinica_t1nce.simulation.scene import Scene
 from clinica_t1nce.simulation.tissues import Tissue
 
@@ -36,8 +29,6 @@ class ChoroidPlexus(Effect):
         Enhancement of the clumps.
     clump_spacing, clump_level
         Spacing in voxels and threshold of the noise whose high values the clumps are.
-    seed
-        Seed of the clumps.
     """
 
     probability: ClassVar[float] = 0.9
@@ -46,8 +37,7 @@ class ChoroidPlexus(Effect):
     clump_level: float = between(-0.3, 1.0)
     seed: int = any_seed()
 
-    def __call__(self, scene: Scene) -> None:
-        """Add the clumps' enhancement."""
+    def _apply(self, scene: Scene) -> None:
         random = generator(self.seed, scene.device)
         clumps = patches(scene.shape, self.clump_spacing, self.clump_level, 3, random)
         self.uptake.enhance(scene, scene.is_tissue(Tissue.CHOROID_PLEXUS) * clumps)
@@ -74,24 +64,21 @@ class Sella(Effect):
         Radius of the stalk in mm.
     intensity, unenhanced
         Intensities before gadolinium of gland and stalk, and of the sinuses.
-    seed
-        Seed of the bumps of their surfaces.
     """
 
     probability: ClassVar[float] = 0.9
     gland_uptake: Patchy = uneven(0.2, 1.2, patchy=0)
     sinus_blood: Patchy = uneven(0.2, 1.4, patchy=0.3)
     below: float = between(7, 12)
-    gland: tuple[float, float, float] = drawn(Each((Uniform(4, 7), Uniform(3, 6), Uniform(2, 5))))
-    sinus: tuple[float, float, float] = drawn(Each((Uniform(2, 5), Uniform(6, 11), Uniform(4, 7))))
+    gland: tuple[float, float, float] = drawn((4, 7), (3, 6), (2, 5))
+    sinus: tuple[float, float, float] = drawn((2, 5), (6, 11), (4, 7))
     aside: float = between(9, 14)
     stalk_radius: float = between(0.6, 1.6)
     intensity: float = between(0.6, 1.1)
     unenhanced: float = drawn(UNENHANCED_BLOOD)
     seed: int = any_seed()
 
-    def __call__(self, scene: Scene) -> None:
-        """Paint gland, stalk and sinuses below the chiasm, if the patch holds it."""
+    def _apply(self, scene: Scene) -> None:
         nerves = torch.nonzero(scene.is_tissue(Tissue.OPTIC_CHIASM))
         if len(nerves) < _FEWEST_VOXELS:
             return
@@ -163,8 +150,6 @@ class Extracranial(Effect):
         Relative standard deviation of the amounts.
     spacing
         Spacing of the unevenness in voxels.
-    seed
-        Seed of the unevenness.
     """
 
     amounts: tuple[tuple[Tissue, float], ...] = drawn(
@@ -186,8 +171,7 @@ class Extracranial(Effect):
     spacing: float = between(2, 11)
     seed: int = any_seed()
 
-    def __call__(self, scene: Scene) -> None:
-        """Add each tissue's enhancement."""
+    def _apply(self, scene: Scene) -> None:
         noise = smooth_noise(scene.shape, self.spacing, generator(self.seed, scene.device))
         waver = (1 + self.unevenness * noise).clamp_min(0)
         # Fat is bright before and takes up nothing.

@@ -15,10 +15,16 @@ from clinica_t1nce.simulation.scene import Scene
 
 
 class Effect(Drawn):
-    """Numbers of one effect, which calling the instance applies to a scene."""
+    """Numbers of one effect, which calling the instance applies to a scene.
+
+    Every number says what it is drawn from; ``seed`` is that of all random fields of the effect.
+    """
 
     def __call__(self, scene: Scene) -> None:
         """Change the image and the enhancement of `scene`, always in the same way."""
+        self._apply(scene)
+
+    def _apply(self, scene: Scene) -> None:
         raise NotImplementedError
 
 

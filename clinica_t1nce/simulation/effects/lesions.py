@@ -10,18 +10,9 @@ import torch
 from clinica_t1nce.simulation.contrast import Contrast
 from clinica_t1nce.simulation.effects.base import Blob, Blobs, Effect, Patchy, uneven
 from clinica_t1nce.simulation.fields import generator, patches, smooth_noise, soft_step
-from clinica_t1nce.simulation.ranges import (
-    By,
-    Each,
-    Sometimes,
-    Uniform,
-    any_seed,
-    between,
-    drawn,
-    pair_between,
-)
+from clinica_t1nce.simulation.ranges import By, Sometimes, any_seed, between, drawn
 from clinica_t1nce.simulation.scene import Scene
-from clinica_t1nce.simulation.tissues import Tissue
+from clinica_t1nce.simulation.tissues import WHITE_MATTER, Tissue
 
 
 @dataclass(frozen=True)
@@ -46,32 +37,18 @@ class Lesion(Effect):
         Distance from the rim in mm and intensity, or None; only above a radius of 4 mm.
     clumps
         Spacing in voxels and threshold of the noise whose high values enhance.
-    seed
-        Seed of texture and clumps.
     """
 
     uptake: Patchy = uneven(0.15, 1.5, patchy=0)
     blob: Blob = drawn(Blobs(1.5, 14))
     core: float = drawn(By(lambda rng, contrast: rng.uniform(contrast.csf, 1.0)))
     oedema: tuple[float, float, float] | None = drawn(
-        Sometimes(
-            0.6,
-            Each(
-                (
-                    Uniform(2, 14),
-                    Uniform(0.3, 0.9),
-                    By(lambda rng, contrast: min(contrast.gray, rng.uniform(0.4, 1))),
-                )
-            ),
-        )
+        Sometimes(0.6, ((2, 14), (0.3, 0.9), By(lambda rng, c: min(c.gray, rng.uniform(0.4, 1)))))
     )
     necrosis: tuple[float, float] | None = drawn(
-        Sometimes(
-            0.55,
-            Each((Uniform(1.2, 4), By(lambda rng, contrast: rng.uniform(contrast.csf, 0.8)))),
-        )
+        Sometimes(0.55, ((1.2, 4), By(lambda rng, contrast: rng.uniform(contrast.csf, 0.8))))
     )
-    clumps: tuple[float, float] = pair_between((2, 6), (-0.5, 1.5))
+    clumps: tuple[float, float] = drawn((2, 6), (-0.5, 1.5))
     seed: int = any_seed()
 
     @classmethod
@@ -92,8 +69,7 @@ class Lesion(Effect):
             seed=ranges["seed"].draw(rng, contrast),
         )
 
-    def __call__(self, scene: Scene) -> None:
-        """Paint the lesion and its enhancement."""
+    def _apply(self, scene: Scene) -> None:
         margin = self.oedema[0] + 4 if self.oedema is not None else 2
         with self.blob.around(scene, margin) as (part, from_rim):
             random = generator(self.seed, scene.device)
@@ -120,7 +96,7 @@ class Tumour(Effect):
     """A large tumour such as a glioblastoma: irregular ring, mixed middle, oedema.
 
     A mass up to 25 mm in radius, in whose middle living and dead parts are mixed. Before
-    gadolinium the ring is hardly told from gray matter, which is why its enhancement is all there
+    gadolinium the ring hardly differs from gray matter, which is why its enhancement is all there
     is to see of it; blood and calcium make some spots bright in both images.
 
     Attributes
@@ -144,26 +120,21 @@ class Tumour(Effect):
         Width in mm, strength, target intensity.
     blood
         Intensity of spots of blood, or None.
-    seed
-        Seed of ring, mixture and texture.
     """
 
     uptake: Patchy = uneven(0.2, 1.6, patchy=0.2)
     blob: Blob = drawn(Blobs(6, 25, bumps=(0.1, 0.3)))
-    rim: tuple[float, float] = pair_between((1, 6), (0, 1.5))
+    rim: tuple[float, float] = drawn((1, 6), (0, 1.5))
     solid: float = drawn(By(lambda rng, contrast: rng.uniform(min(contrast.gray, 0.9) - 0.1, 1.0)))
     dead: float = drawn(By(lambda rng, contrast: rng.uniform(contrast.csf, contrast.gray)))
-    mixture: tuple[float, float] = pair_between((2, 8), (-1.5, 1.5))
+    mixture: tuple[float, float] = drawn((2, 8), (-1.5, 1.5))
     middle_uptake: float = between(0.2, 1)
-    seepage: float = drawn(Sometimes(0.5, Uniform(0, 0.3), otherwise=0.0))
-    oedema: tuple[float, float, float] = drawn(
-        Each((Uniform(2, 20), Uniform(0.2, 0.9), Uniform(0.5, 0.95)))
-    )
-    blood: float | None = drawn(Sometimes(0.25, Uniform(0.9, 1.6)))
+    seepage: float = drawn(Sometimes(0.5, (0, 0.3), otherwise=0.0))
+    oedema: tuple[float, float, float] = drawn((2, 20), (0.2, 0.9), (0.5, 0.95))
+    blood: float | None = drawn(Sometimes(0.25, (0.9, 1.6)))
     seed: int = any_seed()
 
-    def __call__(self, scene: Scene) -> None:
-        """Paint the mass and its enhancement."""
+    def _apply(self, scene: Scene) -> None:
         width, strength, target = self.oedema
         with self.blob.around(scene, width + 4) as (part, from_rim):
             random = generator(self.seed, scene.device)
@@ -238,16 +209,10 @@ class Plaques(Effect):
 
     plaques: tuple[Plaque, ...] = drawn(PlaqueRanges())
 
-    def __call__(self, scene: Scene) -> None:
-        """Darken each plaque and let the active ones enhance."""
+    def _apply(self, scene: Scene) -> None:
         for blob, intensity, amount, ring in self.plaques:
             with blob.around(scene, 2) as (part, from_rim):
-                white = part.is_tissue(
-                    Tissue.WHITE_MATTER,
-                    Tissue.WHITE_MATTER_LESION,
-                    Tissue.CEREBELLAR_WHITE_MATTER,
-                    Tissue.BRAINSTEM,
-                )
+                white = part.is_tissue(*WHITE_MATTER, Tissue.WHITE_MATTER_LESION)
                 oval = soft_step(-from_rim, 0.5) * white
                 part.paint(oval, intensity * part.image)
                 if amount:
@@ -269,18 +234,15 @@ class Meningioma(Effect):
         Intensity before gadolinium: about that of gray matter.
     tail
         Reach in mm of the thickened dura, and its thickness.
-    seed
-        Seed of the texture.
     """
 
     uptake: Patchy = uneven(0.3, 1.5, patchy=0)
     blob: Blob = drawn(Blobs(4, 18, bumps=(0.02, 0.12)))
     intensity: float = drawn(By(lambda rng, contrast: contrast.gray * rng.uniform(0.85, 1.15)))
-    tail: tuple[float, float] = pair_between((2, 15), (0.5, 2))
+    tail: tuple[float, float] = drawn((2, 15), (0.5, 2))
     seed: int = any_seed()
 
-    def __call__(self, scene: Scene) -> None:
-        """Paint the mass where the wall is nearest to the blob's drawn centre."""
+    def _apply(self, scene: Scene) -> None:
         centre = self._on_the_wall(scene)
         reach, thickness = self.tail
         with replace(self.blob, centre=centre).around(scene, reach) as (part, from_rim):
@@ -328,20 +290,17 @@ class Cavity(Effect):
         Intensity of blood in the lining, bright in both images, or None.
     scar
         Width in mm and strength of the darker tissue around.
-    seed
-        Seed of the patches of blood.
     """
 
     uptake: Patchy = uneven(0.0, 1.2, patchy=0.7)
     blob: Blob = drawn(Blobs(4, 20, bumps=(0.1, 0.3)))
     fluid: float = drawn(By(lambda rng, c: rng.uniform(c.csf * 0.8, max(c.gray - 0.1, c.csf))))
     rim: float = between(0.5, 3)
-    blood: float | None = drawn(Sometimes(0.4, Uniform(0.9, 1.5)))
-    scar: tuple[float, float] = pair_between((1, 8), (0, 0.35))
+    blood: float | None = drawn(Sometimes(0.4, (0.9, 1.5)))
+    scar: tuple[float, float] = drawn((1, 8), (0, 0.35))
     seed: int = any_seed()
 
-    def __call__(self, scene: Scene) -> None:
-        """Paint the cavity and its rim's enhancement."""
+    def _apply(self, scene: Scene) -> None:
         width, strength = self.scar
         with self.blob.around(scene, width + 4) as (part, from_rim):
             random = generator(self.seed, scene.device)

@@ -17,26 +17,11 @@ from clinica_t1nce.simulation.fields import (
     soft_step,
     stretch,
 )
-from clinica_t1nce.simulation.ranges import (
-    By,
-    Each,
-    Integers,
-    Sometimes,
-    Uniform,
-    any_seed,
-    between,
-    drawn,
-)
+from clinica_t1nce.simulation.ranges import By, Integers, Sometimes, any_seed, between, drawn
 from clinica_t1nce.simulation.scene import Scene
-from clinica_t1nce.simulation.tissues import Tissue
+from clinica_t1nce.simulation.tissues import WHITE_MATTER, Tissue
 
-_WHITE = (
-    Tissue.WHITE_MATTER,
-    Tissue.CEREBELLAR_WHITE_MATTER,
-    Tissue.BRAINSTEM,
-    Tissue.VENTRAL_DIENCEPHALON,
-    Tissue.OPTIC_CHIASM,
-)
+_WHITE = (*WHITE_MATTER, Tissue.VENTRAL_DIENCEPHALON, Tissue.OPTIC_CHIASM)
 _BLOCK = 4
 
 
@@ -58,8 +43,6 @@ class Fat(Effect):
         Fraction of fat around the eyes, where hardly anything else is.
     spacing, level
         Spacing in voxels and threshold of the noise whose high values the patches are.
-    seed
-        Seed of the patches.
     """
 
     probability: ClassVar[float] = 0.67
@@ -70,8 +53,7 @@ class Fat(Effect):
     level: float = between(-0.8, 1.2)
     seed: int = any_seed()
 
-    def __call__(self, scene: Scene) -> None:
-        """Paint the layer and the patches."""
+    def _apply(self, scene: Scene) -> None:
         where = scene.is_tissue(Tissue.SOFT_TISSUE, Tissue.BONE_MARROW, Tissue.EYE_OTHER)
         random = generator(self.seed, scene.device)
         clumps = patches(scene.shape, self.spacing, self.level, 3, random)
@@ -97,8 +79,6 @@ class Rim(Effect):
         Thickness of the layer in mm.
     roughness, spacing
         Standard deviation of the start in mm, and its spacing in voxels.
-    seed
-        Seed of the roughness.
     """
 
     probability: ClassVar[float] = 0.4
@@ -109,8 +89,7 @@ class Rim(Effect):
     spacing: float = between(3, 12)
     seed: int = any_seed()
 
-    def __call__(self, scene: Scene) -> None:
-        """Paint the layer."""
+    def _apply(self, scene: Scene) -> None:
         noise = smooth_noise(scene.shape, self.spacing, generator(self.seed, scene.device))
         start = self.start + self.roughness * noise
         behind = start - scene.depth
@@ -142,8 +121,6 @@ class Folia(Effect):
         Intensity of the fluid.
     depth
         Fraction of fluid in the dark sheets.
-    seed
-        Seed of the noise.
     """
 
     probability: ClassVar[float] = 0.67
@@ -155,8 +132,7 @@ class Folia(Effect):
     depth: float = between(0, 0.9)
     seed: int = any_seed()
 
-    def __call__(self, scene: Scene) -> None:
-        """Draw the sheets into the image."""
+    def _apply(self, scene: Scene) -> None:
         cortex = scene.is_tissue(Tissue.CEREBELLAR_CORTEX).float()
         noise = smooth_noise(scene.shape, self.winding, generator(self.seed, scene.device))
         away = distance_to_zero(noise).abs()
@@ -194,18 +170,13 @@ class Texture(Effect):
         Spacing in voxels and relative standard deviation of each band of noise.
     clutter
         Spacing in voxels and size of bright clutter in fluid, or None.
-    seed
-        Seed of the noises.
     """
 
     bands: tuple[tuple[float, float], ...] = drawn(Bands())
-    clutter: tuple[float, float] | None = drawn(
-        Sometimes(0.5, Each((Uniform(1.5, 4), Uniform(0, 0.12))))
-    )
+    clutter: tuple[float, float] | None = drawn(Sometimes(0.5, ((1.5, 4), (0, 0.12))))
     seed: int = any_seed()
 
-    def __call__(self, scene: Scene) -> None:
-        """Multiply the image by the bands and add the clutter."""
+    def _apply(self, scene: Scene) -> None:
         random = generator(self.seed, scene.device)
         for spacing, size in self.bands:
             scene.image = scene.image * (1 + size * smooth_noise(scene.shape, spacing, random))
@@ -229,8 +200,6 @@ class ThinTissue(Effect):
         Mean relative change of the thinnest parts.
     variation, spacing
         Standard deviation of the change, and its spacing in voxels.
-    seed
-        Seed of the variation.
     """
 
     probability: ClassVar[float] = 0.67
@@ -239,8 +208,7 @@ class ThinTissue(Effect):
     spacing: float = between(2, 6)
     seed: int = any_seed()
 
-    def __call__(self, scene: Scene) -> None:
-        """Brighten white matter by how little of it there is around."""
+    def _apply(self, scene: Scene) -> None:
         white = scene.is_tissue(*_WHITE).float()
         around = F.avg_pool3d(white[None], _BLOCK, ceil_mode=True, count_include_pad=False)
         thin = white * (1 - stretch(around, scene.shape)[0])
@@ -268,8 +236,7 @@ class Callosum(Effect):
     width: float = between(4, 14)
     height: float = between(4, 10)
 
-    def __call__(self, scene: Scene) -> None:
-        """Brighten it, fading out over some mm."""
+    def _apply(self, scene: Scene) -> None:
         share = (
             scene.is_tissue(Tissue.WHITE_MATTER)
             * soft_step(self.width - scene.falx, 3)
@@ -295,8 +262,6 @@ class Fornix(Effect):
         Radius of the bundles in mm.
     winding
         Spacing in voxels of their bends.
-    seed
-        Seed of the bends.
     """
 
     probability: ClassVar[float] = 0.67
@@ -307,8 +272,7 @@ class Fornix(Effect):
     winding: float = between(6, 14)
     seed: int = any_seed()
 
-    def __call__(self, scene: Scene) -> None:
-        """Paint the pair."""
+    def _apply(self, scene: Scene) -> None:
         noise = smooth_noise(scene.shape, self.winding, generator(self.seed, scene.device))
         sideways = scene.falx - self.off_midline
         pair = torch.hypot(scene.ventricle - self.off_wall - 0.7 * noise, sideways)
@@ -333,8 +297,6 @@ class FlowGhosts(Effect):
         Spacing of the speckle in voxels.
     band_spacing
         Spacing in voxels of the bands.
-    seed
-        Seed of bands and speckle.
     """
 
     probability: ClassVar[float] = 1 / 6
@@ -344,8 +306,7 @@ class FlowGhosts(Effect):
     band_spacing: float = between(4, 12)
     seed: int = any_seed()
 
-    def __call__(self, scene: Scene) -> None:
-        """Add the speckle where there is something to see it on."""
+    def _apply(self, scene: Scene) -> None:
         random = generator(self.seed, scene.device)
         blood = scene.is_tissue(Tissue.VENOUS_SINUS, Tissue.ARTERY).float()
         line = blood.mean(self.axis, keepdim=True)

@@ -14,7 +14,6 @@ from clinica_t1nce.simulation.ranges import (
     any_seed,
     between,
     drawn,
-    pair_between,
 )
 from clinica_t1nce.simulation.scene import Scene
 from clinica_t1nce.simulation.tissues import Tissue
@@ -36,8 +35,6 @@ class Dura(Effect):
         Depth of its middle in the cavity in mm.
     unenhanced
         Intensity before gadolinium; None: as the label map has it.
-    seed
-        Seed of the roughness.
     """
 
     probability: ClassVar[float] = 0.75
@@ -49,8 +46,7 @@ class Dura(Effect):
     unenhanced: float | None = drawn(Sometimes(0.6, UNENHANCED_BLOOD))
     seed: int = any_seed()
 
-    def __call__(self, scene: Scene) -> None:
-        """Add the sheet's enhancement, and its own intensity before gadolinium."""
+    def _apply(self, scene: Scene) -> None:
         random = generator(self.seed, scene.device)
         rough = self.roughness * smooth_noise(scene.shape, self.roughness_spacing, random)
         from_wall = (scene.depth - self.offset).abs()
@@ -77,8 +73,7 @@ class DuralFolds(Effect):
     half_thickness: float = between(0.3, 1.5)
     unenhanced: float | None = drawn(Sometimes(0.6, UNENHANCED_BLOOD))
 
-    def __call__(self, scene: Scene) -> None:
-        """Add the sheets' enhancement, and their own intensity before gadolinium."""
+    def _apply(self, scene: Scene) -> None:
         fold = torch.minimum(scene.falx, scene.tentorium)
         sheet = soft_step(self.half_thickness - fold, 0.4) * (scene.fluid & scene.outside_brain)
         self.uptake.enhance(scene, sheet, self.unenhanced)
@@ -103,8 +98,7 @@ class Pia(Effect):
     height: float = between(-0.3, 0.8)
     variance: float = between(0.2, 0.7)
 
-    def __call__(self, scene: Scene) -> None:
-        """Add the rim's enhancement."""
+    def _apply(self, scene: Scene) -> None:
         rim = torch.exp(-(scene.outside_tissue - self.height).square() / self.variance)
         self.uptake.enhance(scene, rim * scene.intracranial)
 
@@ -128,22 +122,19 @@ class Sulci(Effect):
     height, variance
         Height of the wall's middle above the brain's surface in mm, and twice the variance of its
         profile in mm².
-    seed
-        Seed of the noises.
     """
 
     probability: ClassVar[float] = 0.5
     fluid: Patchy = uneven(0.03, 0.4, patchy=0.9)
     wall: Patchy | None = drawn(Sometimes(0.5, Uptake(0.02, 0.15, patchy=0.8)))
     reach: float = between(0.7, 3)
-    clumps: tuple[float, float] = pair_between((0, 0.6), (0, 0.6))
-    clump_spacings: tuple[float, float] = pair_between((1.5, 5), (1.5, 5))
+    clumps: tuple[float, float] = drawn((0, 0.6), (0, 0.6))
+    clump_spacings: tuple[float, float] = drawn((1.5, 5), (1.5, 5))
     height: float = between(-0.5, 0.8)
     variance: float = between(0.3, 0.9)
     seed: int = any_seed()
 
-    def __call__(self, scene: Scene) -> None:
-        """Lift fluid within `reach` of the brain, clumpily, and the wall of the sulcus."""
+    def _apply(self, scene: Scene) -> None:
         random = generator(self.seed, scene.device)
         fluid = scene.is_tissue(
             Tissue.CSF, Tissue.CHOROID_PLEXUS, Tissue.BACKGROUND, Tissue.VENOUS_SINUS
@@ -182,21 +173,18 @@ class SulcalFilling(Effect):
         Spacing in voxels of the unevenness.
     unevenness
         Relative standard deviation of the lift.
-    seed
-        Seed of the unevenness.
     """
 
     probability: ClassVar[float] = 0.4
     filling: Patchy = uneven(0.4, 1.15, patchy=0.7)
     cortex: float = drawn(By(lambda rng, contrast: contrast.gray))
     reach: float = between(0.8, 4)
-    depth: tuple[float, float] = pair_between((-1, 8), (0.5, 3))
+    depth: tuple[float, float] = drawn((-1, 8), (0.5, 3))
     grain: float = between(1.5, 5)
     unevenness: float = between(0, 0.4)
     seed: int = any_seed()
 
-    def __call__(self, scene: Scene) -> None:
-        """Lift the fluid towards cortex."""
+    def _apply(self, scene: Scene) -> None:
         near = soft_step(self.reach - scene.outside_tissue, 0.4) * scene.fluid
         begin, width = self.depth
         deep = soft_step(scene.depth - begin, width)

@@ -13,37 +13,17 @@ from clinica_t1nce.simulation.fields import distance_to_zero, generator, smooth_
 from clinica_t1nce.simulation.ranges import (
     UNENHANCED_BLOOD,
     By,
-    Each,
     Sometimes,
-    Uniform,
     any_seed,
     between,
     drawn,
-    pair_between,
 )
 from clinica_t1nce.simulation.scene import Scene
-from clinica_t1nce.simulation.tissues import Tissue
+from clinica_t1nce.simulation.tissues import GRAY_MATTER, WHITE_MATTER, Tissue
 
 _BED = (
-    Tissue.CSF,
-    Tissue.BACKGROUND,
-    Tissue.CHOROID_PLEXUS,
-    Tissue.LATERAL_VENTRICLE,
-    Tissue.THIRD_VENTRICLE,
-    Tissue.VENOUS_SINUS,
-)
-_WHITE = (Tissue.WHITE_MATTER, Tissue.CEREBELLAR_WHITE_MATTER, Tissue.BRAINSTEM)
-_GRAY = (
-    Tissue.CORTEX,
-    Tissue.CEREBELLAR_CORTEX,
-    Tissue.THALAMUS,
-    Tissue.CAUDATE,
-    Tissue.PUTAMEN,
-    Tissue.PALLIDUM,
-    Tissue.HIPPOCAMPUS,
-    Tissue.AMYGDALA,
-    Tissue.ACCUMBENS,
-    Tissue.VENTRAL_DIENCEPHALON,
+    *(Tissue.CSF, Tissue.BACKGROUND, Tissue.CHOROID_PLEXUS),
+    *(Tissue.LATERAL_VENTRICLE, Tissue.THIRD_VENTRICLE, Tissue.VENOUS_SINUS),
 )
 
 
@@ -58,8 +38,7 @@ class _Labelled(Effect):
         """Draw whether this image has them; by the other end of the numbers than in the rest."""
         return rng.random() < probability
 
-    def __call__(self, scene: Scene) -> None:
-        """Add the blood's enhancement."""
+    def _apply(self, scene: Scene) -> None:
         self.blood.enhance(scene, scene.is_tissue(self.tissue).float())
 
 
@@ -114,22 +93,17 @@ class ThinSinuses(Effect):
         Intensity of the blood before gadolinium.
     roughness
         Standard deviation of the radii in mm.
-    seed
-        Seed of the roughness.
     """
 
     probability: ClassVar[float] = 0.6
     blood: Patchy = uneven(0.3, 2.0, patchy=0.3)
-    radii: tuple[float, float, float] = drawn(
-        Each((Uniform(0.8, 2.5), Uniform(1, 4), Uniform(0, 3)))
-    )
-    inferior: float | None = drawn(Sometimes(0.5, Uniform(0.3, 2.0)))
+    radii: tuple[float, float, float] = drawn((0.8, 2.5), (1, 4), (0, 3))
+    inferior: float | None = drawn(Sometimes(0.5, (0.3, 2.0)))
     unenhanced: float = drawn(UNENHANCED_BLOOD)
     roughness: float = between(0.1, 0.6)
     seed: int = any_seed()
 
-    def __call__(self, scene: Scene) -> None:
-        """Draw the tubes into the image and its enhancement."""
+    def _apply(self, scene: Scene) -> None:
         noise = smooth_noise(scene.shape, 6, generator(self.seed, scene.device))
         wall = (scene.depth - 1).clamp_min(0)
         straight, transverse, sagittal = self.radii
@@ -165,8 +139,6 @@ class DeepVeins(Effect):
         Spacing in voxels of the noise whose zero set, on the wall, is the net.
     unenhanced
         Intensity of the blood before gadolinium.
-    seed
-        Seed of the noise.
     """
 
     probability: ClassVar[float] = 0.8
@@ -180,8 +152,7 @@ class DeepVeins(Effect):
     unenhanced: float = drawn(UNENHANCED_BLOOD)
     seed: int = any_seed()
 
-    def __call__(self, scene: Scene) -> None:
-        """Draw pair and net into the image and its enhancement."""
+    def _apply(self, scene: Scene) -> None:
         random = generator(self.seed, scene.device)
         noise = smooth_noise(scene.shape, self.winding, random)
         sideways = scene.falx - self.off_midline
@@ -217,8 +188,6 @@ class SurfaceVessel(Effect):
         Radius of the tubes in mm.
     unenhanced
         Intensity of the blood before gadolinium.
-    seed
-        Seed of the noises.
     """
 
     blood: Patchy = drawn(Sometimes(0.4, Uptake(0.1, 0.7, 0.9), otherwise=Uptake(0.2, 1.8, 0.9)))
@@ -230,8 +199,7 @@ class SurfaceVessel(Effect):
     unenhanced: float = drawn(UNENHANCED_BLOOD)
     seed: int = any_seed()
 
-    def __call__(self, scene: Scene) -> None:
-        """Draw the net into the image and its enhancement."""
+    def _apply(self, scene: Scene) -> None:
         random = generator(self.seed, scene.device)
         across = distance_to_zero(smooth_noise(scene.shape, self.winding, random))
         wave = self.waviness * smooth_noise(scene.shape, self.waviness_spacing, random)
@@ -270,12 +238,10 @@ class FreeVessel(Effect):
         Radius of the tubes in mm.
     unenhanced
         Intensity of the blood before gadolinium; None in tissue.
-    seed
-        Seed of the noises.
     """
 
     blood: Patchy = drawn(Sometimes(0.4, Uptake(0.05, 0.5, 0.5), otherwise=Uptake(0.2, 1.5, 0.5)))
-    windings: tuple[float, float] = pair_between((9, 22), (9, 22))
+    windings: tuple[float, float] = drawn((9, 22), (9, 22))
     radius: float = between(0.3, 1.2)
     unenhanced: float | None = drawn(UNENHANCED_BLOOD)
     seed: int = any_seed()
@@ -292,8 +258,7 @@ class FreeVessel(Effect):
             here = {"blood": blood.otherwise}
         return super().draw({**ranges, **here}, rng, contrast)
 
-    def __call__(self, scene: Scene) -> None:
-        """Draw the tubes into the image and its enhancement."""
+    def _apply(self, scene: Scene) -> None:
         where = scene.intracranial
         if self.unenhanced is not None:
             where = where & scene.outside_brain
@@ -313,24 +278,21 @@ class Inflow(Effect):
     brightness
         Intensity before gadolinium.
     enhancement
-        What gadolinium adds, often nothing.
+        Enhancement, often none.
     windings
         Spacings in voxels of the two noises.
     radius
         Radius of the tubes in mm.
-    seed
-        Seed of the noises.
     """
 
     probability: ClassVar[float] = 0.12
     brightness: Patchy = uneven(0.8, 1.9, patchy=0.5)
-    enhancement: float = drawn(Sometimes(0.5, Uniform(0, 0.4), otherwise=0.0))
-    windings: tuple[float, float] = pair_between((8, 22), (8, 22))
+    enhancement: float = drawn(Sometimes(0.5, (0, 0.4), otherwise=0.0))
+    windings: tuple[float, float] = drawn((8, 22), (8, 22))
     radius: float = between(0.4, 1.3)
     seed: int = any_seed()
 
-    def __call__(self, scene: Scene) -> None:
-        """Draw the tubes into the image, and what little they enhance."""
+    def _apply(self, scene: Scene) -> None:
         where = scene.intracranial & scene.outside_brain
         tube = _crossings(scene, self.windings, self.radius, self.seed) * where
         share, brightness = self.brightness.spread(tube)
@@ -356,8 +318,6 @@ class Perfusion(Effect):
         Enhancement of white matter, as a fraction of gray matter's.
     spacing
         Spacing in voxels of the noise by which the amount wavers.
-    seed
-        Seed of the noise.
     """
 
     probability: ClassVar[float] = 0.88
@@ -366,8 +326,7 @@ class Perfusion(Effect):
     spacing: float = between(6, 15)
     seed: int = any_seed()
 
-    def __call__(self, scene: Scene) -> None:
-        """Add the capillaries' enhancement."""
+    def _apply(self, scene: Scene) -> None:
         noise = smooth_noise(scene.shape, self.spacing, generator(self.seed, scene.device))
-        share = scene.is_tissue(*_GRAY) + scene.is_tissue(*_WHITE) * self.white_share
+        share = scene.is_tissue(*GRAY_MATTER) + scene.is_tissue(*WHITE_MATTER) * self.white_share
         scene.enhance(share, (self.amount * (1 + 0.2 * noise)).clamp_min(0))

@@ -20,7 +20,10 @@ class Step:
     """Numbers of one step of a scan."""
 
     def __call__(self, pair: torch.Tensor) -> torch.Tensor:
-        """Return 2 x D x H x W as the step leaves it."""
+        """Return stacked image and enhancement, 2 x D x H x W, as the step leaves them."""
+        return self._apply(pair)
+
+    def _apply(self, pair: torch.Tensor) -> torch.Tensor:
         raise NotImplementedError
 
 
@@ -37,8 +40,7 @@ class BiasField(Step):
         """Draw; t1-linear has run N4, so that what is left is mild."""
         return cls(rng.uniform(*quality.bias), rng.uniform(30, 70), int(rng.integers(2**31)))
 
-    def __call__(self, pair: torch.Tensor) -> torch.Tensor:
-        """Apply to 2 x D x H x W."""
+    def _apply(self, pair: torch.Tensor) -> torch.Tensor:
         random = generator(self.seed, pair.device)
         return pair * torch.exp(self.size * smooth_noise(pair.shape[1:], self.spacing, random))
 
@@ -56,8 +58,7 @@ class PointSpread(Step):
             (rng.uniform(*quality.blur), rng.uniform(*quality.blur), rng.uniform(*quality.blur))
         )
 
-    def __call__(self, pair: torch.Tensor) -> torch.Tensor:
-        """Apply to 2 x D x H x W."""
+    def _apply(self, pair: torch.Tensor) -> torch.Tensor:
         return blur(pair, self.sigmas)
 
 
@@ -124,9 +125,9 @@ class Motion(Step):
     axis
         Phase-encoding axis.
     moves
-        Of the other parts.
+        Positions of the head in the other parts.
     bounds
-        Where in k-space one part ends and the next begins, from -1 to 1, its edges.
+        Positions in k-space at which one part ends and the next begins, from -1 to 1, its edges.
     """
 
     axis: int
@@ -145,8 +146,7 @@ class Motion(Step):
             bounds=tuple(np.sort(rng.uniform(-1, 1, count)).tolist()),
         )
 
-    def __call__(self, pair: torch.Tensor) -> torch.Tensor:
-        """Apply to 2 x D x H x W."""
+    def _apply(self, pair: torch.Tensor) -> torch.Tensor:
         axis = self.axis + 1
         frequency = 2 * torch.fft.fftfreq(pair.shape[axis], device=pair.device)
         shape = [1, 1, 1, 1]
@@ -172,7 +172,7 @@ class Ghosts(Step):
     axis
         Phase-encoding axis.
     copies
-        For each its shift in shares of the field of view, and its weight.
+        Shift of each copy in fractions of the field of view, and its weight.
     """
 
     axis: int
@@ -189,8 +189,7 @@ class Ghosts(Step):
             copies += [(2 * shift, weight / 2), (-2 * shift, weight / 2)]
         return cls(int(rng.integers(3)), tuple(copies))
 
-    def __call__(self, pair: torch.Tensor) -> torch.Tensor:
-        """Apply to 2 x D x H x W."""
+    def _apply(self, pair: torch.Tensor) -> torch.Tensor:
         out = pair.clone()
         for shift, weight in self.copies:
             voxels = round(shift * pair.shape[self.axis + 1])
@@ -207,7 +206,9 @@ class Wrap(Step):
     axis
         Phase-encoding axis.
     share
-        Of the field of view that is folded over, negative: at its far end.
+        Fraction of the field of view that is folded over, negative: at its far end.
+    weight
+        Sensitivity of the coil to it.
     """
 
     axis: int
@@ -222,8 +223,7 @@ class Wrap(Step):
         share = rng.uniform(0.05, 0.25) * rng.choice([-1, 1])
         return cls(int(rng.integers(3)), float(share), rng.uniform(0.2, 0.9))
 
-    def __call__(self, pair: torch.Tensor) -> torch.Tensor:
-        """Apply to 2 x D x H x W."""
+    def _apply(self, pair: torch.Tensor) -> torch.Tensor:
         n = pair.shape[self.axis + 1]
         width = abs(self.share) * n
         shape = [1, 1, 1, 1]
@@ -263,8 +263,7 @@ class Noise(Step):
         rician = bool(rng.random() < 0.5)
         return cls(rng.uniform(*quality.noise), smoothness, rician, int(rng.integers(2**31)))
 
-    def __call__(self, pair: torch.Tensor) -> torch.Tensor:
-        """Apply to 2 x D x H x W."""
+    def _apply(self, pair: torch.Tensor) -> torch.Tensor:
         image, enhancement = pair
         real = image + self._noise(pair, 0)
         if not self.rician:
@@ -297,8 +296,7 @@ class ThickSlices(Step):
         seed = int(rng.integers(2**31))
         return cls(int(rng.integers(3)), rng.uniform(*quality.thickness), noise, seed)
 
-    def __call__(self, pair: torch.Tensor) -> torch.Tensor:
-        """Apply to 2 x D x H x W."""
+    def _apply(self, pair: torch.Tensor) -> torch.Tensor:
         shape = pair.shape[1:]
         sigmas = [0.0, 0.0, 0.0]
         sigmas[self.axis] = 0.42 * self.thickness

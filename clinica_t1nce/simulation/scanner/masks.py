@@ -23,14 +23,18 @@ _CUT_OFF = 0.2
 
 @dataclass(frozen=True)
 class Stripping:
-    """A mask that ends at the skull, at the cortex, or a wavy mix; None keeps the head.
+    """A mask that ends at the skull, at the cortex, or a wavy mix.
 
     Attributes
     ----------
     depth
-        Keep what lies deeper than this inside the cavity (mm), or None.
+        Least depth in the cavity of what is kept, in mm, or None.
     margin
-        Keep what lies closer than this to the brain (mm), or None.
+        Largest distance from the brain of what is kept, in mm, or None.
+    waviness, waviness_spacing
+        Standard deviation of both in mm, and its spacing in voxels.
+    seed
+        Seed of the waviness.
     """
 
     depth: float | None
@@ -72,14 +76,14 @@ class Stripping:
 
 @dataclass(frozen=True)
 class Plane:
-    """A plane of the head, as a patch sees it.
+    """A plane of the anatomy, as a patch sees it.
 
     Attributes
     ----------
     normal
-        Of the plane, in the axes of the patch, towards what is cut off.
+        Direction in the axes of the patch towards what is cut off.
     offset
-        Of the plane from the middle of the patch along the normal, in voxels.
+        Distance of the plane from the middle of the patch along the normal, in voxels.
     """
 
     normal: tuple[float, ...]
@@ -89,12 +93,12 @@ class Plane:
     def seen(
         placement: Placement, outwards: np.ndarray, through: np.ndarray
     ) -> tuple[tuple[float, ...], float]:
-        """Return normal and offset of the plane through a voxel of the head."""
+        """Return normal and offset of the plane through a voxel of the anatomy."""
         normal = np.array(placement.matrix).T @ outwards
         return tuple(normal.tolist()), float(outwards @ (through - placement.centre))
 
     def moved(self: Cut, old: Placement, new: Placement) -> Cut:
-        """Return the same plane of the head as another patch sees it."""
+        """Return the same plane of the anatomy as another patch sees it."""
         outwards = np.linalg.solve(np.array(old.matrix).T, self.normal)
         normal = np.array(new.matrix).T @ outwards
         shift = float(outwards @ np.subtract(old.centre, new.centre))
@@ -116,7 +120,7 @@ class Defacing(Plane):
     Attributes
     ----------
     distance
-        From the intracranial cavity in mm that is spared.
+        Distance in mm from the intracranial cavity that is spared.
     """
 
     distance: float

@@ -1,11 +1,11 @@
-"""How good the images are."""
+"""Ranges of the quality of images."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Quality:
-    """Ranges of what a scanner does to an image, and shares of images that show it.
+    """Ranges of what a scanner does to an image, and fractions of images that show it.
 
     Attributes
     ----------
@@ -16,9 +16,9 @@ class Quality:
     bias
         Standard deviation of the coil's log sensitivity.
     thick, motion, ghosts, wrap
-        Shares of images with thick slices, motion, ghosts and wrap-around.
+        Fractions of images with thick slices, motion, ghosts and wrap-around.
     thickness
-        Of thick slices, in mm.
+        Thickness of thick slices in mm.
     movement
         Largest rotation in degrees, and translation in mm, between two parts of an acquisition.
     contrast
