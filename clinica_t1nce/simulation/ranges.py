@@ -21,6 +21,10 @@ class Range(Protocol):
         """Draw the field's value, in an image of this contrast."""
 
 
+class Compound:
+    """Base of ranges of values that a few plain numbers cannot stand for."""
+
+
 @dataclass(frozen=True)
 class Span:
     """What lies between `low` and `high`."""
@@ -195,17 +199,23 @@ class Ranges(Generic[Kind]):
     kind: type[Kind]
     probability: float
     given: Mapping[str, Any]
+    _ranges: dict[str, Any] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Check all that was given."""
-        name = self.kind.__name__
+        kind: Any = self.kind
+        name = kind.__name__
         check_fraction(f"{name}: probability", self.probability)
-        own = _own_ranges(self.kind)
+        own = {f.name: f.metadata["range"] for f in fields(kind) if "range" in f.metadata}
         unknown = sorted(set(self.given) - set(own))
         if unknown:
             raise ValueError(f"{name} has no range {', '.join(unknown)}; it has {', '.join(own)}")
         replaced = {key: _like(own[key], v, f"{name}: {key}") for key, v in self.given.items()}
-        object.__setattr__(self, "given", replaced)
+        object.__setattr__(self, "_ranges", own | replaced)
+
+    def __reduce__(self) -> tuple:
+        """Send what was given to another process; the class's own ranges may hold lambdas."""
+        return Ranges, (self.kind, self.probability, self.given)
 
     def sample(self, rng: np.random.Generator, contrast: "Contrast | None" = None) -> Kind | None:
         """Draw; None where this image has none."""
@@ -213,20 +223,23 @@ class Ranges(Generic[Kind]):
 
     def draw(self, rng: np.random.Generator, contrast: "Contrast | None" = None) -> Kind:
         """Draw, whatever the probability."""
-        return self.kind.draw({**_own_ranges(self.kind), **self.given}, rng, contrast)
-
-
-def _own_ranges(kind: Any) -> dict[str, Any]:
-    return {f.name: f.metadata["range"] for f in fields(kind) if "range" in f.metadata}
+        return self.kind.draw(self._ranges, rng, contrast)
 
 
 def _like(own: Any, given: Any, name: str) -> Any:
     """Make a range of what a user gave in place of `own`."""
     try:
         if isinstance(own, Sometimes):
-            if isinstance(given, Sometimes):
-                return given
-            return replace(own, probability=float(given))
+            if not isinstance(given, Sometimes):
+                return replace(own, probability=float(given))
+            range_, other = _like(own.range, given.range, name), given.otherwise
+            if hasattr(own.otherwise, "draw") and given.probability < 1:
+                other = _like(own.otherwise, other, name)
+            return Sometimes(given.probability, range_, other)
+        if isinstance(own, Span) and type(given) is Uniform:
+            given = given.low, given.high
+        if isinstance(own, Compound) and not isinstance(given, type(own)):
+            raise TypeError(f"give {type(own).__name__}")
         if hasattr(given, "draw"):
             return given
         if isinstance(own, Each):

@@ -6,8 +6,10 @@ import pytest
 
 from clinica_t1nce.simulation import effects
 from clinica_t1nce.simulation.contrast import Contrast
+from clinica_t1nce.simulation.effects.barrier_free import TissueAmounts
 from clinica_t1nce.simulation.ranges import Sometimes, Uniform
 from clinica_t1nce.simulation.relaxation import Injection
+from clinica_t1nce.simulation.tissues import Tissue
 
 EVERY_EFFECT = [
     kind
@@ -58,7 +60,7 @@ def test_a_probability_is_the_fraction_of_images(contrast: Contrast) -> None:
 
 
 def test_vessels_in_tissue_have_no_intensity_of_their_own(contrast: Contrast) -> None:
-    in_tissue = Sometimes(1, effects.Uptake(2, 3, patchy=0), otherwise=None)
+    in_tissue = Sometimes(1, (2, 3))
     for vessel in many(effects.FreeVessel.ranges(blood=in_tissue), contrast):
         assert vessel.unenhanced is None
         assert 2 <= vessel.blood.amount <= 3
@@ -80,6 +82,7 @@ def test_an_injection_takes_doses_in_mmol_per_kg() -> None:
         ({"thickness": (2, 1)}, r"Dura: thickness \(2, 1\) .*give the lower end first"),
         ({"thickness": 2}, "Dura: thickness 2 is no range like Uniform"),
         ({"unenhanced": (0.2, 0.5)}, "Dura: unenhanced .* is no range like Sometimes"),
+        ({"unenhanced": 2}, r"Dura: unenhanced .* \(probability 2.0: give a number"),
         ({"probability": 1.5}, "Dura: probability 1.5: give a number from 0 to 1"),
     ],
 )
@@ -88,7 +91,19 @@ def test_what_is_no_range_is_refused(given: dict, message: str) -> None:
         effects.Dura.ranges(**given)
 
 
+def test_some_values_need_ranges_of_their_own_kind(contrast: Contrast) -> None:
+    with pytest.raises(ValueError, match=r"amounts .*give TissueAmounts"):
+        effects.Extracranial.ranges(amounts=(0, 1))
+    skin = TissueAmounts({Tissue.SKIN: (1, 0.1)})
+    for effect in many(effects.Extracranial.ranges(amounts=skin), contrast):
+        ((tissue, amount),) = effect.amounts
+        assert tissue == Tissue.SKIN
+        assert 0 <= amount <= 0.1
+
+
 def test_ranges_go_to_the_processes_that_load_data(contrast: Contrast) -> None:
-    ranges = effects.Lesion.ranges(0.5, uptake=(2, 3))
+    ranges = effects.Lesion.ranges(0.5, uptake=Uniform(2, 3), necrosis=0.9)
     again = pickle.loads(pickle.dumps(ranges))
-    assert many(again, contrast) == many(ranges, contrast)
+    lesions = many(ranges, contrast)
+    assert many(again, contrast) == lesions
+    assert all(2 <= lesion.uptake.amount <= 3 for lesion in lesions if lesion is not None)

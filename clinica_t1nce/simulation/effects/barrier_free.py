@@ -9,7 +9,7 @@ import torch
 
 from clinica_t1nce.simulation.effects.base import Effect, Patchy, uneven
 from clinica_t1nce.simulation.fields import generator, patches, smooth_noise, soft_step
-from clinica_t1nce.simulation.ranges import UNENHANCED_BLOOD, any_seed, between, drawn
+from clinica_t1nce.simulation.ranges import UNENHANCED_BLOOD, Compound, any_seed, between, drawn
 from clinica_t1nce.simulation.scene import Scene
 from clinica_t1nce.simulation.tissues import Tissue
 
@@ -118,7 +118,7 @@ def _ellipsoid(
 
 
 @dataclass(frozen=True)
-class TissueAmounts:
+class TissueAmounts(Compound):
     """Amounts for some of several tissues.
 
     Attributes

@@ -10,7 +10,7 @@ import torch
 from clinica_t1nce.simulation.contrast import Contrast
 from clinica_t1nce.simulation.effects.base import Blob, Blobs, Effect, Patchy, uneven
 from clinica_t1nce.simulation.fields import generator, patches, smooth_noise, soft_step
-from clinica_t1nce.simulation.ranges import By, Sometimes, any_seed, between, drawn
+from clinica_t1nce.simulation.ranges import By, Compound, Sometimes, any_seed, between, drawn
 from clinica_t1nce.simulation.scene import Scene
 from clinica_t1nce.simulation.tissues import WHITE_MATTER, Tissue
 
@@ -162,7 +162,7 @@ ring (None: the whole plaque)."""
 
 
 @dataclass(frozen=True)
-class PlaqueRanges:
+class PlaqueRanges(Compound):
     """Ranges of the plaques of one patch.
 
     Attributes

@@ -17,7 +17,15 @@ from clinica_t1nce.simulation.fields import (
     soft_step,
     stretch,
 )
-from clinica_t1nce.simulation.ranges import By, Integers, Sometimes, any_seed, between, drawn
+from clinica_t1nce.simulation.ranges import (
+    By,
+    Compound,
+    Integers,
+    Sometimes,
+    any_seed,
+    between,
+    drawn,
+)
 from clinica_t1nce.simulation.scene import Scene
 from clinica_t1nce.simulation.tissues import WHITE_MATTER, Tissue
 
@@ -145,7 +153,7 @@ def _pair(rng: np.random.Generator, spacing: tuple[float, float], size: float) -
 
 
 @dataclass(frozen=True)
-class Bands:
+class Bands(Compound):
     """Bands of noise: a fine and a coarse one, in half of the images a strong one as well."""
 
     size: float = 0.04
