@@ -13,8 +13,10 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from clinica_t1nce import blending, grids, images, transforms
 from clinica_t1nce.caps import names, query
+from clinica_t1nce.files import nifti
+from clinica_t1nce.synthesis import transfer
+from clinica_t1nce.volumes import grids, itk
 
 CROP_AFFINE = np.array([[1.0, 0, 0, -84], [0, 1, 0, -119], [0, 0, 1, -78], [0, 0, 0, 1]])
 BENT = (0, 2, 4)
@@ -45,10 +47,10 @@ class Case:
         """Voxel by voxel and in cubes, under an affine."""
         there = self.crop.shape, self.crop_affine, transform
         moved = grids.sample(self.raw, self.raw_affine, *there)
-        on_crop = moved / blending.measure_gain(moved, self.crop)
+        on_crop = moved / transfer.measure_gain(moved, self.crop)
         return (
-            blending.measure_agreement(on_crop, self.crop),
-            blending.measure_rough_agreement(on_crop, self.crop),
+            transfer.measure_agreement(on_crop, self.crop),
+            transfer.measure_rough_agreement(on_crop, self.crop),
         )
 
 
@@ -70,7 +72,7 @@ def _direction(rng: np.random.Generator) -> np.ndarray:
 
 def simulate(path: Path, rng: np.random.Generator) -> Iterator[Case]:
     """Make heads and brains of a label map, and crops of them, straight and bent."""
-    stored = images.load(path)
+    stored = nifti.load(path)
     labels = stored.data.astype(int)
     values = rng.uniform(60, 900, labels.max() + 1)
     for label, value in TISSUES.items():
@@ -86,7 +88,7 @@ def simulate(path: Path, rng: np.random.Generator) -> Iterator[Case]:
         turn = Rotation.from_rotvec(np.deg2rad(rng.uniform(-10, 10, 3))).as_matrix()
         transform[:3, :3] = turn @ np.diag(rng.uniform(0.88, 1.05, 3))
         transform[:3, 3] = rng.uniform(-10, 10, 3)
-        straight = grids.sample(raw, raw_affine, images.CROP_SHAPE, CROP_AFFINE, transform)
+        straight = grids.sample(raw, raw_affine, nifti.CROP_SHAPE, CROP_AFFINE, transform)
         for strength in BENT:
             crop = _bend(straight, strength, rng) if strength else straight
             name = f"{path.name}, bent {strength} mm"
@@ -106,8 +108,8 @@ def _bend(volume: np.ndarray, strength: float, rng: np.random.Generator) -> np.n
 def read(caps: Path, bids: Path) -> Iterator[Case]:
     """Read the crops of a CAPS with their raw images."""
     for visit, path in query.find_crops(caps):
-        crop, raw = images.load(path), images.load(names.raw_path(path, bids))
-        transform = transforms.read_itk_affine(names.affine_path(path))
+        crop, raw = nifti.load(path), nifti.load(names.raw_path(path, bids))
+        transform = itk.read_itk_affine(names.affine_path(path))
         yield Case(
             visit.subject, str(visit), crop.data, crop.affine, raw.data, raw.affine, transform
         )

@@ -9,7 +9,7 @@ import argparse
 import csv
 from pathlib import Path
 
-from clinica_t1nce import writing
+from clinica_t1nce.files import atomic
 
 COLUMNS = 2
 
@@ -41,7 +41,7 @@ def draw(runs: dict[str, dict[str, tuple[list[int], list[float]]]], out: Path) -
             panel.plot(steps, values, label=loss.replace("_", " "))
         panel.grid(which="both", alpha=0.3)
         panel.legend(fontsize=8)
-    with writing.temporary(out) as part:
+    with atomic.temporary(out) as part:
         figure.savefig(part, format="png", dpi=100, metadata={"Software": None})
 
 

@@ -22,7 +22,7 @@ from clinica_t1nce.evaluation.frames import collect, compare_methods
 from clinica_t1nce.evaluation.measures import measure_images
 from clinica_t1nce.evaluation.tables import make_tables
 from clinica_t1nce.evaluation.volumes import dice, measure_volumes, most_probable
-from clinica_t1nce.images import CROP_SHAPE
+from clinica_t1nce.files.nifti import CROP_SHAPE
 from clinica_t1nce.report import PageEntry, write_group_report
 
 MODELS = ("a", "b")

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from clinica_t1nce import blending, grids
-from clinica_t1nce.caps import names, query, spaces
-from clinica_t1nce.evaluation.pairs import gradient_energy
+from clinica_t1nce.caps import names, query
+from clinica_t1nce.evaluation.recovery import gradient_energy
+from clinica_t1nce.synthesis import transfer
+from clinica_t1nce.translation import spaces
+from clinica_t1nce.volumes import grids
 
 PAPER_GRID = (128, 128, 128)
 
@@ -20,7 +22,7 @@ def sharpness(volume: np.ndarray) -> float:
     """Give the share of gradient energy in the head that the paper's grid, and back, leaves."""
     x = torch.from_numpy(volume)[None, None]
     back = grids.resample(grids.resample(x, PAPER_GRID), volume.shape)[0, 0].numpy()
-    head = blending.foreground(volume)
+    head = transfer.foreground(volume)
     return gradient_energy(back, head) / gradient_energy(volume, head)
 
 

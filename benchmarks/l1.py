@@ -21,11 +21,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from clinica_t1nce import grids, images, intensity, writing
 from clinica_t1nce.errors import T1nceError, WeightsError
-from clinica_t1nce.synthesis import Synthesizer
-from clinica_t1nce.training.heads import find_label_maps, load_heads
-from clinica_t1nce.training.simulated import SimulatedHeads
+from clinica_t1nce.files import atomic, nifti
+from clinica_t1nce.synthesis.synthesizer import Synthesizer
+from clinica_t1nce.training.data.anatomies import find_label_maps, load_heads
+from clinica_t1nce.training.data.simulated import SimulatedHeads
+from clinica_t1nce.volumes import grids, intensity
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -72,7 +73,7 @@ def load(name: str, device: str) -> tuple[str, Synthesizer]:
 
 def simulated_pairs(folder: Path, cache: Path, number: int) -> Iterator[Scaled]:
     source = SimulatedHeads(
-        load_heads(find_label_maps(folder), cache), images.CROP_SHAPE, SCALING, SEED
+        load_heads(find_label_maps(folder), cache), nifti.CROP_SHAPE, SCALING, SEED
     )
     for n in range(number):
         pair = source.pair(n)
@@ -151,7 +152,7 @@ def draw(rows: list[dict[str, np.ndarray]], out: Path) -> None:
             panel.set_axis_off()
             panel.set_title(name, color="white", fontsize=8)
     figure.subplots_adjust(left=0, right=1, bottom=0, top=0.95, wspace=0.02, hspace=0.1)
-    with writing.temporary(out) as part:
+    with atomic.temporary(out) as part:
         figure.savefig(part, format="png", dpi=80, metadata={"Software": None})
 
 
@@ -185,7 +186,7 @@ def main() -> None:
                 print(f"{pair.kind} {pair.name} done", file=sys.stderr, flush=True)
     except T1nceError as error:
         parser.exit(1, f"{error}\n")
-    with writing.temporary(arguments.out / "l1.tsv") as part, part.open("w", newline="") as stream:
+    with atomic.temporary(arguments.out / "l1.tsv") as part, part.open("w", newline="") as stream:
         writer = csv.writer(stream, delimiter="\t", lineterminator="\n")
         writer.writerow(("pair", "kind", "method", "l1"))
         writer.writerows((row.pair, row.kind, row.method, f"{row.l1:.6f}") for row in rows)

@@ -12,11 +12,11 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from clinica_t1nce import images, writing
-from clinica_t1nce.blending import foreground
 from clinica_t1nce.errors import ImageError
-from clinica_t1nce.grids import to_ras
+from clinica_t1nce.files import atomic, nifti
 from clinica_t1nce.report.scales import choose_slices, gray_scale, ras_zooms
+from clinica_t1nce.synthesis.transfer import foreground
+from clinica_t1nce.volumes.grids import to_ras
 
 VISIBLE = 0.15
 """Share of the gray scale from which what was removed is drawn."""
@@ -34,11 +34,11 @@ class Column(NamedTuple):
 
 
 def draw(
-    raw: images.Image,
-    t1nce: images.Image,
+    raw: nifti.Image,
+    t1nce: nifti.Image,
     title: str = "",
     point: tuple[int, int, int] | None = None,
-    vessels: images.Image | None = None,
+    vessels: nifti.Image | None = None,
 ) -> Figure:
     """Draw three planes, in radiological convention; by default those with most change.
 
@@ -122,10 +122,10 @@ def main() -> None:
     parser.add_argument("--slices", type=int, nargs=3, metavar=("X", "Y", "Z"))
     parser.add_argument("--vessels", type=Path, metavar="MASK", help="compare two maps of vessels")
     arguments = parser.parse_args()
-    mask = None if arguments.vessels is None else images.load(arguments.vessels)
-    pair = images.load(arguments.raw), images.load(arguments.t1nce)
+    mask = None if arguments.vessels is None else nifti.load(arguments.vessels)
+    pair = nifti.load(arguments.raw), nifti.load(arguments.t1nce)
     figure = draw(*pair, arguments.title, arguments.slices, mask)
-    with writing.temporary(arguments.picture) as part:
+    with atomic.temporary(arguments.picture) as part:
         figure.savefig(part, format="png", dpi=80, facecolor="black", metadata={"Software": None})
 
 

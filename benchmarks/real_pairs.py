@@ -20,16 +20,17 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from clinica_t1nce import images, writing
 from clinica_t1nce.caps.names import CROP_ENDING
 from clinica_t1nce.errors import SelectionError, T1nceError
-from clinica_t1nce.evaluation.alignment import align_images
-from clinica_t1nce.evaluation.masks import is_skull_stripped, nonzero_mask, template_mask
-from clinica_t1nce.evaluation.pairs import change_of_t1nce, compare, prepare_pair
+from clinica_t1nce.evaluation.brain_masks import nonzero_mask, template_mask
+from clinica_t1nce.evaluation.recovery import change_of_t1nce, compare, prepare_pair
+from clinica_t1nce.evaluation.registration import align_images
 from clinica_t1nce.evaluation.segmentation import segment, template_priors
 from clinica_t1nce.evaluation.volumes import TISSUES, dice, measure_volumes
-from clinica_t1nce.images import CROP_SHAPE, CROP_ZOOMS, Image
+from clinica_t1nce.files import atomic, nifti
+from clinica_t1nce.files.nifti import CROP_SHAPE, CROP_ZOOMS, Image
 from clinica_t1nce.report.figures import draw_participant
+from clinica_t1nce.volumes.grids import is_skull_stripped
 
 Method = Callable[[Image], np.ndarray]
 """Makes the synthetic T1nce of a T1ce, on its grid."""
@@ -92,7 +93,7 @@ def grey_opening(t1ce: Image) -> np.ndarray:
 
 def model(name: str, device: str, blend: str | None = None) -> tuple[str, Method]:
     """Load a model; shipped ones go by the name in their card, files by the file's."""
-    from clinica_t1nce.synthesis import Synthesizer
+    from clinica_t1nce.synthesis.synthesizer import Synthesizer
 
     synthesizer = Synthesizer.load(name, device=device, blend=blend or "replace")
     label = Path(name).stem if Path(name).is_file() else synthesizer.card.name
@@ -119,8 +120,8 @@ def align(t1nce: Image, t1ce: Image, brain: np.ndarray, cache: Path) -> np.ndarr
     if not path.exists():
         found = align_images(t1nce.data, t1nce.affine, t1ce.data, t1ce.affine, mask=brain)
         cache.mkdir(parents=True, exist_ok=True)
-        images.save(path, found.image, t1ce)
-    return images.load(path).data
+        nifti.save(path, found.image, t1ce)
+    return nifti.load(path).data
 
 
 class Tissues:
@@ -152,8 +153,8 @@ class Tissues:
             if self._priors is None:
                 self._priors = template_priors(pair.brain.shape, pair.t1ce.affine)
             found = segment(volume, pair.t1ce.affine, pair.brain, self._priors)
-            images.save(path, found.labels, pair.t1ce, dtype=np.uint8)
-        return images.load(path).data
+            nifti.save(path, found.labels, pair.t1ce, dtype=np.uint8)
+        return nifti.load(path).data
 
 
 def brain_of(image: Image) -> np.ndarray:
@@ -168,7 +169,7 @@ def load_pairs(caps: Path, pairs_tsv: Path, cache: Path) -> Iterator[RealPair]:
     for row in rows:
         participant = row["participant_id"]
         t1ce, t1nce = (
-            images.load(
+            nifti.load(
                 find_crop(caps, participant, row[f"session_id_{contrast}"]),
                 shape=CROP_SHAPE,
                 zooms=CROP_ZOOMS,
@@ -268,7 +269,7 @@ def summary(rows: Sequence[Row]) -> list[Row]:
 
 
 def write_tsv(path: Path, rows: Sequence[Row]) -> None:
-    with writing.temporary(path) as part, part.open("w", newline="") as stream:
+    with atomic.temporary(path) as part, part.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, asdict(rows[0]), delimiter="\t", lineterminator="\n")
         writer.writeheader()
         writer.writerows(asdict(row) for row in rows)

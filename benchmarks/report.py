@@ -16,7 +16,7 @@ from typing import Any
 
 from clinica_t1nce.caps import names
 from clinica_t1nce.report import PageEntry, write_group_report
-from clinica_t1nce.report.synthesis import Shown, write_page
+from clinica_t1nce.report.synthetic_pages import Shown, write_page
 
 ENTRIES = (1_000, 10_000)
 

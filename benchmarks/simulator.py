@@ -13,8 +13,8 @@ import torch
 
 from clinica_t1nce.simulation import simulator
 from clinica_t1nce.simulation.anatomy import Anatomy
-from clinica_t1nce.synthesis import find_device
-from clinica_t1nce.training.heads import find_label_maps, load_heads
+from clinica_t1nce.synthesis.synthesizer import find_device
+from clinica_t1nce.training.data.anatomies import find_label_maps, load_heads
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ Every message is one line that names the file, the problem and the mend.
 """
 
 import sys
+from collections.abc import Sequence
 
 if "clinica" in sys.modules:
     # Only then: Clinica takes seconds to import, and half of the package does without it.
@@ -42,6 +43,18 @@ def first_line(error: BaseException) -> str:
 def last_line(error: BaseException) -> str:
     """Give the last line of a message, as of a traceback, or the kind of an error without one."""
     return _lines(error)[-1]
+
+
+def some(items: Sequence[str], separator: str = ", ", most: int = 5) -> str:
+    """List the first items, and say how many more there are.
+
+    Examples
+    --------
+    >>> some(["a", "b", "c"], most=2)
+    'a, b, and 1 more'
+    """
+    rest = f"{separator}and {len(items) - most} more" if len(items) > most else ""
+    return separator.join(items[:most]) + rest
 
 
 def _lines(error: BaseException) -> list[str]:

@@ -24,8 +24,8 @@ from rich.console import Console
 from rich.table import Table
 from scipy import ndimage
 
-from clinica_t1nce.evaluation.pairs import measure_pair
-from clinica_t1nce.images import CROP_SHAPE
+from clinica_t1nce.evaluation.recovery import measure_pair
+from clinica_t1nce.files.nifti import CROP_SHAPE
 from clinica_t1nce.report.figures import draw_participant
 from clinica_t1nce.simulation.anatomy import Anatomy, decode, find_surfaces
 from clinica_t1nce.simulation.contrast import Contrast

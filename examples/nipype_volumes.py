@@ -61,8 +61,8 @@ def register(in_file):
     import numpy as np
     from nilearn.datasets import load_mni152_template
 
-    from clinica_t1nce.evaluation.alignment import to_ants
-    from clinica_t1nce.images import CROP_SHAPE
+    from clinica_t1nce.evaluation.registration import to_ants
+    from clinica_t1nce.files.nifti import CROP_SHAPE
 
     template = load_mni152_template(resolution=2)
     moving = ants.image_read(in_file)
@@ -90,15 +90,18 @@ def segment(in_file):
 
     import numpy as np
 
-    from clinica_t1nce import images
-    from clinica_t1nce.evaluation import alignment, masks, segmentation, volumes
+    from clinica_t1nce.evaluation import brain_masks, registration, segmentation, volumes
+    from clinica_t1nce.files import nifti
+    from clinica_t1nce.volumes.grids import is_skull_stripped
 
-    image = images.load(in_file)
+    image = nifti.load(in_file)
     affine = image.affine @ np.diag([2, 2, 2, 1])
     shape = tuple(side // 2 for side in image.data.shape)
-    volume = alignment.resample(image.data, image.affine, shape, affine)
-    stripped = masks.is_skull_stripped(image.data)
-    brain = masks.nonzero_mask(volume) if stripped else masks.template_mask(shape, affine)
+    volume = registration.resample(image.data, image.affine, shape, affine)
+    if is_skull_stripped(image.data):
+        brain = brain_masks.nonzero_mask(volume)
+    else:
+        brain = brain_masks.template_mask(shape, affine)
     found = segmentation.segment(volume, affine, brain)
     measured = volumes.measure_volumes(found.labels, affine)
     out_file = Path("volumes.tsv").absolute()

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from clinica_t1nce.evaluation.pairs import change_of_t1nce, gradient_energy
+from clinica_t1nce.evaluation.recovery import change_of_t1nce, gradient_energy
 from clinica_t1nce.models import storage
-from clinica_t1nce.synthesis import Synthesizer
+from clinica_t1nce.synthesis.synthesizer import Synthesizer
 
 MAX_MEGABYTES = 30
 MAX_CHANGE_OF_T1NCE = 4.0

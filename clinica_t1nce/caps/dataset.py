@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from clinica_t1nce import writing
 from clinica_t1nce.errors import OutputError, SelectionError
+from clinica_t1nce.files import atomic
 
 DESCRIPTION = "dataset_description.json"
 
@@ -104,7 +104,7 @@ def describe(caps: Path, name: str, *, bids_version: str, caps_version: str) -> 
         "DatasetType": "derivative",
         "Processing": [],
     }
-    with writing.temporary(caps / DESCRIPTION) as part:
+    with atomic.temporary(caps / DESCRIPTION) as part:
         part.write_text(json.dumps(content, indent=4), encoding="utf-8")
 
 

@@ -1,8 +1,9 @@
 """Names of files and folders in a CAPS."""
 
 import os
-import re
 from pathlib import Path
+
+from clinica_t1nce.bids.entities import CONTRAST
 
 CROP_ENDING = "_space-MNI152NLin2009cSym_desc-Crop_res-1x1x1_T1w.nii.gz"
 """How the names of t1-linear's crops end."""
@@ -26,17 +27,10 @@ raw image."""
 
 FOLDER = "t1_synth_nce"
 
-_CONTRAST = re.compile(r"_ce-[a-zA-Z0-9+]+(?=_)")
-
 
 def is_crop(name: str) -> bool:
     """Say whether a file name is that of a crop of t1-linear."""
     return name.startswith("sub-") and name.endswith(CROP_ENDING)
-
-
-def has_contrast(name: str) -> bool:
-    """Say whether a file name has the BIDS entity ``ce-``."""
-    return _CONTRAST.search(name) is not None
 
 
 def synthetic_name(crop_name: str) -> str:
@@ -51,7 +45,7 @@ def synthetic_name(crop_name: str) -> str:
     """
     if not is_crop(crop_name):
         raise ValueError(f"{crop_name}: not the name of a crop of t1-linear")
-    return _CONTRAST.sub("", crop_name[: -len(CROP_ENDING)] + "_")[:-1] + SYNTHETIC_ENDING
+    return CONTRAST.sub("", crop_name[: -len(CROP_ENDING)] + "_")[:-1] + SYNTHETIC_ENDING
 
 
 def derived_name(name: str) -> str:

@@ -3,25 +3,13 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
+from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.caps import names
-from clinica_t1nce.caps.tsv import read_numbered
 from clinica_t1nce.errors import SelectionError
+from clinica_t1nce.files.tsv import read_numbered
 
-BY_ENTITY = "ce entity"
 BY_TSV = "tsv"
-
-
-class Visit(NamedTuple):
-    """A participant's session, with the prefixes ``sub-`` and ``ses-``."""
-
-    subject: str
-    session: str
-
-    def __str__(self) -> str:
-        """Write both, separated by a space."""
-        return f"{self.subject} {self.session}"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clinica_t1nce.caps import bids, contrast, names, query
+from clinica_t1nce.bids import contrast
+from clinica_t1nce.bids.dataset import Dataset
+from clinica_t1nce.bids.entities import Visit, has_contrast
+from clinica_t1nce.caps import names, query
 from clinica_t1nce.caps.query import Crop, Selection
 from clinica_t1nce.errors import SelectionError
 
@@ -28,7 +31,7 @@ class Request:
         Root of the CAPS.
     rule
         What makes a crop a T1ce: ``metadata`` (the entity ``ce-``, then, if `dataset` is given,
-        sidecar and ``scans.tsv``: :func:`clinica_t1nce.caps.contrast.evidence`), ``tsv`` (being
+        sidecar and ``scans.tsv``: :func:`clinica_t1nce.bids.contrast.evidence`), ``tsv`` (being
         listed), ``all`` (being there), ``image`` (a probability of at least :data:`SEEN`).
     tsv
         Table of the only visits to look at; needed by the rule ``tsv``.
@@ -43,7 +46,7 @@ class Request:
     caps: Path
     rule: str = METADATA
     tsv: Path | None = None
-    dataset: bids.Dataset | None = None
+    dataset: Dataset | None = None
     probabilities: Mapping[Path, float] = field(default_factory=dict)
     include_t1nce: bool = False
 
@@ -65,7 +68,7 @@ def rule_for(rule: str | None, tsv: Path | None) -> str:
     return rule
 
 
-def candidates(request: Request) -> list[tuple[query.Visit, Path]]:
+def candidates(request: Request) -> list[tuple[Visit, Path]]:
     """List the crops that the rule is to judge.
 
     Raises
@@ -90,13 +93,13 @@ def select(request: Request) -> Selection:
         If nothing is found, or a table or a sidecar cannot be used.
     """
     every = candidates(request)
-    with_ce = {path.parent for _, path in every if names.has_contrast(path.name)}
+    with_ce = {path.parent for _, path in every if has_contrast(path.name)}
     chosen = []
     for visit, path in every:
         if request.rule == IMAGE and path not in request.probabilities:
             continue
         reason = _reason(request, path)
-        if reason == query.BY_TSV and path.parent in with_ce and not names.has_contrast(path.name):
+        if reason == query.BY_TSV and path.parent in with_ce and not has_contrast(path.name):
             # Of a listed visit with crops of both kinds, the one without ce- is its T1nce.
             reason = None
         if reason is None and request.include_t1nce:
@@ -108,7 +111,7 @@ def select(request: Request) -> Selection:
     return query.without_collisions(chosen)
 
 
-def evidence(crop: Path, dataset: bids.Dataset | None) -> str | None:
+def evidence(crop: Path, dataset: Dataset | None) -> str | None:
     """Say what shows that a crop is contrast-enhanced; None if nothing does.
 
     Parameters
@@ -123,10 +126,10 @@ def evidence(crop: Path, dataset: bids.Dataset | None) -> str | None:
     SelectionError
         If a sidecar or ``scans.tsv`` cannot be read.
     """
-    if names.has_contrast(crop.name) or dataset is None:
+    if has_contrast(crop.name) or dataset is None:
         return contrast.evidence(crop.name, {})
     raw = names.raw_path(crop, dataset.root)
-    visit = query.Visit(raw.parts[-4], raw.parts[-3])
+    visit = Visit(raw.parts[-4], raw.parts[-3])
     row = dataset.scans(visit).get(f"anat/{raw.name}")
     return contrast.evidence(raw.name, dataset.metadata(raw), row)
 

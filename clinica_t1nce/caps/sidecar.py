@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import clinica_t1nce
-from clinica_t1nce import enhancement, writing
 from clinica_t1nce.caps import names
+from clinica_t1nce.files import atomic
+from clinica_t1nce.synthesis import vessels
 
 if TYPE_CHECKING:
     from clinica_t1nce.models.cards import Card
@@ -207,7 +208,7 @@ def build_vessels(content: Mapping[str, Any], threshold: float) -> dict[str, Any
     content
         Of the synthetic image's sidecar, from :func:`build`.
     threshold
-        From :func:`clinica_t1nce.enhancement.threshold`.
+        From :func:`clinica_t1nce.synthesis.vessels.threshold`.
     """
     return {
         "Description": "Vessels: what lost much brightness and is thin. Choroid plexus, enhancing "
@@ -219,10 +220,10 @@ def build_vessels(content: Mapping[str, Any], threshold: float) -> dict[str, Any
         "Threshold": {
             "Removed": _rounded(threshold),
             "Units": "arbitrary, those of what the model was given",
-            "ShareOfBrightTissue": enhancement.BRIGHTER,
-            "ThickestInMm": enhancement.THICKEST,
-            "SmallestInMm3": enhancement.SMALLEST,
-            "LeastDepthInAWholeHeadInMm": enhancement.DEEPEST_SCALP,
+            "ShareOfBrightTissue": vessels.BRIGHTER,
+            "ThickestInMm": vessels.THICKEST,
+            "SmallestInMm3": vessels.SMALLEST,
+            "LeastDepthInAWholeHeadInMm": vessels.DEEPEST_SCALP,
         },
         **_shared(content),
     }
@@ -242,7 +243,7 @@ def write(image: Path, content: Mapping[str, Any]) -> Path:
         If it cannot be written.
     """
     path = names.sidecar_path(image)
-    with writing.temporary(path) as part:
+    with atomic.temporary(path) as part:
         part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return path
 

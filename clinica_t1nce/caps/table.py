@@ -7,8 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from clinica_t1nce.caps import names, outputs, query, sidecar, tsv
+from clinica_t1nce.caps import names, query, sidecar
 from clinica_t1nce.errors import SelectionError
+from clinica_t1nce.files import tsv
+from clinica_t1nce.files.text import write_text
 
 NAME = "t1_synth_nce.tsv"
 COLUMNS = (
@@ -73,7 +75,7 @@ def rewrite(caps: Path, failures: Iterable[Row] = ()) -> Path:
     failures = list(failures)
     path = caps / NAME
     for _ in range(MOST_LOOKS):
-        if not outputs.write_text(path, _text(caps, failures)):
+        if not write_text(path, _text(caps, failures)):
             break
     return path
 

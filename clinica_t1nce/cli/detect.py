@@ -64,11 +64,12 @@ def cli(
 
     Exit code: 0 if every image was judged, 1 if one was not.
     """
-    from clinica_t1nce.caps import dataset, gadolinium, selection
-    from clinica_t1nce.caps.bids import Dataset
+    from clinica_t1nce.bids.dataset import Dataset
+    from clinica_t1nce.caps import dataset, selection
     from clinica_t1nce.pipelines.clinica_log import move_nipype_log
     from clinica_t1nce.pipelines.detection import detect
     from clinica_t1nce.pipelines.models import check_model
+    from clinica_t1nce.translation import judgement
 
     move_nipype_log(None)
     caps = caps.absolute()
@@ -78,7 +79,7 @@ def cli(
     crops = selection.candidates(selection.Request(caps, tsv=tsv, dataset=bids))
     judge = check_model(model, device)
     probabilities, failures = detect(caps, crops, judge, n_procs=n_procs, again=overwrite)
-    rows = gadolinium.rewrite(caps, crops, judge.card.name, judge.card.sha256, bids)
+    rows = judgement.rewrite(caps, crops, judge.card.name, judge.card.sha256, bids)
     contradictions = [row for row in rows if row["contradiction"]]
     click.echo(f"T1ce    {sum(row['image'] == 'T1ce' for row in rows)}")
     click.echo(f"T1nce   {sum(row['image'] == 'T1nce' for row in rows)}")
@@ -91,6 +92,6 @@ def cli(
             f"  {row['participant_id']} {row['session_id']}: {row['contradiction']} "
             f"(probability {row['probability']})"
         )
-    click.echo(f"Table: {caps / gadolinium.NAME}")
+    click.echo(f"Table: {caps / judgement.NAME}")
     if failures or len(probabilities) < len(crops):
         sys.exit(1)

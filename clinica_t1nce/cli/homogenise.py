@@ -50,7 +50,7 @@ def cli(**options: Any) -> None:
 
     Exit code: 0 if every session with a T1w has its image, 1 if one has not, 2 for wrong usage.
     """
-    from clinica_t1nce.caps.homogenisation import Request, describe, homogenise
+    from clinica_t1nce.datasets.homogenisation import Request, describe, homogenise
 
     request = Request(**options)
     report = homogenise(request)

@@ -34,7 +34,7 @@ def cli(bids: Path, out: Path, label: str, copy: bool, choices: Path | None) -> 
 
     OUT/contrast.tsv says what became of each T1w, OUT/pairs.tsv lists the visits with both.
     """
-    from clinica_t1nce.caps import separation
+    from clinica_t1nce.datasets import separation
 
     view = separation.plan(bids, label=label, choices=choices)
     separation.check(view, out, bids)

@@ -77,7 +77,7 @@ def cli(label_maps: Path, out: Path, **options: Any) -> None:
     from clinica_t1nce.errors import LabelMapError
     from clinica_t1nce.simulation import dataset
     from clinica_t1nce.simulation.label_maps import read_table
-    from clinica_t1nce.synthesis import find_device
+    from clinica_t1nce.synthesis.synthesizer import find_device
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     if options["threads"] is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from clinica_t1nce.training.sources import Data
+    from clinica_t1nce.training.data.sources import Data
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -205,9 +205,10 @@ def cli(
     pictures and the weights with their card, which work at once with `--model`. The same command,
     given again after an interruption, goes on from the last checkpoint.
     """
-    from clinica_t1nce.caps import pairs
-    from clinica_t1nce.training.sources import RealPairs
-    from clinica_t1nce.training.volumes import PairFiles
+    from clinica_t1nce.bids import pairs
+    from clinica_t1nce.caps.pair_images import find_images
+    from clinica_t1nce.training.data.sources import RealPairs
+    from clinica_t1nce.training.data.volume_pairs import PairFiles
 
     options["method"] = _method(options)
     paired = options["method"] != "unpaired"
@@ -216,7 +217,7 @@ def cli(
     wanted = [*divided[pairs.TRAIN], *divided[pairs.VALIDATION]]
     files = [
         PairFiles(str(found.row), found.t1ce, found.t1nce)
-        for found in pairs.find_images(caps, wanted, pairs_tsv)
+        for found in find_images(caps, wanted, pairs_tsv)
     ]
     n_training = len(divided[pairs.TRAIN])
     data = RealPairs(files[:n_training], files[n_training:], cache, paired)
@@ -241,7 +242,7 @@ def simulated(label_maps: Path, output: Path, pairs: int | None, **options: Any)
     `--model`. The same command, given again after an interruption, goes on from the last
     checkpoint.
     """
-    from clinica_t1nce.training.sources import LabelMaps
+    from clinica_t1nce.training.data.sources import LabelMaps
 
     options["method"] = _method(options)
     _train(LabelMaps(label_maps, pairs), output, options)

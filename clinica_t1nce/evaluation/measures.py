@@ -5,9 +5,9 @@ from dataclasses import asdict
 
 import numpy as np
 
-from clinica_t1nce.evaluation.pairs import compare, prepare_pair
+from clinica_t1nce.evaluation.recovery import compare, prepare_pair
 from clinica_t1nce.evaluation.similarity import Reference, compare_as_authors, unit_scale
-from clinica_t1nce.grids import nonzero_box
+from clinica_t1nce.volumes.grids import nonzero_box
 
 
 def measure_images(
@@ -39,7 +39,7 @@ def measure_images(
     list of dict
         For each image ``mae``, ``psnr``, ``ssim``; the same with ``_matched`` after the best
         linear fit; with ``_authors``, if asked for; ``error`` and what follows it from
-        :class:`clinica_t1nce.evaluation.pairs.PairMeasures`.
+        :class:`clinica_t1nce.evaluation.recovery.PairMeasures`.
 
     Raises
     ------

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from clinica_t1nce.errors import ImageError, first_line
-from clinica_t1nce.evaluation.alignment import resample, to_ants
+from clinica_t1nce.evaluation.registration import resample, to_ants
 from clinica_t1nce.evaluation.volumes import most_probable
 
 PRIOR_WEIGHT = 0.25

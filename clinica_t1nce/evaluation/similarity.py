@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from clinica_t1nce import grids, intensity
 from clinica_t1nce.errors import ImageError
+from clinica_t1nce.volumes import grids, intensity
 
 SIGMA = 1.5
 RADIUS = 5

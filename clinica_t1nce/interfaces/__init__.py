@@ -11,7 +11,7 @@ from clinica_t1nce.interfaces.homogenisation import HomogeniseBids
 from clinica_t1nce.interfaces.simulation import SimulateGadolinium
 from clinica_t1nce.interfaces.spaces import BlendChange, ToNativeSpace
 from clinica_t1nce.interfaces.synthesis import SynthesizeT1nce
-from clinica_t1nce.interfaces.tissues import TissueOverlap, TissueVolumes
+from clinica_t1nce.interfaces.volumes import TissueOverlap, TissueVolumes
 
 __all__ = [
     "AlignPair",

@@ -17,7 +17,7 @@ from nipype.interfaces.base import (
 )
 
 from clinica_t1nce.caps import names
-from clinica_t1nce.interfaces import journal
+from clinica_t1nce.engine import event_log
 from clinica_t1nce.interfaces.synthesis import failed_event, given, given_path, one_line
 
 
@@ -75,8 +75,8 @@ class DetectGadolinium(SimpleInterface):
     _always_run = True
 
     def _run_interface(self, runtime: Bunch) -> Bunch:
-        from clinica_t1nce.caps.gadolinium import detect
-        from clinica_t1nce.synthesis import Synthesizer
+        from clinica_t1nce.synthesis.synthesizer import Synthesizer
+        from clinica_t1nce.translation.judgement import detect
 
         sources = [Path(path).absolute() for path in self.inputs.in_files]
         targets = self._targets(sources, Path(runtime.cwd))
@@ -85,9 +85,9 @@ class DetectGadolinium(SimpleInterface):
         )
         root = given_path(self.inputs.dataset_root)
         outputs: dict[str, list[Any]] = {name: [] for name in self.output_spec().get()}
-        with journal.Writer(given_path(self.inputs.journal_dir)) as log:
+        with event_log.Writer(given_path(self.inputs.journal_dir)) as log:
             for source, target in zip(sources, targets, strict=True):
-                log.write(journal.Event(journal.STARTED, str(source)))
+                log.write(event_log.Event(event_log.STARTED, str(source)))
                 try:
                     content = detect(source, target, synthesizer, root)
                 except Exception as error:
@@ -96,7 +96,7 @@ class DetectGadolinium(SimpleInterface):
                         raise
                     outputs["failures"].append((str(source), one_line(error)))
                     continue
-                log.write(journal.Event(journal.DONE, str(source)))
+                log.write(event_log.Event(event_log.DONE, str(source)))
                 outputs["probabilities"].append(content["GadoliniumProbability"])
                 outputs["out_files"].append(str(target))
         self._results.update(outputs)

@@ -14,7 +14,7 @@ from nipype.interfaces.base import (
 )
 
 from clinica_t1nce.errors import ImageError
-from clinica_t1nce.interfaces.files import check_grid, load_mask, named, save
+from clinica_t1nce.interfaces.base import check_grid, load_mask, named, save
 
 
 class _BrainMaskInputSpec(BaseInterfaceInputSpec):
@@ -37,10 +37,10 @@ class BrainMask(SimpleInterface):
     output_spec = _BrainMaskOutputSpec
 
     def _run_interface(self, runtime: Bunch) -> Bunch:
-        from clinica_t1nce import images
-        from clinica_t1nce.evaluation.brains import brain_mask
+        from clinica_t1nce.evaluation.brain_masks import brain_mask
+        from clinica_t1nce.files import nifti
 
-        image = images.load(self.inputs.in_file)
+        image = nifti.load(self.inputs.in_file)
         if isdefined(self.inputs.mask_file):
             mask, source = load_mask(self.inputs.mask_file, image), self.inputs.mask_file
         else:
@@ -76,10 +76,10 @@ class AlignPair(SimpleInterface):
     def _run_interface(self, runtime: Bunch) -> Bunch:
         import numpy as np
 
-        from clinica_t1nce import images
-        from clinica_t1nce.evaluation import alignment
+        from clinica_t1nce.evaluation import registration
+        from clinica_t1nce.files import nifti
 
-        t1nce, t1ce = (images.load(p) for p in (self.inputs.t1nce_file, self.inputs.t1ce_file))
+        t1nce, t1ce = (nifti.load(p) for p in (self.inputs.t1nce_file, self.inputs.t1ce_file))
         mask, fixed_mask = (
             load_mask(path, image)
             for path, image in ((self.inputs.t1nce_mask, t1nce), (self.inputs.t1ce_mask, t1ce))
@@ -89,13 +89,13 @@ class AlignPair(SimpleInterface):
             aligned, moved_mask, transform = t1nce.data, mask, np.eye(4)
         else:
             with named(t1nce.path):
-                found = alignment.align_images(
+                found = registration.align_images(
                     *(t1nce.data, t1nce.affine, t1ce.data, t1ce.affine),
                     mask=fixed_mask,
                     kind=self.inputs.method,
                 )
             aligned, transform = found.image, found.transform
-            moved_mask = alignment.resample(
+            moved_mask = registration.resample(
                 mask.astype(np.float32), t1nce.affine, t1ce.data.shape, t1ce.affine, transform
             )
         transform_file = Path(runtime.cwd, "transform.txt")
@@ -129,10 +129,10 @@ class UnionMask(SimpleInterface):
     def _run_interface(self, runtime: Bunch) -> Bunch:
         import numpy as np
 
-        from clinica_t1nce import images
-        from clinica_t1nce.evaluation.masks import union_mask
+        from clinica_t1nce.evaluation.brain_masks import union_mask
+        from clinica_t1nce.files import nifti
 
-        first = images.load(self.inputs.in_files[0], constant=True)
+        first = nifti.load(self.inputs.in_files[0], constant=True)
         masks = [load_mask(path, first) for path in self.inputs.in_files]
         with named(first.path):
             union = union_mask(*masks)
@@ -172,11 +172,11 @@ class ImageSimilarity(SimpleInterface):
     output_spec = _ImageSimilarityOutputSpec
 
     def _run_interface(self, runtime: Bunch) -> Bunch:
-        from clinica_t1nce import images
         from clinica_t1nce.evaluation.measures import measure_images
+        from clinica_t1nce.files import nifti
 
-        reference = images.load(self.inputs.reference_file)
-        others = [images.load(path) for path in self.inputs.in_files]
+        reference = nifti.load(self.inputs.reference_file)
+        others = [nifti.load(path) for path in self.inputs.in_files]
         mend = "bring the images of a pair to one grid"
         check_grid(others[0], reference, mend)
         for image in others[1:]:

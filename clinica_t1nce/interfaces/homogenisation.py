@@ -75,17 +75,19 @@ class HomogeniseBids(SimpleInterface):
     _always_run = True
 
     def _run_interface(self, runtime: Bunch) -> Bunch:
-        from clinica_t1nce.caps import bids, candidates, homogenisation, homogenised_tables
+        from clinica_t1nce.bids import dataset
+        from clinica_t1nce.datasets import homogenisation, tables
+        from clinica_t1nce.datasets.choices import choose, find_in_files, read_choices
 
         root = self.inputs.bids_directory
-        source = bids.Dataset(Path(root).absolute()) if isdefined(root) else None
+        source = dataset.Dataset(Path(root).absolute()) if isdefined(root) else None
         choices = self.inputs.choices_file
         out = Path(self.inputs.out_directory).absolute()
-        chosen = candidates.choose(
-            candidates.find_in_files(
+        chosen = choose(
+            find_in_files(
                 _paths(self.inputs.acquired_files), _paths(self.inputs.synthetic_files), source
             ),
-            candidates.read_choices(Path(choices)) if isdefined(choices) else None,
+            read_choices(Path(choices)) if isdefined(choices) else None,
         )
         report = homogenisation.write(
             chosen,
@@ -99,7 +101,7 @@ class HomogeniseBids(SimpleInterface):
         self._results.update(
             out_files=[str(homogenisation.image_path(out, visit)) for visit in chosen],
             out_directory=str(out),
-            out_table=str(out / homogenised_tables.T1NCE_TSV),
+            out_table=str(out / tables.T1NCE_TSV),
         )
         return runtime
 

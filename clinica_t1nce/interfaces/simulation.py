@@ -52,7 +52,7 @@ class SimulateGadolinium(SimpleInterface):
     def _run_interface(self, runtime: Bunch) -> Bunch:
         from clinica_t1nce.simulation import dataset
         from clinica_t1nce.simulation.label_maps import read_table
-        from clinica_t1nce.synthesis import find_device
+        from clinica_t1nce.synthesis.synthesizer import find_device
 
         given = self.inputs
         table = read_table(Path(given.labels_file)) if isdefined(given.labels_file) else None

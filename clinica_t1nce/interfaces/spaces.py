@@ -13,7 +13,7 @@ from nipype.interfaces.base import (
 )
 
 if TYPE_CHECKING:
-    from clinica_t1nce.images import Image
+    from clinica_t1nce.files.nifti import Image
 
 
 class _CarryInputSpec(BaseInterfaceInputSpec):
@@ -47,14 +47,15 @@ class BlendChange(SimpleInterface):
     output_spec = _CarryOutputSpec
 
     def _run_interface(self, runtime: Bunch) -> Bunch:
-        from clinica_t1nce import blending, images
+        from clinica_t1nce.files import nifti
+        from clinica_t1nce.synthesis import transfer
 
         t1ce, t1nce = _pair(self.inputs.t1ce_file, self.inputs.t1nce_file)
-        image = images.load(self.inputs.in_file)
+        image = nifti.load(self.inputs.in_file)
         change = t1ce.data - t1nce.data
-        data = blending.carry(change, t1ce.affine, image.data, image.affine)
+        data = transfer.carry(change, t1ce.affine, image.data, image.affine)
         out_file = _out_file(self.inputs.out_file, image.path, runtime)
-        self._results["out_file"] = str(images.save(out_file, data, image))
+        self._results["out_file"] = str(nifti.save(out_file, data, image))
         return runtime
 
 
@@ -85,9 +86,9 @@ class ToNativeSpace(SimpleInterface):
     output_spec = _CarryOutputSpec
 
     def _run_interface(self, runtime: Bunch) -> Bunch:
-        from clinica_t1nce import rewriting
-        from clinica_t1nce.caps import spaces
         from clinica_t1nce.errors import TransformError
+        from clinica_t1nce.files import nifti_copy
+        from clinica_t1nce.translation import spaces
 
         t1ce, t1nce = _pair(self.inputs.t1ce_file, self.inputs.t1nce_file)
         raw = spaces.read_raw(t1ce, Path(self.inputs.raw_file), Path(self.inputs.affine_file))
@@ -99,17 +100,17 @@ class ToNativeSpace(SimpleInterface):
             )
         data = spaces.carry_to_raw(t1ce.data - t1nce.data, t1ce, raw)
         out_file = _out_file(self.inputs.out_file, raw.image.path, runtime)
-        self._results["out_file"] = str(rewriting.save_changed(out_file, data, raw.image))
+        self._results["out_file"] = str(nifti_copy.save_changed(out_file, data, raw.image))
         return runtime
 
 
 def _pair(t1ce_file: str, t1nce_file: str) -> "tuple[Image, Image]":
     import numpy as np
 
-    from clinica_t1nce import images
     from clinica_t1nce.errors import ImageError
+    from clinica_t1nce.files import nifti
 
-    t1ce, t1nce = images.load(t1ce_file), images.load(t1nce_file)
+    t1ce, t1nce = nifti.load(t1ce_file), nifti.load(t1nce_file)
     if t1ce.data.shape != t1nce.data.shape or not np.allclose(t1ce.affine, t1nce.affine, atol=1e-3):
         raise ImageError(
             f"{t1nce.path}: is not on the grid of {t1ce.path.name}; give the T1ce that it was made "

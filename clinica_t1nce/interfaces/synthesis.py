@@ -18,11 +18,11 @@ from nipype.interfaces.base import (
 )
 
 from clinica_t1nce.caps import names
+from clinica_t1nce.engine import event_log
 from clinica_t1nce.errors import T1nceError
-from clinica_t1nce.interfaces import journal
 
 if TYPE_CHECKING:
-    from clinica_t1nce.caps.translate import Job, Result
+    from clinica_t1nce.translation.runner import Job, Result
 
 
 class _SynthesizeT1nceInputSpec(BaseInterfaceInputSpec):
@@ -121,9 +121,9 @@ class SynthesizeT1nce(SimpleInterface):
     _always_run = True
 
     def _run_interface(self, runtime: Bunch) -> Bunch:
-        from clinica_t1nce.caps.translate import translate_all
-        from clinica_t1nce.report.synthesis import PageWriter, Shown
-        from clinica_t1nce.synthesis import Synthesizer
+        from clinica_t1nce.report.synthetic_pages import PageWriter, Shown
+        from clinica_t1nce.synthesis.synthesizer import Synthesizer
+        from clinica_t1nce.translation.runner import translate_all
 
         jobs = self._jobs(Path(runtime.cwd))
         synthesizer = Synthesizer.load(
@@ -135,12 +135,12 @@ class SynthesizeT1nce(SimpleInterface):
         outputs: dict[str, list[Any]] = {name: [] for name in self.output_spec().get()}
         root, report = (given_path(p) for p in (self.inputs.dataset_root, self.inputs.report_dir))
         log_dir = given_path(self.inputs.journal_dir)
-        with journal.Writer(log_dir) as log, PageWriter(report, root) as pages:
+        with event_log.Writer(log_dir) as log, PageWriter(report, root) as pages:
             for result in translate_all(
                 jobs,
                 synthesizer,
                 overlap=synthesizer.device.type == "cuda",
-                on_start=lambda job: log.write(journal.Event(journal.STARTED, str(job.source))),
+                on_start=lambda job: log.write(event_log.Event(event_log.STARTED, str(job.source))),
             ):
                 log.write(_event(result))
                 if result.error is not None and not self.inputs.continue_on_error:
@@ -154,7 +154,7 @@ class SynthesizeT1nce(SimpleInterface):
         return runtime
 
     def _jobs(self, folder: Path) -> "list[Job]":
-        from clinica_t1nce.caps.translate import Job, Options
+        from clinica_t1nce.translation.runner import Job, Options
 
         sources = [Path(path).absolute() for path in self.inputs.in_files]
         if isdefined(self.inputs.out_files):
@@ -189,7 +189,7 @@ def _one_each(texts: Any, number: int) -> list[str | None]:
     return list(texts)
 
 
-def failed_event(source: Path, error: Exception) -> journal.Event:
+def failed_event(source: Path, error: Exception) -> event_log.Event:
     """Tell a failure: in one line, with the traceback of what nobody expected.
 
     Parameters
@@ -201,22 +201,22 @@ def failed_event(source: Path, error: Exception) -> journal.Event:
 
     Returns
     -------
-    clinica_t1nce.interfaces.journal.Event
+    clinica_t1nce.engine.event_log.Event
     """
-    return journal.Event(
-        journal.FAILED,
+    return event_log.Event(
+        event_log.FAILED,
         str(source),
         reason=one_line(error),
         details=None if isinstance(error, T1nceError) else _details(error),
     )
 
 
-def _event(result: "Result") -> journal.Event:
+def _event(result: "Result") -> event_log.Event:
     if result.error is not None:
         return failed_event(result.job.source, result.error)
     content = result.sidecar or {}
-    return journal.Event(
-        journal.DONE,
+    return event_log.Event(
+        event_log.DONE,
         str(result.job.source),
         seconds=content.get("DurationSeconds"),
         warning=_warning(content),

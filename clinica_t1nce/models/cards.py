@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from clinica_t1nce import intensity
 from clinica_t1nce.errors import WeightsError
 from clinica_t1nce.models import registry
+from clinica_t1nce.volumes import intensity
 
 FORMAT_VERSION = 1
 OUTPUTS = ("image", "change", "score")
@@ -31,7 +31,7 @@ class Card:
     input
         ``{"grid": [d, h, w] or None, "multiple": k, "scaling": {"method": ..., ...}}``: the
         network's grid, or, without one, the number that each side is padded to a multiple of;
-        and the scaling as :func:`clinica_t1nce.intensity.measure` takes it.
+        and the scaling as :func:`clinica_t1nce.volumes.intensity.measure` takes it.
     output
         ``"image"``: the network gives the T1nce; ``"change"``: the enhancement to take away;
         both in scaled units. ``"score"``: it is a discriminator.
@@ -41,12 +41,12 @@ class Card:
         removed, interpolated between those that it gives; the median by default.
         ``"memory_gb"``: what a process takes for one crop, from which the number of processes
         is planned. ``"guided"``: the change follows the image's edges, see
-        :mod:`clinica_t1nce.guiding`. ``"batch_statistics"``: see
+        :mod:`clinica_t1nce.synthesis.guided_filter`. ``"batch_statistics"``: see
         :mod:`clinica_t1nce.models.batch_statistics`.
     calibration
         What turns the network's output into a probability of gadolinium and a confidence:
-        ``{"gadolinium": {...}, "confidence": {...}}``, see :mod:`clinica_t1nce.detection` and
-        :class:`clinica_t1nce.synthesis.Synthesis`. Empty: neither is known.
+        ``{"gadolinium": {...}, "confidence": {...}}``, see :mod:`clinica_t1nce.synthesis.detector`
+        and :class:`clinica_t1nce.synthesis.Synthesis`. Empty: neither is known.
     training, metrics
         Data, command and results, for the reader.
     licence
@@ -83,7 +83,7 @@ class Card:
 
     @property
     def scaling(self) -> Mapping[str, Any]:
-        """Method and parameters for :func:`clinica_t1nce.intensity.measure`."""
+        """Method and parameters for :func:`clinica_t1nce.volumes.intensity.measure`."""
         scaling: Mapping[str, Any] = self.input["scaling"]
         return scaling
 

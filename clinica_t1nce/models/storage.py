@@ -15,8 +15,8 @@ from safetensors.torch import load_file
 from safetensors.torch import save as to_safetensors
 from torch import nn
 
-from clinica_t1nce import writing
 from clinica_t1nce.errors import WeightsError
+from clinica_t1nce.files import atomic
 from clinica_t1nce.models import registry, tensors
 from clinica_t1nce.models.batch_statistics import use_batch_statistics
 from clinica_t1nce.models.cards import Card
@@ -144,9 +144,9 @@ def save_weights(path: str | Path, module: nn.Module, card: Card) -> Card:
     content = to_safetensors(state)
     card = replace(card, sha256=hashlib.sha256(content).hexdigest())
     text = card.to_json()
-    with writing.temporary(path) as part:
+    with atomic.temporary(path) as part:
         part.write_bytes(content)
-    with writing.temporary(path.with_suffix(".json")) as part:
+    with atomic.temporary(path.with_suffix(".json")) as part:
         part.write_text(text, encoding="utf-8")
     return card
 

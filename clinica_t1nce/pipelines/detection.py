@@ -6,14 +6,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from clinica_t1nce.caps import gadolinium, names
-from clinica_t1nce.caps.query import Visit
+from clinica_t1nce.bids.entities import Visit
+from clinica_t1nce.caps import names
+from clinica_t1nce.engine import event_log
+from clinica_t1nce.engine.progress import follow
+from clinica_t1nce.engine.resources import memory_gb, share_out
 from clinica_t1nce.errors import WeightsError, last_line
-from clinica_t1nce.interfaces import journal
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.pipelines.models import Model
-from clinica_t1nce.pipelines.progress import follow
-from clinica_t1nce.pipelines.resources import memory_gb, share_out
+from clinica_t1nce.translation import judgement
 
 
 def detect(
@@ -82,7 +83,7 @@ def check_detector(card: Card) -> None:
 
 
 def _known(crops: Sequence[tuple[Visit, Path]], card: Card) -> dict[Path, float]:
-    found = {crop: gadolinium.read(crop, card.name, card.sha256) for _, crop in crops}
+    found = {crop: judgement.read(crop, card.name, card.sha256) for _, crop in crops}
     return {crop: value for crop, value in found.items() if value is not None}
 
 
@@ -90,8 +91,8 @@ def _run(
     caps: Path, crops: Sequence[tuple[Visit, Path]], model: Model, n_procs: int, quiet: bool
 ) -> dict[Path, str]:
     """Judge crops; give the reasons of those that failed."""
+    from clinica_t1nce.engine.local_plugin import LocalPlugin
     from clinica_t1nce.workflows import init_detection_wf
-    from clinica_t1nce.workflows.execution import LocalPlugin
 
     n_batches, n_threads = 1, n_procs
     if model.device != "cuda":
@@ -127,7 +128,7 @@ def _run(
                 workflow.run(runner)
             except Exception as raised:
                 error = raised
-        events = journal.latest(log)
+        events = event_log.latest(log)
     return _failures([crop for _, crop in crops], events, error)
 
 
@@ -144,7 +145,7 @@ def _muted_nipype() -> Iterator[None]:
 
 
 def _failures(
-    crops: Sequence[Path], events: dict[str, journal.Event], error: Exception | None
+    crops: Sequence[Path], events: dict[str, event_log.Event], error: Exception | None
 ) -> dict[Path, str]:
     failures = {}
     for crop in crops:
@@ -152,11 +153,11 @@ def _failures(
         if event is None:
             reason = last_line(error) if error else "no process came to it"
             failures[crop] = f"{crop}: not judged ({reason}); run again"
-        elif event.kind == journal.STARTED:
+        elif event.kind == event_log.STARTED:
             failures[crop] = (
                 f"{crop}: the process that worked on it was killed, most likely for lack of "
                 "memory; run again with fewer processes (-np)"
             )
-        elif event.kind == journal.FAILED:
+        elif event.kind == event_log.FAILED:
             failures[crop] = event.reason or "failed"
     return failures

@@ -50,7 +50,7 @@ def check_model(model: str, device: str) -> Model:
         If they cannot.
     """
     from clinica_t1nce.models.storage import load_generator, shipped
-    from clinica_t1nce.synthesis import find_device
+    from clinica_t1nce.synthesis.synthesizer import find_device
 
     found = find_device(device)
     _, card = load_generator(model)

@@ -13,9 +13,9 @@ import clinica.dataset
 from clinica.utils.exceptions import ClinicaDatasetError
 from filelock import FileLock
 
-from clinica_t1nce import writing
 from clinica_t1nce.caps.dataset import DESCRIPTION, PAUSES
 from clinica_t1nce.errors import OutputError
+from clinica_t1nce.files import atomic
 from clinica_t1nce.pipelines.clinica_log import muted_clinica
 
 logger = logging.getLogger("clinica_t1nce")
@@ -65,7 +65,7 @@ def _write(input_dir: Path, output_dir: Path, processing_name: str, **arguments:
         input_dir, output_dir, processing_name, **arguments
     )
     try:
-        with writing.temporary(output_dir / DESCRIPTION) as part, part.open("w") as file:
+        with atomic.temporary(output_dir / DESCRIPTION) as part, part.open("w") as file:
             description.write(to=file)
     except OutputError as error:
         logger.warning("%s; the run is not noted there", error)

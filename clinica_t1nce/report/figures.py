@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from clinica_t1nce.errors import ImageError
-from clinica_t1nce.grids import to_ras
+from clinica_t1nce.files.atomic import temporary
 from clinica_t1nce.report.scales import (
     NOTE,
     choose_slices,
@@ -19,7 +19,7 @@ from clinica_t1nce.report.scales import (
     section,
     shown_box,
 )
-from clinica_t1nce.writing import temporary
+from clinica_t1nce.volumes.grids import to_ras
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -84,7 +84,7 @@ def draw_participant(
     Columns: T1ce, synthetic T1nce, T1nce if given, T1ce - synthetic. Rows: axial, coronal,
     sagittal, in radiological convention (the patient's right on the left). The images share one
     gray scale; a real T1nce, which has its own receive gain, is first brought to the T1ce's by
-    the robust linear fit of :func:`clinica_t1nce.evaluation.pairs.robust_fit`. The difference is
+    the robust linear fit of :func:`clinica_t1nce.evaluation.recovery.robust_fit`. The difference is
     in % of the synthetic image's range in the brain (99.5th percentile minus minimum).
 
     The same arguments give the same bytes on the same matplotlib.

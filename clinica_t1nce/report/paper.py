@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from clinica_t1nce.errors import ImageError
-from clinica_t1nce.grids import to_ras
 from clinica_t1nce.report import scales
 from clinica_t1nce.report.plots import FONT, INK, words
+from clinica_t1nce.volumes.grids import to_ras
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,8 +69,8 @@ def draw_examples(examples: Sequence[Example], plane: str = "axial") -> "Figure"
     """Draw Figure 3: T1ce, T1nce and synthetic images, and under them what differs.
 
     The T1nce is brought to the first image's gray scale, as in
-    :func:`clinica_t1nce.report.page.write_participant_page`. Differences are image - T1nce in %
-    of the T1nce's range in the brain (99.5th percentile minus minimum), in one colour scale.
+    :func:`clinica_t1nce.report.write_participant_page`. Differences are image - T1nce in % of
+    the T1nce's range in the brain (99.5th percentile minus minimum), in one colour scale.
 
     Parameters
     ----------

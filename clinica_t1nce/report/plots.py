@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clinica_t1nce.writing import temporary
+from clinica_t1nce.files.atomic import temporary
 
 if TYPE_CHECKING:
     import pandas as pd

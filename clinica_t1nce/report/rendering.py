@@ -8,8 +8,8 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clinica_t1nce.caps.outputs import write_text
-from clinica_t1nce.writing import temporary
+from clinica_t1nce.files.atomic import temporary
+from clinica_t1nce.files.text import write_text
 
 if TYPE_CHECKING:
     from jinja2 import Environment

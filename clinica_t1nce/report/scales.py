@@ -7,8 +7,8 @@ import numpy as np
 from scipy import ndimage
 
 from clinica_t1nce.errors import ImageError
-from clinica_t1nce.evaluation.pairs import robust_fit
-from clinica_t1nce.grids import nonzero_box
+from clinica_t1nce.evaluation.recovery import robust_fit
+from clinica_t1nce.volumes.grids import nonzero_box
 
 if TYPE_CHECKING:
     from matplotlib.colors import Colormap

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from clinica_t1nce import grids
 from clinica_t1nce.errors import LabelMapError
 from clinica_t1nce.simulation import tissues
 from clinica_t1nce.simulation.tissues import Tissue
+from clinica_t1nce.volumes import grids
 
 MARGIN = 48
 """Voxels kept around the brain: scalp, skull base and most of the face, as in hospital images."""

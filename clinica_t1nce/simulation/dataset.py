@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from clinica_t1nce import __version__, images, writing
+from clinica_t1nce import __version__
 from clinica_t1nce.errors import LabelMapError, OutputError, T1nceError
+from clinica_t1nce.files import atomic, nifti
 from clinica_t1nce.simulation import label_maps as maps
 from clinica_t1nce.simulation.anatomy import Anatomy, find_surfaces
 from clinica_t1nce.simulation.gadolinium import USUAL, Gadolinium
@@ -125,7 +126,7 @@ def simulate_head(
     return recipe, render(recipe, anatomy, anatomy.tissue.shape, device)
 
 
-def read_anatomy(path: Path, table: maps.Table | None = None) -> tuple[images.Image, Anatomy]:
+def read_anatomy(path: Path, table: maps.Table | None = None) -> tuple[nifti.Image, Anatomy]:
     """Read a label map and find its surfaces, on its whole grid.
 
     Raises
@@ -141,7 +142,7 @@ def read_anatomy(path: Path, table: maps.Table | None = None) -> tuple[images.Im
 
 
 def write_pair(
-    files: Files, image: images.Image, recipe: Recipe, pair: Pair, settings: Settings, number: int
+    files: Files, image: nifti.Image, recipe: Recipe, pair: Pair, settings: Settings, number: int
 ) -> None:
     """Write a pair and its recipe on the grid of a label map.
 
@@ -157,7 +158,7 @@ def write_pair(
     gadolinium = {"ContrastBolusIngredient": "GADOLINIUM"}
     for path, volume, extra in ((files.t1nce, t1nce, {}), (files.t1ce, pair.t1ce, gadolinium)):
         stored = (volume[0].cpu() * WHITE_MATTER).round().clamp(0, 32767).numpy()
-        images.save(path, stored, image, dtype=np.int16)
+        nifti.save(path, stored, image, dtype=np.int16)
         _write_json(sidecar(path), {"Modality": "MR", **extra, **shared})
 
 
@@ -275,5 +276,5 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def _write_text(path: Path, text: str) -> None:
-    with writing.temporary(path) as unfinished:
+    with atomic.temporary(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8")

@@ -10,10 +10,11 @@ from nibabel.affines import voxel_sizes
 from nibabel.orientations import inv_ornt_aff, io_orientation
 from scipy import ndimage
 
-from clinica_t1nce import grids, images
 from clinica_t1nce.errors import LabelMapError
+from clinica_t1nce.files import nifti
 from clinica_t1nce.simulation import tissues
 from clinica_t1nce.simulation.tissues import Tissue
+from clinica_t1nce.volumes import grids
 
 Table = Mapping[int, int]
 """From a user's label to one of :data:`clinica_t1nce.simulation.tissues.LABELS`."""
@@ -43,7 +44,7 @@ _FLUID_MM = 2
 _LEAST_CSF = 0.02
 
 
-def read(path: Path, table: Table | None = None) -> images.Image:
+def read(path: Path, table: Table | None = None) -> nifti.Image:
     """Read a label map, at 1 mm and in RAS order.
 
     FreeSurfer's parcels become cortex and white matter. Voxels of 0.4 to 2 mm are resampled by
@@ -70,7 +71,7 @@ def read(path: Path, table: Table | None = None) -> images.Image:
     ImageError
         If the file cannot be read.
     """
-    image = images.load(path)
+    image = nifti.load(path)
     zooms = voxel_sizes(image.affine)
     if not all(ZOOMS[0] <= zoom <= ZOOMS[1] for zoom in zooms):
         sides = " x ".join(f"{zoom:.2g}" for zoom in zooms)
@@ -91,7 +92,7 @@ def read(path: Path, table: Table | None = None) -> images.Image:
     labels = _with_fluid(labels)
     header = nib.Nifti1Header()
     header.set_sform(affine, int(image.header["sform_code"]) or 1)
-    return images.Image(labels.astype(np.float32), affine, header, path)
+    return nifti.Image(labels.astype(np.float32), affine, header, path)
 
 
 def read_table(path: Path) -> dict[int, int]:
@@ -152,7 +153,7 @@ def _translate(labels: np.ndarray, table: Table) -> np.ndarray:
 
 def _to_1_mm(labels: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     zooms = voxel_sizes(affine)
-    if np.allclose(zooms, 1, rtol=0, atol=images.ZOOM_TOLERANCE):
+    if np.allclose(zooms, 1, rtol=0, atol=nifti.ZOOM_TOLERANCE):
         return labels, affine
     shape = [max(1, round(n * zoom)) for n, zoom in zip(labels.shape, zooms, strict=True)]
     nearest = [

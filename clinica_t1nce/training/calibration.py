@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from clinica_t1nce import detection, intensity
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.models.storage import load_weights, save_weights
 from clinica_t1nce.simulation.anatomy import Anatomy
 from clinica_t1nce.simulation.simulator import Pair, render, sample_recipe
-from clinica_t1nce.synthesis import Synthesizer
-from clinica_t1nce.training.heads import find_label_maps, load_heads
+from clinica_t1nce.synthesis.detector import HEAD, Detector, confidence_table, describe
+from clinica_t1nce.synthesis.synthesizer import Synthesizer
+from clinica_t1nce.training.data.anatomies import find_label_maps, load_heads
+from clinica_t1nce.volumes import intensity
 
 logger = logging.getLogger("clinica_t1nce")
 
@@ -45,9 +46,9 @@ class Trial:
     enhanced
         Whether the image shown had gadolinium.
     description
-        From :func:`clinica_t1nce.detection.describe`.
+        From :func:`clinica_t1nce.synthesis.detector.describe`.
     uncertainty
-        From :class:`clinica_t1nce.synthesis.Synthesis`.
+        From :class:`clinica_t1nce.synthesis.synthesizer.Synthesis`.
     share
         Part of the enhancement inside the skull that was removed, net of what was removed
         wrongly: 1 minus the mean absolute error of the change over the mean enhancement. NaN
@@ -178,7 +179,7 @@ def _try_out(
     factor = np.float32(found.scaling.factor)
     return Trial(
         enhanced and truth > _WEAK,
-        detection.describe(found.change / factor, scaled > detection.HEAD, found.uncertainty),
+        describe(found.change / factor, scaled > HEAD, found.uncertainty),
         found.uncertainty or 0.0,
         1 - error / truth if truth > _WEAK else float("nan"),
     )
@@ -201,7 +202,7 @@ def fit(trials: Sequence[Trial]) -> dict[str, Any]:
         "weights": [round(float(w), 5) for w in weights],
         "intercept": intercept,
     }
-    sure = detection.Detector(**gadolinium)
+    sure = Detector(**gadolinium)
     # Nineteen of twenty T1ce get the whole change; the less sure the detector, the lower the bar.
     bar = np.percentile([sure.probability(t.description) for t in trials if t.enhanced], 5)
     gadolinium["whole_above"] = round(float(np.clip(bar, *_BAR)), 4)
@@ -224,9 +225,9 @@ def report(calibration: dict[str, Any], trials: Sequence[Trial]) -> dict[str, fl
     from scipy.stats import spearmanr
     from sklearn.metrics import brier_score_loss, roc_auc_score
 
-    detector = detection.Detector.from_card(calibration)
+    detector = Detector.from_card(calibration)
     assert detector is not None
-    table = detection.confidence_table(calibration)
+    table = confidence_table(calibration)
     assert table is not None
     truth = [trial.enhanced for trial in trials]
     found = [detector.probability(trial.description) for trial in trials]

@@ -16,13 +16,13 @@ from torch.utils.data import DataLoader
 from clinica_t1nce.errors import TrainingError
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.models.storage import save_weights
-from clinica_t1nce.synthesis import find_device
-from clinica_t1nce.training.checks import Checks, Plan
-from clinica_t1nce.training.data import Share, Source, loader
-from clinica_t1nce.training.module import Training
-from clinica_t1nce.training.progress import ShowProgress
+from clinica_t1nce.synthesis.synthesizer import find_device
+from clinica_t1nce.training.callback import Checks, Plan
+from clinica_t1nce.training.data.numbered import Share, Source, loader
+from clinica_t1nce.training.data.sources import Loaded
+from clinica_t1nce.training.modules.generator import Training
+from clinica_t1nce.training.progress_bar import ShowProgress
 from clinica_t1nce.training.settings import Settings
-from clinica_t1nce.training.sources import Loaded
 
 
 @dataclass(frozen=True)

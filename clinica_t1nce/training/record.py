@@ -10,8 +10,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from clinica_t1nce import __version__, writing
+from clinica_t1nce import __version__
 from clinica_t1nce.errors import TrainingError
+from clinica_t1nce.files import atomic
 
 CONFIG = "config.json"
 METRICS = "metrics.tsv"
@@ -79,7 +80,7 @@ def begin(output: Path, settings: Mapping[str, Any], **more: Any) -> None:
     if config.exists() and any(output.glob(f"**/{CHECKPOINT}")):
         return
     content = {"settings": settings, **more, "versions": versions(), "git": git_hash()}
-    with writing.temporary(config) as part:
+    with atomic.temporary(config) as part:
         part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
@@ -147,5 +148,5 @@ class Metrics:
         writer = csv.DictWriter(text, header, restval="n/a", delimiter="\t", lineterminator="\n")
         writer.writeheader()
         writer.writerows({name: f"{value:.8g}" for name, value in row.items()} for row in self.rows)
-        with writing.temporary(self.path) as part:
+        with atomic.temporary(self.path) as part:
             part.write_text(text.getvalue(), encoding="utf-8")

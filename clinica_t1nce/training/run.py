@@ -13,14 +13,14 @@ from clinica_t1nce.models import registry
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.models.patch_discriminator import PatchDiscriminator
 from clinica_t1nce.models.storage import load_weights
-from clinica_t1nce.synthesis import find_device
-from clinica_t1nce.training import needs, record
-from clinica_t1nce.training.adversarial import AdversarialTraining, DiscriminatorTraining
+from clinica_t1nce.synthesis.synthesizer import find_device
+from clinica_t1nce.training import preflight, record
+from clinica_t1nce.training.data.sources import Data, Loaded
 from clinica_t1nce.training.fit import Machine, fit
-from clinica_t1nce.training.module import GeneratorTraining, Training
+from clinica_t1nce.training.modules.adversarial import AdversarialTraining, DiscriminatorTraining
+from clinica_t1nce.training.modules.generator import GeneratorTraining, Training
+from clinica_t1nce.training.modules.unpaired import CycleTraining
 from clinica_t1nce.training.settings import Settings, card_of, discriminator_card, resolved
-from clinica_t1nce.training.sources import Data, Loaded
-from clinica_t1nce.training.unpaired import CycleTraining
 
 
 def train(
@@ -166,17 +166,17 @@ def network_of(card: Card, init: str | None) -> nn.Module:
 
 
 def _check_machine(card: Card, settings: Settings, device: torch.device, output: Path) -> None:
-    needs.check_precision(card.architecture, settings.precision, device)
+    preflight.check_precision(card.architecture, settings.precision, device)
     shape = card.grid or (settings.patch,) * 3
-    size = needs.size_of(card.architecture, dict(card.hyperparameters), shape)
-    memory = needs.memory_gb(
+    size = preflight.size_of(card.architecture, dict(card.hyperparameters), shape)
+    memory = preflight.memory_gb(
         size,
         settings.batch,
         averaged=settings.optimisation.average > 0,
         half=settings.precision != "32-true",
     )
-    needs.check_memory(memory, device, f"{card.architecture}, batch {settings.batch}")
-    needs.check_space(output, needs.checkpoint_bytes(size), "checkpoints")
+    preflight.check_memory(memory, device, f"{card.architecture}, batch {settings.batch}")
+    preflight.check_space(output, preflight.checkpoint_bytes(size), "checkpoints")
 
 
 def _history(data: Data, settings: Settings, command: str) -> dict:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from clinica_t1nce import writing
+from clinica_t1nce.files import atomic
 
 _INCH = 2.2
 
@@ -58,7 +58,7 @@ def draw(path: Path, samples: Sequence[Sample], title: str) -> None:
             ax.imshow(plane, origin="lower", cmap=colours, vmin=low, vmax=high)
             ax.set_axis_off()
             ax.set_title(name, color="white", fontsize=8)
-    with writing.temporary(path) as part:
+    with atomic.temporary(path) as part:
         # Without the version of matplotlib: the same picture gives the same bytes.
         figure.savefig(part, format="png", dpi=100, metadata={"Software": None})
 

@@ -8,7 +8,7 @@ from clinica_t1nce.errors import TrainingError
 from clinica_t1nce.models import registry
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.models.storage import load_generator
-from clinica_t1nce.training.module import Optimisation
+from clinica_t1nce.training.modules.generator import Optimisation
 
 METHODS = ("supervised", "adversarial", "unpaired")
 
@@ -59,7 +59,7 @@ class Settings:
     method
         One of :data:`METHODS`.
     augment
-        Vary real pairs (:class:`clinica_t1nce.training.augmentation.Augmentation`).
+        Vary real pairs (:class:`clinica_t1nce.training.data.augmentation.Augmentation`).
     precision
         Of Lightning's trainer: ``"bf16-mixed"`` is several times faster where the processor
         computes in bfloat16, and several times slower where it has to imitate it.
@@ -108,8 +108,8 @@ def from_preset(preset: str, **given: Any) -> Settings:
     preset
         A key of :data:`PRESETS`.
     **given
-        Fields of :class:`Settings` and of :class:`~clinica_t1nce.training.module.Optimisation`;
-        None: as the preset has it.
+        Fields of :class:`Settings` and of
+        :class:`~clinica_t1nce.training.modules.generator.Optimisation`; None: as the preset has it.
 
     Raises
     ------

@@ -5,8 +5,8 @@ from typing import Any
 
 from nipype.pipeline.engine import Workflow
 
+from clinica_t1nce.engine.batches import batches_wf
 from clinica_t1nce.interfaces import DetectGadolinium
-from clinica_t1nce.workflows.batches import batches_wf
 
 OUTPUTS = ("probabilities", "out_files", "failures")
 

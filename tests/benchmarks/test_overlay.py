@@ -5,8 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from clinica_t1nce import images
 from clinica_t1nce.errors import ImageError
+from clinica_t1nce.files import nifti
 from tests.data import volumes
 
 
@@ -36,7 +36,7 @@ def test_a_picture_is_written(overlay, pair, tmp_path, repository):
 
 
 def test_what_was_removed_is_coloured(overlay, pair):
-    figure = overlay.draw(*map(images.load, pair))
+    figure = overlay.draw(*map(nifti.load, pair))
     shown = [ax.images for ax in figure.axes]
     assert [len(layers) for layers in shown] == [1, 1, 2] * 3
     coloured = shown[2][1].get_array()
@@ -46,14 +46,14 @@ def test_what_was_removed_is_coloured(overlay, pair):
 def test_another_grid_is_refused(overlay, pair, tmp_path):
     other = volumes.write(tmp_path / "o.nii.gz", volumes.brain(), volumes.affine("las"))
     with pytest.raises(ImageError, match="not on the grid"):
-        overlay.draw(images.load(pair[0]), images.load(other))
+        overlay.draw(nifti.load(pair[0]), nifti.load(other))
 
 
 def test_the_mask_of_vessels_is_drawn_beside_another_rule(overlay, pair, tmp_path, repository):
-    raw, t1nce = map(images.load, pair)
+    raw, t1nce = map(nifti.load, pair)
     removed = raw.data - t1nce.data
-    mask = images.save(tmp_path / "mask.nii.gz", removed > 0.5 * removed.max(), raw, dtype=np.uint8)
-    figure = overlay.draw(raw, t1nce, vessels=images.load(mask))
+    mask = nifti.save(tmp_path / "mask.nii.gz", removed > 0.5 * removed.max(), raw, dtype=np.uint8)
+    figure = overlay.draw(raw, t1nce, vessels=nifti.load(mask))
     shown = [ax.images for ax in figure.axes]
     assert [len(layers) for layers in shown] == [1, 2, 2] * 3
     script, picture = repository / "benchmarks" / "overlay.py", tmp_path / "p.png"
@@ -71,4 +71,4 @@ def test_the_other_rule_colours_one_voxel_in_twenty(overlay):
 def test_a_mask_on_another_grid_is_refused(overlay, pair, tmp_path):
     other = volumes.write(tmp_path / "m.nii.gz", np.ones((4, 4, 4)) + np.eye(4), np.eye(4))
     with pytest.raises(ImageError, match=r"m\.nii\.gz: not on the grid"):
-        overlay.draw(*map(images.load, pair), vessels=images.load(other))
+        overlay.draw(*map(nifti.load, pair), vessels=nifti.load(other))

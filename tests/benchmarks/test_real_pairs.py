@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from clinica_t1nce import images
 from clinica_t1nce.errors import SelectionError
-from clinica_t1nce.evaluation.alignment import Alignment
+from clinica_t1nce.evaluation.registration import Alignment
 from clinica_t1nce.evaluation.segmentation import Segmentation
+from clinica_t1nce.files import nifti
 from tests.data import volumes
 
 
@@ -30,7 +30,7 @@ def pairs(script, tmp_path):
     for participant, sharp in (("sub-01", True), ("sub-02", False)):
         head = volumes.brain()
         t1ce, t1nce = (
-            images.load(
+            nifti.load(
                 volumes.write(
                     tmp_path / f"{participant}_{contrast}.nii.gz",
                     np.where(head > 0, v + rng.normal(scale=4, size=v.shape), 0),
@@ -113,7 +113,7 @@ def test_a_model_is_run_with_each_blend(script, pairs, tmp_path, monkeypatch):
         def __call__(self, volume, affine):
             return SimpleNamespace(image=self.factor * volume)
 
-    monkeypatch.setattr("clinica_t1nce.synthesis.Synthesizer.load", Model)
+    monkeypatch.setattr("clinica_t1nce.synthesis.synthesizer.Synthesizer.load", Model)
     monkeypatch.setattr(script, "load_pairs", lambda *_: iter(pairs[:1]))
     options = ["--model", "m", "--blend", "replace", "--blend", "change", "--out", str(tmp_path)]
     monkeypatch.setattr("sys.argv", ["real_pairs.py", "caps", "pairs.tsv", *options])

@@ -20,18 +20,6 @@ def test_ce_alone_is_left_out(entities, expected):
     assert synthetic == f"{expected}_space-MNI152NLin2009cSym_desc-SynthNce_res-1x1x1_T1w.nii.gz"
 
 
-@pytest.mark.parametrize(
-    ("name", "answer"),
-    [
-        (f"sub-01_ses-M000_ce-gd_{ENDING}", True),
-        (f"sub-01_ses-M000_acq-ce_{ENDING}", False),
-        (f"sub-01_ses-M000ce_{ENDING}", False),
-    ],
-)
-def test_contrast_is_the_entity_and_nothing_like_it(name, answer):
-    assert names.has_contrast(name) is answer
-
-
 def test_what_is_no_crop_has_no_synthetic_name():
     with pytest.raises(ValueError, match="not the name of a crop"):
         names.synthetic_name("sub-01_ses-M000_T1w.nii.gz")

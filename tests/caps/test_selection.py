@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from clinica_t1nce.caps import bids, query, selection
+from clinica_t1nce.bids.dataset import Dataset
+from clinica_t1nce.caps import query, selection
 from clinica_t1nce.caps.selection import Request, select
 from clinica_t1nce.errors import SelectionError
 from tests.caps.test_query import write_tsv
@@ -31,7 +32,7 @@ def make_bids(root, *, sidecar=None, scans=None):
         (plain / "anat" / "sub-01_ses-M000_T1w.json").write_text(sidecar)
     if scans is not None:
         (plain / "sub-01_ses-M000_scans.tsv").write_text(scans)
-    return bids.Dataset(root)
+    return Dataset(root)
 
 
 CE = [("sub-01 ses-M000ce", "ce entity"), ("sub-02 ses-M000ce", "ce entity")]

@@ -2,8 +2,9 @@ import csv
 
 import pytest
 
-from clinica_t1nce.caps import names, outputs, sidecar, table
+from clinica_t1nce.caps import names, sidecar, table
 from clinica_t1nce.errors import SelectionError
+from clinica_t1nce.files.text import write_text
 from tests.data.caps import crop_path, make_caps
 
 
@@ -114,13 +115,12 @@ def test_failures_of_other_runs_stay_until_there_is_an_image(tmp_path):
 def test_an_image_that_comes_while_the_table_is_written_is_not_missed(tmp_path, monkeypatch):
     caps = make_caps(tmp_path / "caps", {})
     done(caps, "sub-02", "ses-1", "m")
-    write_text = outputs.write_text
 
     def late(path, text):
         done(caps, "sub-03", "ses-1", "m")
         return write_text(path, text)
 
-    monkeypatch.setattr(outputs, "write_text", late)
+    monkeypatch.setattr(table, "write_text", late)
     table.rewrite(caps)
     assert [row["participant_id"] for row in table.read(caps)] == ["sub-02", "sub-03"]
 

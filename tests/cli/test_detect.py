@@ -3,10 +3,11 @@ import csv
 import pytest
 from click.testing import CliRunner
 
-from clinica_t1nce.caps import gadolinium, names
+from clinica_t1nce.caps import names
 from clinica_t1nce.cli import detect as module
 from clinica_t1nce.errors import SelectionError, WeightsError
 from clinica_t1nce.pipelines import detection
+from clinica_t1nce.translation import judgement
 from tests.data.caps import DETECTOR, MIXED, make_caps, save_weights
 
 
@@ -49,7 +50,7 @@ def test_table_summary_and_exit_code(tmp_path, judged):
     assert "failed  1" in result.output
     assert "an empty file" in result.output
     assert "sub-01 ses-M000: the image shows gadolinium, the metadata do not" in result.output
-    with (caps / gadolinium.NAME).open(encoding="utf-8", newline="") as file:
+    with (caps / judgement.NAME).open(encoding="utf-8", newline="") as file:
         assert len(list(csv.DictReader(file, delimiter="\t"))) == 3
     run(caps, "--model", weights, "--device", "cpu", "-np", 1)
     assert judged[1:] == [(1, 1)]
@@ -78,4 +79,4 @@ def test_what_cannot_be_done_is_told(tmp_path, calibration, options, error, mess
     result = run(caps, "--model", weights, "--device", "cpu", *options)
     assert isinstance(result.exception, error)
     assert message in str(result.exception)
-    assert not (caps / gadolinium.NAME).exists()
+    assert not (caps / judgement.NAME).exists()

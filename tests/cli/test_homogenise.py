@@ -3,9 +3,9 @@ import shutil
 import pytest
 from click.testing import CliRunner
 
-from clinica_t1nce.caps import homogenisation, separation
-from clinica_t1nce.caps.homogenisation import Report, Request
 from clinica_t1nce.cli import main
+from clinica_t1nce.datasets import homogenisation, separation
+from clinica_t1nce.datasets.homogenisation import Report, Request
 from tests.data.bids import make_bids, make_caps_of, tree
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from clinica_t1nce.caps.pairs import read_table
+from clinica_t1nce.bids.pairs import read_table
 from clinica_t1nce.cli import main
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from clinica_t1nce.bids.entities import has_contrast
 from clinica_t1nce.caps import names
 from tests.data.volumes import affine, brain, write
 
@@ -136,7 +137,7 @@ def make_caps_of(bids: Path, caps: Path, *, model: str | None = "m") -> Path:
         data = brain((8, 9, 7), seed=number)
         write(crop, data, affine(shape=(8, 9, 7)))
         write(names.full_path(crop), data, affine(shape=(8, 9, 7)))
-        if model is not None and names.has_contrast(name):
+        if model is not None and has_contrast(name):
             make_synthetic(crop, model)
     return caps
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from clinica_t1nce.images import CROP_SHAPE
+from clinica_t1nce.files.nifti import CROP_SHAPE
 
 CROP_ENDING = "space-MNI152NLin2009cSym_desc-Crop_res-1x1x1_T1w.nii.gz"
 AFFINE = np.array([[1.0, 0, 0, -84], [0, 1, 0, -119], [0, 0, 1, -70], [0, 0, 0, 1]])

@@ -7,8 +7,8 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
-from clinica_t1nce import grids
-from clinica_t1nce.images import CROP_SHAPE
+from clinica_t1nce.files.nifti import CROP_SHAPE
+from clinica_t1nce.volumes import grids
 from tests.data import volumes
 from tests.data.caps import crop_path
 from tests.data.transforms import matrix, write_itk

@@ -7,7 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from clinica_t1nce.images import CROP_SHAPE
+from clinica_t1nce.files.nifti import CROP_SHAPE
 from tests.data import caps as small_caps
 from tests.data.bids import make_bids
 from tests.data.spm import jobs, make_spm

@@ -7,7 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from clinica_t1nce.images import CROP_SHAPE
+from clinica_t1nce.files.nifti import CROP_SHAPE
 
 PARTICIPANTS = ("sub-demo01", "sub-demo02")
 

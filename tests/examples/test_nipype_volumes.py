@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from nilearn.datasets import load_mni152_template
 
-from clinica_t1nce.images import CROP_SHAPE
+from clinica_t1nce.files.nifti import CROP_SHAPE
 
 
 @pytest.fixture

@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from clinica_t1nce.engine import event_log
 from clinica_t1nce.errors import ImageError
-from clinica_t1nce.interfaces import DetectGadolinium, journal
+from clinica_t1nce.interfaces import DetectGadolinium
 from tests.data.caps import DETECTOR, crop_path, head, save_weights, write_crop
 
 
@@ -38,7 +39,7 @@ def test_probabilities_and_failures_in_order(tmp_path, weights, crop):
     ((file, reason),) = outputs.failures
     assert file == str(broken)
     assert "an empty file" in reason
-    events = journal.latest(log)
+    events = event_log.latest(log)
     assert (events[str(broken)].kind, events[crop].kind) == ("failed", "done")
     with pytest.raises(ImageError, match="an empty file"):
         DetectGadolinium(in_files=[str(broken)], model=weights, device="cpu").run(cwd=str(tmp_path))

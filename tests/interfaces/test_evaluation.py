@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from clinica_t1nce.errors import ImageError
-from clinica_t1nce.evaluation import brains
+from clinica_t1nce.evaluation import brain_masks
 from clinica_t1nce.evaluation.measures import measure_images
 from clinica_t1nce.interfaces import AlignPair, BrainMask, ImageSimilarity, UnionMask
 from tests.data import volumes
@@ -51,8 +51,8 @@ def test_the_method_reaches_the_function_and_errors_name_the_file(pair, monkeypa
     def fail(volume, affine):
         raise ImageError("no brain here")
 
-    monkeypatch.setattr(brains, "is_skull_stripped", lambda volume: False)
-    monkeypatch.setitem(brains.METHODS, "template", fail)
+    monkeypatch.setattr(brain_masks, "is_skull_stripped", lambda volume: False)
+    monkeypatch.setitem(brain_masks.METHODS, "template", fail)
     with pytest.raises(ImageError, match=r"t1ce.nii.gz: no brain here"):
         BrainMask(in_file=pair["t1ce"], method="template").run()
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from nipype.pipeline.engine import Node
 
-from clinica_t1nce.caps import separation
+from clinica_t1nce.datasets import separation
 from clinica_t1nce.errors import OutputError
 from clinica_t1nce.interfaces import HomogeniseBids
 from tests.data.bids import make_bids, make_caps_of

@@ -5,8 +5,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from clinica_t1nce import images
 from clinica_t1nce.errors import ImageError, TransformError
+from clinica_t1nce.files import nifti
 from clinica_t1nce.interfaces import BlendChange, ToNativeSpace
 from tests.data import volumes
 from tests.data.raw import make_visit
@@ -20,10 +20,10 @@ def visit(tmp_path_factory):
 @pytest.fixture(scope="module")
 def t1nce(visit):
     """A synthetic image: 100 less in one cube."""
-    crop = images.load(visit.crop)
+    crop = nifti.load(visit.crop)
     data = crop.data.copy()
     data[80:90, 90:100, 70:80] -= 100
-    return images.save(visit.crop.with_name("t1nce.nii.gz"), data, crop)
+    return nifti.save(visit.crop.with_name("t1nce.nii.gz"), data, crop)
 
 
 def files(visit, t1nce):

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from nipype.pipeline.engine import Node
 
-from clinica_t1nce import images
+from clinica_t1nce.engine import event_log
 from clinica_t1nce.errors import ImageError, WeightsError
-from clinica_t1nce.interfaces import SynthesizeT1nce, journal
+from clinica_t1nce.files import nifti
+from clinica_t1nce.interfaces import SynthesizeT1nce
 from tests.data.caps import head, save_weights, write_crop
 
 
@@ -81,7 +82,7 @@ def test_list_in_list_out_in_the_nodes_folder(tmp_path, monkeypatch, weights, cr
     assert all(0 <= confidence <= 1 for confidence in outputs.confidences)
     assert outputs.failures == []
     source, result = nib.load(crops[0]), nib.load(outputs.out_files[0])
-    assert result.shape == images.CROP_SHAPE
+    assert result.shape == nifti.CROP_SHAPE
     assert result.get_data_dtype() == np.float32
     assert np.array_equal(result.get_qform(), source.affine)
     assert np.array_equal(result.get_sform(), source.affine)
@@ -115,7 +116,7 @@ def test_an_error_ends_it_unless_told_otherwise(tmp_path, weights, crops):
     ((file, reason),) = outputs.failures
     assert file == str(broken)
     assert "an empty file" in reason
-    events = journal.latest(log)
+    events = event_log.latest(log)
     assert events[str(broken)].kind == "failed"
     assert events[crops[0]].kind == "done"
     assert events[crops[0]].seconds > 0
@@ -127,23 +128,23 @@ def test_voxels_that_were_mended_are_told(tmp_path, weights):
     crop = write_crop(tmp_path / "a_T1w.nii.gz", data)
     log = tmp_path / "journal"
     synthesize(weights, in_files=[str(crop)], journal_dir=str(log)).run(cwd=str(tmp_path))
-    assert "1 NaN or infinite" in journal.latest(log)[str(crop)].warning
+    assert "1 NaN or infinite" in event_log.latest(log)[str(crop)].warning
 
 
 def test_errors_that_nobody_expected_keep_their_traceback(tmp_path, monkeypatch, weights, crops):
-    from clinica_t1nce import synthesis
+    from clinica_t1nce.synthesis import synthesizer
 
     def fail(self, volume, affine=None):
         raise ZeroDivisionError("oh")
 
-    monkeypatch.setattr(synthesis.Synthesizer, "__call__", fail)
+    monkeypatch.setattr(synthesizer.Synthesizer, "__call__", fail)
     log = tmp_path / "journal"
     interface = synthesize(
         weights, in_files=crops[:1], continue_on_error=True, journal_dir=str(log)
     )
     outputs = interface.run(cwd=str(tmp_path)).outputs
     assert outputs.failures == [(crops[0], "unexpected ZeroDivisionError: oh")]
-    assert "Traceback" in journal.latest(log)[crops[0]].details
+    assert "Traceback" in event_log.latest(log)[crops[0]].details
 
 
 def test_weights_that_cannot_be_used_are_an_error(tmp_path, crops):

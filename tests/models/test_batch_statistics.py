@@ -6,7 +6,7 @@ from torch import nn
 from clinica_t1nce.models import batch_statistics, cards, registry, storage
 from clinica_t1nce.models.att_unet import AttUNet
 from clinica_t1nce.models.batch_statistics import use_batch_statistics
-from clinica_t1nce.synthesis import Synthesizer
+from clinica_t1nce.synthesis.synthesizer import Synthesizer
 from tests.data import recipe, reference
 
 

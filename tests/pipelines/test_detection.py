@@ -1,8 +1,8 @@
 import pytest
 
 from clinica_t1nce.caps import query
+from clinica_t1nce.engine import event_log
 from clinica_t1nce.errors import WeightsError
-from clinica_t1nce.interfaces import journal
 from clinica_t1nce.pipelines import detection
 from clinica_t1nce.pipelines.models import check_model
 from tests.data.caps import DETECTOR, MIXED, make_caps, save_weights
@@ -33,8 +33,8 @@ def test_weights_without_detector_are_refused(tmp_path):
 def test_a_dead_process_is_told(tmp_path):
     crops = [tmp_path / name for name in "abc"]
     events = {
-        str(crops[0]): journal.Event(journal.STARTED, str(crops[0])),
-        str(crops[1]): journal.Event(journal.DONE, str(crops[1])),
+        str(crops[0]): event_log.Event(event_log.STARTED, str(crops[0])),
+        str(crops[1]): event_log.Event(event_log.DONE, str(crops[1])),
     }
     failures = detection._failures(crops, events, RuntimeError("Traceback\nKilled"))
     assert list(failures) == [crops[0], crops[2]]

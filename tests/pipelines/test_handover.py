@@ -8,8 +8,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from clinica_t1nce.caps import separation
-from clinica_t1nce.caps.homogenisation import Request, homogenise
+from clinica_t1nce.datasets import separation
+from clinica_t1nce.datasets.homogenisation import Request, homogenise
 from tests.data.bids import make_bids, make_caps_of, tree
 from tests.data.spm import jobs, make_spm
 

@@ -131,7 +131,7 @@ def test_a_caps_that_cannot_be_written_to_is_not_noted_in(caps, weights, monkeyp
         raise OutputError(f"{path}: cannot be written (Read-only file system)")
 
     before = (caps / "dataset_description.json").read_text()
-    monkeypatch.setattr(sharing.writing, "temporary", refuse)
+    monkeypatch.setattr(sharing.atomic, "temporary", refuse)
     with caplog.at_level(logging.WARNING, "clinica_t1nce"):
         construct(caps, weights)
     assert "the run is not noted there" in caplog.text

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from clinica_t1nce.errors import ImageError
-from clinica_t1nce.grids import from_ras
 from clinica_t1nce.report import figures, scales
+from clinica_t1nce.volumes.grids import from_ras
 from tests.data import volumes
 
 

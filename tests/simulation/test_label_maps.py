@@ -7,6 +7,7 @@ from nibabel.affines import apply_affine
 from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
 
 from clinica_t1nce.errors import LabelMapError
+from clinica_t1nce.files import nifti
 from clinica_t1nce.simulation import label_maps
 from clinica_t1nce.simulation.anatomy import find_surfaces
 from clinica_t1nce.simulation.tissues import LABELS, Tissue
@@ -45,7 +46,7 @@ def test_other_voxel_sizes_are_resampled(tmp_path: Path, zooms: tuple[float, ...
     read = label_maps.read(path)
     assert read.data.shape == tuple(round(n * z) for n, z in zip(labels.shape, zooms, strict=True))
     assert np.allclose(nib.affines.voxel_sizes(read.affine), 1)
-    given = label_maps.images.load(path)
+    given = nifti.load(path)
     for label in (2, 502):
         assert np.allclose(centre_of(read, label), centre_of(given, label), atol=0.6)
 

@@ -6,8 +6,8 @@ import torch
 from lightning.pytorch import Trainer
 from torch.utils.data import DataLoader
 
-from clinica_t1nce.training.data import Batch
-from clinica_t1nce.training.module import Training
+from clinica_t1nce.training.data.numbered import Batch
+from clinica_t1nce.training.modules.generator import Training
 
 
 def batch(seed: int = 0, size: int = 2, side: int = 16) -> Batch:

@@ -9,7 +9,7 @@ from clinica_t1nce.models import registry
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.models.storage import load_weights, save_weights
 from clinica_t1nce.simulation.simulator import Pair
-from clinica_t1nce.synthesis import Synthesizer
+from clinica_t1nce.synthesis.synthesizer import Synthesizer
 from clinica_t1nce.training import calibration
 from clinica_t1nce.training.calibration import Trial
 from tests.data.heads import label_map

@@ -11,15 +11,15 @@ import torch
 
 from clinica_t1nce.errors import DeviceError, OutputError, TrainingError, WeightsError
 from clinica_t1nce.models.storage import load_weights
-from clinica_t1nce.synthesis import Synthesizer
-from clinica_t1nce.training import needs
-from clinica_t1nce.training.checks import Checks
+from clinica_t1nce.synthesis.synthesizer import Synthesizer
+from clinica_t1nce.training import preflight
+from clinica_t1nce.training.callback import Checks
+from clinica_t1nce.training.data.sources import LabelMaps, RealPairs
+from clinica_t1nce.training.data.volume_pairs import PairFiles
 from clinica_t1nce.training.fit import Machine
-from clinica_t1nce.training.module import GeneratorTraining, Optimisation
+from clinica_t1nce.training.modules.generator import GeneratorTraining, Optimisation
 from clinica_t1nce.training.run import train
 from clinica_t1nce.training.settings import Settings, from_preset
-from clinica_t1nce.training.sources import LabelMaps, RealPairs
-from clinica_t1nce.training.volumes import PairFiles
 from tests.data import volumes
 from tests.data.heads import label_map
 
@@ -375,7 +375,7 @@ def test_endless_pairs_have_no_epochs(label_maps: LabelMaps, tmp_path: Path) -> 
 def test_memory_is_asked_for_first(
     label_maps: LabelMaps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(needs, "available", lambda device: 1e-6)
+    monkeypatch.setattr(preflight, "available", lambda device: 1e-6)
     with pytest.raises(TrainingError, match=r"GB are free.*--batch"):
         train(label_maps, tmp_path / "run", ON_PATCHES, CPU)
     assert not (tmp_path / "run").exists()
@@ -392,7 +392,7 @@ def test_disk_is_asked_for_first(
     label_maps: LabelMaps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr(needs.shutil, "disk_usage", lambda folder: usage)
+    monkeypatch.setattr(preflight.shutil, "disk_usage", lambda folder: usage)
     with pytest.raises(OutputError, match=r"run: .*GB are needed for checkpoints"):
         train(label_maps, tmp_path / "run", ON_PATCHES, CPU)
     assert not (tmp_path / "run").exists()

@@ -18,7 +18,7 @@ from clinica_t1nce.pipelines.command import (
 )
 
 if TYPE_CHECKING:
-    from clinica_t1nce.caps.homogenisation import Request
+    from clinica_t1nce.datasets.homogenisation import Request
     from clinica_t1nce.pipelines.t1_synth_nce.outcome import Outcome
     from clinica_t1nce.pipelines.t1_synth_nce.pipeline import T1SynthNce
 
@@ -224,7 +224,7 @@ def _summarise(pipeline: "T1SynthNce", details_folder: Path | None) -> None:
 
 def _check_bids_output(caps: Path, out: Path, parameters: dict[str, Any]) -> "Request":
     """Ask for a homogenised data set of the first of the spaces, if there can be one."""
-    from clinica_t1nce.caps.homogenisation import Request, prepare
+    from clinica_t1nce.datasets.homogenisation import Request, prepare
 
     bids, (space, *_) = parameters["bids_directory"], parameters["output_spaces"]
     request = Request(
@@ -241,7 +241,7 @@ def _check_bids_output(caps: Path, out: Path, parameters: dict[str, Any]) -> "Re
 
 def _homogenise(pipeline: "T1SynthNce", request: "Request") -> bool:
     """Make the homogenised data set; say whether every session has its image."""
-    from clinica_t1nce.caps.homogenisation import describe, homogenise
+    from clinica_t1nce.datasets.homogenisation import describe, homogenise
 
     with working():
         report = homogenise(replace(request, model=pipeline.card.name))

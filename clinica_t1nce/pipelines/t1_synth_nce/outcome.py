@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.caps import names, query, selection, table
+from clinica_t1nce.engine import event_log
 from clinica_t1nce.errors import last_line
-from clinica_t1nce.interfaces import journal
 
 DONE, SKIPPED, FAILED = "done", "skipped", "failed"
 
@@ -53,7 +54,7 @@ def before_work(chosen: query.Selection, to_do: Sequence[query.Crop]) -> list[Ou
 def unjudged(failures: Mapping[Path, str]) -> list[Outcome]:
     """Give the outcomes of images of which it is not known whether they are T1ce."""
     return [
-        Outcome(query.Crop(query.Visit(*path.parts[-4:-2]), path, selection.IMAGE), FAILED, reason)
+        Outcome(query.Crop(Visit(*path.parts[-4:-2]), path, selection.IMAGE), FAILED, reason)
         for path, reason in failures.items()
     ]
 
@@ -79,20 +80,20 @@ def settle(
         Images that a process died too early to come to. If no image at all was come to, they
         have failed instead: another run would not do better.
     """
-    events = journal.latest(folder)
+    events = event_log.latest(folder)
     outcomes, left = [], []
     for crop in to_do:
         event = events.get(str(crop.path))
         if event is None:
             left.append(crop)
-        elif event.kind == journal.STARTED:
+        elif event.kind == event_log.STARTED:
             reason = (
                 f"{crop.path}: the process that worked on it was killed, most likely for lack of "
                 "memory; run again with fewer processes (-np)"
             )
             outcomes.append(Outcome(crop, FAILED, reason))
         else:
-            status = DONE if event.kind == journal.DONE else FAILED
+            status = DONE if event.kind == event_log.DONE else FAILED
             outcomes.append(Outcome(crop, status, event.reason, event.warning, event.details))
     if left and not outcomes:
         reason = "no process came to it" if error is None else last_line(error)

@@ -13,12 +13,12 @@ from networkx import DiGraph
 from nipype.pipeline.engine import Workflow
 
 from clinica_t1nce.caps import dataset, names, query, selection, sidecar, table
-from clinica_t1nce.caps.translate import Job
+from clinica_t1nce.engine.local_plugin import LocalPlugin
+from clinica_t1nce.engine.progress import follow
+from clinica_t1nce.engine.resources import memory_gb, share_out
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.pipelines.command import LOCAL_PLUGINS
 from clinica_t1nce.pipelines.models import check_model
-from clinica_t1nce.pipelines.progress import follow
-from clinica_t1nce.pipelines.resources import memory_gb, share_out
 from clinica_t1nce.pipelines.sharing import construct, own_folder
 from clinica_t1nce.pipelines.t1_synth_nce import outcome
 from clinica_t1nce.pipelines.t1_synth_nce.request import (
@@ -27,8 +27,8 @@ from clinica_t1nce.pipelines.t1_synth_nce.request import (
     parse_options,
     parse_request,
 )
+from clinica_t1nce.translation.runner import Job
 from clinica_t1nce.workflows import init_synthesis_wf
-from clinica_t1nce.workflows.execution import LocalPlugin
 
 if TYPE_CHECKING:
     from clinica_t1nce.models.cards import Card
@@ -317,13 +317,13 @@ class T1SynthNce(Pipeline):
 
     @property
     def _report_folder(self) -> Path:
-        from clinica_t1nce.report.synthesis import FOLDER
+        from clinica_t1nce.report.synthetic_pages import FOLDER
 
         return Path(self.caps_directory) / FOLDER
 
     def _complete_report(self, n_cores: int) -> None:
         """Write pages that are missing, and the index; whatever fails, the images are there."""
-        from clinica_t1nce.report.synthesis import Shown, complete
+        from clinica_t1nce.report.synthetic_pages import Shown, complete
 
         shown = [
             Shown(self.output_path(item.crop), self._job(item.crop).output)

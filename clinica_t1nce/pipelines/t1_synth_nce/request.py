@@ -4,12 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from clinica_t1nce.caps import gadolinium, names, selection
-from clinica_t1nce.caps.bids import Dataset
-from clinica_t1nce.caps.translate import Options
+from clinica_t1nce.bids.dataset import Dataset
+from clinica_t1nce.caps import names, selection
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.pipelines.detection import detect
 from clinica_t1nce.pipelines.models import Model
+from clinica_t1nce.translation import judgement
+from clinica_t1nce.translation.runner import Options
 
 DEFAULTS: dict[str, Any] = {
     "model": "default",
@@ -79,5 +80,5 @@ def look_at_images(
     """Judge all images that the request may mean; give what is known then, and what failed."""
     crops = selection.candidates(request)
     probabilities, failures = detect(request.caps, crops, model, n_procs=n_procs)
-    gadolinium.rewrite(request.caps, crops, model.card.name, model.card.sha256, request.dataset)
+    judgement.rewrite(request.caps, crops, model.card.name, model.card.sha256, request.dataset)
     return replace(request, probabilities=probabilities), failures

@@ -150,8 +150,8 @@ def cli(
 
     Exit code: 0 if every pair was evaluated, 1 if one was left out, 2 for wrong usage.
     """
+    from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pair_jobs import Settings
     from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pipeline import T1SynthNceEvaluate
-    from clinica_t1nce.pipelines.t1_synth_nce_evaluate.selection import Settings
 
     move_nipype_log(Path(working_directory) if working_directory else None)
     plugin, plugin_args = read_plugin(nipype_plugin, nipype_plugin_args, working_directory)

@@ -12,23 +12,25 @@ from networkx import DiGraph
 from nipype.pipeline.engine import Node, Workflow
 
 import clinica_t1nce
-from clinica_t1nce.caps import dataset, outputs, pairs
+from clinica_t1nce.bids import pairs
+from clinica_t1nce.caps import dataset
+from clinica_t1nce.datasets import outputs
+from clinica_t1nce.engine.local_plugin import LocalPlugin
+from clinica_t1nce.engine.resources import memory_gb
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.evaluation.tables import Table
+from clinica_t1nce.files.text import as_json, write_text
 from clinica_t1nce.pipelines.command import LOCAL_PLUGINS
-from clinica_t1nce.pipelines.resources import memory_gb
 from clinica_t1nce.pipelines.sharing import construct, own_folder
-from clinica_t1nce.pipelines.t1_synth_nce_evaluate import selection
+from clinica_t1nce.pipelines.t1_synth_nce_evaluate import pair_jobs
 from clinica_t1nce.pipelines.t1_synth_nce_evaluate.results import page_path, write_results
 from clinica_t1nce.pipelines.t1_synth_nce_evaluate.saving import SavePair
-from clinica_t1nce.pipelines.t1_synth_nce_evaluate.selection import PairJob, Settings
 from clinica_t1nce.workflows import init_evaluation_wf
-from clinica_t1nce.workflows.execution import LocalPlugin
 
 MEMORY_GB = 3.0
 """What one process needs at most: deepbet, or Atropos on a whole brain."""
 
-DEFAULTS: dict[str, Any] = {"models": (), "settings": Settings(), "split": pairs.TEST}
+DEFAULTS: dict[str, Any] = {"models": (), "settings": pair_jobs.Settings(), "split": pairs.TEST}
 
 _MARKER = "t1-synth-nce-evaluate"
 _SAVED = (
@@ -108,8 +110,8 @@ class T1SynthNceEvaluate(Pipeline):
         dataset.check(caps, name=caps_name)
         self.output_directory = Path(output_directory).absolute()
         _check_output(self.output_directory, caps)
-        self._settings: Settings = parameters["settings"]
-        self.jobs, self.failures = selection.select(
+        self._settings: pair_jobs.Settings = parameters["settings"]
+        self.jobs, self.failures = pair_jobs.select(
             caps, Path(pairs_tsv), parameters["models"], self._settings, parameters["split"]
         )
         self._rows_out = {
@@ -180,8 +182,8 @@ class T1SynthNceEvaluate(Pipeline):
         records = [
             record
             for job in self.jobs
-            if selection.is_done(job, out)
-            and (record := selection.read_record(job, out)) is not None
+            if pair_jobs.is_done(job, out)
+            and (record := pair_jobs.read_record(job, out)) is not None
         ]
         failures = [
             self._rows_out[label] | {"reason": reason} for label, reason in self.failures.items()
@@ -189,10 +191,10 @@ class T1SynthNceEvaluate(Pipeline):
         self.tables = write_results(out, records, failures, self._settings)
         return graph
 
-    def _missing(self, jobs: Sequence[PairJob]) -> list[PairJob]:
+    def _missing(self, jobs: Sequence[pair_jobs.PairJob]) -> list[pair_jobs.PairJob]:
         """List the pairs that are to be evaluated."""
         out = self.output_directory
-        return [job for job in jobs if self._overwrite or not selection.is_done(job, out)]
+        return [job for job in jobs if self._overwrite or not pair_jobs.is_done(job, out)]
 
     def _run_graph(self, plugin: Any, arguments: dict[str, Any], update_hash: bool) -> Any:
         for job in self._to_do:
@@ -227,7 +229,7 @@ class T1SynthNceEvaluate(Pipeline):
             error = raised
         reasons = _reasons(crashes)
         for job in self._to_do:
-            if not selection.is_done(job, self.output_directory):
+            if not pair_jobs.is_done(job, self.output_directory):
                 reason = reasons.get(_node_name(job)) or (
                     "no process came to it" if error is None else _last_line(str(error))
                 )
@@ -298,7 +300,7 @@ class T1SynthNceEvaluate(Pipeline):
     def _build_output_node(self) -> None:
         """Nothing to do: each pair is written to its place as soon as it is evaluated."""
 
-    def _saving(self, job: PairJob) -> dict[str, Any]:
+    def _saving(self, job: pair_jobs.PairJob) -> dict[str, Any]:
         record = {
             "participant_id": job.row.subject,
             "session_id_t1ce": str(job.row.t1ce),
@@ -311,7 +313,7 @@ class T1SynthNceEvaluate(Pipeline):
             "record_path": str(job.record_path(self.output_directory)),
             "record": record,
             "images": list(job.images),
-            "t1ce": str(job.images[selection.T1CE]),
+            "t1ce": str(job.images[pair_jobs.T1CE]),
             "synthetic": [str(path) for path in list(job.images.values())[2:]],
             "align": self._settings.align,
             "page_path": str(page_path(self.output_directory, record)),
@@ -321,12 +323,11 @@ class T1SynthNceEvaluate(Pipeline):
         return content
 
 
-def _set_inputs(inputs: Any, job: PairJob, settings: Settings) -> None:
-    t1nce, t1ce, *synthetic = (str(path) for path in job.images.values())
-    inputs.t1nce, inputs.t1ce, inputs.synthetic = t1nce, t1ce, synthetic
+def _set_inputs(inputs: Any, job: pair_jobs.PairJob, settings: pair_jobs.Settings) -> None:
+    inputs.t1nce, inputs.t1ce, *inputs.synthetic = (str(path) for path in job.images.values())
     if job.masks:
-        inputs.t1nce_mask = str(job.masks[selection.T1NCE])
-        inputs.t1ce_mask = str(job.masks[selection.T1CE])
+        inputs.t1nce_mask = str(job.masks[pair_jobs.T1NCE])
+        inputs.t1ce_mask = str(job.masks[pair_jobs.T1CE])
     if job.maps:
         inputs.probability_files = [[str(path) for path in job.maps[name]] for name in job.images]
     if job.labels:
@@ -335,7 +336,7 @@ def _set_inputs(inputs: Any, job: PairJob, settings: Settings) -> None:
         inputs.prior_files = [str(path) for path in settings.priors]
 
 
-def _node_name(job: PairJob) -> str:
+def _node_name(job: pair_jobs.PairJob) -> str:
     # Nipype allows letters, digits and underscores.
     return "pair_" + "".join(c if c.isalnum() else "_" for c in job.name)
 
@@ -396,4 +397,4 @@ def _describe(out: Path, caps: Path) -> None:
         ],
         "SourceDatasets": [{"URL": Path(caps).resolve().as_uri()}],
     }
-    outputs.write_text(out / dataset.DESCRIPTION, outputs.as_json(content))
+    write_text(out / dataset.DESCRIPTION, as_json(content))

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clinica_t1nce import images
-from clinica_t1nce.caps import outputs
 from clinica_t1nce.evaluation.columns import describe
 from clinica_t1nce.evaluation.frames import BASELINE, PAIR, collect, compare_methods
 from clinica_t1nce.evaluation.quality import strata
 from clinica_t1nce.evaluation.tables import SETS, Table, make_tables
-from clinica_t1nce.pipelines.t1_synth_nce_evaluate.selection import Settings
+from clinica_t1nce.files import nifti
+from clinica_t1nce.files.text import as_json, write_text
+from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pair_jobs import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,8 +64,8 @@ def write_results(
         _write_tsv(out / f"{name}.tsv", frame)
     tables = make_tables(frames, statistics)
     for name, table in tables.items():
-        outputs.write_text(out / "tables" / f"{name}.md", table.markdown())
-        outputs.write_text(out / "tables" / f"{name}.tex", table.latex())
+        write_text(out / "tables" / f"{name}.md", table.markdown())
+        write_text(out / "tables" / f"{name}.tex", table.latex())
     figures = _draw(out, records, frames)
     _write_report(out, records, pairs, tables, figures, settings)
     return tables
@@ -105,8 +105,8 @@ def note(settings: Settings) -> str:
 
 def _write_tsv(path: Path, frame: "pd.DataFrame") -> None:
     text = frame.to_csv(sep="\t", index=False, na_rep="n/a", lineterminator="\n")
-    outputs.write_text(path, text)
-    outputs.write_text(path.with_suffix(".json"), outputs.as_json(describe(frame.columns)))
+    write_text(path, text)
+    write_text(path.with_suffix(".json"), as_json(describe(frame.columns)))
 
 
 def _draw(
@@ -138,17 +138,17 @@ def _draw_examples(out: Path, records: Sequence[Mapping[str, Any]]) -> list[Path
         folder = out / str(record["participant_id"]) / str(record["session_id_t1ce"])
         files = {name: folder / path for name, path in record["files"].items()}
         loaded = {
-            name: images.load(path) for name, path in record["sources"].items() if name != "T1nce"
+            name: nifti.load(path) for name, path in record["sources"].items() if name != "T1nce"
         }
-        loaded = {BASELINE: loaded.pop(BASELINE), "T1nce": images.load(files["T1nce"]), **loaded}
-        affine, brain = loaded[BASELINE].affine, images.load(files["mask"], constant=True).data > 0
+        loaded = {BASELINE: loaded.pop(BASELINE), "T1nce": nifti.load(files["T1nce"]), **loaded}
+        affine, brain = loaded[BASELINE].affine, nifti.load(files["mask"], constant=True).data > 0
         title = f"{record['participant_id']} {record['session_id_t1ce']}"
         arrays = {name: image.data for name, image in loaded.items()}
         examples.append(Example(title, arrays, affine, brain))
         names = {name: f"{name} label-GM_probseg" for name in loaded}
         if set(names.values()) <= set(files):
             found = {
-                name: images.load(files[key], constant=True).data for name, key in names.items()
+                name: nifti.load(files[key], constant=True).data for name, key in names.items()
             }
             fitting = {volume.shape for volume in found.values()} == {brain.shape}
             if fitting and any(volume.any() for volume in found.values()):

@@ -61,11 +61,11 @@ class SavePair(SimpleInterface):
     _always_run = True
 
     def _run_interface(self, runtime: Bunch) -> Bunch:
-        from clinica_t1nce import images, writing
-        from clinica_t1nce.caps.outputs import as_json
+        from clinica_t1nce.files import atomic, nifti
+        from clinica_t1nce.files.text import as_json
 
         record_path = Path(self.inputs.record_path)
-        t1ce = images.load(self.inputs.t1ce)
+        t1ce = nifti.load(self.inputs.t1ce)
         files = {
             name: str(path.relative_to(record_path.parent))
             for name, path in self._save_images(record_path, t1ce).items()
@@ -85,7 +85,7 @@ class SavePair(SimpleInterface):
         if isdefined(self.inputs.page_path):
             self._write_page(record, t1ce)
             files["page"] = os.path.relpath(self.inputs.page_path, record_path.parent)
-        with writing.temporary(record_path) as part:
+        with atomic.temporary(record_path) as part:
             part.write_text(as_json(_plain(record)), encoding="utf-8")
         self._results["out_file"] = str(record_path)
         return runtime
@@ -93,7 +93,7 @@ class SavePair(SimpleInterface):
     def _save_images(self, record_path: Path, t1ce: Any) -> dict[str, Path]:
         import numpy as np
 
-        from clinica_t1nce import images
+        from clinica_t1nce.files import nifti
 
         stem = record_path.name.partition("_desc-")[0]
         kind: Any
@@ -118,21 +118,21 @@ class SavePair(SimpleInterface):
                 wanted[f"{name} {suffix}"] = (path, f"desc-{label}_{suffix}", kind)
         saved = {}
         for name, (path, suffix, kind) in wanted.items():
-            image = images.load(path, constant=True)
+            image = nifti.load(path, constant=True)
             kind = kind or (np.uint8 if image.data.max() < 256 else np.int32)
             saved[name] = record_path.parent / f"{stem}_{suffix}.nii.gz"
-            images.save(saved[name], image.data, image, dtype=kind)
+            nifti.save(saved[name], image.data, image, dtype=kind)
         return saved
 
     def _labelled(self) -> float | None:
         """Measure all that is labelled in the T1nce, cm3."""
         import numpy as np
 
-        from clinica_t1nce import images
+        from clinica_t1nce.files import nifti
 
         if not isdefined(self.inputs.label_files):
             return None
-        image = images.load(self.inputs.label_files[0], constant=True)
+        image = nifti.load(self.inputs.label_files[0], constant=True)
         voxel = abs(float(np.linalg.det(image.affine[:3, :3]))) / 1000
         return np.count_nonzero(image.data) * voxel
 
@@ -161,7 +161,7 @@ class SavePair(SimpleInterface):
         return flags
 
     def _write_page(self, record: dict[str, Any], t1ce: Any) -> None:
-        from clinica_t1nce import images
+        from clinica_t1nce.files import nifti
         from clinica_t1nce.report import write_participant_page
 
         paths = {
@@ -170,7 +170,7 @@ class SavePair(SimpleInterface):
             "T1nce": self.inputs.aligned,
         }
         labels = {
-            name: images.load(path).data
+            name: nifti.load(path).data
             for name, path in zip(
                 self.inputs.images, _given(self.inputs.label_files, []), strict=False
             )
@@ -181,9 +181,9 @@ class SavePair(SimpleInterface):
             optional["label_names"] = {value: name for name, value in self.inputs.names.items()}
         write_participant_page(
             self.inputs.page_path,
-            {name: images.load(path).data for name, path in paths.items()},
+            {name: nifti.load(path).data for name, path in paths.items()},
             t1ce.affine,
-            mask=images.load(self.inputs.mask, constant=True).data > 0,
+            mask=nifti.load(self.inputs.mask, constant=True).data > 0,
             labels={name: data.astype(int) for name, data in labels.items()} or None,
             measures=_measures(record, self.inputs.align),
             flags=record["flags"],

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
-from clinica_t1nce.caps import homogenisation
-from clinica_t1nce.caps.query import Crop, Visit
+from clinica_t1nce.bids.entities import Visit
+from clinica_t1nce.caps.query import Crop
+from clinica_t1nce.datasets import homogenisation
 from clinica_t1nce.errors import OutputError
 from clinica_t1nce.pipelines.t1_synth_nce import cli as module
 from clinica_t1nce.pipelines.t1_synth_nce import pipeline as pipeline_module

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from clinica_t1nce.caps.query import Crop, Selection, Visit
-from clinica_t1nce.interfaces import journal
+from clinica_t1nce.bids.entities import Visit
+from clinica_t1nce.caps.query import Crop, Selection
+from clinica_t1nce.engine import event_log
 from clinica_t1nce.pipelines.t1_synth_nce import outcome
 
 CROPS = [
@@ -13,7 +14,7 @@ CROPS = [
 
 
 def settle(folder, events, error=None):
-    with journal.Writer(folder) as log:
+    with event_log.Writer(folder) as log:
         for event in events:
             log.write(event)
     return outcome.settle(CROPS, folder, error)
@@ -24,11 +25,11 @@ def test_a_dead_process_fails_the_image_it_was_at_and_leaves_the_rest(tmp_path):
     outcomes, left = settle(
         tmp_path,
         [
-            journal.Event("started", paths[0]),
-            journal.Event("done", paths[0], warning="w"),
-            journal.Event("started", paths[1]),
-            journal.Event("failed", paths[1], reason="bad", details="trace"),
-            journal.Event("started", paths[2]),
+            event_log.Event("started", paths[0]),
+            event_log.Event("done", paths[0], warning="w"),
+            event_log.Event("started", paths[1]),
+            event_log.Event("failed", paths[1], reason="bad", details="trace"),
+            event_log.Event("started", paths[2]),
         ],
         RuntimeError("killed"),
     )

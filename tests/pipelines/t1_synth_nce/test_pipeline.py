@@ -209,12 +209,12 @@ def test_pages_and_their_index(tmp_path, weights):
 
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_report_that_fails_costs_no_image(tmp_path, weights, monkeypatch, whole):
-    from clinica_t1nce.report import synthesis
+    from clinica_t1nce.report import synthetic_pages
 
     def fail(*arguments, **keywords):
         raise RuntimeError("a mistake\nof ours")
 
-    monkeypatch.setattr(synthesis, "complete" if whole else "write_page", fail)
+    monkeypatch.setattr(synthetic_pages, "complete" if whole else "write_page", fail)
     caps = make_caps(tmp_path / "caps", {("sub-01", "ses-1"): "ce-gd"})
     pipeline = make(caps, weights)
     pipeline.run(plugin="Linear", quiet=True)

@@ -1,0 +1,1 @@
+"""BIDS: entities, metadata on contrast agents, data sets and tables of pairs."""

@@ -1,0 +1,349 @@
+"""Which image stands for a visit in a homogenised data set."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clinica_t1nce.bids.dataset import T1CE, T1NCE, Dataset, entities
+from clinica_t1nce.bids.entities import Visit
+from clinica_t1nce.caps import names, query, selection, sidecar, table
+from clinica_t1nce.caps.dataset import DESCRIPTION
+from clinica_t1nce.datasets import separation
+from clinica_t1nce.errors import SelectionError
+from clinica_t1nce.files import tsv
+
+ACQUIRED, REGENERATED, SYNTHETIC = "acquired", "regenerated", "synthetic"
+
+T1_LINEAR = "t1-linear"
+"""Under which name Clinica notes, in a CAPS, from which BIDS it was made."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An image that could stand for a visit.
+
+    Attributes
+    ----------
+    visit
+        In the data set that is homogenised: that of the patient, not of a separated view.
+    path
+        The image.
+    kind
+        ``"acquired"`` (a T1nce), ``"regenerated"`` (a T1nce that has gone through the generator)
+        or ``"synthetic"`` (made from a T1ce).
+    session
+        In the CAPS.
+    raw
+        The image that t1-linear took, in its BIDS; None if that is not known.
+    """
+
+    visit: Visit
+    path: Path
+    kind: str
+    session: str
+    raw: Path | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The image that stands for a visit, and why."""
+
+    candidate: Candidate
+    reason: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a CAPS offers.
+
+    Attributes
+    ----------
+    candidates
+        All images that could stand for a visit.
+    missing
+        Visits whose only images are such as have no synthetic T1nce.
+    """
+
+    candidates: tuple[Candidate, ...]
+    missing: tuple[Visit, ...] = ()
+
+
+def find_bids(caps: Path) -> Path | None:
+    """Say from which BIDS t1-linear made a CAPS, by the description that Clinica wrote.
+
+    Returns
+    -------
+    pathlib.Path or None
+        None if the description does not say.
+
+    Raises
+    ------
+    SelectionError
+        If it is not there any more, or there are several.
+    """
+    try:
+        content = json.loads((caps / DESCRIPTION).read_text(encoding="utf-8"))
+        steps = [step for step in content.get("Processing", []) if step["Name"] == T1_LINEAR]
+        found = sorted({str(step["InputPath"]) for step in steps})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    if not found:
+        return None
+    mend = "give it with --bids-directory"
+    if len(found) > 1:
+        raise SelectionError(f"{caps}: was made from several BIDS ({', '.join(found)}); {mend} one")
+    path = caps.parent / found[0]
+    if not path.is_dir():
+        raise SelectionError(
+            f"{path}: no such folder, and {caps} was made from it; if it was moved, {mend}"
+        )
+    return path
+
+
+def find_model(caps: Path, model: str | None) -> str | None:
+    """Say the synthetic images of which model are meant.
+
+    Parameters
+    ----------
+    caps
+        The CAPS.
+    model
+        Name of the weights, or None for the only ones whose images the CAPS holds.
+
+    Returns
+    -------
+    str or None
+        None if the CAPS holds no synthetic image.
+
+    Raises
+    ------
+    SelectionError
+        If the CAPS holds images of several models and none is named, or none of the named one.
+    """
+    prefix = "model-"
+    folders = (caps / "subjects").glob(f"sub-*/ses-*/{names.FOLDER}/{prefix}*")
+    there = sorted({folder.name.removeprefix(prefix) for folder in folders})
+    if model is not None:
+        if model not in there:
+            known = f"; it has those of {', '.join(there)}" if there else ""
+            raise SelectionError(f"{caps}: holds no images of a model {model}{known}")
+        return model
+    if len(there) > 1:
+        raise SelectionError(
+            f"{caps}: holds images of several models ({', '.join(there)}); name one with --model"
+        )
+    return there[0] if there else None
+
+
+def find_in_caps(
+    caps: Path,
+    *,
+    model: str | None,
+    space: str = names.MNI_CROP,
+    dataset: Dataset | None = None,
+    include_t1nce: bool = False,
+) -> Found:
+    """List the images of a CAPS that could stand for a visit.
+
+    A crop is a T1ce, and never stands for a visit itself, if its name has ``ce-``, if sidecar or
+    ``scans.tsv`` of the BIDS say so, or if it was given to t1-synth-nce (with success or without).
+
+    Parameters
+    ----------
+    caps
+        Root of the CAPS.
+    model
+        Name of the weights whose synthetic images are meant; None for no synthetic images.
+    space
+        Key of :data:`names.SPACES`: the images of which grid. In the native space, acquired T1nce
+        are the raw images of the BIDS.
+    dataset
+        The BIDS that t1-linear read. If it is a separated view, its ``contrast.tsv`` says which
+        sessions are one visit.
+    include_t1nce
+        Take what the generator made of T1nce (``--include-t1nce``) in the place of these.
+
+    Raises
+    ------
+    SelectionError
+        If the space needs a BIDS and there is none.
+    """
+    if space == names.NATIVE and dataset is None:
+        raise SelectionError(
+            f"{caps}: the native space needs the raw images; give their BIDS with --bids-directory"
+        )
+    original = {} if dataset is None else separation.read_map(dataset.root)
+    enhanced = _given_to_the_model(caps)
+    candidates: list[Candidate] = []
+    visits: set[Visit] = set()
+    for visit, crop in query.find_crops(caps):
+        mapped = original.get(visit, visit)
+        visits.add(mapped)
+        raw = None if dataset is None else names.raw_path(crop, dataset.root)
+        if crop in enhanced or selection.evidence(crop, dataset) is not None:
+            kind, image = SYNTHETIC, _synthetic(crop, model, space)
+        elif include_t1nce:
+            kind, image = REGENERATED, _synthetic(crop, model, space)
+        else:
+            kind, image = ACQUIRED, _acquired(crop, raw, space)
+        if image is not None and image.is_file():
+            candidates.append(Candidate(mapped, image, kind, visit.session, raw))
+    missing = visits - {candidate.visit for candidate in candidates}
+    return Found(tuple(candidates), tuple(sorted(missing)))
+
+
+def find_in_files(
+    acquired: Iterable[Path], synthetic: Iterable[Path], dataset: Dataset | None = None
+) -> list[Candidate]:
+    """Make candidates of files with BIDS or CAPS names.
+
+    Parameters
+    ----------
+    acquired
+        T1nce.
+    synthetic
+        T1nce made from T1ce.
+    dataset
+        The BIDS that they come from, for metadata and, if it is a separated view, the visits.
+
+    Raises
+    ------
+    SelectionError
+        If a name does not say participant and session.
+    """
+    original = {} if dataset is None else separation.read_map(dataset.root)
+    candidates = []
+    for kind, paths in ((ACQUIRED, acquired), (SYNTHETIC, synthetic)):
+        for path in paths:
+            labels = entities(path.name)
+            if not {"sub", "ses"} <= labels.keys():
+                raise SelectionError(
+                    f"{path}: does not say whose image it is; give it a name that starts with "
+                    "sub-<label>_ses-<label>_"
+                )
+            visit = Visit(f"sub-{labels['sub']}", f"ses-{labels['ses']}")
+            raw = None if dataset is None else _raw_of(dataset, visit, path, kind)
+            candidates.append(Candidate(original.get(visit, visit), path, kind, visit.session, raw))
+    return candidates
+
+
+def choose(
+    candidates: Iterable[Candidate], chosen: Mapping[Visit, str] | None = None
+) -> dict[Visit, Choice]:
+    """Choose one image for each visit.
+
+    The one that `chosen` names; else an acquired T1nce before a synthetic one, then the later
+    run, then the order of the names.
+
+    Parameters
+    ----------
+    candidates
+        Of any number of visits.
+    chosen
+        File names by visit, from :func:`read_choices`.
+
+    Raises
+    ------
+    SelectionError
+        If `chosen` names an image that is not there.
+    """
+    chosen = chosen or {}
+    by_visit: dict[Visit, list[Candidate]] = {}
+    for candidate in candidates:
+        by_visit.setdefault(candidate.visit, []).append(candidate)
+    for visit, name in chosen.items():
+        known = {candidate.path.name for candidate in by_visit.get(visit, [])}
+        if name not in known:
+            there = f"; there are {', '.join(sorted(known))}" if known else ""
+            raise SelectionError(f"{visit}: no image {name!r} to choose{there}")
+    return {visit: _prefer(group, chosen.get(visit)) for visit, group in sorted(by_visit.items())}
+
+
+def read_choices(path: Path) -> dict[Visit, str]:
+    """Read a table with the columns ``participant_id``, ``session_id`` and ``filename``.
+
+    Raises
+    ------
+    SelectionError
+        If it cannot be read, or lists a visit twice.
+    """
+    chosen: dict[Visit, str] = {}
+    for row in tsv.read(path, ["participant_id", "session_id", "filename"]):
+        visit = Visit(row["participant_id"], row["session_id"])
+        if visit in chosen:
+            raise SelectionError(f"{path}: {visit} is listed twice; keep one row of it")
+        chosen[visit] = Path(row["filename"]).name
+    return chosen
+
+
+def _prefer(group: list[Candidate], name: str | None) -> Choice:
+    def rank(candidate: Candidate) -> tuple[bool, int, str]:
+        run = entities(candidate.path.name).get("run", "0")
+        later = -int(run) if run.isdigit() else 0
+        return candidate.kind == SYNTHETIC, later, candidate.path.name
+
+    if name is not None:
+        return Choice(next(item for item in group if item.path.name == name), "tsv")
+    first, *others = sorted(group, key=rank)
+    if not others:
+        return Choice(first, "only image")
+    if others[0].kind != first.kind:
+        return Choice(first, "acquired before synthetic")
+    return Choice(first, "later run" if rank(others[0])[1] != rank(first)[1] else "first name")
+
+
+def _given_to_the_model(caps: Path) -> set[Path]:
+    """List the crops that t1-synth-nce took for T1ce, by its sidecars and its table."""
+    given: list[tuple[str, str]] = []
+    for image in query.find_synthetic(caps):
+        content = sidecar.read(image) or {}
+        first = (content.get("Sources") or [])[:1]
+        given += [(source, content.get("SelectedBy", "")) for source in first]
+    given += [(row["source"], row["selected_by"]) for row in table.read(caps)]
+    return {
+        caps / source.removeprefix("bids::")
+        for source, reason in given
+        if reason != selection.AS_T1NCE
+    }
+
+
+def _synthetic(crop: Path, model: str | None, space: str) -> Path | None:
+    if model is None:
+        return None
+    path = names.output_path(crop, model)
+    stem = path.name.removesuffix(names.SYNTHETIC_ENDING)
+    path = path.with_name(stem + names.SPACES[space])
+    return path if sidecar.is_done(path) else None
+
+
+def _acquired(crop: Path, raw: Path | None, space: str) -> Path | None:
+    if space == names.NATIVE:
+        return raw
+    return names.full_path(crop) if space == names.MNI else crop
+
+
+def _raw_of(dataset: Dataset, visit: Visit, path: Path, kind: str) -> Path | None:
+    """Find the raw T1w that an image was made from, if there is only one that fits."""
+    wanted = T1CE if kind == SYNTHETIC else T1NCE
+    fitting = [image.path for image in dataset.t1w(visit) if image.kind == wanted]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def acquisition(candidate: Candidate, dataset: Dataset | None) -> dict[str, Any]:
+    """Read what the BIDS, or else the file beside an acquired image, says about the acquisition.
+
+    Of a synthetic image, the fields on the contrast agent are left out: it shows none.
+
+    Raises
+    ------
+    SelectionError
+        If a sidecar is not JSON.
+    """
+    if dataset is None or candidate.raw is None:
+        return (sidecar.read(candidate.path) or {}) if candidate.kind == ACQUIRED else {}
+    content = dataset.metadata(candidate.raw)
+    if candidate.kind == ACQUIRED:
+        return content
+    return {key: value for key, value in content.items() if not key.startswith("ContrastBolus")}

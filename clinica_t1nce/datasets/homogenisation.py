@@ -1,0 +1,365 @@
+"""A BIDS data set with exactly one T1nce a session: the acquired one, else the synthetic one."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from clinica_t1nce.bids.dataset import Dataset, read_json
+from clinica_t1nce.bids.entities import Visit
+from clinica_t1nce.caps import dataset, names, sidecar
+from clinica_t1nce.datasets import centring, outputs, tables
+from clinica_t1nce.datasets.choices import (
+    ACQUIRED,
+    REGENERATED,
+    SYNTHETIC,
+    Choice,
+    acquisition,
+    choose,
+    find_bids,
+    find_in_caps,
+    find_model,
+    read_choices,
+)
+from clinica_t1nce.datasets.outputs import Entry
+from clinica_t1nce.errors import OutputError, SelectionError, T1nceError
+from clinica_t1nce.files import nifti_copy
+
+KIND = "homogenise"
+README = """\
+T1w brain MRI without contrast agent, exactly one a session
+===========================================================
+
+Made by `clinica-t1nce homogenise`. Where a session has a T1w acquired without gadolinium, its
+image is that one; elsewhere it is a synthetic one, made from the session's contrast-enhanced T1w.
+t1nce.tsv says which is which, and the sidecar of each image where it comes from.
+
+Synthetic images are for segmentation and research; do not read lesions or enhancement in them.
+"""
+
+_OF_THE_FILE = {"Sources", "SpatialReference"}
+"""Fields of a synthetic image's sidecar that do not hold for another place."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a homogenised data set is made from.
+
+    Attributes
+    ----------
+    caps, bids
+        Roots; either may be None.
+    what
+        What is taken of them; a folder made with another one is refused.
+    """
+
+    caps: Path | None
+    bids: Dataset | None
+    what: str = "one T1nce a session"
+
+    @property
+    def roots(self) -> list[Path]:
+        """The folders, the first that there is being the source."""
+        found = [self.caps, None if self.bids is None else self.bids.root]
+        return [root for root in found if root is not None]
+
+    def uri(self, path: Path, beside: Path) -> str:
+        """Point to a file: by a BIDS URI where it lies in one of the folders."""
+        named = {"caps": self.caps, "bids": None if self.bids is None else self.bids.root}
+        for name, root in named.items():
+            if root is not None and path.is_relative_to(root):
+                return f"bids:{name}:{path.relative_to(root).as_posix()}"
+        return Path(os.path.relpath(path, beside)).as_posix()
+
+
+@dataclass
+class Report:
+    """What became of the visits.
+
+    Attributes
+    ----------
+    new
+        Visits whose image was put there now.
+    there
+        Visits whose image was there already, and was not touched.
+    outdated
+        Those of them for which another image would be taken now.
+    missing
+        Visits that have no T1nce, acquired or synthetic.
+    failed
+        Why visits have no image although there is one.
+    kinds
+        Visits by kind of image, in the whole data set.
+    """
+
+    new: list[Visit] = field(default_factory=list)
+    there: list[Visit] = field(default_factory=list)
+    outdated: list[Visit] = field(default_factory=list)
+    missing: tuple[Visit, ...] = ()
+    failed: dict[Visit, str] = field(default_factory=dict)
+    kinds: dict[str, int] = field(
+        default_factory=lambda: {ACQUIRED: 0, REGENERATED: 0, SYNTHETIC: 0}
+    )
+
+
+@dataclass(frozen=True)
+class Request:
+    """What `clinica-t1nce homogenise` is asked for.
+
+    Attributes
+    ----------
+    caps
+        Root of the CAPS.
+    out
+        The data set to make or to add to.
+    bids
+        The BIDS that t1-linear read; None for the one that the CAPS says.
+    model
+        Name of the weights; None for the only ones whose images the CAPS holds.
+    space
+        Key of :data:`names.SPACES`.
+    include_t1nce
+        Take what the generator made of T1nce in the place of these.
+    choices
+        Table of images to take.
+    copy
+        Copy rather than link.
+    overwrite
+        Put the images of all visits there again.
+    """
+
+    caps: Path
+    out: Path
+    bids: Path | None = None
+    model: str | None = None
+    space: str = names.MNI_CROP
+    include_t1nce: bool = False
+    choices: Path | None = None
+    copy: bool = False
+    overwrite: bool = False
+
+
+def prepare(request: Request) -> Origin:
+    """Check all that can be checked before any work; nothing is written.
+
+    Raises
+    ------
+    SelectionError
+        If CAPS or BIDS cannot be used, or the output folder is not ours.
+    """
+    caps = request.caps.absolute()
+    dataset.check(caps)
+    root = find_bids(caps) if request.bids is None else request.bids.absolute()
+    source = None if root is None else Dataset(root)
+    if request.space == names.NATIVE and source is None:
+        raise SelectionError(
+            f"{caps}: the native space needs the raw images; give their BIDS with --bids-directory"
+        )
+    if request.choices is not None:
+        read_choices(request.choices)
+    what = f"one T1nce a session, in the space {request.space}"
+    if request.include_t1nce:
+        what += ", all of them through the generator"
+    origin = Origin(caps, source, what)
+    outputs.check_folder(request.out, origin.roots, KIND, origin.what)
+    return origin
+
+
+def homogenise(request: Request) -> Report:
+    """Make, or add to, the homogenised data set of a CAPS.
+
+    Raises
+    ------
+    SelectionError
+        See :func:`prepare`; also if there is nothing to take.
+    OutputError
+        If a file cannot be written.
+    """
+    origin = prepare(request)
+    assert origin.caps is not None
+    model = find_model(origin.caps, request.model)
+    found = find_in_caps(
+        origin.caps,
+        model=model,
+        space=request.space,
+        dataset=origin.bids,
+        include_t1nce=request.include_t1nce,
+    )
+    if not found.candidates:
+        raise SelectionError(
+            f"{origin.caps}: no T1nce, acquired or synthetic, in the space {request.space}; run "
+            "`clinica run t1-linear` and `clinica run t1-synth-nce` first"
+        )
+    chosen = {} if request.choices is None else read_choices(request.choices)
+    choices = choose(found.candidates, chosen)
+    report = write(choices, request.out, origin, copy=request.copy, overwrite=request.overwrite)
+    report.missing = found.missing
+    return report
+
+
+def write(
+    choices: Mapping[Visit, Choice],
+    out: Path,
+    origin: Origin,
+    *,
+    copy: bool = False,
+    overwrite: bool = False,
+) -> Report:
+    """Put the images that were chosen into a data set; what is there already is not touched.
+
+    An image is linked if it lies around the origin of its world and its header has qform and
+    sform, as SPM and Clinica want; else it is copied, voxel for voxel, with a header that has,
+    and the sidecar says by how much the origin was moved. The qform is left out where Clinica,
+    which has its own way to read it, would take the image for one that lies elsewhere.
+
+    Parameters
+    ----------
+    choices
+        From :func:`choose`.
+    out
+        The data set.
+    origin
+        What it is made from.
+    copy
+        Copy rather than link.
+    overwrite
+        Put images there again.
+
+    Raises
+    ------
+    SelectionError
+        If the folder is not ours.
+    OutputError
+        If it cannot be written.
+    """
+    outputs.check_folder(out, origin.roots, KIND, origin.what)
+    report = Report()
+    outputs.write(out, _description(origin))
+    for visit, choice in choices.items():
+        try:
+            _put(visit, choice, out, origin, report, copy=copy, overwrite=overwrite)
+        except T1nceError as error:
+            report.failed[visit] = str(error)
+    rows = tables.find_rows(out)
+    for row in rows:
+        report.kinds[row["t1nce"]] += 1
+    outputs.write(out, tables.plan(rows, origin.bids))
+    return report
+
+
+def describe(report: Report, out: Path) -> list[str]:
+    """Tell, in lines, what became of the visits and what to do next."""
+    kinds = report.kinds
+    lines = [
+        f"{_sessions(sum(kinds.values()))} with one T1nce in {out}: "
+        f"{', '.join(f'{number} {kind}' for kind, number in kinds.items() if number)}; "
+        f"{len(report.new)} new"
+    ]
+    if report.outdated:
+        lines.append(
+            f"{len(report.outdated)} of them hold another image than would be taken now "
+            f"({_some(report.outdated)}); --overwrite takes it"
+        )
+    if report.missing:
+        lines.append(
+            f"{_sessions(len(report.missing))} without: their images have no synthetic T1nce "
+            f"({_some(report.missing)}); run `clinica run t1-synth-nce` for them"
+        )
+    lines += [f"  {visit}: {reason}" for visit, reason in report.failed.items()]
+    lines.append(
+        f"Next: clinica run t1-volume-tissue-segmentation {out} CAPS_OF_VOLUMES (a new folder: "
+        "Clinica skips the visits that a CAPS holds a segmentation of, whatever it was made from)"
+    )
+    return lines
+
+
+def image_path(out: Path, visit: Visit) -> Path:
+    """Say where the image of a visit belongs."""
+    return out.joinpath(*visit, "anat", f"{'_'.join(visit)}_T1w.nii.gz")
+
+
+def _put(
+    visit: Visit,
+    choice: Choice,
+    out: Path,
+    origin: Origin,
+    report: Report,
+    *,
+    copy: bool,
+    overwrite: bool,
+) -> None:
+    image = image_path(out, visit)
+    content = _sidecar(choice, origin, image.parent)
+    if sidecar.is_done(image) and not overwrite:
+        report.there.append(visit)
+        there = sidecar.read(image) or {}
+        if any(there.get(key) != content.get(key) for key in ("Sources", "Model")):
+            report.outdated.append(visit)
+        return
+    mend = centring.find_mend(choice.candidate.path)
+    if mend.shift.any():
+        content["OriginMovedBy"] = [round(float(value), 3) for value in mend.shift]
+    _remove(image)
+    sidecar.write(image, content)
+    if mend.affine is None:
+        outputs.place(image, choice.candidate.path, copy=copy)
+    else:
+        nifti_copy.copy_with_forms(
+            choice.candidate.path, image, mend.affine, with_qform=mend.with_qform
+        )
+    report.new.append(visit)
+
+
+def _sidecar(choice: Choice, origin: Origin, beside: Path) -> dict[str, Any]:
+    candidate = choice.candidate
+    sources = dict.fromkeys(filter(None, [candidate.path, candidate.raw]))
+    content = acquisition(candidate, origin.bids)
+    if candidate.kind != ACQUIRED:
+        made = sidecar.read(candidate.path) or {}
+        content |= {key: value for key, value in made.items() if key not in _OF_THE_FILE}
+    content |= {
+        "Synthetic": candidate.kind != ACQUIRED,
+        "T1nce": candidate.kind,
+        "Sources": [origin.uri(path, beside) for path in sources],
+        "SourceSession": candidate.session,
+        "TakenBecause": choice.reason,
+    }
+    return content
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{path}: cannot be replaced ({error.strerror or error}); get the right to write there"
+        ) from error
+
+
+def _description(origin: Origin) -> outputs.Plan:
+    source: dict[str, Any] = {}
+    if origin.bids is not None and (origin.bids.root / dataset.DESCRIPTION).is_file():
+        source = read_json(origin.bids.root / dataset.DESCRIPTION)
+    elif origin.caps is not None:
+        source = {"Name": dataset.name_of(origin.caps)}
+    text = outputs.describe(source, origin.roots, KIND, origin.what, links=_links(origin))
+    return {
+        Path(dataset.DESCRIPTION): Entry(text=text),
+        Path("README"): Entry(text=README),
+        Path(".bidsignore"): Entry(text=f"/{tables.T1NCE_TSV}\n"),
+    }
+
+
+def _links(origin: Origin) -> dict[str, str]:
+    named = {"caps": origin.caps, "bids": None if origin.bids is None else origin.bids.root}
+    return {name: root.resolve().as_uri() for name, root in named.items() if root is not None}
+
+
+def _sessions(number: int) -> str:
+    return f"{number} session" + ("s" if number != 1 else "")
+
+
+def _some(visits: Sequence[Visit], most: int = 3) -> str:
+    rest = f" and {len(visits) - most} more" if len(visits) > most else ""
+    return ", ".join(str(visit) for visit in visits[:most]) + rest

@@ -1,0 +1,268 @@
+"""Data sets that this package makes of others: whose folder it is, files linked or copied."""
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import clinica_t1nce
+from clinica_t1nce.caps.dataset import DESCRIPTION
+from clinica_t1nce.errors import OutputError, SelectionError
+from clinica_t1nce.files import atomic
+from clinica_t1nce.files.text import as_json, write_text
+
+BIDS_VERSION = "1.9.0"
+"""Of data sets whose source does not say one."""
+
+NAME = "clinica-t1nce"
+"""Under ``GeneratedBy``, of what this package makes."""
+
+_MEND = "give a new folder elsewhere"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file to be.
+
+    Attributes
+    ----------
+    source
+        The file to link or copy, or None.
+    text
+        What to write otherwise.
+    """
+
+    source: Path | None = None
+    text: str = ""
+
+
+Plan = Mapping[Path, Entry]
+"""Files by their path in the data set."""
+
+
+def check_folder(out: Path, sources: Sequence[Path], kind: str, what: str) -> None:
+    """Refuse an output folder that is not ours to write into.
+
+    Parameters
+    ----------
+    out
+        The folder; it need not exist.
+    sources
+        Roots of the data sets that it is made from, the most important first.
+    kind, what
+        As in :func:`describe`.
+
+    Raises
+    ------
+    SelectionError
+        If it is a source, in it or around it, is no folder, or holds what this command did not
+        make from this source in this way.
+    """
+    check_place(out, sources)
+    if not holds_files(out):
+        return
+    content = read_description(out)
+    try:
+        made = content["GeneratedBy"][0]
+        made_kind, _, made_what = made["Description"].partition(": ")
+        ours = made["Name"] == NAME and made_kind == kind
+        url = next((source["URL"] for source in content["SourceDatasets"]), "")
+    except (KeyError, IndexError, TypeError, AttributeError):
+        ours, url, made_what = False, "", ""
+    if not ours:
+        raise SelectionError(
+            f"{out}: holds files that `clinica-t1nce {kind}` did not make; {_MEND}"
+        )
+    if sources and url != sources[0].resolve().as_uri():
+        raise SelectionError(f"{out}: was made from {url}, not from {sources[0]}; {_MEND}")
+    if made_what != what:
+        raise SelectionError(f"{out}: holds {made_what!r}, not {what!r}; {_MEND}")
+
+
+def check_place(out: Path, sources: Sequence[Path]) -> None:
+    """Refuse an output folder that is a source, lies in one or holds one, or is a file.
+
+    Parameters
+    ----------
+    out
+        The folder; it need not exist.
+    sources
+        Folders that are read.
+
+    Raises
+    ------
+    SelectionError
+        Saying which it is.
+    """
+    here = out.resolve()
+    for source in sources:
+        there = source.resolve()
+        if here == there:
+            raise SelectionError(f"{out}: the output folder is the input; {_MEND}")
+        if here.is_relative_to(there):
+            raise SelectionError(f"{out}: the output folder lies in the input {source}; {_MEND}")
+        if there.is_relative_to(here):
+            raise SelectionError(f"{out}: the output folder holds the input {source}; {_MEND}")
+    if out.exists() and not out.is_dir():
+        raise SelectionError(f"{out}: a file, not a folder; {_MEND}")
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """Read a folder's ``dataset_description.json``; empty where there is none to be read."""
+    try:
+        content = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def holds_files(folder: Path) -> bool:
+    """Say whether a folder is there and holds anything that is not hidden.
+
+    What is hidden may be a part that another process is writing, or the system's.
+    """
+    return folder.exists() and any(not path.name.startswith(".") for path in folder.iterdir())
+
+
+def describe(
+    source: Mapping[str, Any],
+    roots: Sequence[Path],
+    kind: str,
+    what: str,
+    links: Mapping[str, str] | None = None,
+) -> str:
+    """Write a ``dataset_description.json``.
+
+    ``DatasetType`` is ``raw``: Clinica takes nothing else for a BIDS data set. BIDS allows
+    ``GeneratedBy`` and ``SourceDatasets`` there as well.
+
+    Parameters
+    ----------
+    source
+        Content of the source's description.
+    roots
+        Roots of the data sets that it is made from.
+    kind
+        The command that made it, ``"separate"`` or ``"homogenise"``.
+    what
+        What it did, in a few words.
+    links
+        Addresses by the names that BIDS URIs in sidecars use.
+    """
+    content = {
+        **source,
+        "Name": source.get("Name") or (roots[-1].name if roots else kind),
+        "BIDSVersion": source.get("BIDSVersion") or BIDS_VERSION,
+        "DatasetType": "raw",
+        "GeneratedBy": [
+            {
+                "Name": NAME,
+                "Version": clinica_t1nce.__version__,
+                "Description": f"{kind}: {what}",
+            }
+        ],
+        "SourceDatasets": [{"URL": root.resolve().as_uri()} for root in roots],
+    }
+    if links:
+        content["DatasetLinks"] = dict(links)
+    return as_json(content)
+
+
+def conflicts(out: Path, plan: Plan) -> list[Path]:
+    """List files that are there and are neither the link nor the copy that they should be."""
+    return [
+        path
+        for path, entry in plan.items()
+        if entry.source is not None and _exists(out / path) and not _same(out / path, entry.source)
+    ]
+
+
+def write(out: Path, plan: Plan, *, copy: bool = False) -> int:
+    """Make the files that are not there yet, and texts that differ; the rest is not touched.
+
+    Parameters
+    ----------
+    out
+        Root of the data set.
+    plan
+        Its files, the description first so that an interrupted run is known for ours.
+    copy
+        Copy rather than link. Where links are not possible, files are copied in any case.
+
+    Returns
+    -------
+    int
+        Files that were made.
+
+    Raises
+    ------
+    OutputError
+        If one cannot be written.
+    """
+    n_made = 0
+    for path, entry in plan.items():
+        target = out / path
+        if entry.source is None:
+            n_made += write_text(target, entry.text)
+        elif not _exists(target):
+            place(target, entry.source, copy=copy)
+            n_made += 1
+    return n_made
+
+
+def place(target: Path, source: Path, *, copy: bool = False) -> None:
+    """Link a file to its place, by its absolute path, or copy it.
+
+    Raises
+    ------
+    OutputError
+        If neither is possible.
+    """
+    source = source.absolute()
+    if not copy:
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.symlink_to(source)
+            return
+        except FileExistsError:
+            # Another process may have put the same link there.
+            if _exists(target) and _same(target, source):
+                return
+        except (OSError, NotImplementedError):
+            pass
+    with atomic.temporary(target) as part:
+        shutil.copyfile(source, part)
+
+
+def check_room(out: Path, plan: Plan) -> None:
+    """Refuse a disk that is too full for copies.
+
+    Raises
+    ------
+    OutputError
+        Saying how much is needed and how much there is.
+    """
+    parent = next(folder for folder in [out, *out.absolute().parents] if folder.exists())
+    needed = sum(
+        entry.source.stat().st_size
+        for path, entry in plan.items()
+        if entry.source is not None and not _exists(out / path)
+    )
+    free = shutil.disk_usage(parent).free
+    if needed > free:
+        raise OutputError(
+            f"{out}: {needed // 10**6} MB needed for copies, {free // 10**6} MB free; "
+            "free space, or link (without --copy)"
+        )
+
+
+def _exists(path: Path) -> bool:
+    return path.is_symlink() or path.exists()
+
+
+def _same(path: Path, source: Path) -> bool:
+    if path.is_symlink():
+        return path.readlink() == source.absolute()
+    return path.stat().st_size == source.stat().st_size

@@ -1,0 +1,125 @@
+"""The tables of a homogenised data set: its own, and those carried over from the BIDS."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from clinica_t1nce.bids import contrast, dataset
+from clinica_t1nce.bids.entities import Visit
+from clinica_t1nce.caps import sidecar
+from clinica_t1nce.datasets import outputs
+from clinica_t1nce.datasets.choices import ACQUIRED, REGENERATED, SYNTHETIC
+from clinica_t1nce.datasets.outputs import Entry
+from clinica_t1nce.files import tsv
+from clinica_t1nce.files.text import as_json
+
+T1NCE_TSV = "t1nce.tsv"
+T1NCE_COLUMNS = (
+    "participant_id",
+    "session_id",
+    "t1nce",
+    "model",
+    "session_id_source",
+    "source",
+    "reason",
+)
+_SCANS_JSON = {
+    "t1nce": {
+        "Description": "Where the image comes from",
+        "Levels": {
+            ACQUIRED: "acquired without contrast agent",
+            REGENERATED: "acquired without contrast agent, and passed through the generator",
+            SYNTHETIC: "made from a contrast-enhanced image",
+        },
+    }
+}
+
+
+def find_rows(out: Path) -> list[tsv.Row]:
+    """Describe the images that are there, by their sidecars."""
+    rows = []
+    for image in sorted(out.glob("sub-*/ses-*/anat/*_T1w.nii.gz")):
+        content = sidecar.read(image)
+        if content is None:
+            continue
+        rows.append(
+            {
+                "participant_id": image.parts[-4],
+                "session_id": image.parts[-3],
+                "t1nce": str(content.get("T1nce", SYNTHETIC)),
+                "model": str(content.get("Model", {}).get("Name", "n/a")),
+                "session_id_source": str(content.get("SourceSession", "n/a")),
+                "source": str(next(iter(content.get("Sources", [])), "n/a")),
+                "raw": _raw(content),
+                "reason": str(content.get("TakenBecause", "n/a")),
+            }
+        )
+    return rows
+
+
+def _raw(content: Mapping[str, Any]) -> str:
+    """Give the path in the BIDS of the image that t1-linear took, if a sidecar knows it."""
+    prefix = "bids:bids:"
+    found = (source for source in content.get("Sources", []) if source.startswith(prefix))
+    return next(found, "").removeprefix(prefix)
+
+
+def plan(rows: Sequence[tsv.Row], source: dataset.Dataset | None) -> outputs.Plan:
+    """Say what the tables of a homogenised data set hold.
+
+    Parameters
+    ----------
+    rows
+        From :func:`find_rows`.
+    source
+        The BIDS whose tables are carried over, as far as they tell of what is here.
+    """
+    files = {
+        Path(T1NCE_TSV): Entry(text=tsv.text(rows, T1NCE_COLUMNS)),
+        Path("scans.json"): Entry(text=as_json(_SCANS_JSON)),
+    }
+    sessions: dict[str, list[str]] = {}
+    for row in rows:
+        visit = Visit(row["participant_id"], row["session_id"])
+        sessions.setdefault(visit.subject, []).append(visit.session)
+        files[dataset.Dataset.scans_name(visit)] = Entry(text=_scans(visit, row, source))
+    files |= _participants(list(sessions), source)
+    if source is not None:
+        for subject, kept in sessions.items():
+            table = Path(subject, f"{subject}_sessions.tsv")
+            files |= _carried(source.root, table, "session_id", kept)
+    return files
+
+
+def _participants(subjects: list[str], source: dataset.Dataset | None) -> dict[Path, Entry]:
+    table, key = Path("participants.tsv"), "participant_id"
+    files = {} if source is None else _carried(source.root, table, key, subjects)
+    if table not in files:
+        files[table] = Entry(text=tsv.text([{key: subject} for subject in subjects], [key]))
+    return files
+
+
+def _carried(root: Path, table: Path, key: str, kept: list[str]) -> dict[Path, Entry]:
+    """Carry a table of the BIDS, and its explanations, over: the rows of what is here."""
+    if not (root / table).is_file():
+        return {}
+    known = {row[key]: row for row in tsv.read(root / table, [key])}
+    rows = [known.get(value, {key: value}) for value in kept]
+    columns = next((list(row) for row in known.values()), [key])
+    files = {table: Entry(text=tsv.text(rows, columns))}
+    explained = table.with_suffix(".json")
+    if (root / explained).is_file():
+        files[explained] = Entry(text=as_json(dataset.read_json(root / explained)))
+    return files
+
+
+def _scans(visit: Visit, row: tsv.Row, source: dataset.Dataset | None) -> str:
+    """Describe the one image of a visit; the rest of the row is that of the acquisition."""
+    known: tsv.Row = {}
+    if source is not None and row["raw"]:
+        path = Path(row["raw"])
+        there = source.scans(Visit(*path.parts[:2])).get(Path(*path.parts[2:]).as_posix(), {})
+        known = {key: value for key, value in there.items() if not contrast.is_field(key)}
+    content = {**known, "filename": f"anat/{'_'.join(visit)}_T1w.nii.gz", "t1nce": row["t1nce"]}
+    columns = ["filename", *(key for key in known if key != "filename"), "t1nce"]
+    return tsv.text([content], columns)

@@ -1,0 +1,1 @@
+"""Nipype machinery that knows no image."""

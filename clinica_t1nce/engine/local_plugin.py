@@ -1,0 +1,154 @@
+"""Run the nodes of a graph side by side on this machine, each in a Python process of its own."""
+
+import json
+import logging
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from nipype.pipeline.plugins.base import DistributedPluginBase
+
+logger = logging.getLogger("clinica_t1nce")
+
+NODE_FILE = "node.pkl"
+RESULT_FILE = "result.json"
+LOG_FILE = "log.txt"
+GRACE_SECONDS = 5.0
+
+
+class LocalPlugin(DistributedPluginBase):
+    """Nipype execution plug-in: one fresh process for each node, at most so many at once.
+
+    Nipype's own MultiProc hangs when one of its processes is killed, and lets them go on when it
+    is killed itself. Here, a process that dies fails its own node only, and processes end with
+    the one that started them. They are started by ``exec``, not ``fork``: PyTorch's threads and
+    CUDA do not survive a fork. What they print goes to files in the working directory.
+
+    Parameters
+    ----------
+    plugin_args
+        ``n_procs``: processes at a time (1); ``n_threads``: OpenMP threads of each (1).
+
+    Attributes
+    ----------
+    deaths : list of str
+        How processes ended that did not end by themselves.
+    """
+
+    # Nipype's: nodes, their dependencies, and a copy of these.
+    procs: list[Any]
+    depidx: Any
+    refidx: Any
+
+    def __init__(self, plugin_args: dict[str, Any] | None = None):
+        arguments = dict(plugin_args or {})
+        arguments["max_jobs"] = arguments.get("n_procs", 1)
+        super().__init__(plugin_args=arguments)
+        self._n_threads = int(arguments.get("n_threads", 1))
+        self._processes: dict[int, tuple[subprocess.Popen[bytes], Path]] = {}
+        self._last_id = 0
+        self.deaths: list[str] = []
+
+    def run(self, graph: Any, config: Any, updatehash: bool = False) -> None:
+        """Run a flat graph; no process outlives this call.
+
+        Parameters
+        ----------
+        graph
+            Flat graph of nodes.
+        config
+            Nipype's configuration.
+        updatehash
+            As for every plug-in of Nipype.
+        """
+        try:
+            super().run(graph, config, updatehash=updatehash)
+        finally:
+            for task in list(self._processes):
+                self._clear_task(task)
+
+    def _generate_dependency_list(self, graph: Any) -> None:
+        """Finish what hangs together before the next is begun.
+
+        Nipype would do the first step of all images, then the second: what has been done would be
+        saved in the end only, and lost if that is not reached.
+        """
+        import networkx as nx
+
+        super()._generate_dependency_list(graph)
+        place = {node: number for number, node in enumerate(self.procs)}
+        order = [
+            number
+            for part in nx.weakly_connected_components(graph)
+            for number in sorted(place[node] for node in part)
+        ]
+        self.procs = [self.procs[number] for number in order]
+        self.depidx = self.depidx[order][:, order]
+        self.refidx = self.refidx[order][:, order]
+
+    def _submit_job(self, node: Any, updatehash: bool = False) -> int:
+        folder = Path(tempfile.mkdtemp(prefix="worker-", dir=node.base_dir))
+        (folder / NODE_FILE).write_bytes(pickle.dumps((node, updatehash)))
+        environment = os.environ | {
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "OMP_NUM_THREADS": str(self._n_threads),
+            "NO_ET": "yes",
+        }
+        with (folder / LOG_FILE).open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "clinica_t1nce.engine.worker", str(folder)],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=folder,
+                env=environment,
+            )
+        self._last_id += 1
+        self._processes[self._last_id] = process, folder
+        return self._last_id
+
+    def _get_result(self, taskid: int) -> dict[str, Any] | None:
+        process, folder = self._processes[taskid]
+        code = process.poll()
+        if code is None:
+            return None
+        try:
+            trace = json.loads((folder / RESULT_FILE).read_text(encoding="utf-8"))["traceback"]
+        except (OSError, ValueError):
+            death = _explain(code)
+            logger.debug("%s; see %s", death, folder / LOG_FILE)
+            self.deaths.append(death)
+            trace = [f"RuntimeError: {death}; it printed:\n{_tail(folder / LOG_FILE)}"]
+        return {"result": None, "traceback": trace, "taskid": taskid}
+
+    def _clear_task(self, taskid: int) -> None:
+        process, _ = self._processes.pop(taskid)
+        # The end of its standard input tells it to end.
+        if process.stdin is not None:
+            with suppress(OSError):
+                process.stdin.close()
+        try:
+            process.wait(GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _explain(code: int) -> str:
+    if code == -9:
+        return "its process was killed, most likely for lack of memory"
+    if code < 0:
+        return f"its process was ended by signal {-code}"
+    return f"its process ended with exit code {code}"
+
+
+def _tail(log: Path, most: int = 2000) -> str:
+    try:
+        return log.read_text(encoding="utf-8", errors="replace")[-most:]
+    except OSError:
+        return ""

@@ -1,0 +1,199 @@
+"""Brain masks of T1w images: by deepbet, by HD-BET, of the template, or of the image itself."""
+
+import shutil
+import subprocess
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from scipy import ndimage
+
+from clinica_t1nce.errors import ImageError, OutputError, first_line
+from clinica_t1nce.volumes.grids import is_skull_stripped
+
+STRIPPED = "skull-stripped already"
+"""Where the mask of an image without a skull comes from."""
+
+HD_BET = "hd-bet"
+
+_LITTLE = 100
+"""cm3. A brain is larger, even a part of one: anything smaller is a failure."""
+
+
+def brain_mask(volume: np.ndarray, affine: np.ndarray, method: str) -> tuple[np.ndarray, str]:
+    """Find the brain of a T1w image.
+
+    An image that is skull-stripped already is its own mask: where it exceeds 0.
+
+    Parameters
+    ----------
+    volume
+        A crop of t1-linear, or another image in MNI space.
+    affine
+        4 x 4, voxel indices to mm, RAS+.
+    method
+        A key of :data:`METHODS`.
+
+    Returns
+    -------
+    mask : numpy.ndarray
+        Boolean.
+    source : str
+        `method`, or :data:`STRIPPED`.
+
+    Raises
+    ------
+    ImageError
+        If no brain is found.
+    OutputError
+        If HD-BET is not there, or fails.
+    """
+    if is_skull_stripped(volume):
+        return nonzero_mask(volume), STRIPPED
+    mask = METHODS[method](volume, affine)
+    size = np.count_nonzero(mask) * abs(np.linalg.det(affine[:3, :3])) / 1000
+    if size < _LITTLE:
+        raise ImageError(
+            f"{method} found {size:.0f} cm3 of brain; check the image, or give a mask of your own"
+        )
+    return mask, method
+
+
+def _deepbet(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    with warnings.catch_warnings():
+        # Of PyTorch, about the format of deepbet's weights.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import deepbet
+
+        extraction = deepbet.BrainExtraction(no_gpu=True)
+    try:
+        _, mask, _ = extraction.run(nib.Nifti1Image(volume.astype(np.float32), affine))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        raise ImageError(
+            f"deepbet found no brain ({first_line(error)}); check the image, or give a "
+            "mask of your own"
+        ) from error
+    return np.asarray(mask.dataobj) > 0
+
+
+def _hd_bet(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    if shutil.which(HD_BET) is None:
+        raise OutputError(
+            "hd-bet: no such command; install it (pip install 'clinica-t1nce[hd-bet]') with its "
+            "weights, or take another --brain-mask"
+        )
+    with tempfile.TemporaryDirectory(prefix="hd-bet-") as folder:
+        image, out = Path(folder, "image.nii.gz"), Path(folder, "brain.nii.gz")
+        nib.save(nib.Nifti1Image(volume.astype(np.float32), affine), image)
+        command = [HD_BET, "-i", str(image), "-o", str(out), "-device", "cpu"]
+        options = ["--disable_tta", "--save_bet_mask", "--no_bet_image"]
+        done = subprocess.run(
+            [*command, *options], stdin=subprocess.DEVNULL, capture_output=True, text=True
+        )
+        mask = out.with_name("brain_bet.nii.gz")
+        if done.returncode != 0 or not mask.exists():
+            lines = (done.stderr or done.stdout).strip().splitlines() or ["it said nothing"]
+            raise OutputError(
+                f"hd-bet made no mask (exit code {done.returncode}: {lines[-1]}); see that it "
+                "works on its own, with its weights, or take another --brain-mask"
+            )
+        return np.asarray(nib.Nifti1Image.from_filename(mask).dataobj) > 0
+
+
+def _template(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    return template_mask(volume.shape, affine)
+
+
+METHODS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "deepbet": _deepbet,
+    HD_BET: _hd_bet,
+    "template": _template,
+}
+"""What makes a mask of a volume and its affine. deepbet comes with its weights; HD-BET, which the
+paper used, is run by its own command and takes minutes on a CPU; the template's brain is nobody's
+own, but needs nothing."""
+
+
+def nonzero_mask(*volumes: np.ndarray) -> np.ndarray:
+    """Mask the brain of skull-stripped images: where all of them exceed 0.
+
+    Negative voxels, which B-splines leave around a brain, are outside.
+
+    Parameters
+    ----------
+    *volumes
+        One or more, of one shape.
+
+    Returns
+    -------
+    numpy.ndarray
+        Boolean.
+    """
+    mask = np.ones(volumes[0].shape, bool)
+    for volume in volumes:
+        mask &= volume > 0
+    return mask
+
+
+def union_mask(*masks: np.ndarray) -> np.ndarray:
+    """Join the brain masks of a pair, as the paper does (section 6).
+
+    Parameters
+    ----------
+    *masks
+        Boolean, of one shape.
+
+    Returns
+    -------
+    numpy.ndarray
+        Boolean: in any of them.
+
+    Raises
+    ------
+    ImageError
+        If shapes differ, or one of them is empty.
+    """
+    if len({mask.shape for mask in masks}) > 1:
+        raise ImageError(f"brain masks of {[mask.shape for mask in masks]}; give one grid")
+    for mask in masks:
+        if not mask.any():
+            raise ImageError("a brain mask is empty; give another one")
+    joined: np.ndarray = np.any(masks, axis=0)
+    return joined
+
+
+def template_mask(shape: tuple[int, ...], affine: np.ndarray) -> np.ndarray:
+    """Bring the brain of the MNI152 template to a grid.
+
+    The mask that nilearn makes from its bundled template (ICBM 152 2009a, symmetric), nearest
+    neighbour. It is nobody's own brain: at the surface it is wrong by some millimetres, and
+    takes in dura where a brain is smaller than the template. For whole heads in MNI space where
+    no better mask is at hand.
+
+    Parameters
+    ----------
+    shape
+        Of the grid.
+    affine
+        4 x 4, voxel indices to mm in MNI space, RAS+.
+
+    Returns
+    -------
+    numpy.ndarray
+        Boolean, of `shape`.
+    """
+    from nilearn.datasets import load_mni152_brain_mask
+
+    template = load_mni152_brain_mask(resolution=1)
+    to_template = np.linalg.inv(template.affine) @ affine
+    mask: np.ndarray = ndimage.affine_transform(
+        np.asarray(template.dataobj, dtype=np.uint8),
+        to_template[:3, :3],
+        to_template[:3, 3],
+        output_shape=tuple(shape),
+        order=0,
+    ).astype(bool)
+    return mask

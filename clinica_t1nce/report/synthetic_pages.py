@@ -1,0 +1,302 @@
+"""Pages of the synthetic images of a CAPS, one each, and their index.
+
+The pages show the T1ce, the synthetic image, what was removed, and the outline of the MNI brain.
+The index lists the rows of ``t1_synth_nce.tsv``, the least confident first.
+"""
+
+import logging
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from clinica_t1nce.caps import names, sidecar, table
+from clinica_t1nce.errors import ImageError, T1nceError
+from clinica_t1nce.evaluation.brain_masks import template_mask
+from clinica_t1nce.files import nifti
+from clinica_t1nce.report.group_page import PageEntry, write_group_report
+from clinica_t1nce.report.participant_page import write_participant_page
+
+logger = logging.getLogger("clinica_t1nce")
+
+FOLDER = "t1_synth_nce_report"
+"""In the CAPS."""
+PAGES = "pages"
+"""In the report's folder."""
+
+NOTE = (
+    "Synthetic T1nce of this data set, the least confident first: look at these, at what is "
+    "flagged, and at changes that are far from the others'. Confidence, 0 to 1, ranks the images "
+    "of one model."
+)
+
+
+class Shown(NamedTuple):
+    """A synthetic image, and the name of its page.
+
+    Attributes
+    ----------
+    image
+        The file; its sidecar, which lies beside it, names the T1ce on the same grid.
+    output
+        Where the T1nce on the crop's grid belongs: names the page, whatever the grid of `image`.
+    """
+
+    image: Path
+    output: Path
+
+
+def page_path(folder: Path, output: Path) -> Path:
+    """Say where the page of an image belongs.
+
+    Examples
+    --------
+    >>> output = Path("ses-1/t1_synth_nce/model-a/sub-1_ses-1_desc-SynthNce_T1w.nii.gz")
+    >>> page_path(Path("report"), output).as_posix()
+    'report/pages/sub-1_ses-1_desc-SynthNce_T1w_model-a.html'
+    """
+    stem = names.sidecar_path(output).stem
+    return folder / PAGES / f"{stem}_{output.parent.name}.html"
+
+
+def is_done(folder: Path, shown: Shown) -> bool:
+    """Say whether the page is there and not older than the image."""
+    try:
+        page = page_path(folder, shown.output).stat()
+        return page.st_mtime_ns >= shown.image.stat().st_mtime_ns
+    except OSError:
+        return False
+
+
+def write_page(folder: Path, shown: Shown, root: Path | None = None) -> Path:
+    """Write the page of a synthetic image.
+
+    Parameters
+    ----------
+    folder
+        Of the report.
+    shown
+        The image.
+    root
+        Root of its data set, for the BIDS URIs in its sidecar.
+
+    Raises
+    ------
+    ImageError
+        If image, sidecar or T1ce cannot be used, or do not fit each other.
+    OutputError
+        If the page cannot be written.
+    """
+    content = sidecar.read(shown.image)
+    if content is None or "SpatialReference" not in content:
+        raise ImageError(f"{shown.image}: no sidecar that names its T1ce; make the image again")
+    t1ce = nifti.load(names.resolve(content["SpatialReference"], root, shown.image.parent))
+    synthetic = nifti.load(shown.image)
+    model = content.get("Model", {}).get("Name")
+    return write_participant_page(
+        page_path(folder, shown.output),
+        {"T1ce": t1ce.data, f"Synthetic T1nce ({model})": synthetic.data},
+        t1ce.affine,
+        mask=_mni_brain(t1ce) if content.get("Space") != "native" else None,
+        mask_name="MNI brain",
+        measures=_measures(content),
+        flags=_flags(content),
+        title=_title(shown.output.name),
+    )
+
+
+class PageWriter:
+    """Writes pages in the background, so that nothing waits for them.
+
+    A page that fails is logged and no more: :func:`complete` tries again, and tells.
+
+    Parameters
+    ----------
+    folder
+        Of the report; None: there are no pages.
+    root
+        Root of the data set, for the BIDS URIs in the sidecars.
+    """
+
+    def __init__(self, folder: Path | None, root: Path | None = None):
+        self._folder = folder
+        self._root = root
+        self._thread = ThreadPoolExecutor(1)
+
+    def __enter__(self) -> "PageWriter":
+        """Give the writer itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Wait for the pages, unless something went wrong."""
+        self._thread.shutdown(wait=True, cancel_futures=error is not None)
+
+    def add(self, shown: Shown) -> None:
+        """Write a page soon."""
+        if self._folder is not None:
+            self._thread.submit(_try, self._folder, shown, self._root)
+
+
+def complete(
+    folder: Path, caps: Path, shown: Iterable[Shown], n_threads: int = 1
+) -> tuple[Path, list[tuple[Path, str]]]:
+    """Write the pages that are missing or older than their images, and the index.
+
+    Parameters
+    ----------
+    folder
+        Of the report.
+    caps
+        Root of the CAPS, with its table up to date.
+    shown
+        The images that shall have a page.
+    n_threads
+        Pages to work on at a time.
+
+    Returns
+    -------
+    index : pathlib.Path
+    failures : list of tuple
+        Image and reason, in one line, of each page that could not be written.
+
+    Raises
+    ------
+    OutputError
+        If the index cannot be written.
+    """
+    missing = [item for item in shown if not is_done(folder, item)]
+    with ThreadPoolExecutor(max(1, n_threads)) as threads:
+        reasons = list(threads.map(lambda item: _try(folder, item, caps), missing))
+    failures = [
+        (item.image, reason) for item, reason in zip(missing, reasons, strict=True) if reason
+    ]
+    return write_index(folder, caps), failures
+
+
+def write_index(folder: Path, caps: Path) -> Path:
+    """List all images of the CAPS's table in ``report.html``, the least confident first.
+
+    As with the table, any number of processes may do so at a time.
+    """
+    pages, rows = _listed(folder, caps)
+    for _ in range(table.MOST_LOOKS):
+        index = _write_index(folder, caps, pages, rows)
+        before, (pages, rows) = (pages, rows), _listed(folder, caps)
+        if (pages, rows) == before:
+            break
+    return index
+
+
+def _listed(folder: Path, caps: Path) -> tuple[set[str], list[table.Row]]:
+    return {path.name for path in (folder / PAGES).glob("*.html")}, table.read(caps)
+
+
+def _write_index(folder: Path, caps: Path, pages: set[str], rows: list[table.Row]) -> Path:
+    return write_group_report(
+        folder,
+        {},
+        [],
+        [_entry(row, caps, pages) for row in rows],
+        NOTE,
+        title="Synthetic T1nce",
+        order="confidence, lowest first; what failed comes before",
+    )
+
+
+def _entry(row: table.Row, caps: Path, pages: set[str]) -> PageEntry:
+    image = names.resolve(row["source"], caps, caps)
+    if names.is_crop(image.name):
+        image = names.output_path(image, row["model"])
+    page = page_path(Path(), image).name
+    failed = row["status"] != "done"
+    confidence = _number(row["confidence"])
+    measures: dict[str, Any] = {
+        "Confidence": confidence,
+        "Gadolinium": _number(row["gadolinium"]),
+        "Change, % of T1ce": _percent(_number(row["change"])),
+        "Model": row["model"],
+    }
+    if row.get("space", names.MNI_CROP) not in (names.MNI_CROP, "n/a"):
+        measures["Grids"] = row["space"]
+    if failed:
+        measures["Failure"] = row["reason"]
+    return PageEntry(
+        _title(image.name),
+        f"{PAGES}/{page}" if page in pages else None,
+        float("nan") if failed or confidence is None else confidence,
+        measures,
+        _row_flags(row, page in pages),
+    )
+
+
+def _row_flags(row: table.Row, has_page: bool) -> list[str]:
+    # Without the figures in parentheses, so that one can choose all with the same flag.
+    texts = [] if row["flag"] == "n/a" else row["flag"].split("; ")
+    flags = [text.partition(" (")[0] for text in texts]
+    if row["status"] != "done":
+        return ["failed", *flags]
+    return flags if has_page else ["no page", *flags]
+
+
+def _try(folder: Path, shown: Shown, root: Path | None) -> str | None:
+    """Write a page; give the reason why it cannot be written."""
+    try:
+        write_page(folder, shown, root)
+    except Exception as error:
+        logger.debug("%s: no page", shown.image, exc_info=True)
+        text = " ".join(str(error).split())
+        return text if isinstance(error, T1nceError) else f"{type(error).__name__}: {text}"
+    return None
+
+
+def _measures(content: dict[str, Any]) -> dict[str, Any]:
+    model = content.get("Model", {})
+    change = content.get("Change", {}).get("MeanRelativeToSource")
+    measures = {
+        "Confidence": content.get("Confidence"),
+        "Probability of gadolinium": content.get("GadoliniumProbability"),
+        "Change in the head, % of the T1ce": _percent(change),
+        "Model": f"{model.get('Name')} ({model.get('Architecture')})",
+        "T1ce": content["SpatialReference"],
+    }
+    return {name: value for name, value in measures.items() if value is not None}
+
+
+def _mni_brain(image: nifti.Image) -> np.ndarray | None:
+    """Give the template's brain: shows at a glance whether t1-linear has put the image there."""
+    mask = _template_brain(image.data.shape, image.affine.tobytes())
+    return mask if mask.any() else None
+
+
+@lru_cache(maxsize=1)
+def _template_brain(shape: tuple[int, ...], affine: bytes) -> np.ndarray:
+    # Crops of t1-linear have one grid, and to make the mask takes longer than a page.
+    return template_mask(shape, np.frombuffer(affine).reshape(4, 4))
+
+
+def _title(name: str) -> str:
+    """Take participant, session and what else tells images apart from a file name."""
+    return name.partition("_space-")[0].replace("_", " ")
+
+
+def _flags(content: dict[str, Any]) -> list[str]:
+    flags = list(content.get("Flags", []))
+    n_nonfinite = content.get("NonFiniteVoxelsSetToZero", 0)
+    return flags + ([f"{n_nonfinite} NaN or infinite voxels were set to 0"] if n_nonfinite else [])
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
+
+
+def _number(text: str) -> float | None:
+    return None if text == "n/a" else float(text)

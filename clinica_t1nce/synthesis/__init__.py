@@ -1,0 +1,17 @@
+"""One array in, one array out: a T1ce, and what a generator makes of it."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from clinica_t1nce.synthesis.synthesizer import Synthesis, Synthesizer
+
+__all__ = ["Synthesis", "Synthesizer"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import PyTorch only for those who synthesise."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from clinica_t1nce.synthesis import synthesizer
+
+    return getattr(synthesizer, name)

@@ -1,0 +1,372 @@
+"""One T1ce in, one synthetic T1nce out: scale, resample, generate, restore."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from clinica_t1nce.errors import DeviceError, ImageError, WeightsError
+from clinica_t1nce.models.cards import Card
+from clinica_t1nce.models.storage import load_generator
+from clinica_t1nce.synthesis import detector, guided_filter
+from clinica_t1nce.volumes import grids, intensity
+
+logger = logging.getLogger("clinica_t1nce")
+
+BLENDS = ("replace", "change")
+
+_MARGIN = 8
+"""Voxels of background that a network sees around a head."""
+
+
+@dataclass(frozen=True, eq=False)
+class Synthesis:
+    """What came of one T1ce.
+
+    Attributes
+    ----------
+    image
+        The synthetic T1nce: float32, in the T1ce's shape and units.
+    change
+        ``T1ce - image``, in the same units; positive where enhancement was removed.
+    gadolinium
+        Probability, 0 to 1, that gadolinium was given, read from what the generator would remove;
+        None of a model whose card has no detector (:mod:`clinica_t1nce.synthesis.detector`). Where
+        it is low the change is faded out, so that a T1nce comes out as it came in.
+    confidence
+        From 0 to 1, None where the model cannot tell. Where the card is calibrated: the share of
+        the enhancement that is expected to have been removed, net of what was removed wrongly, as
+        on simulated heads of the same uncertainty. Else 1 minus that uncertainty, which ranks
+        images of one model: see `uncertainty`. 1 if nothing changed.
+    uncertainty
+        Half of the distance between the outer quantiles that the network gives or, of a network
+        without, the standard deviation over the mirrored images: its mean over the image, as a
+        share of the mean change. 0 or more; None of a single prediction without quantiles.
+    scaling
+        The scaling that was measured on the T1ce.
+    """
+
+    image: np.ndarray
+    change: np.ndarray
+    gadolinium: float | None
+    confidence: float | None
+    uncertainty: float | None
+    scaling: intensity.Scaling
+
+
+class Synthesizer:
+    """A generator and its card, ready to turn T1ce into synthetic T1nce.
+
+    The same volume gives the same bytes on the same machine and number of threads.
+
+    Parameters
+    ----------
+    module
+        The generator.
+    card
+        Says how volumes are brought to it.
+    device
+        Where it runs; see :func:`find_device`.
+    blend
+        Of a model that predicts whole images: ``"replace"`` gives its image as it is, with the
+        blur of its grid; ``"change"`` takes from the T1ce what the model changed on its own grid,
+        so that the T1ce's resolution stays. Both are the same for a model that predicts changes.
+
+    Attributes
+    ----------
+    card : Card
+    device : torch.device
+
+    Raises
+    ------
+    ValueError
+        If `blend` is unknown.
+    DeviceError
+        If the device is not there.
+    WeightsError
+        If the card's calibration cannot be used.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        card: Card,
+        device: str | torch.device = "cpu",
+        blend: str = "replace",
+    ):
+        if blend not in BLENDS:
+            raise ValueError(f"unknown blend {blend!r}; known: {', '.join(BLENDS)}")
+        self.card = card
+        self._blend = blend
+        self.device = find_device(device)
+        self._level = _between(getattr(module, "quantiles", (0.5,)), card.quantile)
+        try:
+            self._detector = detector.Detector.from_card(card.calibration)
+            self._confidence_table = detector.confidence_table(card.calibration)
+        except ValueError as error:
+            raise WeightsError(f"{card.name}: {error}; calibrate the weights again") from error
+        # On the CPU, channels last takes 30 % less time than channels first.
+        self._layout = (
+            torch.channels_last_3d if self.device.type == "cpu" else torch.contiguous_format
+        )
+        self._module = module.eval().to(self.device)
+        self._module.to(memory_format=self._layout)  # type: ignore[call-overload]
+
+    @classmethod
+    def load(
+        cls,
+        name_or_path: str | Path = "default",
+        device: str = "auto",
+        n_threads: int | None = None,
+        blend: str = "replace",
+    ) -> "Synthesizer":
+        """Load weights and bring them to a device.
+
+        Parameters
+        ----------
+        name_or_path
+            As :func:`clinica_t1nce.models.storage.load_generator`.
+        device
+            As :func:`find_device`.
+        n_threads
+            Threads of PyTorch, for the whole process; None leaves them.
+        blend
+            ``"replace"`` or ``"change"``, as for the class.
+
+        Returns
+        -------
+        Synthesizer
+
+        Raises
+        ------
+        ValueError
+            If `blend` is unknown.
+        WeightsError
+            If the weights cannot be used.
+        DeviceError
+            If the device is not there.
+        """
+        found = find_device(device)
+        if n_threads is not None:
+            torch.set_num_threads(n_threads)
+        module, card = load_generator(name_or_path)
+        return cls(module, card, found, blend)
+
+    @property
+    def carries_change(self) -> bool:
+        """Whether the change is the model's own, not mixed with the blur of its grid."""
+        return self.card.output == "change" or self._blend == "change"
+
+    def carrying_change(self) -> "Synthesizer":
+        """Give the same model, blending by change: for other grids than the T1ce's.
+
+        Returns
+        -------
+        Synthesizer
+            This one if it blends so already, else another one with the same network.
+        """
+        if self.carries_change:
+            return self
+        return Synthesizer(self._module, self.card, self.device, blend="change")
+
+    def __call__(self, volume: np.ndarray, affine: np.ndarray | None = None) -> Synthesis:
+        """Make the synthetic T1nce of one T1ce.
+
+        The image stays within the T1ce's own range, and voxels that are exactly 0, as outside a
+        skull-stripped brain, stay 0.
+
+        Parameters
+        ----------
+        volume
+            The T1ce: three axes, finite, any unit.
+        affine
+            4 x 4, voxel indices to mm: the network, trained on axes that run right, anterior,
+            superior, is given such axes, and the results are turned back to those of `volume`.
+            None: they run so already.
+
+        Returns
+        -------
+        Synthesis
+
+        Raises
+        ------
+        ImageError
+            If the volume is not 3-D, not finite or constant.
+        WeightsError
+            If the network gives values that are not finite.
+        DeviceError
+            If the device runs out of memory.
+        """
+        if volume.ndim != 3:
+            raise ImageError(f"{volume.ndim}-D array; give one volume")
+        if not np.isfinite(volume).all():
+            raise ImageError("NaN or infinite voxels; set them to 0 first")
+        if affine is not None:
+            volume = grids.to_ras(volume, affine)
+        volume = np.ascontiguousarray(volume, dtype=np.float32)
+        scaling = intensity.measure(volume, **self.card.scaling)
+        scaled = scaling.apply(volume)
+        scaled_change = np.zeros_like(volume)
+        box = self._box(volume)
+        scaled_change[box], uncertainty = self._predict(scaled[box])
+        gadolinium = self._probability(scaled, scaled_change, uncertainty)
+        opening = 1.0
+        if gadolinium is not None and self._detector is not None:
+            opening = self._detector.opening(gadolinium)
+            scaled_change *= np.float32(opening)
+        removed = np.where(volume == 0, np.float32(0), scaled_change * np.float32(scaling.factor))
+        image = np.clip(volume - removed, volume.min(), volume.max())
+        change = volume - image
+        if affine is not None:
+            image, change = grids.from_ras(image, affine), grids.from_ras(change, affine)
+        confidence = self._confidence(uncertainty)
+        if confidence is not None and gadolinium is not None:
+            # As far as the image was left alone, what counts is how surely that was right.
+            confidence = opening * confidence + (1 - opening) * (1 - gadolinium)
+        return Synthesis(image, change, gadolinium, confidence, uncertainty, scaling)
+
+    def _probability(
+        self, scaled: np.ndarray, change: np.ndarray, uncertainty: float | None
+    ) -> float | None:
+        if self._detector is None:
+            return None
+        head = scaled > detector.HEAD
+        if not head.any():
+            return None
+        return self._detector.probability(detector.describe(change, head, uncertainty))
+
+    def _confidence(self, uncertainty: float | None) -> float | None:
+        if uncertainty is None:
+            return None
+        if self._confidence_table is None:
+            return min(max(1.0 - uncertainty, 0.0), 1.0)
+        return float(np.interp(uncertainty, *self._confidence_table))
+
+    def _box(self, volume: np.ndarray) -> tuple[slice, ...]:
+        """Say what the network has to see: unless its grid is fixed, no more than the head.
+
+        A skull-stripped brain fills half of t1-linear's crop.
+        """
+        if self.card.grid is not None:
+            return (slice(None),) * 3
+        return grids.nonzero_box(volume, _MARGIN)
+
+    @torch.inference_mode()
+    def _predict(self, scaled: np.ndarray) -> tuple[np.ndarray, float | None]:
+        """Average the change over the card's mirrors, in scaled units; and say how unsure it is."""
+        try:
+            # A GPU is to agree with the CPU, and with itself.
+            with torch.backends.cudnn.flags(deterministic=True, benchmark=False, allow_tf32=False):
+                return self._average(torch.from_numpy(scaled)[None, None].to(self.device))
+        except torch.OutOfMemoryError as error:
+            raise DeviceError(
+                f"{self.device}: not enough memory for {self.card.name}; "
+                "choose the CPU, or a lighter model"
+            ) from error
+
+    def _average(self, x: torch.Tensor) -> tuple[np.ndarray, float | None]:
+        mean = torch.zeros_like(x)
+        squares = torch.zeros_like(x)
+        half_range: torch.Tensor | None = None
+        # Welford's recurrence: no need to keep eight volumes.
+        for n, axes in enumerate(self.card.mirrors, start=1):
+            flipped = [axis + 2 for axis in axes]
+            change, own_range = self._change(x.flip(flipped))
+            change = change.flip(flipped)
+            delta = change - mean
+            mean += delta / n
+            squares += delta * (change - mean)
+            if own_range is not None:
+                half_range = own_range if half_range is None else half_range + own_range
+        if not bool(mean.isfinite().all()):
+            raise WeightsError(f"{self.card.name}: gives NaN or infinite voxels; use other weights")
+        if self.card.guided:
+            mean = guided_filter.guide(mean, x)
+        n_views = len(self.card.mirrors)
+        spread = (squares / n_views).sqrt() if half_range is None else half_range / n_views
+        uncertainty = None
+        if half_range is not None or n_views > 1:
+            uncertainty = _ratio(_mean(spread), _mean(mean.abs()))
+        return mean[0, 0].cpu().numpy(), uncertainty
+
+    def _change(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Predict what to take from one view of the image, 1 x 1 x D x H x W, scaled.
+
+        And, of a network that gives quantiles, half of the distance between the outer ones.
+        """
+        if self.card.grid is None:
+            padded, inside = grids.pad_to_multiple(x, self.card.multiple)
+            out = grids.unpad(self._generate(padded), inside)
+        else:
+            small = grids.resample(x, self.card.grid)
+            out = self._generate(small)
+            if self.card.output == "image" and self._blend == "change":
+                return grids.resample(small - out, x.shape[2:]), None
+            out = grids.resample(out, x.shape[2:])
+        if self.card.output == "image":
+            return x - out, None
+        bounded = out.clamp(min=0).minimum(x.clamp(min=0))
+        if bounded.shape[1] == 1:
+            return bounded, None
+        half_range = (bounded[:, -1:] - bounded[:, :1]).clamp(min=0) / 2
+        below, above, share = self._level
+        chosen = bounded[:, below, None].lerp(bounded[:, above, None], share)
+        return chosen, half_range
+
+    def _generate(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self._module(x.contiguous(memory_format=self._layout))
+        return out
+
+
+def find_device(name: str | torch.device) -> torch.device:
+    """Turn ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` into a device that is there.
+
+    ``auto`` is the first CUDA device, or the CPU where there is none, which is logged.
+
+    Parameters
+    ----------
+    name
+        One of these, or a device.
+
+    Returns
+    -------
+    torch.device
+
+    Raises
+    ------
+    DeviceError
+        If the name is unknown, or the device is not there.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda", 0)
+        logger.info("No CUDA device: the CPU is used.")
+        return torch.device("cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise DeviceError(f"unknown device {name!r}; choose auto, cpu or cuda")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise DeviceError(f"no device '{name}' on this machine; choose auto or cpu")
+    return device
+
+
+def _between(quantiles: Sequence[float], wanted: float) -> tuple[int, int, float]:
+    """Say between which two of the quantiles the `wanted` one lies, and how far up."""
+    place = float(np.interp(wanted, quantiles, range(len(quantiles))))
+    below = min(int(place), max(len(quantiles) - 2, 0))
+    return below, min(below + 1, len(quantiles) - 1), place - below
+
+
+def _mean(values: torch.Tensor) -> float:
+    return float(values.mean(dtype=torch.float64))
+
+
+def _ratio(spread: float, size: float) -> float:
+    return 0.0 if size == 0 else spread / size

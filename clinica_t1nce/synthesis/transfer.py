@@ -1,0 +1,211 @@
+"""Carry what a generator changed to another grid: the whole t1-linear grid, or the raw image's.
+
+Only the change travels. What had no gadolinium keeps the values, and the resolution, of the image
+that it is carried to; nothing of that image is interpolated.
+"""
+
+import numpy as np
+from scipy import ndimage
+
+from clinica_t1nce.errors import TransformError
+from clinica_t1nce.volumes import grids, intensity
+
+FOREGROUND = 0.05
+"""The head is what is brighter than this share of the 99th percentile."""
+
+GAIN_WIDTH = 12.0
+"""Standard deviation, in voxels of 1 mm, over which receive gains are compared: bias fields
+are as smooth as that, anatomy is not."""
+
+_POOL = 4
+"""Voxels whose average is enough to find something as smooth."""
+
+ROUGH = 8
+"""Side, in voxels of 1 mm, of cubes whose averages say whether two images show one head in one
+place, bent or not."""
+
+NEGLIGIBLE = 0.005
+"""A change below this share of bright tissue's brightness is none: far below any noise."""
+
+SAME = 0.98
+"""Agreement from which two images show one head on the same voxels: one linear interpolation and
+another agree to more than 0.99, images that were warped in between to far less."""
+
+RELATED = 0.7
+"""Rough agreement below which two images do not lie on each other. Simulated heads on themselves,
+bent by as much as 4 mm (standard deviation), agree to more; turned by 20 degrees or moved by 20 mm,
+to 0.60 or less."""
+
+
+def subtract(image: np.ndarray, change: np.ndarray) -> np.ndarray:
+    """Take a change from an image.
+
+    Parameters
+    ----------
+    image
+        Any shape and unit.
+    change
+        Of the same shape and unit; positive where there is to be less.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, within the range of `image`; where `change` is 0, or the image exactly 0, the
+        very values of `image`.
+    """
+    lowered = np.clip(image - change, image.min(), image.max())
+    return np.where((change == 0) | (image == 0), image, lowered).astype(np.float32, copy=False)
+
+
+def without_negligible(change: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """Set to 0 what a network leaves of a change where there is none: :data:`NEGLIGIBLE`.
+
+    Parameters
+    ----------
+    change
+        Any shape.
+    image
+        What the network was given, of the same shape and in the same units.
+    """
+    bright = intensity.measure_percentile(image).factor
+    return np.where(np.abs(change) < NEGLIGIBLE * bright, np.float32(0), change)
+
+
+def carry(
+    change: np.ndarray,
+    affine: np.ndarray,
+    image: np.ndarray,
+    image_affine: np.ndarray,
+    transform: np.ndarray | None = None,
+    gain: np.ndarray | None = None,
+) -> np.ndarray:
+    """Take a change that was found on one grid from an image on another.
+
+    Parameters
+    ----------
+    change
+        D x H x W, on the first grid.
+    affine
+        4 x 4, voxel indices of `change` to mm, RAS+.
+    image
+        On the other grid.
+    image_affine
+        4 x 4, voxel indices of `image` to mm, RAS+.
+    transform
+        4 x 4, mm of the first grid's space to mm of the image's; None: they are one space.
+    gain
+        On the first grid: how many units of `image` make one of `change`; None: one. See
+        :func:`measure_gain`.
+
+    Returns
+    -------
+    numpy.ndarray
+        As :func:`subtract`.
+    """
+    scaled = change if gain is None else change * gain
+    back = None if transform is None else np.linalg.inv(transform)
+    return subtract(image, grids.sample(scaled, affine, image.shape, image_affine, back))
+
+
+def measure_gain(image: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Compare the receive gains of two images of one head, as before and after a bias correction.
+
+    Parameters
+    ----------
+    image, reference
+        On one grid of about 1 mm. They need not match voxel by voxel.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, positive, smooth: `reference` times it has the local brightness of `image`. 1
+        where neither shows anything.
+    """
+    both = foreground(image) & foreground(reference)
+    if not both.any():
+        return np.ones(image.shape, np.float32)
+    sums = [_pool(np.where(both, volume, 0), _POOL) for volume in (image, reference)]
+    overall = float(sums[0].sum() / sums[1].sum())
+    above, below = (
+        ndimage.gaussian_filter(pooled, GAIN_WIDTH / _POOL, mode="constant", truncate=3)
+        for pooled in sums
+    )
+    # Far from the head both fade to nothing: the overall ratio takes over there.
+    pad = 1e-3 * float(below.max())
+    coarse = (above + overall * pad) / (below + pad)
+    fine: np.ndarray = ndimage.zoom(coarse, _POOL, order=1, mode="nearest", grid_mode=True)
+    return fine[tuple(map(slice, image.shape))].astype(np.float32, copy=False)
+
+
+def _pool(volume: np.ndarray, width: int) -> np.ndarray:
+    """Average over cubes of voxels, zeros beyond the end."""
+    padded = np.pad(volume, [(0, -side % width) for side in volume.shape])
+    shape = [part for side in padded.shape for part in (side // width, width)]
+    return padded.reshape(shape).mean(axis=(1, 3, 5), dtype=np.float32)
+
+
+def measure_agreement(image: np.ndarray, reference: np.ndarray) -> float:
+    """Say how well two images of one grid lie on each other.
+
+    Parameters
+    ----------
+    image, reference
+        Of one shape, of the same receive gain (:func:`measure_gain`).
+
+    Returns
+    -------
+    float
+        Pearson's correlation where at least one of them shows the head; 0 if nothing does.
+    """
+    either = foreground(image) | foreground(reference)
+    if either.sum() < 2:
+        return 0.0
+    a, b = (volume[either].astype(np.float64) for volume in (image, reference))
+    a, b = a - a.mean(), b - b.mean()
+    size = float(np.sqrt((a @ a) * (b @ b)))
+    return float(a @ b) / size if size > 0 else 0.0
+
+
+def measure_rough_agreement(image: np.ndarray, reference: np.ndarray) -> float:
+    """Say how well two images lie on each other after averaging over cubes of :data:`ROUGH` mm.
+
+    That forgives the bending of a non-linear registration, which their agreement voxel by voxel
+    (:func:`measure_agreement`) does not.
+
+    Parameters
+    ----------
+    image, reference
+        As for :func:`measure_agreement`, of voxels of 1 mm.
+    """
+    return measure_agreement(_pool(image, ROUGH), _pool(reference, ROUGH))
+
+
+def require_related(image: np.ndarray, reference: np.ndarray, what: str) -> None:
+    """Refuse images that do not lie on each other.
+
+    Parameters
+    ----------
+    image, reference
+        As for :func:`measure_rough_agreement`.
+    what
+        How the message begins.
+
+    Raises
+    ------
+    TransformError
+        If they agree to less than :data:`RELATED`.
+    """
+    agreement = measure_rough_agreement(image, reference)
+    if agreement < RELATED:
+        raise TransformError(
+            f"{what} (in cubes of {ROUGH} mm they agree to {agreement:.2f}, not to {RELATED:g}); "
+            "run `clinica run t1-linear` again for this visit"
+        )
+
+
+def foreground(volume: np.ndarray) -> np.ndarray:
+    """Mask the head: what is brighter than a share of the brightest voxels, :data:`FOREGROUND`."""
+    positive = volume[volume > 0]
+    if positive.size == 0:
+        return np.zeros(volume.shape, bool)
+    return volume > FOREGROUND * float(np.percentile(positive, 99))

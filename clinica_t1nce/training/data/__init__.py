@@ -1,0 +1,1 @@
+"""Pairs to train on: real, simulated, and changed at random."""

@@ -1,0 +1,234 @@
+"""Pairs of volumes on disk: brought to the network's input once, and mapped into memory."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch.utils.data import DataLoader, Dataset
+
+from clinica_t1nce.errors import T1nceError, TrainingError
+from clinica_t1nce.files import atomic, nifti
+from clinica_t1nce.training.data.augmentation import Augmentation
+from clinica_t1nce.training.data.numbered import Batch, seed_of
+from clinica_t1nce.training.data.preparation import volume_for, whole
+from clinica_t1nce.training.preflight import check_space
+from clinica_t1nce.volumes import grids
+
+PREPARATION = 1
+"""Of :func:`~clinica_t1nce.training.data.preparation.volume_for`: counted up when its result
+changes."""
+
+_EMPTY = 0.05
+_TRIES = 20
+_REPORT_EVERY = 50
+
+logger = logging.getLogger("clinica_t1nce")
+
+
+@dataclass(frozen=True)
+class PairFiles:
+    """The images of a pair; of unpaired images one is None."""
+
+    name: str
+    t1ce: Path | None
+    t1nce: Path | None
+
+
+class VolumePairs:
+    """Pairs of prepared volumes, in a new order each time that all were seen.
+
+    Parameters
+    ----------
+    t1ce, t1nce
+        ``.npy`` files of prepared volumes. Paired: of the same length and order. Unpaired: any
+        lengths; a T1ce and a T1nce are drawn independently of each other.
+    seed
+        Of order, patches and augmentation; None: in the order given, and always the same
+        patches, to validate on.
+    patch
+        Side of the cubic patches, or None for whole volumes.
+    augmentation
+        What is done to each pair, or None.
+    paired
+        See `t1ce`.
+    """
+
+    def __init__(
+        self,
+        t1ce: Sequence[Path],
+        t1nce: Sequence[Path],
+        seed: int | None,
+        patch: int | None = None,
+        augmentation: Augmentation | None = None,
+        paired: bool = True,
+    ):
+        self.files = (list(t1ce), list(t1nce))
+        self.seed = seed
+        self.patch = patch
+        self.augmentation = augmentation
+        self.paired = paired
+
+    @property
+    def epoch(self) -> int:
+        """How many pairs there are; of unpaired images, how many of the side that has more."""
+        return max(map(len, self.files))
+
+    def pair(self, number: int) -> Batch:
+        """Read pair `number`; numbers go on beyond the first epoch."""
+        first, second = (
+            self._file(side, number, stream=0 if self.paired else side) for side in (0, 1)
+        )
+        volumes = [np.load(file, mmap_mode="r") for file in (first, second)]
+        if self.patch is not None:
+            volumes = _cut(volumes, self.patch, np.random.default_rng(self._seed(number)))
+        batch = whole(*volumes)
+        if self.augmentation is not None:
+            batch = self.augmentation(batch, self._seed(number))
+        return batch
+
+    def _file(self, side: int, number: int, stream: int) -> Path:
+        files = self.files[side]
+        epoch, place = divmod(number, len(files))
+        if self.seed is None:
+            return files[place]
+        order = np.random.default_rng([self.seed, stream, epoch]).permutation(len(files))
+        return files[int(order[place])]
+
+    def _seed(self, number: int) -> int:
+        return seed_of(self.seed or 0, number)
+
+
+class Cache:
+    """A folder of prepared volumes, each made once, whatever training asks for it.
+
+    Parameters
+    ----------
+    folder
+        Made if missing.
+    grid, scaling
+        Of the network's input; see :func:`clinica_t1nce.training.data.preparation.volume_for`.
+    """
+
+    def __init__(self, folder: Path, grid: Sequence[int] | None, scaling: Mapping[str, Any]):
+        self.folder = folder
+        self.grid = None if grid is None else tuple(grid)
+        self.scaling = dict(scaling)
+
+    def path(self, image: Path) -> Path:
+        """Say where the prepared volume of an image belongs; a changed image has another place.
+
+        Raises
+        ------
+        TrainingError
+            If the image is not there.
+        """
+        try:
+            state = image.stat()
+        except OSError as error:
+            raise TrainingError(f"{image}: {error.strerror}; check the path") from error
+        identity = [
+            str(image.resolve()), state.st_size, state.st_mtime_ns,
+            self.grid, self.scaling, PREPARATION,
+        ]  # fmt: skip
+        digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
+        return self.folder / f"{digest[:20]}.npy"
+
+    def fill(self, pairs: Sequence[PairFiles], workers: int = 0) -> None:
+        """Prepare what is missing.
+
+        Parameters
+        ----------
+        pairs
+            Whose images are wanted.
+        workers
+            Processes.
+
+        Raises
+        ------
+        TrainingError
+            If images cannot be used, or the two of a pair are the same or of different grids.
+        OutputError
+            If the disk has too little space.
+        """
+        missing = [
+            pair for pair in pairs if any(not self.path(image).exists() for image in _sides(pair))
+        ]
+        self._check_space(missing)
+        work = _Preparing(self, missing)
+        problems = []
+        for number, problem in enumerate(
+            DataLoader(work, batch_size=None, num_workers=workers), start=1
+        ):
+            problems += [problem] if problem else []
+            if number % _REPORT_EVERY == 0 or number == len(missing):
+                logger.info("prepared the images of %d pairs of %d", number, len(missing))
+        if problems:
+            rest = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
+            raise TrainingError(
+                f"{len(problems)} of {len(pairs)} pairs cannot be trained on: "
+                f"{'; '.join(problems[:5])}{rest}; mend these pairs or take them out of the table"
+            )
+
+    def prepare(self, image: Path) -> np.ndarray:
+        """Prepare one image, if it is not there yet, and map it into memory."""
+        target = self.path(image)
+        if not target.exists():
+            loaded = nifti.load(image)
+            volume = volume_for(grids.to_ras(loaded.data, loaded.affine), self.grid, self.scaling)
+            with atomic.temporary(target) as part, part.open("wb") as file:
+                np.save(file, volume)
+        prepared: np.ndarray = np.load(target, mmap_mode="r")
+        return prepared
+
+    def _check_space(self, pairs: Sequence[PairFiles]) -> None:
+        shape = self.grid or nifti.CROP_SHAPE
+        wanted = {self.path(image) for pair in pairs for image in _sides(pair)}
+        size = 4 * int(np.prod(shape)) * sum(not path.exists() for path in wanted)
+        check_space(self.folder, size, "prepared volumes (another disk: --cache)")
+
+
+class _Preparing(Dataset):
+    """Makes what is missing, one pair an item, and says what is wrong with it."""
+
+    def __init__(self, cache: Cache, pairs: Sequence[PairFiles]):
+        self.cache = cache
+        self.pairs = pairs
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, index: int) -> str:
+        pair = self.pairs[index]
+        try:
+            volumes = [self.cache.prepare(image) for image in _sides(pair)]
+        except T1nceError as error:
+            return str(error)
+        if len(volumes) == 2:
+            if volumes[0].shape != volumes[1].shape:
+                return f"{pair.name}: grids of {volumes[0].shape} and {volumes[1].shape} voxels"
+            if np.array_equal(volumes[0], volumes[1]):
+                return f"{pair.name}: the same image on both sides"
+        return ""
+
+
+def _sides(pair: PairFiles) -> list[Path]:
+    return [image for image in (pair.t1ce, pair.t1nce) if image is not None]
+
+
+def _cut(volumes: Sequence[np.ndarray], side: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """Cut a patch that holds some of the head, the same of both volumes."""
+    shape = volumes[0].shape
+    if min(shape) < side:
+        raise TrainingError(f"volumes of {shape} voxels hold no patch of {side}; lower --patch")
+    for _ in range(_TRIES):
+        start = [int(rng.integers(length - side + 1)) for length in shape]
+        box = tuple(slice(first, first + side) for first in start)
+        cut = [np.array(volume[box]) for volume in volumes]
+        if np.mean(cut[0] > _EMPTY) >= _EMPTY:
+            break
+    return cut

@@ -1,0 +1,1 @@
+"""What is trained: networks, their losses and their optimisers."""

@@ -1,0 +1,291 @@
+"""What every training is made of, and the training of a generator alone."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from clinica_t1nce.training.data.numbered import Batch, seed_of
+from clinica_t1nce.training.modules.losses import dissimilarity, pinball
+
+_FLAT = 5e-4
+"""Standard deviation, in units of white matter, below which an output says nothing."""
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """How a generator is optimised.
+
+    Attributes
+    ----------
+    steps
+        Optimiser steps in all; None: as many as `epochs` make.
+    epochs
+        How often each pair is seen; of an endless source there are none.
+    rate, beta1, beta2, decay, clip
+        AdamW's learning rate, betas and weight decay (without decay it is Adam); norm to which
+        gradients are clipped, or None.
+    warm_up, final_rate
+        The learning rate rises over so many steps, then falls along a cosine to this share of
+        it. 0 and 1: it is constant.
+    average
+        Decay of the running average of the weights, which is what is kept; 0: the weights
+        themselves are.
+    enhancing_weight, enhancing_above
+        Voxels whose true enhancement exceeds `enhancing_above` (units of white matter) count
+        ``1 + enhancing_weight`` times; of simulated pairs only those inside the skull.
+    adversarial, cycle, identity
+        Weights of the discriminator's verdict, and of CycleGAN's two other losses.
+    perceptual
+        Weight of :func:`~clinica_t1nce.training.modules.losses.dissimilarity`.
+    keep
+        ``"last"`` or ``"best"``: the weights of the smallest validation loss, or, without
+        validation, of the smallest mean training loss.
+    patience
+        Stop after so many validations without a better one; None: never.
+    """
+
+    steps: int | None = None
+    epochs: int | None = None
+    rate: float = 1e-3
+    final_rate: float = 0.02
+    warm_up: int = 100
+    beta1: float = 0.9
+    beta2: float = 0.98
+    decay: float = 0.01
+    clip: float | None = 0.5
+    average: float = 0.99
+    enhancing_weight: float = 4.0
+    enhancing_above: float = 0.06
+    adversarial: float = 1.0
+    cycle: float = 10.0
+    identity: float = 5.0
+    perceptual: float = 0.0
+    keep: str = "last"
+    patience: int | None = None
+
+    def optimiser(self, parameters: Iterator[nn.Parameter]) -> torch.optim.Optimizer:
+        """Make the optimiser of some parameters."""
+        return torch.optim.AdamW(
+            parameters, lr=self.rate, betas=(self.beta1, self.beta2), weight_decay=self.decay
+        )
+
+    def schedule(self, optimiser: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LambdaLR:
+        """Make its schedule, which is stepped after each of the optimiser's steps."""
+        return torch.optim.lr_scheduler.LambdaLR(optimiser, self.factor)
+
+    def factor(self, step: int) -> float:
+        """Give the share of the rate at a step."""
+        assert self.steps is not None
+        progress = min(1.0, step / self.steps)
+        cosine = self.final_rate + (1 - self.final_rate) * 0.5 * (1 + math.cos(math.pi * progress))
+        return min(1.0, (step + 1) / max(self.warm_up, 1)) * cosine
+
+
+class Training(LightningModule):
+    """What the trainings have in common.
+
+    Parameters
+    ----------
+    optimisation
+        Rates and weights.
+    seed
+        Of all chance in the steps. Step n has the same in every run, whether it was interrupted
+        or not.
+    accumulate
+        Batches whose gradients make one step.
+
+    Attributes
+    ----------
+    optimisers : int
+        How many optimisers step in each iteration; Lightning's global step counts them all.
+    decisive : str
+        The training loss that says which weights are best, where nothing is validated on.
+    """
+
+    optimisers = 1
+    decisive = "loss"
+
+    def __init__(self, optimisation: Optimisation, seed: int = 0, accumulate: int = 1):
+        super().__init__()
+        self.optimisation = optimisation
+        self.seed = seed
+        self.accumulate = accumulate
+
+    @property
+    def iteration(self) -> int:
+        """Steps done, each of all optimisers."""
+        return self.global_step // self.optimisers
+
+    @property
+    def kept(self) -> nn.Module:
+        """The generator whose weights are kept."""
+        raise NotImplementedError
+
+    @property
+    def output(self) -> str:
+        """``"image"`` or ``"change"``, see :func:`synthesise`."""
+        raise NotImplementedError
+
+    def validation_losses(self, batch: Batch) -> Mapping[str, torch.Tensor]:
+        """Measure on one batch; the first loss decides which weights are best."""
+        raise NotImplementedError
+
+    def synthetic(self, t1ce: torch.Tensor) -> torch.Tensor:
+        """Make the T1nce as the kept weights do."""
+        return synthesise(self.kept, t1ce, self.output)
+
+    def is_flat(self, batch: Batch) -> bool:
+        """Say whether the kept weights give the same value in every voxel of a batch."""
+        made = self.synthetic(batch["t1ce"])
+        given = batch["t1ce"] - made if self.output == "change" else made
+        return bool(given.float().std() < _FLAT)
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Seed what the networks draw, such as dropout."""
+        torch.manual_seed(self._seed(batch_idx))
+
+    def chance(self, batch_idx: int) -> torch.Generator:
+        """Give the chance of one batch, apart from that of the networks."""
+        return torch.Generator().manual_seed(self._seed(batch_idx) + 1)
+
+    def _seed(self, batch_idx: int) -> int:
+        return 2 * (seed_of(self.seed, batch_idx) * self.trainer.world_size + self.global_rank)
+
+    def both_optimisers(self) -> tuple[Any, Any]:
+        """Give the two optimisers of a training that steps by hand."""
+        first, second = cast(list, self.optimizers())
+        return first, second
+
+    def step_schedules(self) -> None:
+        """Let the schedules of a training that steps by hand follow."""
+        for schedule in cast(list, self.lr_schedulers()):
+            schedule.step()
+
+    def record(self, losses: Mapping[str, torch.Tensor]) -> None:
+        """Log losses, and stop where one is no number.
+
+        Raises
+        ------
+        FloatingPointError
+            Naming loss and step.
+        """
+        for name, loss in losses.items():
+            if not torch.isfinite(loss):
+                raise FloatingPointError(f"{name} is {loss.item()} at step {self.iteration + 1}")
+        self.log_dict({name: loss.detach() for name, loss in losses.items()})
+        # Where TensorBoard draws them.
+        self.log("step", float(self.iteration))
+
+
+class GeneratorTraining(Training):
+    """Train a generator on pairs, with L1 inside the mask.
+
+    Parameters
+    ----------
+    network
+        N x 1 x D x H x W to the same shape; with quantiles, to one channel each.
+    output
+        ``"change"``: the network gives the enhancement; ``"image"``: the T1nce.
+    optimisation, seed, accumulate
+        As :class:`Training`.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        output: str,
+        optimisation: Optimisation,
+        seed: int = 0,
+        accumulate: int = 1,
+    ):
+        super().__init__(optimisation, seed, accumulate)
+        self.network = network
+        self.average = averaged(network, optimisation)
+        self._output = output
+
+    @property
+    def kept(self) -> nn.Module:
+        """The running average, if there is one."""
+        return self.network if self.average is None else self.average.module
+
+    @property
+    def output(self) -> str:
+        """What the network gives."""
+        return self._output
+
+    def training_step(self, batch: Batch, index: int) -> torch.Tensor | None:
+        """Return the loss of one batch; None where steps are made by hand."""
+        loss = self._loss(self.network, batch)
+        self.record({"loss": loss})
+        return loss
+
+    def validation_losses(self, batch: Batch) -> Mapping[str, torch.Tensor]:
+        """Give the loss of the weights that are kept."""
+        return {"loss": self._loss(self.kept, batch)}
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """Step, and let the running average follow before any checkpoint is written."""
+        super().optimizer_step(*args, **kwargs)
+        if self.average is not None:
+            self.average.update_parameters(self.network)
+
+    def configure_optimizers(self) -> Any:
+        """One optimiser, one schedule."""
+        optimiser = self.optimisation.optimiser(self.network.parameters())
+        schedule = {"scheduler": self.optimisation.schedule(optimiser), "interval": "step"}
+        return {"optimizer": optimiser, "lr_scheduler": schedule}
+
+    def _loss(self, network: nn.Module, batch: Batch) -> torch.Tensor:
+        t1ce = batch["t1ce"].contiguous(memory_format=torch.channels_last_3d)
+        return self.reconstruction(network(t1ce).float(), batch)
+
+    def reconstruction(self, out: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Give the loss of what the network gave for a batch's T1ce."""
+        t1ce, t1nce, o = batch["t1ce"], batch["t1nce"], self.optimisation
+        enhancement = t1ce - t1nce
+        target = enhancement if self.output == "change" else t1nce
+        error = pinball(out, target, getattr(self.network, "quantiles", (0.5,)))
+        enhancing = enhancement > o.enhancing_above
+        # Muscle and fat may be enhanced or bright by nature: there, better to remove too little.
+        enhancing = enhancing & batch.get("intracranial", enhancing)
+        weight = (1 + o.enhancing_weight * enhancing) * batch["mask"]
+        loss = (error * weight).sum() / weight.sum()
+        if o.perceptual:
+            loss = loss + o.perceptual * dissimilarity(image_of(out, t1ce, self.output), t1nce)
+        return loss
+
+
+def averaged(network: nn.Module, optimisation: Optimisation) -> AveragedModel | None:
+    """Make the running average of a network's weights, if one is wanted."""
+    if not optimisation.average:
+        return None
+    follow = get_ema_multi_avg_fn(optimisation.average)
+    return AveragedModel(network, multi_avg_fn=follow, use_buffers=True)
+
+
+def synthesise(network: nn.Module, t1ce: torch.Tensor, output: str) -> torch.Tensor:
+    """Make the T1nce with a generator.
+
+    Parameters
+    ----------
+    network
+        The generator.
+    t1ce
+        N x 1 x D x H x W, scaled.
+    output
+        ``"image"``: the network gives the T1nce; ``"change"``: what is to be taken away, of
+        several quantiles the middle one.
+    """
+    return image_of(network(t1ce).float(), t1ce, output)
+
+
+def image_of(out: torch.Tensor, t1ce: torch.Tensor, output: str) -> torch.Tensor:
+    """Turn what a generator gave into the T1nce; see :func:`synthesise`."""
+    middle = out[:, out.shape[1] // 2, None]
+    return t1ce - middle if output == "change" else middle

@@ -1,0 +1,1 @@
+"""T1ce files in, T1nce files out."""

@@ -1,0 +1,1 @@
+"""Arrays with their affines: grids, conventions of coordinates, intensities."""

@@ -1,0 +1,353 @@
+import json
+import shutil
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from clinica_t1nce.bids.entities import Visit
+from clinica_t1nce.datasets import homogenisation, separation
+from clinica_t1nce.datasets.homogenisation import Request, homogenise
+from clinica_t1nce.errors import SelectionError
+from clinica_t1nce.files import tsv
+from tests.data.bids import (
+    make_bids,
+    make_caps_of,
+    make_synthetic,
+    needs_validator,
+    tree,
+    validation_errors,
+)
+from tests.data.volumes import affine, brain, write
+
+KINDS = {
+    "sub-01/ses-M000": "acquired",
+    "sub-01/ses-M012": "acquired",
+    "sub-02/ses-M000": "synthetic",
+    "sub-03/ses-M000": "acquired",
+}
+SYNTHETIC = Path("sub-02/ses-M000/anat/sub-02_ses-M000_T1w.nii.gz")
+ACQUIRED = Path("sub-01/ses-M000/anat/sub-01_ses-M000_T1w.nii.gz")
+
+
+@pytest.fixture
+def caps(tmp_path):
+    source = make_bids(tmp_path / "bids")
+    separation.write(separation.plan(source), tmp_path / "view")
+    return make_caps_of(tmp_path / "view", tmp_path / "caps")
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "homogenised"
+
+
+def images_in(out):
+    return sorted(path.relative_to(out).as_posix() for path in out.rglob("*_T1w.nii*"))
+
+
+def sidecar(out, image):
+    return json.loads((out / str(image).replace(".nii.gz", ".json")).read_text())
+
+
+def test_every_session_has_exactly_one_t1w(caps, out):
+    report = homogenise(Request(caps, out))
+    assert images_in(out) == [
+        f"{visit}/anat/{visit.replace('/', '_')}_T1w.nii.gz" for visit in KINDS
+    ]
+    assert report.kinds == {"acquired": 3, "regenerated": 0, "synthetic": 1}
+    rows = tsv.read(out / "t1nce.tsv")
+    assert {f"{row['participant_id']}/{row['session_id']}": row["t1nce"] for row in rows} == KINDS
+    assert {row["model"] for row in rows if row["t1nce"] == "synthetic"} == {"m"}
+
+
+@needs_validator
+@pytest.mark.parametrize("space", ["mni-crop", "native"])
+def test_it_is_valid_bids(caps, out, space):
+    homogenise(Request(caps, out, space=space))
+    assert validation_errors(out) == []
+
+
+def test_tables_are_those_of_the_bids(caps, out):
+    homogenise(Request(caps, out))
+    assert (out / "participants.tsv").read_text().splitlines() == [
+        "participant_id\tage",
+        "sub-01\t40",
+        "sub-02\t40",
+        "sub-03\t40",
+    ]
+    assert (out / "sub-01/sub-01_sessions.tsv").read_text().splitlines() == [
+        "session_id\tacq_time",
+        "ses-M000\t2010-01-01T10:00:00",
+        "ses-M012\t2010-01-01T10:00:00",
+    ]
+    assert (out / "sub-01/ses-M000/sub-01_ses-M000_scans.tsv").read_text().splitlines() == [
+        "filename\tacq_time\tt1nce",
+        "anat/sub-01_ses-M000_T1w.nii.gz\t2010-01-01T10:01:00\tacquired",
+    ]
+
+
+def test_participants_without_an_image_are_left_out(caps, out, tmp_path):
+    shutil.rmtree(caps / "subjects/sub-02")
+    homogenise(Request(caps, out))
+    rows = tsv.read(out / "participants.tsv")
+    assert [row["participant_id"] for row in rows] == ["sub-01", "sub-03"]
+
+
+def test_sidecars_say_where_images_come_from(caps, out):
+    homogenise(Request(caps, out))
+    acquired, synthetic = sidecar(out, ACQUIRED), sidecar(out, SYNTHETIC)
+    assert acquired["Synthetic"] is False
+    assert acquired["EchoTime"] == 0.003
+    assert acquired["TakenBecause"] == "acquired before synthetic"
+    assert synthetic["Synthetic"] is True
+    assert synthetic["Model"]["Name"] == "m"
+    assert not any(key.startswith("ContrastBolus") for key in synthetic)
+    links = json.loads((out / "dataset_description.json").read_text())["DatasetLinks"]
+    for content in (acquired, synthetic):
+        assert len(content["Sources"]) == 2
+        for source in content["Sources"]:
+            _, name, path = source.split(":", 2)
+            assert Path(links[name].removeprefix("file://"), path).exists()
+
+
+def test_an_image_with_both_forms_is_linked_and_others_get_them(caps, out):
+    homogenise(Request(caps, out))
+    assert (out / SYNTHETIC).is_symlink()
+    assert not (out / ACQUIRED).is_symlink()
+    source = next(caps.glob("subjects/sub-01/ses-M000/t1_linear/*Crop*"))
+    old, new = nib.load(source), nib.load(out / ACQUIRED)
+    assert np.array_equal(old.dataobj, new.dataobj)
+    assert new.get_data_dtype() == old.get_data_dtype()
+    assert old.get_qform(coded=True)[1] == 0
+    for form, code in (new.get_qform(coded=True), new.get_sform(coded=True)):
+        assert code == 2
+        np.testing.assert_allclose(form, old.affine, atol=1e-5)
+    assert "OriginMovedBy" not in sidecar(out, ACQUIRED)
+
+
+def test_copies_are_files(caps, out):
+    homogenise(Request(caps, out, copy=True))
+    assert not any(path.is_symlink() for path in out.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "zooms"),
+    [("las", (1, 1, 1)), ("oblique", (1, 1, 1)), ("oblique", (1, 8, 20)), ("pir", (20, 20, 20))],
+)
+def test_a_volume_far_from_the_origin_is_brought_there(tmp_path, out, kind, zooms):
+    from clinica.iotools.data_handling import (
+        are_images_centered_around_origin_of_world_coordinate_system,
+    )
+
+    source = make_bids(tmp_path / "b", {"sub-1_ses-1_T1w": {}})
+    raw = next(source.glob("*/*/anat/*.nii.gz"))
+    far = affine(kind, shape=(8, 9, 7), zooms=zooms)
+    far[:3, 3] += (120, -358, 77)
+    write(raw, brain((8, 9, 7)), far, dtype=np.int16, slope=0.5, qform_code=1)
+    caps = make_caps_of(source, tmp_path / "c", model=None)
+    homogenise(Request(caps, out, space="native"))
+    image = out / "sub-1/ses-1/anat/sub-1_ses-1_T1w.nii.gz"
+    assert not are_images_centered_around_origin_of_world_coordinate_system([raw], source)
+    assert are_images_centered_around_origin_of_world_coordinate_system([image], out)
+    old, new = nib.load(raw), nib.load(image)
+    assert np.array_equal(old.dataobj.get_unscaled(), new.dataobj.get_unscaled())
+    assert new.dataobj.slope == 0.5
+    assert new.get_sform(coded=True)[1] == 2
+    # Exchanged axes: Clinica's reading of a qform would be 90 mm astray.
+    assert new.get_qform(coded=True)[1] == (0 if kind == "pir" else 2)
+    centre = new.affine[:3] @ [4, 4.5, 3.5, 1]
+    assert np.linalg.norm(centre) < 50
+    moved = sidecar(out, image.relative_to(out))["OriginMovedBy"]
+    np.testing.assert_allclose(new.affine[:3, 3] - old.affine[:3, 3], moved, atol=2e-3)
+    np.testing.assert_allclose(new.affine[:3, :3], old.affine[:3, :3], atol=1e-5)
+
+
+def test_a_second_time_does_nothing(caps, out):
+    homogenise(Request(caps, out))
+    before = tree(out)
+    report = homogenise(Request(caps, out))
+    assert tree(out) == before
+    assert (len(report.new), len(report.there), report.outdated) == (0, 4, [])
+
+
+def test_new_visits_are_added_and_nothing_else_is_touched(caps, out):
+    shutil.move(caps / "subjects/sub-02", caps / "away")
+    homogenise(Request(caps, out))
+    before = tree(out)
+    shutil.move(caps / "away", caps / "subjects/sub-02")
+    report = homogenise(Request(caps, out))
+    assert report.new == [Visit("sub-02", "ses-M000")]
+    after = tree(out)
+    assert {name for name in before if after[name] != before[name]} == {
+        "participants.tsv",
+        "t1nce.tsv",
+    }
+
+
+def test_another_choice_waits_for_overwrite(caps, out):
+    hidden = caps / "subjects/sub-01/ses-M000"
+    shutil.move(hidden, caps / "away")
+    homogenise(Request(caps, out))
+    assert sidecar(out, ACQUIRED)["T1nce"] == "synthetic"
+    shutil.move(caps / "away", hidden)
+    before = tree(out)
+    report = homogenise(Request(caps, out))
+    assert report.outdated == [Visit("sub-01", "ses-M000")]
+    assert tree(out) == before
+    homogenise(Request(caps, out, overwrite=True))
+    assert sidecar(out, ACQUIRED)["T1nce"] == "acquired"
+    assert homogenise(Request(caps, out)).outdated == []
+
+
+def test_an_image_of_other_weights_is_told(caps, out):
+    homogenise(Request(caps, out))
+    for path in caps.glob("subjects/sub-02/*/t1_synth_nce/*/*.json"):
+        path.write_text(path.read_text().replace("0" * 64, "1" * 64))
+    assert homogenise(Request(caps, out)).outdated == [Visit("sub-02", "ses-M000")]
+
+
+def test_a_run_that_was_killed_is_finished(caps, out):
+    homogenise(Request(caps, out))
+    whole = images_in(out)
+    (out / SYNTHETIC).unlink()
+    (out / "t1nce.tsv").unlink()
+    report = homogenise(Request(caps, out))
+    assert report.new == [Visit("sub-02", "ses-M000")]
+    assert images_in(out) == whole
+    assert (out / "t1nce.tsv").exists()
+
+
+def test_a_dangling_link_is_made_again(caps, out, tmp_path):
+    homogenise(Request(caps, out))
+    (out / SYNTHETIC).unlink()
+    (out / SYNTHETIC).symlink_to(tmp_path / "nowhere")
+    assert homogenise(Request(caps, out)).new == [Visit("sub-02", "ses-M000")]
+    nib.load(out / SYNTHETIC).get_fdata()
+
+
+def test_a_broken_image_costs_its_visit_only(caps, out):
+    broken = next(caps.glob("subjects/sub-01/ses-M012/t1_linear/*Crop*"))
+    broken.write_bytes(b"")
+    report = homogenise(Request(caps, out))
+    assert list(report.failed) == [Visit("sub-01", "ses-M012")]
+    assert str(broken) in report.failed[Visit("sub-01", "ses-M012")]
+    assert len(report.new) == 3
+    assert len(images_in(out)) == 3
+
+
+def test_a_table_overrules_the_order(caps, out, tmp_path):
+    choices = tmp_path / "c.tsv"
+    image = next(caps.glob("subjects/sub-01/ses-M000ce/t1_synth_nce/*/*desc-SynthNce_res*.nii.gz"))
+    choices.write_text(f"participant_id\tsession_id\tfilename\nsub-01\tses-M000\t{image.name}\n")
+    homogenise(Request(caps, out, choices=choices))
+    assert sidecar(out, ACQUIRED)["T1nce"] == "synthetic"
+    assert (out / ACQUIRED).readlink() == image
+
+
+def test_all_images_through_the_generator(caps, out):
+    for crop in caps.glob("subjects/*/*/t1_linear/*Crop*"):
+        if "_ce-" not in crop.name:
+            make_synthetic(crop, "m", selected_by="include-t1nce")
+    report = homogenise(Request(caps, out, include_t1nce=True))
+    assert report.kinds == {"acquired": 0, "regenerated": 3, "synthetic": 1}
+    content = sidecar(out, ACQUIRED)
+    assert (content["Synthetic"], content["T1nce"]) == (True, "regenerated")
+    assert content["EchoTime"] == 0.003
+    with pytest.raises(SelectionError, match="all of them through the generator"):
+        homogenise(Request(caps, out))
+
+
+def test_a_caps_that_says_no_bids_is_taken_as_it_is(caps, out):
+    description = caps / "dataset_description.json"
+    content = json.loads(description.read_text())
+    description.write_text(json.dumps({**content, "Processing": []}))
+    homogenise(Request(caps, out))
+    assert len(images_in(out)) == 6
+    assert (out / "participants.tsv").read_text().splitlines()[0] == "participant_id"
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "message"),
+    [
+        (lambda caps: shutil.rmtree(caps.parent / "view"), {}, "no such folder.*--bids-directory"),
+        (lambda caps: None, {"bids": Path("nowhere")}, "nowhere: no such folder"),
+        (lambda caps: None, {"model": "x"}, "no images of a model x"),
+        (lambda caps: make_synthetic(_crop(caps), "n"), {}, "several models"),
+        (lambda caps: shutil.rmtree(caps / "subjects"), {}, "not a CAPS"),
+        (lambda caps: _empty(caps), {}, "no T1nce, acquired or synthetic"),
+        (lambda caps: _break(caps), {}, "not readable as JSON"),
+    ],
+)
+def test_what_cannot_be_served_is_one_line_and_nothing_is_made(caps, out, change, options, message):
+    change(caps)
+    with pytest.raises(SelectionError, match=message) as caught:
+        homogenise(Request(caps, out, **options))
+    assert "\n" not in str(caught.value)
+    assert not out.exists()
+
+
+def _crop(caps):
+    return next(caps.glob("subjects/*/*/t1_linear/*_ce-*Crop*"))
+
+
+def _empty(caps):
+    shutil.rmtree(caps / "subjects")
+    (caps / "subjects").mkdir()
+
+
+def _break(caps):
+    (caps.parent / "bids/sub-01/ses-M012/anat/sub-01_ses-M012_T1w.json").write_text("{")
+
+
+def test_other_options_do_not_go_into_an_old_data_set(caps, out):
+    homogenise(Request(caps, out))
+    with pytest.raises(SelectionError, match="space mni-crop', not 'one T1nce a session, in the"):
+        homogenise(Request(caps, out, space="mni"))
+
+
+@pytest.mark.parametrize("folder", ["caps", "caps/x", "view", "view/x", ".", "theirs"])
+def test_a_folder_that_is_not_ours_is_refused(caps, tmp_path, folder):
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "thesis.odt").touch()
+    before = tree(tmp_path)
+    with pytest.raises(SelectionError):
+        homogenise(Request(caps, tmp_path / folder))
+    assert tree(tmp_path) == before
+
+
+def test_checks_come_before_the_work(caps, out, tmp_path):
+    origin = homogenisation.prepare(Request(caps, out))
+    assert origin.roots == [caps, tmp_path / "view"]
+    assert not out.exists()
+
+
+@pytest.mark.real
+def test_real_images_in_their_own_space(shared_data, tmp_path, out):
+    """Six visits with both images, four of them 186 to 386 mm from the origin of their world."""
+    from clinica.iotools.data_handling import (
+        are_images_centered_around_origin_of_world_coordinate_system,
+    )
+
+    source, raw = tmp_path / "bids", shared_data / "bids"
+    for path in raw.rglob("*_T1w.*"):
+        subject, session, anat, name = path.relative_to(raw).parts
+        target = source / subject / "ses-M000" / anat / name.replace(session, "ses-M000")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(path)
+    shutil.copyfile(raw / "dataset_description.json", source / "dataset_description.json")
+    view = separation.plan(source)
+    separation.write(view, tmp_path / "view")
+    assert view.visits["both"] == len(view.pairs) == 6
+    caps = make_caps_of(tmp_path / "view", tmp_path / "caps")
+    report = homogenise(Request(caps, out, space="native"))
+    assert report.kinds == {"acquired": 6, "regenerated": 0, "synthetic": 0}
+    images = sorted(out.rglob("*_T1w.nii.gz"))
+    assert are_images_centered_around_origin_of_world_coordinate_system(images, out)
+    for image in images:
+        old = nib.load(raw / image.relative_to(out))
+        new = nib.load(image)
+        assert np.array_equal(old.dataobj.get_unscaled(), new.dataobj.get_unscaled())
+        moved = sidecar(out, image.relative_to(out)).get("OriginMovedBy", [0, 0, 0])
+        np.testing.assert_allclose(new.affine[:3, 3] - old.affine[:3, 3], moved, atol=1e-3)

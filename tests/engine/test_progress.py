@@ -1,0 +1,56 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from clinica_t1nce.engine import event_log, progress
+
+LABELS = {"/a": "sub-a ses-1", "/b": "sub-b ses-1", "/c": "sub-c ses-1"}
+
+
+@pytest.fixture
+def screen(monkeypatch):
+    def make(*, terminal):
+        text = io.StringIO()
+        console = Console(file=text, force_terminal=terminal, width=100, highlight=False)
+        monkeypatch.setattr(progress, "Console", lambda **kwargs: console)
+        return text
+
+    return make
+
+
+def play(folder, **options):
+    with progress.follow(folder, LABELS, **options), event_log.Writer(folder) as log:
+        log.write(event_log.Event("started", "/a"))
+        log.write(event_log.Event("done", "/a", seconds=2.0))
+        log.write(event_log.Event("failed", "/b", reason="r"))
+        log.write(event_log.Event("done", "/someone else's"))
+        log.write(event_log.Event("started", "/c"))
+
+
+def test_lines_where_there_is_no_terminal(tmp_path, screen):
+    text = screen(terminal=False)
+    play(tmp_path)
+    first, second = text.getvalue().splitlines()
+    assert first.startswith("[1/3] sub-a ses-1: done in 2.0 s, about ")
+    assert second.startswith("[2/3] sub-b ses-1: failed, about ")
+    assert first.endswith(" left")
+
+
+def test_a_bar_on_a_terminal(tmp_path, screen):
+    text = screen(terminal=True)
+    play(tmp_path)
+    assert "2/3" in text.getvalue()
+    assert "left" in text.getvalue()
+
+
+def test_quiet(tmp_path, screen):
+    text = screen(terminal=False)
+    play(tmp_path, quiet=True)
+    assert text.getvalue() == ""
+
+
+def test_an_error_in_the_block_comes_out(tmp_path, screen):
+    screen(terminal=False)
+    with pytest.raises(KeyError), progress.follow(tmp_path, LABELS):
+        raise KeyError

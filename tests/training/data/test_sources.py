@@ -1,0 +1,110 @@
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+
+from clinica_t1nce.errors import TrainingError
+from clinica_t1nce.training.data import sources
+from clinica_t1nce.training.data.numbered import Apart
+from clinica_t1nce.training.data.simulated import SimulatedHeads
+from clinica_t1nce.training.data.sources import LabelMaps, RealPairs
+from clinica_t1nce.training.data.volume_pairs import PairFiles, VolumePairs
+from clinica_t1nce.training.settings import Settings, card_of, from_preset
+from tests.data import volumes
+from tests.data.heads import label_map
+
+
+@pytest.fixture
+def label_maps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder of one label map, whose head is simulated in a small field of view."""
+    small = partial(SimulatedHeads, shape=(48, 52, 44))
+    monkeypatch.setattr(sources, "SimulatedHeads", small)
+    labels = nib.Nifti1Image(label_map().astype(np.int16), np.eye(4))
+    (tmp_path / "maps").mkdir()
+    nib.save(labels, tmp_path / "maps" / "head-01_dseg.nii.gz")
+    return tmp_path / "maps"
+
+
+def on_volumes(**given: Any) -> Settings:
+    return from_preset(
+        "paper", name="n", architecture="att-unet-light", grid=16, validation_pairs=1, **given
+    )
+
+
+def test_simulated_pairs_are_kept_on_disk(label_maps: Path, tmp_path: Path) -> None:
+    settings, output = on_volumes(), tmp_path / "run"
+    loaded = LabelMaps(label_maps, pairs=3).load(card_of(settings), settings, output, workers=0)
+    assert (loaded.training.epoch, loaded.validation.epoch) == (3, 1)
+    files = {path: path.read_bytes() for path in output.glob("simulated/*/*.npy")}
+    assert len(files) == 8
+    assert loaded.training.pair(0)["t1ce"].shape == (1, 16, 16, 16)
+    # What is there is not made again, what was lost is made the same, by workers too.
+    (lost,) = output.glob("simulated/*/training-000001_t1nce.npy")
+    times = {path: path.stat().st_mtime_ns for path in files if "000001" not in path.name}
+    lost.unlink()
+    LabelMaps(label_maps, pairs=3).load(card_of(settings), settings, output, workers=1)
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+    made = np.load(lost)
+    lost.write_bytes(files[lost])
+    # Not to the bit: a worker has one thread.
+    np.testing.assert_allclose(made, np.load(lost), atol=1e-5)
+
+
+def test_simulated_pairs_without_end(label_maps: Path, tmp_path: Path) -> None:
+    settings = on_volumes(method="unpaired")
+    loaded = LabelMaps(label_maps).load(card_of(settings), settings, tmp_path / "run", workers=0)
+    assert loaded.training.epoch is None
+    assert isinstance(loaded.training, Apart)
+    assert loaded.validation.epoch == 1
+
+
+def test_number_of_patches_is_refused(label_maps: Path, tmp_path: Path) -> None:
+    settings = from_preset("change", name="n")
+    with pytest.raises(TrainingError, match="leave --pairs out"):
+        LabelMaps(label_maps, 3).load(card_of(settings), settings, tmp_path / "run", workers=0)
+
+
+def real_pairs(folder: Path, number: int, missing: str = "") -> list[PairFiles]:
+    pairs = []
+    for seed in range(number):
+        paths: dict[str, Path | None] = {}
+        for side in ("t1ce", "t1nce"):
+            data = volumes.brain(seed=seed)
+            data = volumes.enhance(data) if side == "t1ce" else data
+            path = volumes.write(folder / f"{seed}_{side}.nii.gz", data)
+            paths[side] = None if side == missing else path
+        pairs.append(PairFiles(f"sub-{seed}", **paths))
+    return pairs
+
+
+def test_real_pairs_are_prepared(tmp_path: Path) -> None:
+    pairs = real_pairs(tmp_path, 4)
+    settings = on_volumes(augment=True)
+    data = RealPairs(pairs[:2], pairs[2:], cache=tmp_path / "cache")
+    loaded = data.load(card_of(settings), settings, tmp_path / "run", workers=0)
+    assert isinstance(loaded.training, VolumePairs)
+    assert loaded.training.augmentation is not None
+    # As many as asked for, never varied.
+    assert loaded.validation.epoch == 1
+    assert not torch.equal(loaded.training.pair(0)["t1ce"], loaded.validation.pair(0)["t1ce"])
+    assert len(list((tmp_path / "cache").iterdir())) == 6
+    assert not (tmp_path / "run").exists()
+
+
+def test_unpaired_images_need_both_kinds(tmp_path: Path) -> None:
+    settings = on_volumes(method="unpaired")
+    data = RealPairs(real_pairs(tmp_path, 2, missing="t1nce"), paired=False)
+    with pytest.raises(TrainingError, match="no T1nce"):
+        data.load(card_of(settings), settings, tmp_path / "run", workers=0)
+
+
+def test_identity_tells_other_pairs_apart_without_naming_them(tmp_path: Path) -> None:
+    pairs = real_pairs(tmp_path, 3)
+    identity = RealPairs(pairs[:2]).identity()
+    assert identity == RealPairs(pairs[:2]).identity()
+    assert identity != RealPairs(pairs[1:]).identity()
+    assert "sub-" not in str(identity)

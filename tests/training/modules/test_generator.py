@@ -1,0 +1,107 @@
+import pytest
+import torch
+from torch import nn
+
+from clinica_t1nce.training.modules.generator import GeneratorTraining, Optimisation, synthesise
+from clinica_t1nce.training.modules.losses import dissimilarity
+from clinica_t1nce.training.settings import from_preset
+
+BATCH = {
+    "t1ce": torch.tensor([1.0, 1.0, 2.0, 5.0]).view(1, 1, 1, 1, 4),
+    "t1nce": torch.tensor([1.0, 0.5, 1.0, -4.0]).view(1, 1, 1, 1, 4),
+    "mask": torch.tensor([True, True, True, False]).view(1, 1, 1, 1, 4),
+}
+
+
+class Constant(nn.Module):
+    def __init__(self, value: float):
+        super().__init__()
+        self.value = nn.Parameter(torch.tensor(value))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.value.expand_as(x)
+
+
+def loss(output: str, value: float, weight: float) -> float:
+    module = GeneratorTraining(
+        Constant(value), output, Optimisation(steps=10, enhancing_weight=weight)
+    )
+    return float(module._loss(module.network, BATCH).detach())
+
+
+def test_loss_by_hand() -> None:
+    # Enhancement 0, 0.5, 1 inside the mask; predicted 0.5.
+    assert loss("change", 0.5, weight=0) == pytest.approx((0.5 + 0 + 0.5) / 3)
+    assert loss("change", 0.5, weight=4) == pytest.approx((0.5 + 5 * 0 + 5 * 0.5) / 11)
+    # T1nce 1, 0.5, 1 inside the mask; predicted 0.5.
+    assert loss("image", 0.5, weight=0) == pytest.approx((0.5 + 0 + 0.5) / 3)
+
+
+def test_enhancement_outside_the_skull_counts_like_the_rest() -> None:
+    inside = torch.tensor([True, True, False, False]).view(1, 1, 1, 1, 4)
+    optimisation = Optimisation(steps=10, enhancing_weight=4)
+    module = GeneratorTraining(Constant(0.25), "change", optimisation)
+    found = float(module._loss(module.network, BATCH | {"intracranial": inside}).detach())
+    # Of the voxels with enhancement 0, 0.5 and 1 the second alone counts five times.
+    assert found == pytest.approx((0.25 + 5 * 0.25 + 0.75) / 7)
+
+
+def test_rate_warms_up_and_falls() -> None:
+    optimisation = Optimisation(steps=1000, rate=1.0, warm_up=10, final_rate=0.02)
+    module = GeneratorTraining(Constant(0.0), "change", optimisation)
+    schedule = module.configure_optimizers()["lr_scheduler"]["scheduler"]
+    factor = schedule.lr_lambdas[0]
+    assert factor(0) == pytest.approx(0.1)
+    assert factor(10) == pytest.approx(1, abs=0.01)
+    assert factor(500) == pytest.approx(0.51, abs=0.01)
+    assert factor(1000) == pytest.approx(0.02)
+    assert factor(5000) == pytest.approx(0.02)
+
+
+def test_papers_rate_is_constant() -> None:
+    optimisation = from_preset("paper", name="p", steps=10).optimisation
+    assert {optimisation.factor(step) for step in range(12)} == {1.0}
+
+
+def test_papers_optimiser_is_adam() -> None:
+    optimisation = from_preset("paper", name="p", steps=10).optimisation
+    ours, adam = (nn.Parameter(torch.tensor([1.0, -2.0])) for _ in range(2))
+    optimisers = (
+        optimisation.optimiser(iter([ours])),
+        torch.optim.Adam([adam], lr=1e-4, betas=(0.5, 0.999)),
+    )
+    for _ in range(3):
+        for parameter, optimiser in zip((ours, adam), optimisers, strict=True):
+            optimiser.zero_grad()
+            (parameter**3).sum().backward()
+            optimiser.step()
+    assert torch.equal(ours, adam)
+
+
+def test_what_a_generator_gives_becomes_an_image() -> None:
+    t1ce = torch.full((1, 1, 2, 2, 2), 5.0)
+    assert (synthesise(Constant(2.0), t1ce, "image") == 2).all()
+    assert (synthesise(Constant(2.0), t1ce, "change") == 3).all()
+    quantiles = torch.arange(3.0).view(1, 3, 1, 1, 1).expand(1, 3, 2, 2, 2)
+    assert (synthesise(lambda x: quantiles, t1ce, "change") == 4).all()
+
+
+def test_perceptual_loss_is_added() -> None:
+    torch.manual_seed(0)
+    t1ce, t1nce = torch.rand(2, 1, 1, 12, 12, 12)
+    batch = {"t1ce": t1ce, "t1nce": t1nce, "mask": torch.ones_like(t1ce)}
+    plain, more = (
+        GeneratorTraining(
+            nn.Identity(), "image", Optimisation(steps=1, average=0, perceptual=weight)
+        )
+        for weight in (0.0, 0.5)
+    )
+    added = more._loss(nn.Identity(), batch) - plain._loss(nn.Identity(), batch)
+    assert added.item() == pytest.approx(0.5 * float(dissimilarity(t1ce, t1nce)), rel=1e-4)
+
+
+@pytest.mark.parametrize("output", ["change", "image"])
+def test_a_flat_output_is_noticed(output: str) -> None:
+    optimisation = Optimisation(steps=1, average=0)
+    assert GeneratorTraining(Constant(0.3), output, optimisation).is_flat(BATCH)
+    assert not GeneratorTraining(nn.Identity(), output, optimisation).is_flat(BATCH)

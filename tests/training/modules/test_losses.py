@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+import torch
+from skimage.metrics import structural_similarity
+from torchmetrics.functional.image import structural_similarity_index_measure
+
+from clinica_t1nce.training.modules import losses
+from clinica_t1nce.training.modules.losses import dissimilarity, least_squares, pinball, soft_labels
+
+
+def test_pinball_by_hand() -> None:
+    predicted = torch.tensor([1.0, 1.0, 1.0]).view(1, 3, 1, 1, 1)
+    above, below = (torch.full((1, 1, 1, 1, 1), value) for value in (3.0, 0.0))
+    quantiles = (0.25, 0.5, 0.75)
+    # Errors of 2 above count 2 * 0.25 * 2, 2 * 0.5 * 2, 2 * 0.75 * 2; of 1 below 1.5, 1, 0.5.
+    assert float(pinball(predicted, above, quantiles)) == pytest.approx((1 + 2 + 3) / 3)
+    assert float(pinball(predicted, below, quantiles)) == pytest.approx((1.5 + 1 + 0.5) / 3)
+
+
+def test_labels_are_in_their_ranges() -> None:
+    real, synthetic = soft_labels(4000, torch.Generator().manual_seed(0))
+    assert real.shape == synthetic.shape == (4000, 1)
+    assert 0 <= float(real.min()) < 0.01
+    assert 0.29 < float(real.max()) <= 0.3
+    assert 0.7 <= float(synthetic.min()) < 0.71
+    assert 0.99 < float(synthetic.max()) <= 1
+    # Uniform: the mean in the middle.
+    assert float(real.mean()) == pytest.approx(0.15, abs=0.01)
+    assert float(synthetic.mean()) == pytest.approx(0.85, abs=0.01)
+
+
+def test_least_squares_by_hand() -> None:
+    scores = torch.tensor([[0.0, 1.0], [2.0, 0.5]])
+    labels = torch.tensor([[0.5], [1.0]])
+    assert float(least_squares(scores, labels)) == pytest.approx((0.25 + 0.25 + 1 + 0.25) / 4)
+    assert float(least_squares(scores, 0.0)) == pytest.approx((0 + 1 + 4 + 0.25) / 4)
+
+
+def pair(side: int) -> tuple[torch.Tensor, torch.Tensor]:
+    first = torch.rand((2, 1, side, side + 1, side + 2), generator=torch.Generator().manual_seed(0))
+    return first, first + 0.3 * first.flip(2)
+
+
+def test_similarity_is_that_of_other_libraries() -> None:
+    x, y = pair(16)
+    whole, structure = losses._similarities(x, y)
+    _, expected = structural_similarity_index_measure(
+        x, y, data_range=1.0, return_contrast_sensitivity=True
+    )
+    assert float(structure.mean()) == pytest.approx(float(expected.mean()), abs=1e-5)
+    for n in range(2):
+        _, full = structural_similarity(
+            x[n, 0].numpy().astype(np.float64),
+            y[n, 0].numpy().astype(np.float64),
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+            data_range=1.0,
+            full=True,
+        )
+        assert float(whole[n]) == pytest.approx(full[5:-5, 5:-5, 5:-5].mean(), abs=1e-5)
+
+
+def test_dissimilarity_of_scales() -> None:
+    x, y = pair(22)
+    assert float(dissimilarity(x, x)) == pytest.approx(0, abs=1e-6)
+    # 22 voxels make two scales.
+    a, b = 0.0448, 0.2856
+    fine = losses._similarities(x, y)[1]
+    halves = (torch.nn.functional.avg_pool3d(image, 2) for image in (x, y))
+    coarse = losses._similarities(*halves)[0]
+    expected = 1 - (fine ** (a / (a + b)) * coarse ** (b / (a + b))).mean()
+    assert float(dissimilarity(x, y)) == pytest.approx(float(expected), abs=1e-6)
+
+
+def test_dissimilarity_can_be_followed_down() -> None:
+    x, y = pair(12)
+    image = x.clone().requires_grad_()
+    loss = dissimilarity(image, y)
+    (slope,) = torch.autograd.grad(loss, image)
+    assert float(dissimilarity(x - 5 * slope, y)) < loss.item()
+
+
+def test_volume_smaller_than_the_window() -> None:
+    with pytest.raises(ValueError, match="10 voxels"):
+        dissimilarity(torch.rand(1, 1, 10, 16, 16), torch.rand(1, 1, 10, 16, 16))

@@ -1,0 +1,193 @@
+from dataclasses import replace
+from types import SimpleNamespace
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from clinica_t1nce.caps import names, sidecar
+from clinica_t1nce.errors import ImageError, OutputError
+from clinica_t1nce.files import nifti
+from clinica_t1nce.translation.runner import Job, Options, flags, translate, translate_all
+from clinica_t1nce.volumes.intensity import Scaling
+from tests.data.caps import crop_path, head, write_crop
+
+
+class Halver:
+    """Stands for a Synthesizer, at no cost."""
+
+    card = SimpleNamespace(
+        batch_statistics=False,
+        name="half",
+        architecture="none",
+        sha256="0",
+        scaling={"method": "min-max"},
+    )
+    device = "cpu"
+    carries_change = True
+
+    def __call__(self, volume, affine=None):
+        if volume.max() > 10_000:
+            raise ImageError("too bright")
+        return SimpleNamespace(
+            image=volume / 2,
+            change=volume / 2,
+            confidence=0.5,
+            gadolinium=0.9,
+            scaling=Scaling(0.0, 2.0),
+        )
+
+
+@pytest.fixture
+def job(tmp_path):
+    source = write_crop(crop_path(tmp_path, "sub-01", "ses-1", "ce-gd"), head())
+    return Job(source, names.output_path(source, "half"), tmp_path, "tsv")
+
+
+def bright(tmp_path):
+    source = write_crop(crop_path(tmp_path, "sub-02", "ses-1", "ce-gd"), head() * 20)
+    return Job(source, names.output_path(source, "half"), tmp_path)
+
+
+def test_image_and_sidecar_are_written(job):
+    content = translate(job, Halver())
+    written = nifti.load(job.output)
+    assert np.array_equal(written.data, head() / np.float32(2))
+    assert np.array_equal(written.affine, nifti.load(job.source).affine)
+    assert (int(written.header["qform_code"]), int(written.header["sform_code"])) == (2, 2)
+    assert sidecar.read(job.output) == content
+    assert content["GadoliniumProbability"] == 0.9
+    assert content["Flags"] == []
+    assert content["IntensityScaling"] == {"method": "min-max", "offset": 0.0, "factor": 2.0}
+    assert sorted(path.name for path in job.output.parent.iterdir()) == [
+        names.sidecar_path(job.output).name,
+        job.output.name,
+    ]
+
+
+def test_the_image_comes_last(job, monkeypatch):
+    seen = []
+
+    def save(path, data, like):
+        seen.append((path.exists(), names.sidecar_path(path).exists()))
+        path.touch()
+
+    job.output.parent.mkdir(parents=True)
+    job.output.write_text("old")
+    monkeypatch.setattr(nifti, "save", save)
+    translate(job, Halver())
+    assert seen == [(False, True)]
+
+
+def test_no_sidecar_is_left_without_an_image(job, monkeypatch):
+    def fail(path, data, like):
+        raise OutputError(f"{path}: cannot be written (disk full); free space")
+
+    monkeypatch.setattr(nifti, "save", fail)
+    with pytest.raises(OutputError, match="disk full"):
+        translate(job, Halver())
+    assert list(job.output.parent.iterdir()) == []
+
+
+def test_what_another_process_has_made_meanwhile_is_kept(job):
+    class Overtaken(Halver):
+        def __call__(self, volume, affine=None):
+            if not job.output.exists():
+                translate(job, Halver())
+                seen.append(job.output.stat().st_ino)
+            return super().__call__(volume, affine)
+
+    seen = []
+    content = translate(replace(job, options=Options(keep=True)), Overtaken())
+    assert seen == [job.output.stat().st_ino]
+    assert content == sidecar.read(job.output)
+
+
+def test_an_output_folder_that_cannot_be_made_is_named(job):
+    job.output.parent.parent.write_text("in the way")
+    with pytest.raises(OutputError, match="t1_synth_nce"):
+        translate(job, Halver())
+
+
+@pytest.mark.parametrize("kind", ["a single frame", "big-endian with a slope", "a few NaN"])
+def test_odd_crops_give_the_same_image(job, kind):
+    plain = nifti.load(job.source)
+    expected = plain.data / np.float32(2)
+    if kind == "a single frame":
+        image = nib.Nifti1Image(plain.data[..., None], plain.affine)
+    elif kind == "a few NaN":
+        with_nan = plain.data.copy()
+        assert (with_nan[0, 0, :50] == 0).all()
+        with_nan[0, 0, :50] = np.nan
+        image = nib.Nifti1Image(with_nan, plain.affine)
+    else:
+        header = nib.Nifti1Header(endianness=">")
+        header.set_data_dtype(np.int16)
+        stored = ((plain.data + 3) / 0.5).astype(np.int16)
+        image = nib.Nifti1Image(stored, plain.affine, header)
+        image.header.set_slope_inter(0.5, -3)
+    nib.save(image, job.source)
+    content = translate(job, Halver())
+    written = nifti.load(job.output)
+    assert np.array_equal(written.data, expected)
+    assert nib.load(job.output).shape == nifti.CROP_SHAPE
+    assert content["NonFiniteVoxelsSetToZero"] == (50 if kind == "a few NaN" else 0)
+
+
+@pytest.mark.parametrize(
+    ("data", "zoom", "message"),
+    [
+        (head(shape=(20, 20, 20)), 1.0, "20 x 20 x 20 voxels"),
+        (head(), 2.0, "2 x 2 x 2 mm"),
+        (np.zeros(nifti.CROP_SHAPE, np.int16), 1.0, "every voxel"),
+    ],
+)
+def test_what_is_no_crop_is_refused_by_name(job, data, zoom, message):
+    write_crop(job.source, data, zoom=zoom)
+    with pytest.raises(ImageError, match=message) as caught:
+        translate(job, Halver())
+    assert str(job.source) in str(caught.value)
+    assert not job.output.parent.exists()
+
+
+@pytest.mark.parametrize("overlap", [False, True])
+def test_one_failure_does_not_stop_the_others(job, tmp_path, overlap):
+    missing = Job(tmp_path / "missing.nii.gz", tmp_path / "x.nii.gz")
+    jobs = [missing, job, bright(tmp_path)]
+    started = []
+    results = list(translate_all(jobs, Halver(), overlap=overlap, on_start=started.append))
+    assert [result.job for result in results] == started == jobs
+    assert [type(result.error) for result in results] == [ImageError, type(None), ImageError]
+    assert str(results[2].error) == f"{jobs[2].source}: too bright"
+    assert results[1].sidecar["Sources"] == [f"bids::{job.source.relative_to(tmp_path).as_posix()}"]
+    assert job.output.exists()
+
+
+@pytest.mark.parametrize("overlap", [False, True])
+def test_nothing_to_do(overlap):
+    assert list(translate_all([], Halver(), overlap=overlap)) == []
+
+
+def test_the_same_bytes_again(job):
+    translate(job, Halver())
+    first = job.output.read_bytes()
+    translate(job, Halver())
+    assert job.output.read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    ("selected_by", "gadolinium", "confidence", "expected"),
+    [
+        ("ce entity", 0.9, 0.8, []),
+        ("ce entity", None, None, []),
+        (None, 0.1, 0.8, []),
+        ("all", 0.1, 0.8, []),
+        ("ce entity", 0.1, 0.8, ["the metadata say gadolinium (ce entity), the image shows none"]),
+        ("include-t1nce", 0.1, 0.8, []),
+        ("include-t1nce", 0.9, 0.8, ["the image shows gadolinium, the metadata do not"]),
+        ("tsv", 0.9, 0.0, ["low confidence (0.00)"]),
+    ],
+)
+def test_what_is_to_be_looked_at_is_flagged(selected_by, gadolinium, confidence, expected):
+    synthesis = SimpleNamespace(gadolinium=gadolinium, confidence=confidence)
+    assert flags(selected_by, synthesis) == expected
