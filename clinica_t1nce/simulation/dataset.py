@@ -12,7 +12,8 @@ import torch
 
 from clinica_t1nce import __version__
 from clinica_t1nce.errors import LabelMapError, OutputError, T1nceError
-from clinica_t1nce.files import atomic, nifti
+from clinica_t1nce.files import nifti, tsv
+from clinica_t1nce.files.text import as_json, write_text
 from clinica_t1nce.simulation import label_maps as maps
 from clinica_t1nce.simulation.anatomy import Anatomy, find_surfaces
 from clinica_t1nce.simulation.gadolinium import USUAL, Gadolinium
@@ -159,7 +160,7 @@ def write_pair(
     for path, volume, extra in ((files.t1nce, t1nce, {}), (files.t1ce, pair.t1ce, gadolinium)):
         stored = (volume[0].cpu() * WHITE_MATTER).round().clamp(0, 32767).numpy()
         nifti.save(path, stored, image, dtype=np.int16)
-        _write_json(sidecar(path), {"Modality": "MR", **extra, **shared})
+        write_text(sidecar(path), as_json({"Modality": "MR", **extra, **shared}))
 
 
 def write_dataset(
@@ -240,26 +241,32 @@ def _begin(
             )
     elif output.exists() and any(output.iterdir()) and not description.exists():
         raise OutputError(f"{output}: is not empty and no simulated data set; name a new folder")
-    _write_json(
-        description,
+    content = {
+        "Name": "Simulated T1ce and T1nce",
+        "BIDSVersion": "1.9.0",
+        "DatasetType": "raw",
+        "License": "that of the label maps",
+        "GeneratedBy": [{"Name": "clinica-t1nce", "Version": __version__}],
+        "Simulation": wanted,
+    }
+    write_text(description, as_json(content))
+    rows = [
         {
-            "Name": "Simulated T1ce and T1nce",
-            "BIDSVersion": "1.9.0",
-            "DatasetType": "raw",
-            "License": "that of the label maps",
-            "GeneratedBy": [{"Name": "clinica-t1nce", "Version": __version__}],
-            "Simulation": wanted,
-        },
-    )
-    sources = [label_maps[n % len(label_maps)].name for n in range(pairs)]
-    subjects = [f"sub-sim{n + 1:04d}" for n in range(pairs)]
-    rows = ["participant_id\tlabel_map", *map("\t".join, zip(subjects, sources, strict=True))]
-    _write_text(output / "participants.tsv", "\n".join(rows) + "\n")
-    rows = ["participant_id\tsession_id_t1nce\tsession_id_t1ce"]
-    rows += [f"{subject}\tses-M000\tses-M000ce" for subject in subjects]
-    _write_text(output / "pairs.tsv", "\n".join(rows) + "\n")
-    _write_text(output / ".bidsignore", "pairs.tsv\n")
-    _write_text(
+            "participant_id": f"sub-sim{n + 1:04d}",
+            "label_map": label_maps[n % len(label_maps)].name,
+            "session_id_t1nce": "ses-M000",
+            "session_id_t1ce": "ses-M000ce",
+        }
+        for n in range(pairs)
+    ]
+    tables = {
+        "participants.tsv": ("participant_id", "label_map"),
+        "pairs.tsv": ("participant_id", "session_id_t1nce", "session_id_t1ce"),
+    }
+    for name, columns in tables.items():
+        write_text(output / name, tsv.text(rows, columns))
+    write_text(output / ".bidsignore", "pairs.tsv\n")
+    write_text(
         output / "README",
         "Simulated from label maps by clinica-t1nce: T1nce in ses-M000, T1ce in ses-M000ce.\n"
         "No image of a person is in it. The JSON beside each image holds its recipe.\n",
@@ -269,12 +276,3 @@ def _begin(
 def sidecar(path: Path) -> Path:
     """Name the JSON beside an image."""
     return path.with_name(path.name.removesuffix(".nii.gz") + ".json")
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    _write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
-
-
-def _write_text(path: Path, text: str) -> None:
-    with atomic.temporary(path) as unfinished:
-        unfinished.write_text(text, encoding="utf-8")
