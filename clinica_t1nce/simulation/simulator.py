@@ -151,7 +151,7 @@ def sample_recipe(
     rng: np.random.Generator,
     anatomy: Anatomy,
     shape: Sequence[int],
-    preset: str = "varied",
+    preset: str | Quality = "varied",
     second_scan: bool = False,
     gadolinium: Gadolinium = USUAL,
 ) -> Recipe:
@@ -166,7 +166,7 @@ def sample_recipe(
     shape
         D, H, W.
     preset
-        Quality of the images, a key of :data:`PRESETS`.
+        Quality of the images, or a key of :data:`PRESETS`.
     second_scan
         Whether to draw an independent T1nce as well; all else stays the same.
     gadolinium
@@ -177,7 +177,7 @@ def sample_recipe(
     Recipe
         Numbers for :func:`render`.
     """
-    quality = PRESETS[preset]
+    quality = PRESETS[preset] if isinstance(preset, str) else preset
     contrast = Contrast.sample(rng, gadolinium.injection, gadolinium.strength)
     contrast = contrast.flattened(rng.uniform(*quality.contrast))
     drawn = tuple(sample_effects(rng, contrast, gadolinium))
@@ -256,7 +256,7 @@ def simulate(
     seed: int,
     shape: Sequence[int],
     device: torch.device | str = "cpu",
-    preset: str = "varied",
+    preset: str | Quality = "varied",
     second_scan: bool = False,
     gadolinium: Gadolinium = USUAL,
 ) -> Pair:

@@ -7,6 +7,7 @@ import torch
 
 from clinica_t1nce.simulation.anatomy import Anatomy
 from clinica_t1nce.simulation.records import numbers_of
+from clinica_t1nce.simulation.scanner import Motion, PointSpread, Quality
 from clinica_t1nce.simulation.simulator import PRESETS, render, sample_recipe, simulate
 
 SHAPE = (24, 24, 24)
@@ -64,13 +65,17 @@ def test_a_recipe_about_another_voxel_is_else_the_same(anatomy: Anatomy) -> None
     assert not torch.equal(pair.t1ce, other.t1ce)
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", [*PRESETS, Quality(blur=(0.0, 0.0), motion=1.0)])
 @pytest.mark.parametrize("seed", range(12))
 def test_a_recipe_played_again_gives_the_same_pair(
-    seed: int, preset: str, anatomy: Anatomy
+    seed: int, preset: str | Quality, anatomy: Anatomy
 ) -> None:
     rng = np.random.default_rng(seed)
     recipe = sample_recipe(rng, anatomy, SHAPE, preset, second_scan=True)
+    if isinstance(preset, Quality):
+        steps = {type(step): step for step in recipe.acquisition.steps}
+        assert steps[PointSpread].sigmas == (0, 0, 0)
+        assert Motion in steps
     first, again = (render(recipe, anatomy, SHAPE) for _ in range(2))
     for name in ("t1ce", "enhancement", "mask", "second_t1nce"):
         assert torch.equal(getattr(first, name), getattr(again, name))

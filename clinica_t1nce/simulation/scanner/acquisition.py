@@ -29,7 +29,7 @@ class Step:
 
 @dataclass(frozen=True)
 class BiasField(Step):
-    """Smooth and multiplicative: up to 20 % standard deviation of its log."""
+    """Sensitivity of the coil, smooth: up to 20 % standard deviation of its log."""
 
     size: float
     spacing: float
@@ -47,7 +47,7 @@ class BiasField(Step):
 
 @dataclass(frozen=True)
 class PointSpread(Step):
-    """A Gaussian of one width an axis, in voxels."""
+    """Blur of scan and of t1-linear's resampling: a Gaussian, widths in voxels for each axis."""
 
     sigmas: tuple[float, float, float]
 
@@ -98,7 +98,7 @@ class Move:
 
 @dataclass(frozen=True)
 class Misregistration:
-    """What rigid registration leaves: up to a degree and a millimetre."""
+    """Motion between two scans that registration leaves: up to a degree and a millimetre."""
 
     move: Move
 
@@ -114,7 +114,7 @@ class Misregistration:
 
 @dataclass(frozen=True)
 class Motion(Step):
-    """Parts of k-space come from the head in other positions (Shaw et al., MIDL 2019).
+    """Motion of the head: parts of k-space come from other positions (Shaw et al., MIDL 2019).
 
     Parts follow each other along one phase-encoding axis, so that a Fourier transform along that
     axis is all that is needed. The part that holds the middle of k-space is unmoved: the image
@@ -165,7 +165,7 @@ class Motion(Step):
 
 @dataclass(frozen=True)
 class Ghosts(Step):
-    """Faint shifted copies, from breathing and from steps between echoes.
+    """Ghosts of the whole head: faint shifted copies, from breathing and steps between echoes.
 
     Attributes
     ----------
@@ -199,7 +199,7 @@ class Ghosts(Step):
 
 @dataclass(frozen=True)
 class Wrap(Step):
-    """What lies beyond one edge of the field of view is seen at the other.
+    """A field of view smaller than the head: what lies beyond one edge is seen at the other.
 
     Attributes
     ----------
@@ -238,14 +238,14 @@ class Wrap(Step):
 
 @dataclass(frozen=True)
 class Noise(Step):
-    """Noise of the image, the same with gadolinium as without.
+    """Noise of the receiver, the same with gadolinium as without.
 
     Attributes
     ----------
     size
-        Standard deviation, white matter = 1.
+        Standard deviation of the noise, white matter = 1.
     smoothness
-        Width in voxels of the filter that correlated it, 0: none.
+        Width in voxels of the filter that correlated the noise, 0: none.
     rician
         Whether the image is a magnitude (Gudbjartsson and Patz, Magn Reson Med 1995): dark parts
         are lifted. Coils combined otherwise, and corrected images, have Gaussian noise.
@@ -280,7 +280,7 @@ class Noise(Step):
 
 @dataclass(frozen=True)
 class ThickSlices(Step):
-    """Slices along one axis, interpolated back to 1 mm, and noise that came after that."""
+    """Slices thicker than the grid, interpolated back to 1 mm, and noise that came after that."""
 
     axis: int
     thickness: float

@@ -23,7 +23,7 @@ _CUT_OFF = 0.2
 
 @dataclass(frozen=True)
 class Stripping:
-    """A mask that ends at the skull, at the cortex, or a wavy mix.
+    """A brain mask that ends at the skull, at the cortex, or a wavy mix.
 
     Attributes
     ----------
@@ -115,7 +115,7 @@ class Plane:
 
 @dataclass(frozen=True)
 class Defacing(Plane):
-    """All in front of and below a plane is 0, as after Quickshear (Schimke et al., 2011).
+    """A face cut off: 0 in front of and below a plane, as Quickshear does (Schimke et al., 2011).
 
     Attributes
     ----------
@@ -141,7 +141,7 @@ class Defacing(Plane):
 
 @dataclass(frozen=True)
 class FieldOfView(Plane):
-    """All beyond a plane is 0: a slab that was turned into another space ends in the head."""
+    """Field of view that ends in the head, as of a turned slab: all beyond a plane is 0."""
 
     @classmethod
     def sample(
