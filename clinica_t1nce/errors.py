@@ -67,23 +67,7 @@ def reason(error: BaseException) -> str:
     return text if isinstance(error, T1nceError) else f"unexpected {type(error).__name__}: {text}"
 
 
-def first_line(error: BaseException) -> str:
-    r"""Give the first line of a message, or the kind of an error without one.
-
-    Examples
-    --------
-    >>> first_line(ValueError("one\ntwo")), first_line(AssertionError())
-    ('one', 'AssertionError')
-    """
-    return _lines(error)[0]
-
-
-def last_line(error: BaseException) -> str:
-    """Give the last line of a message, as of a traceback, or the kind of an error without one."""
-    return _lines(error)[-1]
-
-
-def some(items: Sequence[str], separator: str = ", ", most: int = 5) -> str:
+def some(items: Sequence[object], separator: str = ", ", most: int = 5) -> str:
     """List the first items, and say how many more there are.
 
     Examples
@@ -92,12 +76,7 @@ def some(items: Sequence[str], separator: str = ", ", most: int = 5) -> str:
     'a, b, and 1 more'
     """
     rest = f"{separator}and {len(items) - most} more" if len(items) > most else ""
-    return separator.join(items[:most]) + rest
-
-
-def _lines(error: BaseException) -> list[str]:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines or [type(error).__name__]
+    return separator.join(str(item) for item in items[:most]) + rest
 
 
 class ImageError(T1nceError, ValueError):

@@ -4,7 +4,6 @@ Read file by file rather than through pybids' layout, which indexes every file o
 before it answers: minutes, and a data base, on a data warehouse.
 """
 
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from clinica_t1nce.bids import contrast
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.files import tsv
+from clinica_t1nce.files.text import read_json
 
 T1CE, T1NCE = "T1ce", "T1nce"
 
@@ -251,23 +251,6 @@ def without_contrast(name: str) -> str:
 def stem(name: str) -> str:
     """Strip the extension of a BIDS name."""
     return name.split(".", 1)[0]
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object.
-
-    Raises
-    ------
-    SelectionError
-        If it is not one.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise SelectionError(f"{path}: not readable as JSON ({error}); mend or remove it") from None
-    if not isinstance(content, dict):
-        raise SelectionError(f"{path}: not a JSON object; mend or remove it")
-    return content
 
 
 def _suffix(name: str) -> str:

@@ -1,7 +1,5 @@
 """``t1_synth_nce.tsv`` at the root of a CAPS: one row for each image and model."""
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -110,12 +108,7 @@ def _text(caps: Path, failures: Sequence[Row]) -> str:
         and names.resolve(row["source"], caps, caps).exists()
     ]
     rows.sort(key=lambda row: tuple(str(row.get(column, "")) for column in COLUMNS[:4]))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, restval="n/a", delimiter="\t", lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({key: _cell(value) for key, value in row.items()})
-    return text.getvalue()
+    return tsv.text(rows, COLUMNS)
 
 
 def _done_rows(caps: Path) -> Iterable[Row]:
@@ -148,9 +141,3 @@ def _done_rows(caps: Path) -> Iterable[Row]:
             "flag": "; ".join(flag.text for flag in found) or None,
             "flag_codes": ",".join(dict.fromkeys(flag.code for flag in found)) or None,
         }
-
-
-def _cell(value: object) -> object:
-    if value is None:
-        return "n/a"
-    return " ".join(value.split()) if isinstance(value, str) else value

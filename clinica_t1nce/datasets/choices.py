@@ -1,6 +1,5 @@
 """Which image stands for a visit in a homogenised data set."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from clinica_t1nce.caps.query import SelectedBy
 from clinica_t1nce.datasets import separation
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.files import tsv
+from clinica_t1nce.files.text import read_json
 
 ACQUIRED, REGENERATED, SYNTHETIC = "acquired", "regenerated", "synthetic"
 
@@ -85,10 +85,10 @@ def find_bids(caps: Path) -> Path | None:
         If it is not there any more, or there are several.
     """
     try:
-        content = json.loads((caps / DESCRIPTION).read_text(encoding="utf-8"))
+        content = read_json(caps / DESCRIPTION)
         steps = [step for step in content.get("Processing", []) if step["Name"] == T1_LINEAR]
         found = sorted({str(step["InputPath"]) for step in steps})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
     if not found:
         return None

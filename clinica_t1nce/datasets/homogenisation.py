@@ -1,12 +1,12 @@
 """A BIDS data set with exactly one T1nce a session: the acquired one, else the synthetic one."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clinica_t1nce.bids.dataset import Dataset, read_json
+from clinica_t1nce.bids.dataset import Dataset
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.caps import dataset, names, sidecar
 from clinica_t1nce.datasets import centring, outputs, tables
@@ -23,8 +23,9 @@ from clinica_t1nce.datasets.choices import (
     read_choices,
 )
 from clinica_t1nce.datasets.outputs import Entry
-from clinica_t1nce.errors import OutputError, SelectionError, T1nceError
+from clinica_t1nce.errors import OutputError, SelectionError, T1nceError, some
 from clinica_t1nce.files import nifti_copy
+from clinica_t1nce.files.text import read_json
 
 KIND = "homogenise"
 README = """\
@@ -259,12 +260,12 @@ def describe(report: Report, out: Path) -> list[str]:
     if report.outdated:
         lines.append(
             f"{len(report.outdated)} of them hold another image than would be taken now "
-            f"({_some(report.outdated)}); --overwrite takes it"
+            f"({some(report.outdated, most=3)}); --overwrite takes it"
         )
     if report.missing:
         lines.append(
             f"{_sessions(len(report.missing))} without: their images have no synthetic T1nce "
-            f"({_some(report.missing)}); run `clinica run t1-synth-nce` for them"
+            f"({some(report.missing, most=3)}); run `clinica run t1-synth-nce` for them"
         )
     lines += [f"  {visit}: {reason}" for visit, reason in report.failed.items()]
     lines.append(
@@ -358,8 +359,3 @@ def _links(origin: Origin) -> dict[str, str]:
 
 def _sessions(number: int) -> str:
     return f"{number} session" + ("s" if number != 1 else "")
-
-
-def _some(visits: Sequence[Visit], most: int = 3) -> str:
-    rest = f" and {len(visits) - most} more" if len(visits) > most else ""
-    return ", ".join(str(visit) for visit in visits[:most]) + rest

@@ -16,7 +16,6 @@ from clinica_t1nce.bids.dataset import (
     entities,
     is_t1w,
     prefer,
-    read_json,
     stem,
     with_contrast,
     with_session,
@@ -26,9 +25,9 @@ from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.caps.dataset import DESCRIPTION
 from clinica_t1nce.datasets import outputs
 from clinica_t1nce.datasets.outputs import Entry
-from clinica_t1nce.errors import SelectionError
+from clinica_t1nce.errors import SelectionError, some
 from clinica_t1nce.files import tsv
-from clinica_t1nce.files.text import as_json
+from clinica_t1nce.files.text import as_json, read_json
 
 KIND = "separate"
 WHAT = "T1nce and T1ce of one visit in two sessions"
@@ -143,10 +142,9 @@ def check(view: View, out: Path, source: Path) -> None:
     )
     changed += stale
     if changed:
-        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        first = some([out / path for path in changed], most=1)
         raise SelectionError(
-            f"{out / changed[0]}{more}: other images or choices than now; remove {out}, or give a "
-            "new folder"
+            f"{first}: other images or choices than now; remove {out}, or give a new folder"
         )
 
 

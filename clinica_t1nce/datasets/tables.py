@@ -11,7 +11,7 @@ from clinica_t1nce.datasets import outputs
 from clinica_t1nce.datasets.choices import ACQUIRED, REGENERATED, SYNTHETIC
 from clinica_t1nce.datasets.outputs import Entry
 from clinica_t1nce.files import tsv
-from clinica_t1nce.files.text import as_json
+from clinica_t1nce.files.text import as_json, read_json
 
 T1NCE_TSV = "t1nce.tsv"
 T1NCE_COLUMNS = (
@@ -109,7 +109,7 @@ def _carried(root: Path, table: Path, key: str, kept: list[str]) -> dict[Path, E
     files = {table: Entry(text=tsv.text(rows, columns))}
     explained = table.with_suffix(".json")
     if (root / explained).is_file():
-        files[explained] = Entry(text=as_json(dataset.read_json(root / explained)))
+        files[explained] = Entry(text=as_json(read_json(root / explained)))
     return files
 
 

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Literal, get_args
 
 from clinica_t1nce.errors import T1nceError, reason
+from clinica_t1nce.files.text import parse_json
 
 Kind = Literal["started", "excluded", "done", "failed"]
 """What may happen to an image, in the order in which a later one overrides an earlier one."""
@@ -122,7 +123,7 @@ def read(folder: Path) -> Iterator[Event]:
     for path in sorted(folder.glob("*.jsonl")):
         for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
             if line.endswith("\n"):
-                content = json.loads(line)
+                content = parse_json(line)
                 del content["time"]
                 yield Event(**content)
 

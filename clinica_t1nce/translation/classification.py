@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import clinica_t1nce
 from clinica_t1nce.bids.dataset import Dataset
 from clinica_t1nce.bids.entities import Visit
-from clinica_t1nce.caps import names, query, selection, sidecar, table
+from clinica_t1nce.caps import names, query, selection, table
 from clinica_t1nce.errors import SelectionError, WeightsError
 from clinica_t1nce.files import atomic, completeness, tsv
-from clinica_t1nce.files.text import write_text
+from clinica_t1nce.files.text import find_json, write_text
 from clinica_t1nce.translation.jobs import Job
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def read(crop: Path, model: str, sha256: str) -> float | None:
     t1nce = names.output_path(crop, model)
     sidecars = (names.sidecar_path(names.in_space(t1nce, space)) for space in names.SPACES)
     for path in (names.gadolinium_path(crop), *sidecars):
-        content = sidecar.load(path) or {}
+        content = find_json(path) or {}
         value = content.get("GadoliniumProbability")
         if (
             isinstance(value, int | float)

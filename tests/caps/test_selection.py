@@ -64,7 +64,7 @@ def test_with_a_bids_sidecars_and_scans_count_too(caps, tmp_path, sidecar, scans
 
 def test_a_sidecar_that_is_no_json_is_named(caps, tmp_path):
     dataset = make_bids(tmp_path / "bids", sidecar="{not json")
-    with pytest.raises(SelectionError, match=r"sub-01_ses-M000_T1w.json: not readable as JSON"):
+    with pytest.raises(SelectionError, match=r"sub-01_ses-M000_T1w.json: not JSON"):
         select(Request(caps, dataset=dataset))
 
 

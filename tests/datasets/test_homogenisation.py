@@ -277,7 +277,7 @@ def test_a_caps_that_says_no_bids_is_taken_as_it_is(caps, out):
         (lambda caps: make_synthetic(_crop(caps), "n"), {}, "several models"),
         (lambda caps: shutil.rmtree(caps / "subjects"), {}, "not a CAPS"),
         (lambda caps: _empty(caps), {}, "no T1nce, acquired or synthetic"),
-        (lambda caps: _break(caps), {}, "not readable as JSON"),
+        (lambda caps: _break(caps), {}, "not JSON"),
     ],
 )
 def test_what_cannot_be_served_is_one_line_and_nothing_is_made(caps, out, change, options, message):

@@ -12,6 +12,7 @@ from networkx import DiGraph
 from clinica_t1nce.bids.dataset import Dataset
 from clinica_t1nce.caps import dataset, names, query, selection, sidecar, table
 from clinica_t1nce.caps.query import Crop, SelectedBy
+from clinica_t1nce.errors import one_line
 from clinica_t1nce.pipelines.base import DONE, EXCLUDED, FAILED, SKIPPED, Outcome
 from clinica_t1nce.pipelines.clinica_pipeline import ClinicaPipeline
 from clinica_t1nce.pipelines.detection import Detection, known_probabilities
@@ -349,7 +350,7 @@ class T1SynthNce(ClinicaPipeline[Crop]):
                 self._report_folder, self._request.caps, shown, n_threads
             )
         except Exception as error:
-            self.report_failures.append(" ".join(str(error).split()) or type(error).__name__)
+            self.report_failures.append(one_line(error))
         else:
             self.report_failures += [f"{image}: no page: {reason}" for image, reason in failures]
 

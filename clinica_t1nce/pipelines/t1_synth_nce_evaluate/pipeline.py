@@ -22,6 +22,7 @@ from clinica_t1nce.pipelines.t1_synth_nce_evaluate import pair_jobs
 from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pair_jobs import PairJob
 from clinica_t1nce.pipelines.t1_synth_nce_evaluate.results import page_path, write_results
 from clinica_t1nce.workflows import init_evaluation_wf
+from clinica_t1nce.workflows.evaluation import OUTPUTS
 
 MEMORY_GB = 3.0
 """What one process needs at most: deepbet, or Atropos on a whole brain."""
@@ -29,21 +30,6 @@ MEMORY_GB = 3.0
 DEFAULTS: dict[str, Any] = {"models": (), "settings": pair_jobs.Settings(), "split": pairs.TEST}
 
 _MARKER = "t1-synth-nce-evaluate"
-_SAVED = (
-    "aligned",
-    "transform",
-    "mask",
-    "mask_unaligned",
-    "mask_sources",
-    "mask_overlap",
-    "similarity",
-    "similarity_unaligned",
-    "label_files",
-    "gm_files",
-    "volumes",
-    "dice",
-    "dice_unaligned",
-)
 
 
 class T1SynthNceEvaluate(ClinicaPipeline[PairJob]):
@@ -230,11 +216,12 @@ class T1SynthNceEvaluate(ClinicaPipeline[PairJob]):
                 protocol=settings.protocol,
                 segmentation=settings.kind,
                 structures=settings.structures,
+                noise_floor=settings.noise_floor,
                 name=_node_name(job),
             )
             _set_inputs(graph.get_node("inputnode").inputs, job, settings)
             save = Node(SavePair(**self._saving(job)), name="save", mem_gb=1)
-            graph.connect([(graph.get_node("outputnode"), save, [(f, f) for f in _SAVED])])
+            graph.connect([(graph.get_node("outputnode"), save, [(f, f) for f in OUTPUTS])])
             watch(graph, self.how.journal, self.source_of(job), "save")
             self.add_nodes([graph])
 
