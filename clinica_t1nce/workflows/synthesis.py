@@ -24,8 +24,8 @@ OUTPUTS = (
 
 
 def init_synthesis_wf(
-    options: Options | None = None,
     *,
+    options: Options | None = None,
     n_batches: int = 1,
     memory_gb: float = 2.0,
     continue_on_error: bool = False,

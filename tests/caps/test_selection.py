@@ -4,6 +4,7 @@ import pytest
 
 from clinica_t1nce.bids.dataset import Dataset
 from clinica_t1nce.caps import query, selection
+from clinica_t1nce.caps.query import SelectedBy
 from clinica_t1nce.caps.selection import Request, select
 from clinica_t1nce.errors import SelectionError
 from tests.caps.test_query import write_tsv
@@ -16,7 +17,7 @@ def caps(tmp_path):
 
 
 def found(chosen):
-    return [(str(crop.visit), crop.selected_by) for crop in chosen.crops]
+    return [(str(crop.visit), str(crop.selected_by)) for crop in chosen.crops]
 
 
 def make_bids(root, *, sidecar=None, scans=None):
@@ -62,7 +63,18 @@ def test_with_a_bids_sidecars_and_scans_count_too(caps, tmp_path, sidecar, scans
     assert found(select(Request(caps, dataset=dataset))) == expected + CE
 
 
-def test_a_sidecar_that_is_no_json_is_named(caps, tmp_path):
+def test_a_sidecar_that_is_no_json_costs_its_visit_only(caps, tmp_path):
+    dataset = make_bids(tmp_path / "bids", sidecar="{not json")
+    chosen = select(Request(caps, dataset=dataset))
+    assert found(chosen) == CE
+    ((crop, reason),) = chosen.unreadable.items()
+    assert str(crop.visit) == "sub-01 ses-M000"
+    assert "sub-01_ses-M000_T1w.json: not JSON" in reason
+    assert selection.unreadable([crop.path], dataset) == {crop.path: reason}
+
+
+def test_where_no_sidecar_can_be_read_the_first_is_named(tmp_path):
+    caps = make_caps(tmp_path / "caps", {("sub-01", "ses-M000"): ""}, images=False)
     dataset = make_bids(tmp_path / "bids", sidecar="{not json")
     with pytest.raises(SelectionError, match=r"sub-01_ses-M000_T1w.json: not JSON"):
         select(Request(caps, dataset=dataset))
@@ -88,16 +100,36 @@ def test_of_a_listed_visit_with_both_the_t1ce_is_taken(caps, tmp_path):
 
 
 def test_all_means_all(caps):
-    assert found(select(Request(caps, selection.ALL))) == [("sub-01 ses-M000", "all"), *CE]
+    assert found(select(Request(caps, query.ALL))) == [("sub-01 ses-M000", "all"), *CE]
 
 
 def test_images_are_taken_at_their_word(caps):
-    first, second, _ = (crop for _, crop in query.find_crops(caps))
+    first, second, third = (crop for _, crop in query.find_crops(caps))
     request = Request(caps, selection.IMAGE, probabilities={first: 0.5, second: 0.49})
-    assert found(select(request)) == [("sub-01 ses-M000", "image")]
-    nothing = Request(caps, selection.IMAGE, probabilities={first: 0.1})
+    chosen = select(request)
+    assert [(crop.path, crop.selected_by) for crop in chosen.crops] == [
+        (first, SelectedBy("image")),
+        (third, None),
+    ]
+    nothing = Request(caps, selection.IMAGE, probabilities={first: 0.1, second: 0.1, third: 0.1})
     with pytest.raises(SelectionError, match=r"none of its 3 crops shows gadolinium"):
         select(nothing)
+
+
+def test_images_with_one_output_are_classified_first(caps):
+    crop_path(caps, "sub-01", "ses-M000ce", "").touch()
+    chosen = select(Request(caps, selection.IMAGE))
+    assert [str(crop.visit) for crop in chosen.crops] == ["sub-01 ses-M000", "sub-02 ses-M000ce"]
+    assert [str(crop.visit) for crop in chosen.undecided] == ["sub-01 ses-M000ce"] * 2
+
+
+def test_rule_and_reason_are_told_apart(caps):
+    crops = select(Request(caps, query.ALL)).crops
+    assert [crop.selected_by for crop in crops] == [
+        SelectedBy("all"),
+        SelectedBy("all", "ce entity"),
+        SelectedBy("all", "ce entity"),
+    ]
 
 
 def test_t1nce_may_be_included(caps):

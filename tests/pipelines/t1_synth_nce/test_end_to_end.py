@@ -219,7 +219,7 @@ def test_a_broken_image_and_a_tsv(four, cwd, weights, tmp_path):
     (image,) = made(four)
     assert "sub-02" in image.name
     sidecar = json.loads(Path(str(image).replace(".nii.gz", ".json")).read_text())
-    assert sidecar["SelectedBy"] == "tsv"
+    assert sidecar["Selection"]["Rule"] == "tsv"
     assert (tmp_path / "work").is_dir()
     assert list(cwd.iterdir()) == []
 

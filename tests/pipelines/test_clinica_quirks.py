@@ -2,7 +2,9 @@ import click
 import nipype
 import pytest
 from click.testing import CliRunner
-from clinica_t1nce.pipelines.clinica_log import TidyCommand, move_nipype_log
+
+from clinica_t1nce.errors import OutputError
+from clinica_t1nce.pipelines.clinica_quirks import TidyCommand, move_nipype_log
 
 
 @pytest.fixture
@@ -41,6 +43,12 @@ def test_the_log_moves_to_a_folder(log, tmp_path):
     move_nipype_log(folder)
     assert not log.exists()
     assert (folder / "pypeline.log").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_named(log, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"file/x: cannot be made .*another folder with -wd"):
+        move_nipype_log(tmp_path / "file" / "x")
 
 
 def test_the_users_own_choice_is_kept(log, monkeypatch, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 
 from clinica_t1nce.caps import dataset
 from clinica_t1nce.errors import OutputError
-from clinica_t1nce.pipelines import sharing
+from clinica_t1nce.pipelines import clinica_quirks
 from clinica_t1nce.pipelines.t1_synth_nce.pipeline import T1SynthNce
 from tests.data.caps import make_caps, save_weights
 
@@ -38,7 +38,7 @@ for _ in range(int(number)):
 
 @pytest.fixture(autouse=True)
 def own_temporary_folder(tmp_path_factory, monkeypatch):
-    """Clinica makes a working directory for each pipeline, run or not."""
+    """Working directories of their own."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("tmp")))
 
 
@@ -110,20 +110,50 @@ def test_a_description_that_is_being_written_is_read_again(caps, weights, monkey
     assert noted(caps) == ["t1-synth-nce"]
 
 
-def test_clinica_is_given_another_try_too(caps, weights, monkeypatch):
+def test_the_description_alone_is_tried_again(caps, weights, monkeypatch):
+    """Not the constructor, which would look at the whole CAPS again."""
     path = caps / "dataset_description.json"
     whole = path.read_text()
-
-    def initialise(**arguments):
-        calls.append(arguments)
-        json.loads(path.read_text())
-
-    calls = []
+    pipeline = construct(caps, weights)
     path.write_text("")
     pauses = iter([lambda: None, lambda: path.write_text(whole)])
-    monkeypatch.setattr(sharing.time, "sleep", lambda seconds: next(pauses)())
-    sharing.construct(initialise, name="x")
-    assert calls == [{"name": "x"}] * 3
+    monkeypatch.setattr(clinica_quirks.time, "sleep", lambda seconds: next(pauses)())
+    calls = []
+
+    def initialise(**arguments):
+        import clinica.dataset
+
+        calls.append(arguments)
+        clinica.dataset.check_caps_dataset(caps)
+        clinica.dataset.write_caps_dataset_description(caps, caps, "another")
+
+    clinica_quirks.construct(initialise, name="x")
+    assert calls == [{"name": "x"}]
+    assert next(pauses, None) is None
+    assert noted(caps) == ["another"]
+    assert pipeline.n_to_do == 1
+
+
+def test_a_description_that_stays_broken_is_an_error(caps, monkeypatch):
+    monkeypatch.setattr(clinica_quirks.time, "sleep", lambda seconds: None)
+    (caps / "dataset_description.json").write_text("")
+    with pytest.raises(ValueError, match="Expecting value"):
+        clinica_quirks.note_run(caps, caps, "x")
+
+
+def test_a_description_that_another_holds_is_waited_for(caps, monkeypatch):
+    with clinica_quirks._locked(caps):
+        monkeypatch.setattr(clinica_quirks, "SECONDS_FOR_THE_LOCK", 0.05)
+        clinica_quirks.note_run(caps, caps, "x")
+    assert noted(caps) == ["x"]
+
+
+def test_a_pipeline_that_is_never_run_leaves_nothing(caps, weights, tmp_path, monkeypatch):
+    folder = tmp_path / "t"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    construct(caps, weights)
+    assert list(folder.iterdir()) == []
 
 
 def test_a_caps_that_cannot_be_written_to_is_not_noted_in(caps, weights, monkeypatch, caplog):
@@ -131,28 +161,8 @@ def test_a_caps_that_cannot_be_written_to_is_not_noted_in(caps, weights, monkeyp
         raise OutputError(f"{path}: cannot be written (Read-only file system)")
 
     before = (caps / "dataset_description.json").read_text()
-    monkeypatch.setattr(sharing.atomic, "temporary", refuse)
+    monkeypatch.setattr(clinica_quirks.atomic, "temporary", refuse)
     with caplog.at_level(logging.WARNING, "clinica_t1nce"):
         construct(caps, weights)
     assert "the run is not noted there" in caplog.text
     assert (caps / "dataset_description.json").read_text() == before
-
-
-def test_a_working_directory_is_one_runs_at_a_time(tmp_path):
-    wd = tmp_path / "new" / "wd"
-    own_folder = sharing.own_folder
-    with own_folder(wd) as first, own_folder(wd) as second, own_folder(wd) as third:
-        assert first == wd
-        assert {second.parent, third.parent} == {wd}
-        assert second != third
-    with own_folder(wd) as later:
-        assert later == wd
-
-
-def test_a_working_directory_that_cannot_be_made_is_named(tmp_path):
-    (tmp_path / "file").touch()
-    with (
-        pytest.raises(OutputError, match=r"file/wd: cannot be written to .*; give another"),
-        sharing.own_folder(tmp_path / "file" / "wd"),
-    ):
-        pass
