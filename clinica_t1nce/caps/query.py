@@ -1,7 +1,7 @@
 """Which images of a CAPS are asked for."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from clinica_t1nce.bids.entities import Visit
@@ -10,6 +10,9 @@ from clinica_t1nce.errors import SelectionError, some
 from clinica_t1nce.files.tsv import read_numbered
 
 BY_TSV = "tsv"
+
+UNDECIDED = "undecided"
+"""Reason of an image of which it is not known whether it is a T1ce: it failed for that."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +44,13 @@ class Selection:
         To be translated, sorted by visit and name; no two of them have the same output.
     ambiguous
         Crops that would overwrite each other's output.
+    undecided
+        Errors by crop, of crops whose metadata cannot be read or are not understood.
     """
 
     crops: tuple[Crop, ...]
     ambiguous: tuple[Crop, ...] = ()
+    undecided: Mapping[Path, SelectionError] = field(default_factory=dict)
 
 
 def find_synthetic(caps: Path) -> list[Path]:

@@ -32,7 +32,12 @@ COLUMNS = (
     "contradiction",
 )
 """``probability`` that gadolinium was given, read from the image by `model`; ``image`` is T1ce
-from 0.5, else T1nce; ``metadata`` is what shows that the image is a T1ce, or nothing."""
+from 0.5, else T1nce; ``metadata`` is what shows that the image is a T1ce, nothing, or
+that they cannot be read."""
+
+
+UNREADABLE = "cannot be read"
+"""What stands for metadata that cannot be read or are not understood."""
 
 
 def detect(
@@ -138,21 +143,19 @@ def rewrite(
 
     Raises
     ------
-    SelectionError
-        If a sidecar or ``scans.tsv`` of theirs cannot be read.
     OutputError
         If the table cannot be written.
     """
     asked = {crop for _, crop in crops}
     for _ in range(table.MOST_LOOKS):
-        rows = _rows(caps, asked, model, sha256, dataset)
+        rows = _rows(caps, model, sha256, dataset)
         if not write_text(caps / NAME, tsv.text(rows.values(), COLUMNS)):
             break
     return [row for crop, row in rows.items() if crop in asked]
 
 
 def _rows(
-    caps: Path, asked: set[Path], model: str, sha256: str, dataset: Dataset | None
+    caps: Path, model: str, sha256: str, dataset: Dataset | None
 ) -> dict[Path, dict[str, str]]:
     rows = {}
     for visit, crop in query.find_crops(caps):
@@ -161,10 +164,9 @@ def _rows(
             continue
         try:
             reason = selection.evidence(crop, dataset)
+            told = selection.contradiction(reason, probability)
         except SelectionError:
-            if crop in asked:
-                raise
-            reason = selection.evidence(crop, None)
+            reason, told = UNREADABLE, None
         rows[crop] = {
             "participant_id": visit.subject,
             "session_id": visit.session,
@@ -173,6 +175,6 @@ def _rows(
             "probability": f"{probability:.4f}",
             "image": "T1ce" if probability >= selection.SEEN else "T1nce",
             "metadata": reason or "nothing",
-            "contradiction": selection.contradiction(reason, probability) or "",
+            "contradiction": told or "",
         }
     return rows

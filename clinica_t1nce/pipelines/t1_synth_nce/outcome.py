@@ -59,6 +59,14 @@ def unjudged(failures: Mapping[Path, str]) -> list[Outcome]:
     ]
 
 
+def undecided(chosen: query.Selection) -> list[Outcome]:
+    """Give the outcomes of images whose metadata do not tell whether they are T1ce."""
+    return [
+        Outcome(query.Crop(Visit(*path.parts[-4:-2]), path, query.UNDECIDED), FAILED, str(error))
+        for path, error in chosen.undecided.items()
+    ]
+
+
 def settle(
     to_do: Sequence[query.Crop], folder: Path, error: Exception | None
 ) -> tuple[list[Outcome], list[query.Crop]]:

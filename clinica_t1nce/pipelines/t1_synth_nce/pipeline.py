@@ -12,6 +12,7 @@ from clinica.pipelines.engine import Pipeline
 from networkx import DiGraph
 from nipype.pipeline.engine import Workflow
 
+from clinica_t1nce.bids.contrast import describe_unknown
 from clinica_t1nce.caps import dataset, names, query, selection, sidecar, table
 from clinica_t1nce.engine.local_plugin import LocalPlugin
 from clinica_t1nce.engine.progress import follow
@@ -139,7 +140,13 @@ class T1SynthNce(Pipeline):
     def n_selected(self) -> int:
         """Images that were asked for."""
         chosen = self._selection
-        return len(chosen.crops) + len(chosen.ambiguous) + len(self._unjudged)
+        doubtful = len(chosen.ambiguous) + len(chosen.undecided) + len(self._unjudged)
+        return len(chosen.crops) + doubtful
+
+    @property
+    def unknown_words(self) -> str | None:
+        """Words on contrast agents that are not known, in one line; None if there are none."""
+        return describe_unknown(self._selection.undecided.values())
 
     @property
     def n_to_do(self) -> int:
@@ -207,6 +214,7 @@ class T1SynthNce(Pipeline):
         base, graph = Path(self.base_dir), DiGraph()
         self.outcomes = outcome.before_work(self._selection, self._to_do)
         self.outcomes += outcome.unjudged(self._unjudged)
+        self.outcomes += outcome.undecided(self._selection)
         try:
             if self._to_do:
                 with own_folder(base) as folder:
