@@ -53,14 +53,14 @@ def read(path: Path, table: Table | None = None) -> nifti.Image:
     Parameters
     ----------
     path
-        A ``.nii`` or ``.nii.gz`` file.
+        Label map, a ``.nii`` or ``.nii.gz`` file.
     table
-        Labels to translate first; see :func:`read_table`.
+        Translation of labels, applied first; see :func:`read_table`.
 
     Returns
     -------
     Image
-        Its data are whole numbers, its affine and header those of the new grid.
+        Label map of whole numbers on the new grid.
 
     Raises
     ------
@@ -100,8 +100,8 @@ def read_table(path: Path) -> dict[int, int]:
     Parameters
     ----------
     path
-        Tab-separated, with a first line that names the columns ``label`` and ``as``. ``as`` is a
-        FreeSurfer label that the simulator knows, 0 for background, or a name of
+        Tab-separated file with a first line that names the columns ``label`` and ``as``. ``as`` is
+        a FreeSurfer label that the simulator knows, 0 for background, or a name of
         :class:`~clinica_t1nce.simulation.tissues.Tissue` such as ``compact_bone`` (of tissues with
         a left and a right, the left: give numbers, so that the falx can be found).
 

@@ -155,15 +155,21 @@ def network_of(card: Card, init: str | None) -> nn.Module:
     network = registry.build(card.architecture, **card.hyperparameters)
     if init is not None:
         module, other = load_weights(init)
-        if other.hyperparameters != card.hyperparameters or other.architecture != card.architecture:
+        if other.architecture != card.architecture or not _extends(card, other):
             raise TrainingError(
                 f"{init}: weights of another network ({other.architecture}, "
                 f"{other.hyperparameters}); start from weights of the architecture to be trained"
             )
-        network.load_state_dict(module.state_dict())
+        network.load_state_dict({**network.state_dict(), **module.state_dict()})
     # On a CPU several times faster, and no slower on a GPU.
     network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     return network
+
+
+def _extends(card: Card, other: Card) -> bool:
+    """Say whether a network is another one, or that one with a part that starts anew."""
+    new, old = ({"fill": False, **each.hyperparameters} for each in (card, other))
+    return new == old or (new["fill"] and {**new, "fill": False} == old)
 
 
 def _check_machine(card: Card, settings: Settings, device: torch.device, output: Path) -> None:

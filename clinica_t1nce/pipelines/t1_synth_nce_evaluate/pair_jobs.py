@@ -23,7 +23,7 @@ GRADES = ("contrast", "motion", "noise")
 SPM_FOLDER = ("t1", "spm", "segmentation", "native_space")
 SPM_TISSUES = ("graymatter", "whitematter", "csf")
 
-VERSION = 2
+VERSION = 3
 """Of the records: another one makes all pairs anew."""
 
 
@@ -45,6 +45,8 @@ class Settings:
         Files of GM, WM and CSF, for Atropos.
     structures
         Structure to label, for label maps.
+    noise_floor
+        Whether the T1nce is segmented again after small changes.
     """
 
     brain_mask: str = "deepbet"
@@ -54,6 +56,7 @@ class Settings:
     spm_caps: Mapping[str, Path] = field(default_factory=dict)
     priors: tuple[Path, ...] = ()
     structures: Mapping[str, int] | None = None
+    noise_floor: bool = False
 
     @property
     def kind(self) -> str:

@@ -26,6 +26,7 @@ from clinica_t1nce.pipelines.t1_synth_nce_evaluate import pair_jobs
 from clinica_t1nce.pipelines.t1_synth_nce_evaluate.results import page_path, write_results
 from clinica_t1nce.pipelines.t1_synth_nce_evaluate.saving import SavePair
 from clinica_t1nce.workflows import init_evaluation_wf
+from clinica_t1nce.workflows.evaluation import OUTPUTS
 
 MEMORY_GB = 3.0
 """What one process needs at most: deepbet, or Atropos on a whole brain."""
@@ -33,21 +34,6 @@ MEMORY_GB = 3.0
 DEFAULTS: dict[str, Any] = {"models": (), "settings": pair_jobs.Settings(), "split": pairs.TEST}
 
 _MARKER = "t1-synth-nce-evaluate"
-_SAVED = (
-    "aligned",
-    "transform",
-    "mask",
-    "mask_unaligned",
-    "mask_sources",
-    "mask_overlap",
-    "similarity",
-    "similarity_unaligned",
-    "label_files",
-    "gm_files",
-    "volumes",
-    "dice",
-    "dice_unaligned",
-)
 
 
 class T1SynthNceEvaluate(Pipeline):
@@ -290,11 +276,12 @@ class T1SynthNceEvaluate(Pipeline):
                 protocol=settings.protocol,
                 segmentation=settings.kind,
                 structures=settings.structures,
+                noise_floor=settings.noise_floor,
                 name=_node_name(job),
             )
             _set_inputs(graph.get_node("inputnode").inputs, job, settings)
             save = Node(SavePair(**self._saving(job)), name="save", mem_gb=1)
-            graph.connect([(graph.get_node("outputnode"), save, [(f, f) for f in _SAVED])])
+            graph.connect([(graph.get_node("outputnode"), save, [(f, f) for f in OUTPUTS])])
             self.add_nodes([graph])
 
     def _build_output_node(self) -> None:
