@@ -6,6 +6,7 @@
     |-- ImageError             a volume that cannot be used
     |-- WeightsError           weights or card missing, damaged or not fitting
     |-- SelectionError         no image, or not these images, to work on
+    |   `-- AgentWordError     words on a contrast agent that are not known
     |-- DeviceError            a device that is not there
     |-- OutputError            a folder that cannot be written, a full disk
     |-- TransformError         an affine that is missing, or belongs to another image
@@ -89,6 +90,20 @@ class WeightsError(T1nceError, ValueError):
 
 class SelectionError(T1nceError, ValueError):
     """The request selects nothing, or something that is not there."""
+
+
+class AgentWordError(SelectionError):
+    """Metadata name a contrast agent in words that are not known.
+
+    Attributes
+    ----------
+    words
+        Words that are not known.
+    """
+
+    def __init__(self, message: str, words: Sequence[str] = ()):
+        super().__init__(message)
+        self.words = tuple(words)
 
 
 class DeviceError(T1nceError, RuntimeError):

@@ -55,6 +55,10 @@ class SelectedBy:
         return cls(METADATA, text)
 
 
+UNDECIDED = "undecided"
+"""Reason of an image of which it is not known whether it is a T1ce: it failed for that."""
+
+
 @dataclass(frozen=True)
 class Crop:
     """A crop of t1-linear that was asked for.
@@ -84,17 +88,17 @@ class Selection:
         To be translated, sorted by visit and name; no two of them have the same output.
     ambiguous
         Crops that would overwrite each other's output.
-    undecided
+    colliding
         Crops of which only the image can tell whether they are T1ce, and which may have the same
         output as others: to be classified before any is translated.
-    unreadable
-        Crops of which metadata cannot be read, and why.
+    undecided
+        Errors by crop, of crops whose metadata cannot be read or are not understood.
     """
 
     crops: tuple[Crop, ...]
     ambiguous: tuple[Crop, ...] = ()
-    undecided: tuple[Crop, ...] = ()
-    unreadable: Mapping[Crop, str] = field(default_factory=dict)
+    colliding: tuple[Crop, ...] = ()
+    undecided: Mapping[Path, SelectionError] = field(default_factory=dict)
 
 
 def find_synthetic(caps: Path) -> list[Path]:
@@ -181,15 +185,15 @@ def without_collisions(crops: Sequence[Crop]) -> Selection:
     by_output: dict[Path, list[Crop]] = {}
     for crop in crops:
         by_output.setdefault(names.output_path(crop.path, "any"), []).append(crop)
-    chosen, ambiguous, undecided = [], [], []
+    chosen, ambiguous, colliding = [], [], []
     for group in by_output.values():
         if len(group) == 1:
             chosen += group
         elif any(crop.selected_by is None for crop in group):
-            undecided += group
+            colliding += group
         else:
             ambiguous += group
-    return Selection(tuple(chosen), tuple(ambiguous), tuple(undecided))
+    return Selection(tuple(chosen), tuple(ambiguous), tuple(colliding))
 
 
 def _all_visits(caps: Path) -> Iterator[Visit]:

@@ -1,14 +1,17 @@
 """Which crops of a CAPS are taken for T1ce, and why."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from clinica_t1nce.bids import contrast
+from clinica_t1nce.bids.contrast import has_contrast
 from clinica_t1nce.bids.dataset import Dataset
-from clinica_t1nce.bids.entities import Visit, has_contrast
+from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.caps import names, query
 from clinica_t1nce.caps.query import (
+    ALL,
     AS_T1NCE,
     IMAGE,
     METADATA,
@@ -19,7 +22,7 @@ from clinica_t1nce.caps.query import (
     SelectedBy,
     Selection,
 )
-from clinica_t1nce.errors import SelectionError, some
+from clinica_t1nce.errors import SelectionError
 
 SEEN = 0.5
 """Probability from which gadolinium counts as seen in an image."""
@@ -99,7 +102,7 @@ def select(request: Request) -> Selection:
     """
     every = candidates(request)
     with_ce = {path.parent for _, path in every if has_contrast(path.name)}
-    chosen, unreadable = [], {}
+    chosen, undecided = [], {}
     for visit, path in every:
         if request.rule == IMAGE and path not in request.probabilities:
             chosen.append(Crop(visit, path, None))
@@ -107,7 +110,7 @@ def select(request: Request) -> Selection:
         try:
             selected_by = _select_one(request, path)
         except SelectionError as error:
-            unreadable[Crop(visit, path, None)] = str(error)
+            undecided[path] = error
             continue
         if request.rule == TSV and path.parent in with_ce and not has_contrast(path.name):
             # Of a listed visit with crops of both kinds, the one without ce- is its T1nce.
@@ -116,9 +119,22 @@ def select(request: Request) -> Selection:
             selected_by = SelectedBy(AS_T1NCE)
         if selected_by is not None:
             chosen.append(Crop(visit, path, selected_by))
-    if not chosen:
-        raise SelectionError(some(list(unreadable.values())) or _nothing(request, len(every)))
-    return replace(query.without_collisions(chosen), unreadable=unreadable)
+    if not chosen and not undecided:
+        raise SelectionError(_nothing(request, len(every)))
+    return replace(query.without_collisions(chosen), undecided=undecided)
+
+
+def find_undecided(
+    crops: Iterable[tuple[Visit, Path]], dataset: Dataset | None
+) -> dict[Path, SelectionError]:
+    """Look which crops have metadata that cannot be read or are not understood; give the errors."""
+    undecided = {}
+    for _, crop in crops:
+        try:
+            evidence(crop, dataset)
+        except SelectionError as error:
+            undecided[crop] = error
+    return undecided
 
 
 def by_image(probability: float, include_t1nce: bool) -> SelectedBy | None:
@@ -141,25 +157,12 @@ def evidence(crop: Path, dataset: Dataset | None) -> str | None:
     Raises
     ------
     SelectionError
-        If a sidecar or ``scans.tsv`` cannot be read.
+        If a sidecar or ``scans.tsv`` cannot be read, or says something that is not known.
     """
-    if has_contrast(crop.name) or dataset is None:
+    if dataset is None:
         return contrast.evidence(crop.name, {})
     raw = names.raw_path(crop, dataset.root)
-    visit = Visit(raw.parts[-4], raw.parts[-3])
-    row = dataset.scans(visit).get(f"anat/{raw.name}")
-    return contrast.evidence(raw.name, dataset.metadata(raw), row)
-
-
-def unreadable(crops: Iterable[Path], dataset: Dataset | None) -> dict[Path, str]:
-    """List the crops of which :func:`evidence` cannot be read, and why."""
-    found = {}
-    for crop in crops:
-        try:
-            evidence(crop, dataset)
-        except SelectionError as error:
-            found[crop] = str(error)
-    return found
+    return dataset.evidence(Visit(raw.parts[-4], raw.parts[-3]), raw)
 
 
 def contradiction(reason: str | None, probability: float | None) -> str | None:
@@ -184,10 +187,12 @@ def _select_one(request: Request, crop: Path) -> SelectedBy | None:
         return SelectedBy(TSV)
     if request.rule == IMAGE:
         return by_image(request.probabilities[crop], False)
-    reason = evidence(crop, request.dataset)
-    if reason is None and request.rule == METADATA:
-        return None
-    return SelectedBy(request.rule, reason)
+    if request.rule == METADATA:
+        reason = evidence(crop, request.dataset)
+        return None if reason is None else SelectedBy(METADATA, reason)
+    with suppress(SelectionError):
+        return SelectedBy(ALL, evidence(crop, request.dataset))
+    return SelectedBy(ALL)
 
 
 def none_shows_gadolinium(caps: Path, number: int) -> str:

@@ -65,7 +65,8 @@ def rewrite(caps: Path, failures: Iterable[Row] = ()) -> Path:
         Root of the CAPS.
     failures
         Rows from :func:`failed_row`; one whose image is there all the same is kept, too. Those
-        of other runs stay as long as there is a source and no image.
+        of other runs stay as long as there is a source and no image, unless it was not known
+        whether the source is a T1ce.
 
     Raises
     ------
@@ -104,6 +105,7 @@ def _text(caps: Path, failures: Sequence[Row]) -> str:
         row
         for row in before
         if row["status"] == "failed"
+        and row["selected_by"] != query.UNDECIDED
         and (row["source"], row["model"]) not in known
         and names.resolve(row["source"], caps, caps).exists()
     ]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.command("detect")
 @click.argument("caps", type=click.Path(file_okay=False, path_type=Path))
-@click_options(click.option, "model", "device", "bids_directory")
+@click_options(click.option, "model", "device", "bids_directory", "agent_words")
 @click.option(
     "-tsv",
     "--subjects_sessions_tsv",
@@ -39,6 +39,7 @@ def cli(
     model: str,
     device: "Device",
     bids_directory: str | None,
+    agent_words: str | None,
     tsv: Path | None,
     n_procs: int,
     overwrite: bool,
@@ -50,8 +51,10 @@ def cli(
     t1-synth-nce CAPS --select image` selects by it. The same command, given again, looks at what
     is new.
 
-    Exit code: 0 if every image was classified, 1 if one was not.
+    Exit code: 0 if every image was classified, 1 if one was not, or could not be compared.
     """
+    from clinica_t1nce.bids.agents import NO_WORDS, read_words
+    from clinica_t1nce.bids.contrast import describe_unknown
     from clinica_t1nce.bids.dataset import Dataset
     from clinica_t1nce.caps import dataset, selection
     from clinica_t1nce.pipelines.clinica_quirks import move_nipype_log
@@ -63,15 +66,21 @@ def cli(
     caps = caps.absolute()
     # The name would only be written by a pipeline; here, none is.
     dataset.check(caps, name="any")
-    bids = None if bids_directory is None else Dataset(Path(bids_directory).absolute())
-    every = selection.candidates(selection.Request(caps, tsv=tsv, dataset=bids))
-    failures = selection.unreadable([crop for _, crop in every], bids)
-    crops = [(visit, crop) for visit, crop in every if crop not in failures]
+    words = NO_WORDS if agent_words is None else read_words(Path(agent_words))
+    bids = None if bids_directory is None else Dataset(Path(bids_directory).absolute(), words)
+    crops = selection.candidates(selection.Request(caps, tsv=tsv, dataset=bids))
     weights = check_model(model, device)
+    undecided = selection.find_undecided(crops, bids)
+    if undecided:
+        click.echo(
+            f"Warning: the metadata of {len(undecided)} of {len(crops)} images cannot be compared; "
+            "see below",
+            err=True,
+        )
     detection = Detection(caps, crops, weights, again=overwrite)
     with working():
         found = detection.run(n_procs)
-    failures |= detection.failures
+    failures = detection.failures
     rows = classification.rewrite(caps, crops, weights.card.name, weights.card.sha256, bids)
     contradictions = [row for row in rows if row["contradiction"]]
     click.echo(f"T1ce    {sum(row['image'] == 'T1ce' for row in rows)}")
@@ -85,6 +94,11 @@ def cli(
             f"  {row['participant_id']} {row['session_id']}: {row['contradiction']} "
             f"(probability {row['probability']})"
         )
+    if undecided:
+        click.echo(f"metadata that cannot be compared  {len(undecided)}")
+        for error in undecided.values():
+            click.echo(f"  {error}")
+        click.echo(describe_unknown(undecided.values()) or "", nl=False)
     click.echo(f"Table: {caps / classification.NAME}")
-    if failures or len(found) < len(crops):
+    if failures or undecided or len(found) < len(crops):
         sys.exit(1)

@@ -1,7 +1,6 @@
 """What the interfaces share: inputs that are options, masks, grids, names in messages."""
 
 from collections.abc import Callable
-from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -34,11 +33,12 @@ def with_options(*names: str) -> Callable[[Spec], Spec]:
     Parameters
     ----------
     *names
-        Names of fields of :class:`clinica_t1nce.translation.options.Options`; all if none is given.
+        Names of fields of :class:`clinica_t1nce.translation.options.Options`; all that nodes need
+        if none is given.
     """
 
     def add(spec: Spec) -> Spec:
-        for name in names or [field.name for field in fields(Options)]:
+        for name in names or Options.names():
             spec.add_class_trait(name, _trait(name))
         return spec
 
@@ -47,7 +47,6 @@ def with_options(*names: str) -> Callable[[Spec], Spec]:
 
 def _trait(name: str) -> Any:
     default, kind = options.definition(name).default, options.kind(name)
-    assert default is not MISSING
     about: dict[str, Any] = {"desc": Options.describe(name)}
     known = options.choices(name)
     if isinstance(default, tuple):
@@ -63,7 +62,7 @@ def _trait(name: str) -> Any:
 
 def trait_values(chosen: Options) -> dict[str, Any]:
     """Give options as inputs of an interface; those that are None are left out."""
-    values = {field.name: getattr(chosen, field.name) for field in fields(chosen)}
+    values = {name: getattr(chosen, name) for name in Options.names()}
     plain = {tuple: list, Path: str}
     return {
         name: next((plain[kind](value) for kind in plain if isinstance(value, kind)), value)
@@ -80,7 +79,7 @@ def chosen_options(inputs: BaseInterfaceInputSpec) -> Options:
     inputs
         Inputs of :func:`with_options`.
     """
-    values = {field.name: getattr(inputs, field.name, None) for field in fields(Options)}
+    values = {name: getattr(inputs, name, None) for name in Options.names()}
     return Options(**{name: v for name, v in values.items() if v is not None and isdefined(v)})
 
 

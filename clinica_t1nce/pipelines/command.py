@@ -5,7 +5,6 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -15,7 +14,6 @@ import click
 from clinica_t1nce.errors import OutputError, T1nceError, one_line
 from clinica_t1nce.files.text import parse_json
 from clinica_t1nce.translation import options
-from clinica_t1nce.translation.options import Options
 
 
 class OneLineError(click.ClickException):
@@ -54,17 +52,18 @@ def option_arguments(name: str) -> tuple[tuple[str, ...], dict[str, Any]]:
     """
     definition, kind, known = options.definition(name), options.kind(name), options.choices(name)
     about = definition.metadata
-    argument = about.get("argument", f"--{name.replace('_', '-')}")
+    argument = about["argument"] or f"--{name.replace('_', '-')}"
     settings: dict[str, Any] = {"help": about["help"], "default": definition.default}
     if kind is bool:
         settings |= {"flag_value": not definition.default, "is_flag": True}
     elif kind is Path:
-        settings["type"] = click.Path(file_okay=False)
+        of_file = about["of_file"]
+        settings["type"] = click.Path(exists=of_file, file_okay=of_file, dir_okay=not of_file)
     elif known:
         settings["type"] = click.Choice(known)
     if kind is not bool and definition.default is not None:
         settings["show_default"] = True
-    if "metavar" in about:
+    if about["metavar"] is not None:
         settings["metavar"] = about["metavar"]
     if isinstance(definition.default, tuple):
         settings |= {"multiple": True, "default": list(definition.default)}
@@ -72,22 +71,18 @@ def option_arguments(name: str) -> tuple[tuple[str, ...], dict[str, Any]]:
 
 
 def click_options(add: Callable[..., Any], *names: str) -> Callable[[Any], Any]:
-    """Give a command several options of the package, in their order.
+    """Give a command options of the package, in their order.
 
     Parameters
     ----------
     add
         Decorator factory, such as ``click.option``.
     *names
-        Names of fields of :class:`clinica_t1nce.translation.options.Options`; all that commands
-        show if none is given.
+        Names of fields of :class:`clinica_t1nce.translation.options.Options`.
     """
-    shown = [
-        field.name for field in fields(Options) if field.metadata.get("argument", "") is not None
-    ]
 
     def decorate(command: Any) -> Any:
-        for name in reversed(names or shown):
+        for name in reversed(names):
             arguments, settings = option_arguments(name)
             command = add(*arguments, **settings)(command)
         return command

@@ -34,7 +34,10 @@ COLUMNS = (
 )
 """``probability`` that gadolinium was given, read from the image by `model`; ``image`` is T1ce
 from 0.5, else T1nce; ``metadata`` is what shows that the image is a T1ce, nothing, or
-unreadable."""
+that they cannot be read."""
+
+UNREADABLE = "cannot be read"
+"""What stands for metadata that cannot be read or are not understood."""
 
 
 def require_detector(card: "Card", found: object) -> None:
@@ -175,11 +178,11 @@ def _rows(
         probability = read(crop, model, sha256)
         if probability is None:
             continue
-        unreadable = False
         try:
             reason = selection.evidence(crop, dataset)
+            told = selection.contradiction(reason, probability)
         except SelectionError:
-            reason, unreadable = None, True
+            reason, told = UNREADABLE, None
         rows[crop] = {
             "participant_id": visit.subject,
             "session_id": visit.session,
@@ -187,9 +190,7 @@ def _rows(
             "model": model,
             "probability": f"{probability:.4f}",
             "image": "T1ce" if probability >= selection.SEEN else "T1nce",
-            "metadata": "unreadable" if unreadable else reason or "nothing",
-            "contradiction": ""
-            if unreadable
-            else selection.contradiction(reason, probability) or "",
+            "metadata": reason or "nothing",
+            "contradiction": told or "",
         }
     return rows

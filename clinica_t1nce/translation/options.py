@@ -15,9 +15,44 @@ Device = Literal["auto", "cpu", "cuda"]
 Blend = Literal["replace", "change"]
 
 
-def _shown(text: str, **more: Any) -> dict[str, Any]:
-    """Give the metadata of an option: its help text, and how commands show it."""
-    return {"help": text, **more}
+MODEL, INPUT, OUTPUT = GROUPS = ("Model", "Input", "Output")
+"""Groups in which commands show the options."""
+
+
+def _shown(
+    text: str,
+    group: str | None = None,
+    *,
+    argument: str | None = None,
+    metavar: str | None = None,
+    of_file: bool = False,
+    of_nodes: bool = True,
+) -> dict[str, Any]:
+    """Give the metadata of an option.
+
+    Parameters
+    ----------
+    text
+        Help text.
+    group
+        Group in which commands show it; None: they do not.
+    argument
+        Name in commands, if it is not the field's with hyphens.
+    metavar
+        What stands for the value in commands.
+    of_file
+        Whether it names a file, not a folder.
+    of_nodes
+        Whether the nodes that make the images need it.
+    """
+    return {
+        "help": text,
+        "group": group,
+        "argument": argument,
+        "metavar": metavar,
+        "of_file": of_file,
+        "of_nodes": of_nodes,
+    }
 
 
 @dataclass(frozen=True)
@@ -47,18 +82,17 @@ class Options:
         metadata=_shown(
             "Model: the name of weights that come with clinica-t1nce, or a .safetensors file with "
             "its .json card beside it.",
+            MODEL,
             metavar="NAME|FILE",
         ),
     )
     device: Device = field(
         default="auto",
-        metadata=_shown("Where the network runs; auto takes a CUDA GPU if there is one."),
+        metadata=_shown("Where the network runs; auto takes a CUDA GPU if there is one.", MODEL),
     )
     n_threads: int | None = field(
         default=None,
-        metadata=_shown(
-            "Threads of PyTorch in each process; all cores if not given.", argument=None
-        ),
+        metadata=_shown("Threads of PyTorch in each process; all cores if not given."),
     )
     select: Rule | None = field(
         default=None,
@@ -67,6 +101,7 @@ class Options:
             "the contrast agent in sidecar or scans.tsv; tsv, being listed by -tsv; all, being "
             "there; image, what it shows (as `clinica-t1nce detect`).  "
             "[default: tsv with -tsv, else metadata]",
+            INPUT,
         ),
     )
     include_t1nce: bool = field(
@@ -74,12 +109,24 @@ class Options:
         metadata=_shown(
             "Take the other images, too: all go through the same generator then, so that how "
             "smooth an image is does not tell which ones had gadolinium.",
+            INPUT,
         ),
     )
     bids_directory: Path | None = field(
         default=None,
         metadata=_shown(
             "The BIDS that t1-linear read: needed for --output-space native, used by --select.",
+            INPUT,
+        ),
+    )
+    agent_words: Path | None = field(
+        default=None,
+        metadata=_shown(
+            "TSV file with the columns word and meaning (given, none or nothing): what words for "
+            "the contrast agent, in the metadata of the BIDS, mean that are not known.",
+            INPUT,
+            of_file=True,
+            of_nodes=False,
         ),
     )
     output_spaces: tuple[Space, ...] = field(
@@ -88,6 +135,7 @@ class Options:
             "Grid of the T1nce: mni-crop, that of t1-linear's crop; mni, that of its whole image; "
             "native, that of the raw image, whose values and resolution stay where nothing is "
             "removed. May be given several times.",
+            OUTPUT,
             argument="--output-space",
         ),
     )
@@ -97,18 +145,21 @@ class Options:
             "Of models that predict whole images: replace takes the image as it is, with the blur "
             "of its grid; change takes from the T1ce what the model changed. The native space "
             "always takes the change.",
+            OUTPUT,
         ),
     )
     save_enhancement: bool = field(
         default=False,
         metadata=_shown(
-            "Also write what was removed (T1ce - T1nce) and a mask of the vessels in it."
+            "Also write what was removed (T1ce - T1nce) and a mask of the vessels in it.",
+            OUTPUT,
         ),
     )
     report: bool = field(
         default=True,
         metadata=_shown(
             "Write no HTML page an image, and no index of them (in t1_synth_nce_report/).",
+            OUTPUT,
             argument="--no-report",
         ),
     )
@@ -116,7 +167,6 @@ class Options:
         default=False,
         metadata=_shown(
             "Leave images that are there already, from the same sources and weights, as they are.",
-            argument=None,
         ),
     )
 
@@ -125,8 +175,14 @@ class Options:
         set_value = object.__setattr__
         set_value(self, "model", str(self.model))
         set_value(self, "output_spaces", tuple(dict.fromkeys(self.output_spaces)))
-        if self.bids_directory is not None:
-            set_value(self, "bids_directory", Path(self.bids_directory).absolute())
+        for name in ("bids_directory", "agent_words"):
+            if getattr(self, name) is not None:
+                set_value(self, name, Path(getattr(self, name)).absolute())
+        if self.agent_words is not None and self.bids_directory is None:
+            raise SelectionError(
+                "--agent-words is for words in the metadata of a BIDS: name it with "
+                "--bids-directory"
+            )
         for option in fields(self):
             value = getattr(self, option.name)
             known = choices(option.name)
@@ -163,6 +219,14 @@ class Options:
     def describe(cls, name: str) -> str:
         """Give the help text of an option."""
         return str(definition(name).metadata["help"])
+
+    @classmethod
+    def names(cls, group: str | None = None) -> list[str]:
+        """List the options that the nodes need, or those of a group."""
+        about = {option.name: option.metadata for option in fields(cls)}
+        if group is None:
+            return [name for name, more in about.items() if more["of_nodes"]]
+        return [name for name, more in about.items() if more["group"] == group]
 
     @property
     def decides_by_image(self) -> bool:

@@ -92,6 +92,7 @@ def test_metadata_that_cannot_be_read_are_found_before_the_work(tmp_path, judged
     options = ["--model", save_weights(tmp_path, calibration=DETECTOR), "--bids-directory", bids]
     result = run(caps, *options, "-np", 1)
     assert result.exit_code == 1
-    assert judged == [(3, 1)]
-    assert "failed  2" in result.output
+    assert judged == [(4, 1)]
+    assert "failed  1" in result.output
+    assert "metadata that cannot be compared  1" in result.output
     assert str(broken) in result.output

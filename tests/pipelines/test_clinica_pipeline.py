@@ -137,14 +137,14 @@ def test_the_description_alone_is_tried_again(caps, weights, monkeypatch):
 def test_a_description_that_stays_broken_is_an_error(caps, monkeypatch):
     monkeypatch.setattr(clinica_quirks.time, "sleep", lambda seconds: None)
     (caps / "dataset_description.json").write_text("")
-    with pytest.raises(ValueError, match="Expecting value"):
+    with clinica_quirks.muted_clinica(), pytest.raises(ValueError, match="Expecting value"):
         clinica_quirks.note_run(caps, caps, "x")
 
 
 def test_a_description_that_another_holds_is_waited_for(caps, monkeypatch):
     with clinica_quirks._locked(caps):
         monkeypatch.setattr(clinica_quirks, "SECONDS_FOR_THE_LOCK", 0.05)
-        clinica_quirks.note_run(caps, caps, "x")
+        clinica_quirks.note_run(caps, caps, "x", dataset_name="small")
     assert noted(caps) == ["x"]
 
 

@@ -61,7 +61,7 @@ def test_metadata_that_cannot_be_read_are_told(tmp_path):
     bids = make_bids(tmp_path / "bids", {"sub-01_ses-1_T1w": {}})
     (bids / "sub-01/ses-1/anat/sub-01_ses-1_T1w.json").write_text("{")
     (row,) = classification.rewrite(caps, [(None, crop)], "judge", "abc", Dataset(bids))
-    assert (row["metadata"], row["contradiction"]) == ("unreadable", "")
+    assert (row["metadata"], row["contradiction"]) == ("cannot be read", "")
 
 
 def test_what_the_synthesis_found_is_known(crop):

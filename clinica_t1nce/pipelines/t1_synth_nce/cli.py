@@ -36,11 +36,11 @@ MOST_WARNINGS = 10
 @click.command(name=pipeline_name, cls=TidyCommand)
 @cli_param.argument.caps_directory
 @cli_param.option_group.pipeline_specific_options
-@click_options(cli_param.option_group.option, "model", "device")
+@click_options(cli_param.option_group.option, *Options.names("Model"))
 @cli_param.option_group.custom_pipeline_options("Input", help="Which images are taken for T1ce")
-@click_options(cli_param.option_group.option, "select", "include_t1nce", "bids_directory")
+@click_options(cli_param.option_group.option, *Options.names("Input"))
 @cli_param.option_group.custom_pipeline_options("Output", help="What is written, and where")
-@click_options(cli_param.option_group.option, "output_spaces", "blend", "save_enhancement")
+@click_options(cli_param.option_group.option, *Options.names("Output"))
 @cli_param.option_group.option(
     "--bids-output",
     type=click.Path(file_okay=False, path_type=Path),
@@ -48,7 +48,6 @@ MOST_WARNINGS = 10
     "synthetic, on the first grid of --output-space, for all further pipelines of Clinica (see "
     "`clinica-t1nce homogenise`).",
 )
-@click_options(cli_param.option_group.option, "report")
 @cli_param.option_group.common_pipelines_options
 @cli_param.option.subjects_sessions_tsv
 @cli_param.option.working_directory
@@ -160,6 +159,8 @@ def _summarise(pipeline: "T1SynthNce", details_folder: Path | None) -> None:
     click.echo(f"failed   {failed}")
     for outcome in groups["failed"]:
         click.echo(f"  {outcome.item.visit}: {outcome.reason}")
+    if pipeline.unknown_words:
+        click.echo(pipeline.unknown_words)
     details = dict.fromkeys(outcome.details for outcome in groups["failed"] if outcome.details)
     if details:
         path = save_details(pipeline_name, "\n\n".join(filter(None, details)), details_folder)
@@ -181,6 +182,7 @@ def _check_bids_output(caps: Path, out: Path, options: Options) -> "Request":
         options.bids_directory,
         space=options.output_spaces[0],
         include_t1nce=options.include_t1nce,
+        agent_words=options.agent_words,
     )
     with checking():
         prepare(request)

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from networkx import DiGraph
 
+from clinica_t1nce.bids.agents import NO_WORDS, read_words
+from clinica_t1nce.bids.contrast import describe_unknown
 from clinica_t1nce.bids.dataset import Dataset
+from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.caps import dataset, names, query, selection, sidecar, table
-from clinica_t1nce.caps.query import Crop, SelectedBy
+from clinica_t1nce.caps.query import Crop
 from clinica_t1nce.errors import one_line
 from clinica_t1nce.pipelines.base import DONE, EXCLUDED, FAILED, SKIPPED, Outcome
 from clinica_t1nce.pipelines.clinica_pipeline import ClinicaPipeline
@@ -98,12 +101,13 @@ class T1SynthNce(ClinicaPipeline[Crop]):
         dataset.check(caps, name=caps_name)
         options = parameters if isinstance(parameters, Options) else Options.of(parameters or {})
         tsv = None if tsv_file is None else Path(tsv_file)
-        bids = options.bids_directory
+        bids, table_of_words = options.bids_directory, options.agent_words
+        words = NO_WORDS if table_of_words is None else read_words(table_of_words)
         self._request = selection.Request(
             caps,
             selection.rule_for(options.select, tsv),
             tsv,
-            None if bids is None else Dataset(bids),
+            None if bids is None else Dataset(bids, words),
             include_t1nce=options.include_t1nce,
         )
         self._model = check_model(options.model, options.device)
@@ -139,7 +143,12 @@ class T1SynthNce(ClinicaPipeline[Crop]):
     def n_selected(self) -> int:
         """Number of images that were asked for, or are to tell whether they are."""
         chosen = self._selection
-        return len([*chosen.crops, *chosen.ambiguous, *chosen.undecided, *chosen.unreadable])
+        return len([*chosen.crops, *chosen.ambiguous, *chosen.colliding, *chosen.undecided])
+
+    @property
+    def unknown_words(self) -> str | None:
+        """Words on contrast agents that are not known, in one line; None if there are none."""
+        return describe_unknown(self._selection.undecided.values())
 
     def output_path(self, crop: Crop) -> Path:
         """Say where the T1nce of a crop belongs, on the first grid that was asked for."""
@@ -186,12 +195,15 @@ class T1SynthNce(ClinicaPipeline[Crop]):
             The graph that was run; empty if everything was there already.
         """
         n_cores = int((plugin_args or {}).get("n_procs", 1))
-        if self._selection.undecided:
+        if self._selection.colliding:
             self._settle_collisions(n_cores, quiet)
         waiting = set(self.to_do)
         skipped = [Outcome(c, SKIPPED) for c in self._selection.crops if c not in waiting]
         self.outcomes += [*skipped, *map(_ambiguous, self._selection.ambiguous)]
-        self.outcomes += [Outcome(c, FAILED, why) for c, why in self._selection.unreadable.items()]
+        self.outcomes += [
+            Outcome(Crop(Visit(*path.parts[-4:-2]), path, None), FAILED, str(error))
+            for path, error in self._selection.undecided.items()
+        ]
         graph: Any = DiGraph()
         if self.to_do:
             with self.working_folder() as folder:
@@ -279,7 +291,7 @@ class T1SynthNce(ClinicaPipeline[Crop]):
 
     def _settle_collisions(self, n_cores: int, quiet: bool) -> None:
         """Let images that would have one output tell first which of them are T1ce."""
-        crops = [(crop.visit, crop.path) for crop in self._selection.undecided]
+        crops = [(crop.visit, crop.path) for crop in self._selection.colliding]
         detection = Detection(self._request.caps, crops, self._model)
         found = detection.run(n_cores, quiet=quiet)
         self.outcomes += [
@@ -299,7 +311,7 @@ class T1SynthNce(ClinicaPipeline[Crop]):
             self._selection,
             crops=(*self._selection.crops, *settled.crops),
             ambiguous=(*self._selection.ambiguous, *settled.ambiguous),
-            undecided=(),
+            colliding=(),
         )
         self.to_do += self._missing(settled.crops)
 
@@ -319,7 +331,7 @@ class T1SynthNce(ClinicaPipeline[Crop]):
                     outcome.item.visit.session,
                     names.uri(outcome.item.path, caps, caps),
                     self.card.name,
-                    str(outcome.item.selected_by or SelectedBy(self._request.rule)),
+                    self._told_by(outcome.item),
                     outcome.reason or "",
                 )
                 for outcome in self.outcomes
@@ -331,6 +343,11 @@ class T1SynthNce(ClinicaPipeline[Crop]):
             classification.rewrite(
                 caps, crops, self.card.name, self.card.sha256, self._request.dataset
             )
+
+    def _told_by(self, crop: Crop) -> str:
+        if crop.path in self._selection.undecided:
+            return query.UNDECIDED
+        return str(crop.selected_by or self._request.rule)
 
     @property
     def _report_folder(self) -> Path:

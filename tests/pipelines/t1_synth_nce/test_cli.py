@@ -1,6 +1,5 @@
 import json
 import tempfile
-from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
@@ -15,7 +14,7 @@ from clinica_t1nce.errors import OutputError
 from clinica_t1nce.pipelines.base import Outcome
 from clinica_t1nce.pipelines.t1_synth_nce import cli as module
 from clinica_t1nce.pipelines.t1_synth_nce import pipeline as pipeline_module
-from clinica_t1nce.translation.options import Options
+from clinica_t1nce.translation.options import GROUPS, Options
 from tests.data.bids import make_bids
 from tests.data.caps import make_caps, save_weights
 
@@ -31,6 +30,7 @@ class Recorder:
     report_failures = ()
     remade: ClassVar = {}
     n_excluded = 0
+    unknown_words = None
 
     def __init__(self, **arguments):
         self.seen = {"init": arguments}
@@ -81,6 +81,7 @@ def test_every_option_reaches_the_pipeline(tmp_path, recorder):
         *("-np", 1, "--caps-name", "n", "--overwrite_outputs", "--nipype-plugin", "SLURM"),
         *("--nipype-plugin-args", '{"sbatch_args": "-c 4"}'),
         *("--output-space", "mni", "--output-space", "native", "--bids-directory", tmp_path),
+        *("--agent-words", tsv),
         *("--blend", "change", "--save-enhancement", "--select", "image", "--include-t1nce"),
     )
     assert result.exit_code == 0, result.output
@@ -96,6 +97,7 @@ def test_every_option_reaches_the_pipeline(tmp_path, recorder):
             include_t1nce=True,
             output_spaces=("mni", "native"),
             bids_directory=tmp_path,
+            agent_words=tsv,
             blend="change",
             save_enhancement=True,
             report=False,
@@ -205,10 +207,9 @@ def test_what_shows_no_gadolinium_is_counted_or_wrong_usage(tmp_path, recorder):
 
 def test_every_option_of_the_package_is_one_of_the_command():
     by_name = {option.name: option for option in module.cli.params}
-    shown = [field for field in fields(Options) if field.metadata.get("argument", "") is not None]
-    assert len(shown) >= 9
-    for field in shown:
-        assert by_name[field.name].help == field.metadata["help"]
+    shown = [name for group in GROUPS for name in Options.names(group)]
+    assert len(shown) >= 10
+    assert [by_name[name].help for name in shown] == [Options.describe(name) for name in shown]
 
 
 def test_ctrl_c_says_how_to_go_on(tmp_path, recorder):

@@ -329,7 +329,7 @@ def test_images_with_one_output_tell_first_which_is_the_t1ce(tmp_path, detecting
     write_crop(crop_path(caps, "sub-01", "ses-1"), head(1))
     pipeline = make(caps, detecting, parameters={"select": "image"})
     assert (pipeline.n_selected, pipeline.n_to_do) == (2, 0)
-    crops = {crop.path: crop for crop in pipeline._selection.undecided}
+    crops = {crop.path: crop for crop in pipeline._selection.colliding}
     found = {path: 0.9 if "ce-gd" in path.name else 0.1 for path in crops}
     monkeypatch.setattr(detection.Detection, "run", lambda self, n_procs, quiet: found)
     pipeline.run(plugin="Linear", quiet=True)
