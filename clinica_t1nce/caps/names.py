@@ -1,6 +1,7 @@
 """Names of files and folders in a CAPS."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -116,7 +117,7 @@ def _companion(image: Path, what: str, suffix: str) -> Path:
 
 
 def gadolinium_path(crop: Path) -> Path:
-    """Say where the judgement belongs whether a crop shows gadolinium."""
+    """Say where the JSON belongs that says whether a crop shows gadolinium."""
     stem = crop.name.removesuffix(CROP_ENDING)
     name = f"{stem}_space-MNI152NLin2009cSym_desc-Gadolinium_res-1x1x1_T1w.json"
     return crop.parent.parent / FOLDER / name
@@ -151,7 +152,11 @@ def raw_path(crop: Path, bids: Path) -> Path:
     stem = crop.name.removesuffix(CROP_ENDING)
     folder = bids / visit.parent.name / visit.name / "anat"
     plain = folder / f"{stem}_T1w.nii"
-    return plain if plain.is_file() else folder / f"{stem}_T1w.nii.gz"
+    # A folder that may not be read is told where the image is read.
+    with suppress(OSError):
+        if plain.is_file():
+            return plain
+    return folder / f"{stem}_T1w.nii.gz"
 
 
 def sidecar_path(image: Path) -> Path:

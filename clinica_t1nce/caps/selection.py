@@ -37,13 +37,13 @@ class Request:
     caps
         Root of the CAPS.
     rule
-        What makes a crop a T1ce: ``metadata`` (the entity ``ce-``, then, if `dataset` is given,
+        Rule that makes a crop a T1ce: ``metadata`` (the entity ``ce-``, then, if `dataset` is given,
         sidecar and ``scans.tsv``: :func:`clinica_t1nce.bids.contrast.evidence`), ``tsv`` (being
         listed), ``all`` (being there), ``image`` (a probability of at least :data:`SEEN`).
     tsv
         Table of the only visits to look at; needed by the rule ``tsv``.
     dataset
-        The BIDS that t1-linear read.
+        BIDS that t1-linear read.
     probabilities
         Probability of each crop that gadolinium was given, as far as it is known: of the others,
         the rule ``image`` leaves `Crop.selected_by` open.
@@ -77,7 +77,7 @@ def rule_for(rule: Rule | None, tsv: Path | None) -> Rule:
 
 
 def candidates(request: Request) -> list[tuple[Visit, Path]]:
-    """List the crops that the rule is to judge.
+    """List the crops that the rule looks at.
 
     Raises
     ------
@@ -101,7 +101,8 @@ def select(request: Request) -> Selection:
         If nothing is found, or a table cannot be used.
     """
     every = candidates(request)
-    with_ce = {path.parent for _, path in every if has_contrast(path.name)}
+    by_tsv = request.rule == TSV
+    with_ce = {path.parent for _, path in every if by_tsv and has_contrast(path.name)}
     chosen, undecided = [], {}
     for visit, path in every:
         if request.rule == IMAGE and path not in request.probabilities:
@@ -112,7 +113,7 @@ def select(request: Request) -> Selection:
         except SelectionError as error:
             undecided[path] = error
             continue
-        if request.rule == TSV and path.parent in with_ce and not has_contrast(path.name):
+        if by_tsv and path.parent in with_ce and not has_contrast(path.name):
             # Of a listed visit with crops of both kinds, the one without ce- is its T1nce.
             selected_by = None
         if selected_by is None and request.include_t1nce:
@@ -150,9 +151,9 @@ def evidence(crop: Path, dataset: Dataset | None) -> str | None:
     Parameters
     ----------
     crop
-        A crop of t1-linear.
+        Path of a crop of t1-linear.
     dataset
-        The BIDS that it comes from; None: its name alone is looked at.
+        BIDS that it comes from; None: its name alone is looked at.
 
     Raises
     ------
@@ -162,7 +163,12 @@ def evidence(crop: Path, dataset: Dataset | None) -> str | None:
     if dataset is None:
         return contrast.evidence(crop.name, {})
     raw = names.raw_path(crop, dataset.root)
-    return dataset.evidence(Visit(raw.parts[-4], raw.parts[-3]), raw)
+    try:
+        return dataset.evidence(Visit(raw.parts[-4], raw.parts[-3]), raw)
+    except OSError as error:
+        raise SelectionError(
+            f"{error.filename}: cannot be read ({error.strerror}); check its permissions"
+        ) from error
 
 
 def contradiction(reason: str | None, probability: float | None) -> str | None:
@@ -171,9 +177,9 @@ def contradiction(reason: str | None, probability: float | None) -> str | None:
     Parameters
     ----------
     reason
-        From :func:`evidence`.
+        Result of :func:`evidence`.
     probability
-        That gadolinium was given, by the image.
+        Probability that gadolinium was given, by the image.
     """
     if probability is None or (reason is not None) == (probability >= SEEN):
         return None

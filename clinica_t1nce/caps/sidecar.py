@@ -42,7 +42,7 @@ class Change:
     Attributes
     ----------
     mean, percentile_99
-        Of T1ce - T1nce, in the image's own units.
+        Mean and 99th percentile of T1ce - T1nce, in the image's own units.
     relative
         `mean` over the mean of the T1ce: comparable between scanners.
     """
@@ -63,9 +63,9 @@ class Grid:
     sources
         Files that it was made from beside the crop; the first is the image that it lies on.
     agreement
-        How well the raw image, moved by t1-linear's affine, lies on the crop (1: exactly).
+        Correlation of the raw image, moved by t1-linear's affine, with the crop (1: exactly).
     predicted_on
-        What the network was given.
+        Image that the network was given.
     """
 
     space: names.Space = names.MNI_CROP
@@ -124,13 +124,13 @@ def build(
     Parameters
     ----------
     source
-        The T1ce it was made from.
+        Path of the T1ce it was made from.
     output
-        The image.
+        Path of the image.
     card
-        Of the model.
+        Card of the model.
     change
-        From :func:`measure_change`.
+        Result of :func:`measure_change`.
     confidence
         0 to 1, or None where the model does not say.
     gadolinium
@@ -140,17 +140,17 @@ def build(
     device
         ``"cpu"`` or ``"cuda"``.
     seconds
-        Reading and synthesis; the image is written after its sidecar.
+        Duration of reading and synthesis; the image is written after its sidecar.
     n_nonfinite
-        NaN and infinite voxels of the source that were set to 0.
+        Number of NaN and infinite voxels of the source that were set to 0.
     scaling
-        The intensity scaling used; the card's method where it is not given.
+        Intensity scaling used; the card's method where it is not given.
     root
         Root of the data set, for BIDS URIs.
     selected_by
-        Why the source was taken for a T1ce.
+        Rule and reason for which the source was taken for a T1ce.
     grid
-        Where the image lies.
+        Grid of the image.
     """
     files = (source, *grid.sources)
     sources = [names.uri(path, root, output.parent) for path in files]
@@ -191,7 +191,7 @@ def build_enhancement(content: Mapping[str, Any], image: str) -> dict[str, Any]:
     Parameters
     ----------
     content
-        Of the synthetic image's sidecar, from :func:`build`.
+        Content of the synthetic image's sidecar, from :func:`build`.
     image
         The synthetic image, as :func:`clinica_t1nce.caps.names.uri` writes it.
     """
@@ -211,9 +211,9 @@ def build_vessels(content: Mapping[str, Any], threshold: float) -> dict[str, Any
     Parameters
     ----------
     content
-        Of the synthetic image's sidecar, from :func:`build`.
+        Content of the synthetic image's sidecar, from :func:`build`.
     threshold
-        From :func:`clinica_t1nce.synthesis.vessels.threshold`.
+        Result of :func:`clinica_t1nce.synthesis.vessels.threshold`.
     """
     return {
         "Description": "Vessels: what lost much brightness and is thin. Choroid plexus, enhancing "

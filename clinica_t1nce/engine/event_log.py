@@ -114,7 +114,7 @@ def read(folder: Path) -> Iterator[Event]:
     Parameters
     ----------
     folder
-        Of the journal.
+        Folder of the journal.
 
     Yields
     ------

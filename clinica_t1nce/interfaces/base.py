@@ -99,9 +99,9 @@ def load_mask(path: str, image: "Image") -> "np.ndarray":
     Parameters
     ----------
     path
-        The mask: above 0 is inside.
+        Path of the mask: above 0 is inside.
     image
-        On whose grid it has to be.
+        Image on whose grid it has to be.
 
     Returns
     -------
@@ -129,9 +129,9 @@ def check_grid(image: "Image", other: "Image", mend: str) -> None:
     Parameters
     ----------
     image, other
-        The two.
+        Images to compare.
     mend
-        What the message tells the user to do.
+        Advice for the user in the message.
 
     Raises
     ------
@@ -161,15 +161,15 @@ def save(
     Parameters
     ----------
     data
-        The volume.
+        Voxels of the volume.
     like
         Image whose geometry it has.
     source
-        File whose name it gets.
+        Path of the file whose name it gets.
     suffix
-        Put behind the name, before ``.nii.gz``.
+        Text behind the name, before ``.nii.gz``.
     runtime
-        Of the node.
+        Runtime of the node.
     dtype
         Type in the file.
 
@@ -193,7 +193,7 @@ class named:
     Parameters
     ----------
     path
-        The file.
+        Path of the file.
     """
 
     def __init__(self, path: Path):

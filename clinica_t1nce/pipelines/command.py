@@ -152,9 +152,9 @@ def read_plugin(
     Parameters
     ----------
     name, arguments
-        Of ``--nipype-plugin`` and ``--nipype-plugin-args``.
+        Values of ``--nipype-plugin`` and ``--nipype-plugin-args``.
     working_directory
-        Of ``-wd``: clusters need one that all machines share.
+        Value of ``-wd``: clusters need one that all machines share.
 
     Raises
     ------

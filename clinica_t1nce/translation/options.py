@@ -39,7 +39,7 @@ def _shown(
     argument
         Name in commands, if it is not the field's with hyphens.
     metavar
-        What stands for the value in commands.
+        Stand-in for the value in commands.
     of_file
         Whether it names a file, not a folder.
     of_nodes

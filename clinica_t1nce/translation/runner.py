@@ -194,22 +194,22 @@ def _synthesise(job: Job, inputs: spaces.Inputs, synthesizer: "Synthesizer", sta
 
 def _write(work: _Work, synthesizer: "Synthesizer") -> Result:
     job = work.job
-    judged = None
+    classified = None
     if work.probability is not None:
-        judged = classification.write(job, work.probability, synthesizer.card)
-    if not job.spaces or (judged is not None and job.selected_by is None):
-        return Result(job, None, judged)
+        classified = classification.write(job, work.probability, synthesizer.card)
+    if not job.spaces or (classified is not None and job.selected_by is None):
+        return Result(job, None, classified)
     # Another process may have made the same images meanwhile.
     wanted = _wanted(job, synthesizer)
     products = [product for product in work.products if product.space in wanted]
     if not products:
-        return Result(job, sidecar.read(job.first.image) or {}, judged)
+        return Result(job, sidecar.read(job.first.image) or {}, classified)
     seconds = (time.perf_counter() - work.start) / len(products)
     contents = [
         _write_product(job, work.inputs, product, synthesizer, seconds) for product in products
     ]
     flags = dict.fromkeys(flag for content in contents for flag in sidecar.flags(content))
-    return Result(job, {**contents[0], "Flags": sidecar.flags_as_json(flags)}, judged)
+    return Result(job, {**contents[0], "Flags": sidecar.flags_as_json(flags)}, classified)
 
 
 def _write_product(

@@ -35,7 +35,8 @@ class Raw:
     gain
         Raw units for one of the crop's, on the crop's grid: what the bias correction took away.
     agreement
-        From :func:`clinica_t1nce.synthesis.transfer.measure_agreement`, of `on_crop` and the crop.
+        Correlation of `on_crop` and the crop, from
+        :func:`clinica_t1nce.synthesis.transfer.measure_agreement`.
     """
 
     image: nifti.Image
@@ -195,7 +196,13 @@ def read_raw(
     ImageError, TransformError
         If a file is missing or cannot be used, or image and affine are not the crop's.
     """
-    if not raw.is_file():
+    try:
+        there = raw.is_file()
+    except OSError as error:
+        raise ImageError(
+            f"{raw}: cannot be read ({error.strerror}); check the permissions of its folder"
+        ) from error
+    if not there:
         raise ImageError(
             f"{raw}: no such file, and it is the raw image of {crop.path.name}; give the BIDS that "
             "t1-linear read with --bids-directory"
@@ -234,7 +241,7 @@ def products(
     synthesizer
         Loaded model.
     synthesis
-        What the network has made of the crop already, if it has.
+        Result of the network for the crop, if there is one already.
     """
     crop = inputs.crop
     if {names.MNI_CROP, names.MNI} & set(wanted):

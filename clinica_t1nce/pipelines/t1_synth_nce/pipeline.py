@@ -53,7 +53,7 @@ class T1SynthNce(ClinicaPipeline[Crop]):
     name
         Name of the pipeline.
     ignore_dependencies
-        As for every Clinica pipeline; there are none.
+        Dependencies that Clinica is not to look for; there are none.
     caps_name
         Name for a CAPS that has no ``dataset_description.json``: it is written then.
 

@@ -36,7 +36,7 @@ class Settings:
     brain_mask
         A method, or a file or pattern of masks.
     align, protocol
-        As in :func:`clinica_t1nce.workflows.init_evaluation_wf`.
+        Options of :func:`clinica_t1nce.workflows.init_evaluation_wf`.
     segmentation
         ``"atropos"``, ``"spm"``, ``"labels:PATTERN"`` or ``"none"``.
     spm_caps
@@ -78,17 +78,17 @@ class PairJob:
     Attributes
     ----------
     row
-        Of the table.
+        Row of the table.
     quality
-        Of the T1ce, or None.
+        Quality of the T1ce, or None.
     images
         The T1nce, the T1ce and the output of each model, by ``"T1nce"``, ``"T1ce"`` and model.
     masks
-        Of the T1nce and the T1ce, if the user has them.
+        Brain masks of the T1nce and the T1ce, if the user has them.
     maps, labels
-        Of each of `images`, if the user has them.
+        Tissue maps, and label map, of each of `images`, if the user has them.
     fingerprint
-        Of all that the result depends on.
+        Digest of all that the result depends on.
     """
 
     row: pairs.PairRow

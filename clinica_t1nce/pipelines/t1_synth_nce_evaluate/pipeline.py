@@ -45,7 +45,7 @@ class T1SynthNceEvaluate(ClinicaPipeline[PairJob]):
     pairs_tsv
         Table of pairs: ``participant_id``, ``session_id_t1nce``, ``session_id_t1ce``.
     output_directory
-        Where tables, figures and report belong.
+        Folder for tables, figures and report.
     overwrite
         Evaluate pairs again that were evaluated already.
     base_dir
@@ -54,11 +54,11 @@ class T1SynthNceEvaluate(ClinicaPipeline[PairJob]):
         ``models`` (names; empty for all in the CAPS), ``settings`` and ``split`` (which rows of a
         table with such a column; ``"test"``).
     name
-        Of the pipeline.
+        Name of the pipeline.
     ignore_dependencies
-        As for every Clinica pipeline; there are none.
+        Dependencies that Clinica is not to look for; there are none.
     caps_name
-        As for every Clinica pipeline.
+        Name for a CAPS that has no description; none is written.
 
     Attributes
     ----------
