@@ -37,9 +37,9 @@ class Request:
     caps
         Root of the CAPS.
     rule
-        Rule that makes a crop a T1ce: ``metadata`` (the entity ``ce-``, then, if `dataset` is given,
-        sidecar and ``scans.tsv``: :func:`clinica_t1nce.bids.contrast.evidence`), ``tsv`` (being
-        listed), ``all`` (being there), ``image`` (a probability of at least :data:`SEEN`).
+        Rule that makes a crop a T1ce: ``metadata`` (the entity ``ce-``, then, if `dataset` is
+        given, sidecar and ``scans.tsv``: :func:`clinica_t1nce.bids.contrast.evidence`), ``tsv``
+        (being listed), ``all`` (being there), ``image`` (a probability of at least :data:`SEEN`).
     tsv
         Table of the only visits to look at; needed by the rule ``tsv``.
     dataset
