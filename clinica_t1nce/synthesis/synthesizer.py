@@ -13,6 +13,7 @@ from clinica_t1nce.errors import DeviceError, ImageError, WeightsError
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.models.storage import load_generator
 from clinica_t1nce.synthesis import detector, guided_filter
+from clinica_t1nce.synthesis.decode import Decoded, decode
 from clinica_t1nce.volumes import grids, intensity
 
 logger = logging.getLogger("clinica_t1nce")
@@ -103,7 +104,7 @@ class Synthesizer:
         self.card = card
         self._blend = blend
         self.device = find_device(device)
-        self._level = _between(getattr(module, "quantiles", (0.5,)), card.quantile)
+        self._quantiles: Sequence[float] = getattr(module, "quantiles", (0.5,))
         try:
             self._detector = detector.Detector.from_card(card.calibration)
             self._confidence_table = detector.confidence_table(card.calibration)
@@ -293,29 +294,19 @@ class Synthesizer:
             uncertainty = _ratio(_mean(spread), _mean(mean.abs()))
         return mean[0, 0].cpu().numpy(), uncertainty
 
-    def _change(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Predict what to take from one view of the image, 1 x 1 x D x H x W, scaled.
-
-        And, of a network that gives quantiles, half of the distance between the outer ones.
-        """
+    def _change(self, x: torch.Tensor) -> Decoded:
+        """Predict what to take from one view of the image, 1 x 1 x D x H x W, scaled."""
         if self.card.grid is None:
             padded, inside = grids.pad_to_multiple(x, self.card.multiple)
-            out = grids.unpad(self._generate(padded), inside)
-        else:
-            small = grids.resample(x, self.card.grid)
-            out = self._generate(small)
-            if self.card.output == "image" and self._blend == "change":
-                return grids.resample(small - out, x.shape[2:]), None
-            out = grids.resample(out, x.shape[2:])
-        if self.card.output == "image":
-            return x - out, None
-        bounded = out.clamp(min=0).minimum(x.clamp(min=0))
-        if bounded.shape[1] == 1:
-            return bounded, None
-        half_range = (bounded[:, -1:] - bounded[:, :1]).clamp(min=0) / 2
-        below, above, share = self._level
-        chosen = bounded[:, below, None].lerp(bounded[:, above, None], share)
-        return chosen, half_range
+            return self._decode(grids.unpad(self._generate(padded), inside), x)
+        small = grids.resample(x, self.card.grid)
+        out = self._generate(small)
+        if self.card.output == "image" and self._blend == "change":
+            return Decoded(grids.resample(self._decode(out, small).change, x.shape[2:]), None)
+        return self._decode(grids.resample(out, x.shape[2:]), x)
+
+    def _decode(self, out: torch.Tensor, x: torch.Tensor) -> Decoded:
+        return decode(out, x, self.card.output, self._quantiles, self.card.quantile)
 
     def _generate(self, x: torch.Tensor) -> torch.Tensor:
         out: torch.Tensor = self._module(x.contiguous(memory_format=self._layout))
@@ -355,13 +346,6 @@ def find_device(name: str | torch.device) -> torch.device:
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise DeviceError(f"no device '{name}' on this machine; choose auto or cpu")
     return device
-
-
-def _between(quantiles: Sequence[float], wanted: float) -> tuple[int, int, float]:
-    """Say between which two of the quantiles the `wanted` one lies, and how far up."""
-    place = float(np.interp(wanted, quantiles, range(len(quantiles))))
-    below = min(int(place), max(len(quantiles) - 2, 0))
-    return below, min(below + 1, len(quantiles) - 1), place - below
 
 
 def _mean(values: torch.Tensor) -> float:

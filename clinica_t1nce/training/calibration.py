@@ -17,7 +17,7 @@ from torch import nn
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.models.storage import load_weights, save_weights
 from clinica_t1nce.simulation.anatomy import Anatomy
-from clinica_t1nce.simulation.simulator import Pair, realise, sample_recipe
+from clinica_t1nce.simulation.simulator import Pair, render, sample_recipe
 from clinica_t1nce.synthesis.detector import HEAD, Detector, confidence_table, describe
 from clinica_t1nce.synthesis.synthesizer import Synthesizer
 from clinica_t1nce.training.data.anatomies import find_label_maps, load_heads
@@ -146,7 +146,7 @@ def whole_heads(anatomies: Sequence[Anatomy], count: int) -> Iterator[Pair]:
         shape = tuple(anatomy.tissue.shape)
         rng = np.random.default_rng(_SEED + number)
         recipe = sample_recipe(rng, anatomy, shape).about([side // 2 for side in shape])
-        yield realise(replace(recipe, enhanced=True), anatomy, shape)
+        yield render(replace(recipe, enhanced=True), anatomy, shape)
 
 
 def try_out(synthesizer: Synthesizer, pair: Pair) -> list[Trial]:

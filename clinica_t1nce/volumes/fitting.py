@@ -10,6 +10,7 @@ _ROUNDS = 5
 _SAMPLE = 200_000
 _TOLERANCE = 2.0
 _FEWEST = 1000
+_LARGEST_SHIFT = 0.12
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +77,40 @@ def smooth_fit(t1ce: np.ndarray, t1nce: np.ndarray, mask: np.ndarray) -> SmoothF
     fitted = np.zeros(mask.shape, np.float32)
     fitted[mask] = features @ weights
     return SmoothFit(fitted, deviation)
+
+
+def anchor(t1ce: np.ndarray, fitted: np.ndarray, tissue: np.ndarray) -> np.ndarray:
+    """Correct a fitted T1nce so that tissue which does not enhance has the T1ce's intensities.
+
+    A regression on a noisy image shrinks contrast: the fitted T1nce is too bright in fluid, by 0.05
+    to 0.1 of white matter. In three classes of its intensities (Otsu) the median difference to the
+    T1ce is measured; between the classes' medians it is interpolated.
+
+    Parameters
+    ----------
+    t1ce
+        Volume, scaled so that bright tissue is about 1.
+    fitted
+        T1nce in its units, of the same shape, as :func:`smooth_fit` gives it.
+    tissue
+        Boolean volume: tissue that does not enhance.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 volume; 0 stays 0.
+    """
+    from skimage.filters import threshold_multiotsu
+
+    x, y = t1ce[tissue], fitted[tissue]
+    low, high = np.percentile(y, [0.5, 99.5])
+    thresholds = threshold_multiotsu(np.clip(y, low, high), classes=3)
+    classes = np.digitize(y, thresholds)
+    places = [float(np.median(y[classes == c])) for c in range(3)]
+    shifts = [float(np.median((x - y)[classes == c])) for c in range(3)]
+    shifts = np.clip(shifts, -_LARGEST_SHIFT, _LARGEST_SHIFT).tolist()
+    corrected = fitted + np.interp(fitted, places, shifts)
+    return np.where(fitted == 0, 0, corrected).astype(np.float32)
 
 
 def _monomials(place: np.ndarray) -> np.ndarray:

@@ -1,6 +1,5 @@
 """Command line of ``clinica run t1-synth-nce-evaluate``."""
 
-import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +7,7 @@ import click
 from clinica import option
 from clinica.pipelines import cli_param
 
+from clinica_t1nce.files import tsv
 from clinica_t1nce.pipelines.clinica_log import TidyCommand, move_nipype_log
 from clinica_t1nce.pipelines.command import WrongUsageError, checking, count, read_plugin, working
 
@@ -224,13 +224,10 @@ def _folders(options: tuple[str, ...]) -> dict[str, Path]:
 
 def _structures(path: Path) -> dict[str, int]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            found = {
-                row["name"]: int(row["index"]) for row in csv.DictReader(stream, delimiter="\t")
-            }
-    except (OSError, KeyError, TypeError, ValueError) as error:
+        found = {row["name"]: int(row["index"]) for row in tsv.read(path, ["index", "name"])}
+    except ValueError as error:
         raise WrongUsageError(
-            f"--structures {path}: not a table with the columns index and name ({error!r})"
+            f"--structures: not a table with the columns index and name ({error})"
         ) from error
     found = {name: index for name, index in found.items() if index != 0}
     if not found:

@@ -1,0 +1,76 @@
+"""Network output to change: the one rule that training, validation and inference share.
+
+A network gives the T1nce (``"image"``) or quantiles of the enhancement (``"change"``), without
+bounds. What is taken from the T1ce is never negative and never more than the T1ce itself. A
+network that gives images may also brighten: its image is taken as it is.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+
+class Decoded(NamedTuple):
+    """Enhancement that a network found, in the units of the T1ce that it was given.
+
+    Attributes
+    ----------
+    change
+        N x 1 x D x H x W: T1ce minus T1nce.
+    half_range
+        N x 1 x D x H x W, 0 or more: half of the distance between the outer quantiles; None of
+        a network that gives one value.
+    """
+
+    change: torch.Tensor
+    half_range: torch.Tensor | None
+
+
+def decode(
+    out: torch.Tensor,
+    t1ce: torch.Tensor,
+    output: str,
+    quantiles: Sequence[float] = (0.5,),
+    quantile: float = 0.5,
+) -> Decoded:
+    """Turn the output of a network into the change that it stands for.
+
+    Gradients flow through the change wherever it is not at its bounds.
+
+    Parameters
+    ----------
+    out
+        Output of the network, N x Q x D x H x W, one channel a quantile.
+    t1ce
+        Scaled T1ce, N x 1 x D x H x W, on the grid of `out`.
+    output
+        Meaning of `out`, as on the card: ``"change"``, the enhancement, or ``"image"``, the
+        T1nce, one channel.
+    quantiles
+        Rising probabilities, one a channel of `out`: the network's attribute of that name.
+    quantile
+        Probability of the quantile to take, interpolated between those that there are.
+
+    Returns
+    -------
+    Decoded
+        Of ``"change"``: a change between 0 and the T1ce, 0 where the T1ce is negative. Of
+        ``"image"``: the plain difference.
+    """
+    if output == "image":
+        return Decoded(t1ce - out, None)
+    bounded = out.clamp(min=0).minimum(t1ce.clamp(min=0))
+    if bounded.shape[1] == 1:
+        return Decoded(bounded, None)
+    half_range = (bounded[:, -1:] - bounded[:, :1]).clamp(min=0) / 2
+    below, above, share = _between(quantiles, quantile)
+    return Decoded(bounded[:, below, None].lerp(bounded[:, above, None], share), half_range)
+
+
+def _between(quantiles: Sequence[float], wanted: float) -> tuple[int, int, float]:
+    """Find the two quantiles that the `wanted` one lies between, and how far up it lies."""
+    place = float(np.interp(wanted, quantiles, range(len(quantiles))))
+    below = min(int(place), max(len(quantiles) - 2, 0))
+    return below, min(below + 1, len(quantiles) - 1), place - below

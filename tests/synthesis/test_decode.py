@@ -1,0 +1,49 @@
+import pytest
+import torch
+
+from clinica_t1nce.synthesis.decode import decode
+
+QUANTILES = (0.25, 0.5, 0.75)
+
+
+def volume(*values):
+    """N = 1, one channel, voxels along the last axis."""
+    return torch.tensor(values)[None, None, None, None]
+
+
+def three(lower, middle, upper):
+    return torch.cat([volume(*lower), volume(*middle), volume(*upper)], 1)
+
+
+class TestChange:
+    def test_lies_between_nothing_and_the_whole_voxel(self):
+        found = decode(volume(-1.0, 0.3, 5.0, 0.3), volume(1.0, 1.0, 2.0, -0.5), "change")
+        torch.testing.assert_close(found.change, volume(0.0, 0.3, 2.0, 0.0))
+        assert found.half_range is None
+
+    @pytest.mark.parametrize(
+        ("quantile", "expected"), [(0.1, 0.1), (0.25, 0.1), (0.5, 0.2), (0.6, 0.28), (0.9, 0.4)]
+    )
+    def test_quantile_is_interpolated(self, quantile, expected):
+        out = three([0.1], [0.2], [0.4])
+        found = decode(out, volume(1.0), "change", QUANTILES, quantile)
+        torch.testing.assert_close(found.change, volume(expected))
+
+    def test_range_is_that_of_the_bounded_outer_quantiles(self):
+        out = three([-1.0, 0.5], [0.0, 0.4], [0.5, 0.3])
+        found = decode(out, volume(0.2, 1.0), "change", QUANTILES)
+        assert found.half_range is not None
+        # At most 0.2 can be taken away; quantiles that cross span nothing.
+        torch.testing.assert_close(found.half_range, volume(0.1, 0.0))
+
+    def test_gradient_flows_within_the_bounds(self):
+        out = volume(-1.0, 0.3, 5.0).requires_grad_()
+        decode(out, volume(1.0, 1.0, 2.0), "change").change.sum().backward()
+        assert out.grad is not None
+        torch.testing.assert_close(out.grad, volume(0.0, 1.0, 0.0))
+
+
+def test_an_image_is_taken_as_it_is():
+    found = decode(volume(0.4, 1.5), volume(1.0, 1.0), "image")
+    torch.testing.assert_close(found.change, volume(0.6, -0.5))
+    assert found.half_range is None
