@@ -163,16 +163,34 @@ class Job:
         inputs = {self.source}.union(
             *(self.targets.sources(self.source, space) for space in self.spaces)
         )
-        images = [files.image for files in self.targets.images.values()]
-        for path in images:
-            if not path.name.endswith((".nii", ".nii.gz")):
-                raise OutputError(f"{path}: not the name of a NIfTI image; end it in .nii.gz")
-        written = [*images, *(files.sidecar for files in self.targets.images.values())]
+        for files in self.targets.images.values():
+            check_output(files.image, inputs)
+            check_output(files.sidecar, inputs, is_image=False)
         if self.classification is not None:
-            written.append(self.classification)
-        for path in written:
-            if _is_one_of(path, inputs):
-                raise OutputError(f"{path}: is the input itself; name another output")
+            check_output(self.classification, inputs, is_image=False)
+
+
+def check_output(path: Path, inputs: Iterable[Path], *, is_image: bool = True) -> None:
+    """Refuse to write over an input, links included, and an image by a name that is no image's.
+
+    Parameters
+    ----------
+    path
+        Path of the output.
+    inputs
+        Paths that are read.
+    is_image
+        Whether the output is a NIfTI image.
+
+    Raises
+    ------
+    OutputError
+        Naming the path.
+    """
+    if is_image and not path.name.endswith((".nii", ".nii.gz")):
+        raise OutputError(f"{path}: not the name of a NIfTI image; end it in .nii.gz")
+    if _is_one_of(path, inputs):
+        raise OutputError(f"{path}: is the input itself; name another output")
 
 
 def _is_one_of(path: Path, others: Iterable[Path]) -> bool:

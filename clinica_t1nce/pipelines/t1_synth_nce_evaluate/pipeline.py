@@ -211,7 +211,7 @@ class T1SynthNceEvaluate(ClinicaPipeline[PairJob]):
         settings = self._settings
         for job in self.to_do:
             graph = init_evaluation_wf(
-                brain_mask="deepbet" if settings.mask_pattern else settings.brain_mask,
+                brain_mask=settings.mask_method,
                 align=settings.align,
                 protocol=settings.protocol,
                 segmentation=settings.kind,
