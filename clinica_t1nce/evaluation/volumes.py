@@ -176,4 +176,4 @@ def labelled_volume(labels: np.ndarray, affine: np.ndarray) -> float:
     2.0
     """
     voxel = abs(float(np.linalg.det(affine[:3, :3]))) / 1000
-    return np.count_nonzero(labels) * voxel
+    return float(np.count_nonzero(labels) * voxel)

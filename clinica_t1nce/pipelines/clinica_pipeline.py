@@ -5,6 +5,7 @@ import tempfile
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,13 @@ class ClinicaPipeline(ResumablePipeline[Item], Pipeline):
             # The name that is there, or Clinica warns that it differs from a random one.
             caps_name=dataset.name_of(caps) or caps_name,
         )
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Workflow:
+        """Copy the graph alone: Nipype copies a workflow before it runs it, and needs no more."""
+        plain = Workflow(self.name, base_dir=self.base_dir)
+        for name in vars(plain):
+            setattr(plain, name, deepcopy(getattr(self, name), memo))
+        return plain
 
     @contextmanager
     def working_folder(self) -> Iterator[Path]:

@@ -128,9 +128,13 @@ def _raising_signals() -> Iterator[None]:
         yield
         return
 
+    caught: list[int] = []
+
     def end(number: int, frame: FrameType | None) -> None:
-        for each in numbers:
-            signal.signal(each, signal.SIG_IGN)
+        caught.append(number)
+        # A second one ends it at once.
+        for each in before:
+            signal.signal(each, signal.SIG_DFL)
         raise Terminated(number)
 
     # What is ignored, as under nohup, stays ignored.
@@ -142,6 +146,9 @@ def _raising_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+    if caught:
+        # Nipype takes it for the failure of a node that runs in this process.
+        raise Terminated(caught[0])
 
 
 def read_plugin(

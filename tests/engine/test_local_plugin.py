@@ -74,7 +74,7 @@ def test_a_process_that_dies_fails_its_own_node_only(tmp_path):
     with pytest.raises(RuntimeError):
         workflow(tmp_path, "die", "sleep", "raise").run(plugin=plugin)
     assert (tmp_path / "1.txt").exists()
-    traces = ["".join(loadcrash(path)["traceback"]) for path in (tmp_path / "crash").iterdir()]
+    traces = ["".join(loadcrash(str(path))["traceback"]) for path in (tmp_path / "crash").iterdir()]
     assert len(traces) == 2
     assert sum("its process was killed, most likely for lack of memory" in t for t in traces) == 1
 

@@ -23,7 +23,8 @@ SEGMENTATIONS = ("atropos", "spm", "none")
 
 
 @click.command(name=pipeline_name, cls=TidyCommand)
-@cli_param.argument.caps_directory
+# Not Clinica's own, which refuses a CAPS that cannot be written to: this one is only read.
+@click.argument("caps_directory", type=click.Path(file_okay=False, resolve_path=True))
 @click.argument("pairs_tsv", type=click.Path(exists=True, dir_okay=False))
 @click.argument("output_dir", type=click.Path(file_okay=False))
 @cli_param.option_group.pipeline_specific_options
