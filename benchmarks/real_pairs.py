@@ -2,38 +2,46 @@
 
     python benchmarks/real_pairs.py CAPS PAIRS_TSV --model NAME|FILE [--model ...] [--out DIR]
                                     [--blend replace|change ...] [--volumes]
+    python benchmarks/real_pairs.py --pairs FILES_TSV [--split validation] --model ...
 
 CAPS holds the crops of t1-linear. PAIRS_TSV has the columns participant_id, session_id_t1nce and
 session_id_t1ce; a column `sharp` with the value `both` marks the pairs of the second mean.
-README.md beside this file says what the columns of the table mean.
+FILES_TSV has the columns t1ce, t1nce (skull-stripped files on one grid, relative to the table)
+and split; columns `name` and `sharp` may be there. README.md beside this file says what the
+columns of the table mean.
 """
 
 import argparse
 import csv
 import hashlib
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import fmean
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
 
-from clinica_t1nce.caps.names import CROP_ENDING
+from clinica_t1nce.bids.pairs import read_usable
+from clinica_t1nce.caps.pair_images import find_pair
 from clinica_t1nce.errors import SelectionError, T1nceError
-from clinica_t1nce.evaluation.brain_masks import nonzero_mask, template_mask
+from clinica_t1nce.evaluation.brain_masks import brain_mask
 from clinica_t1nce.evaluation.recovery import change_of_t1nce, compare, prepare_pair
 from clinica_t1nce.evaluation.registration import align_images
 from clinica_t1nce.evaluation.segmentation import segment, template_priors
+from clinica_t1nce.evaluation.smooth_recovery import compare_smooth, prepare_smooth_pair
 from clinica_t1nce.evaluation.volumes import TISSUES, dice, measure_volumes
-from clinica_t1nce.files import atomic, nifti
+from clinica_t1nce.files import atomic, nifti, tsv
 from clinica_t1nce.files.nifti import CROP_SHAPE, CROP_ZOOMS, Image
 from clinica_t1nce.report.figures import draw_participant
-from clinica_t1nce.volumes.grids import is_skull_stripped
 
 Method = Callable[[Image], np.ndarray]
 """Makes the synthetic T1nce of a T1ce, on its grid."""
+
+Row = dict[str, Any]
+"""One line of the table: pair, method, sharp and the columns of TITLES that were measured."""
 
 ALIGNMENT_VERSION = "1"
 """Part of the names of the cached alignments: a change makes them anew."""
@@ -41,46 +49,46 @@ ALIGNMENT_VERSION = "1"
 SEGMENTATION_VERSION = "1"
 """The same for the cached segmentations."""
 
+TITLES: dict[str, tuple[str, int]] = {
+    "total": ("total", 3),
+    "oracle": ("oracle", 3),
+    "share": ("share", 2),
+    "inside": ("inside", 3),
+    "outside": ("outside", 3),
+    "left": ("left", 3),
+    "bias": ("bias", 3),
+    "bias_csf": ("CSF", 3),
+    "bias_gm": ("GM", 3),
+    "bias_wm": ("WM", 3),
+    "sharpness": ("sharpness", 3),
+    "t1nce_change": ("T1nce in", 2),
+    "seconds": ("s", 1),
+    **{f"vd_{tissue.lower()}": (f"VD {tissue} %", 1) for tissue in TISSUES},
+    **{f"avd_{tissue.lower()}": (f"AVD {tissue}", 1) for tissue in TISSUES},
+    **{f"dice_{tissue.lower()}": (f"Dice {tissue}", 3) for tissue in TISSUES},
+    "linear_error_t1ce": ("linear: T1ce", 2),
+    "linear_error_oracle": ("oracle", 2),
+    "linear_error_synthetic": ("synthetic", 2),
+    "linear_share": ("share", 2),
+    "linear_inside": ("inside", 2),
+    "linear_outside": ("outside", 2),
+    "linear_sharpness": ("sharpness", 2),
+}
+"""Columns in their order: title in the printed table, and digits there."""
+
 
 @dataclass(frozen=True)
 class RealPair:
-    """The crops of one visit, and the T1nce brought to the T1ce's grid."""
+    """The images of one visit, and the T1nce brought to the T1ce's grid."""
 
-    participant: str
+    name: str
     sharp: bool
     t1ce: Image
     t1nce: Image
     aligned: np.ndarray
     brain: np.ndarray
     t1nce_brain: np.ndarray
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table."""
-
-    participant: str
-    method: str
-    sharp: bool
-    error_t1ce: float
-    error_oracle: float
-    error_synthetic: float
-    share: float
-    inside: float
-    outside: float
-    sharpness: float
-    t1nce_change: float
-    seconds: float
-    avd_gm: float = math.nan
-    avd_wm: float = math.nan
-    avd_csf: float = math.nan
-    dice_gm: float = math.nan
-    dice_wm: float = math.nan
-    dice_csf: float = math.nan
-
-
-MEASURES = tuple(field.name for field in fields(Row) if field.type is float)
-VOLUMES = MEASURES[-6:]
+    in_mni: bool = True
 
 
 def nothing(t1ce: Image) -> np.ndarray:
@@ -100,14 +108,6 @@ def model(name: str, device: str, blend: str | None = None) -> tuple[str, Method
     if blend is not None:
         label += f" ({blend})"
     return label, lambda t1ce: synthesizer(t1ce.data, t1ce.affine).image
-
-
-def find_crop(caps: Path, participant: str, session: str) -> Path:
-    folder = caps / "subjects" / participant / session / "t1_linear"
-    crops = sorted(folder.glob(f"*{CROP_ENDING}"))
-    if len(crops) != 1:
-        raise SelectionError(f"{folder}: {len(crops)} crops of t1-linear, not one; check the TSV")
-    return crops[0]
 
 
 def align(t1nce: Image, t1ce: Image, brain: np.ndarray, cache: Path) -> np.ndarray:
@@ -134,58 +134,78 @@ class Tissues:
         self._reference = self._labels(pair.aligned)
 
     def measure(self, volume: np.ndarray) -> dict[str, float]:
-        """Compare with the T1nce: absolute difference of volumes, cm3, and Dice."""
+        """Compare with the T1nce: difference of volumes, % and absolute in cm3, and Dice."""
         labels, affine = self._labels(volume), self._pair.t1ce.affine
         real, found = (measure_volumes(each, affine) for each in (self._reference, labels))
         overlap = dice(self._reference, labels)
-        return {
-            **{f"avd_{name.lower()}": abs(real[name] - found[name]) for name in TISSUES},
-            **{f"dice_{name.lower()}": overlap[name] for name in TISSUES},
-        }
+        measures = {}
+        for name in TISSUES:
+            difference = found[name] - real[name]
+            measures[f"vd_{name.lower()}"] = 100 * difference / real[name]
+            measures[f"avd_{name.lower()}"] = abs(difference)
+            measures[f"dice_{name.lower()}"] = overlap[name]
+        return measures
 
     def _labels(self, volume: np.ndarray) -> np.ndarray:
         pair = self._pair
         key = hashlib.sha256(SEGMENTATION_VERSION.encode())
         for array in (volume, pair.brain, pair.t1ce.affine):
             key.update(np.ascontiguousarray(array).tobytes())
-        path = self._cache / f"{pair.participant}_{key.hexdigest()[:12]}_dseg.nii.gz"
+        path = self._cache / f"{pair.name}_{key.hexdigest()[:12]}_dseg.nii.gz"
         if not path.exists():
             if self._priors is None:
-                self._priors = template_priors(pair.brain.shape, pair.t1ce.affine)
+                to_mni = np.eye(4) if pair.in_mni else transform_to_mni(pair)
+                self._priors = template_priors(pair.brain.shape, to_mni @ pair.t1ce.affine)
             found = segment(volume, pair.t1ce.affine, pair.brain, self._priors)
             nifti.save(path, found.labels, pair.t1ce, dtype=np.uint8)
         return nifti.load(path).data
 
 
-def brain_of(image: Image) -> np.ndarray:
-    if is_skull_stripped(image.data):
-        return nonzero_mask(image.data)
-    return template_mask(image.data.shape, image.affine)
+def transform_to_mni(pair: RealPair) -> np.ndarray:
+    """Find where the points of a brain (mm) lie in MNI space, by an affine registration."""
+    from nilearn.datasets import load_mni152_template
+
+    template = load_mni152_template(resolution=1)
+    brain = np.asarray(template.dataobj, dtype=np.float32)
+    t1nce = np.where(pair.brain, pair.aligned, 0)
+    return align_images(
+        brain, template.affine, t1nce, pair.t1ce.affine, mask=pair.brain, kind="affine"
+    ).transform
 
 
 def load_pairs(caps: Path, pairs_tsv: Path, cache: Path) -> Iterator[RealPair]:
-    with pairs_tsv.open(newline="") as stream:
-        rows = list(csv.DictReader(stream, delimiter="\t"))
-    for row in rows:
-        participant = row["participant_id"]
+    rows, problems = read_usable(pairs_tsv)
+    if problems:
+        raise SelectionError(next(iter(problems.values())))
+    for row, cells in rows:
+        found = find_pair(caps, row)
         t1ce, t1nce = (
-            nifti.load(
-                find_crop(caps, participant, row[f"session_id_{contrast}"]),
-                shape=CROP_SHAPE,
-                zooms=CROP_ZOOMS,
-            )
-            for contrast in ("t1ce", "t1nce")
+            nifti.load(path, shape=CROP_SHAPE, zooms=CROP_ZOOMS)
+            for path in (found.t1ce, found.t1nce)
         )
-        brain = brain_of(t1ce)
+        brain, t1nce_brain = (
+            brain_mask(image.data, image.affine, "template")[0] for image in (t1ce, t1nce)
+        )
         aligned = align(t1nce, t1ce, brain, cache)
+        brain &= aligned > 0
+        sharp = cells.get("sharp") == "both"
+        yield RealPair(row.subject, sharp, t1ce, t1nce, aligned, brain, t1nce_brain)
+
+
+def load_files(table: Path, split: str) -> Iterator[RealPair]:
+    rows = tsv.read(table, required=("t1ce", "t1nce", "split"))
+    chosen = [cells for cells in rows if cells["split"] == split]
+    if not chosen:
+        raise SelectionError(f"{table}: no row of the split {split}; choose another with --split")
+    for cells in chosen:
+        t1ce, t1nce = (nifti.load(table.parent / cells[name]) for name in ("t1ce", "t1nce"))
+        if t1ce.data.shape != t1nce.data.shape or not np.allclose(t1ce.affine, t1nce.affine):
+            raise SelectionError(f"{t1nce.path}: not on the grid of {t1ce.path}; resample it")
+        brains = [image.data > 0 for image in (t1ce, t1nce)]
+        name = cells.get("name") or t1ce.path.name.removesuffix(".nii.gz")
+        sharp = cells.get("sharp") == "both"
         yield RealPair(
-            participant,
-            row.get("sharp") == "both",
-            t1ce,
-            t1nce,
-            aligned,
-            brain & (aligned > 0),
-            brain_of(t1nce),
+            name, sharp, t1ce, t1nce, t1nce.data, brains[0] & brains[1], brains[1], in_mni=False
         )
 
 
@@ -201,86 +221,75 @@ def evaluate(
     """
     rows = []
     for pair in pairs:
-        prepared = prepare_pair(pair.t1ce.data, pair.aligned, pair.brain)
+        smooth = prepare_smooth_pair(pair.t1ce.data, pair.aligned, pair.brain)
+        linear = prepare_pair(pair.t1ce.data, pair.aligned, pair.brain)
         tissues = Tissues(pair, segmentations) if segmentations else None
         for name, method in methods.items():
             start = time.perf_counter()
             synthetic = method(pair.t1ce)
             seconds = time.perf_counter() - start
             change = change_of_t1nce(pair.t1nce.data, method(pair.t1nce), pair.t1nce_brain)
-            measures = compare(prepared, synthetic)
-            rows.append(
-                Row(
-                    pair.participant,
-                    name,
-                    pair.sharp,
-                    **asdict(measures),
-                    t1nce_change=change,
-                    seconds=seconds,
-                    **(tissues.measure(synthetic) if tissues else {}),
-                )
-            )
-            print(f"{pair.participant} {name}: share {measures.share:.2f}", flush=True)
+            measures = asdict(compare_smooth(smooth, synthetic))
+            old = asdict(compare(linear, synthetic))
+            measures |= {"t1nce_change": change, "seconds": seconds}
+            measures |= tissues.measure(synthetic) if tissues else {}
+            measures |= {f"linear_{key}": value for key, value in old.items()}
+            rows.append({"pair": pair.name, "method": name, "sharp": pair.sharp, **measures})
+            print(f"{pair.name} {name}: share {measures['share']:.2f}", flush=True)
             if pictures and method not in (nothing, grey_opening):
                 draw_participant(
-                    pictures / f"{pair.participant}_model-{name}.png",
+                    pictures / f"{pair.name}_model-{name}.png",
                     pair.t1ce.data,
                     synthetic,
                     pair.aligned,
                     affine=pair.t1ce.affine,
                     brain=pair.brain,
-                    title=f"{pair.participant}   {name}   share {measures.share:.2f}",
+                    title=f"{pair.name}   {name}   share {measures['share']:.2f}",
                 )
     return rows
 
 
 def means(rows: Sequence[Row], label: str) -> list[Row]:
     """Average each method over the pairs."""
-    names = dict.fromkeys(row.method for row in rows)
     averaged = []
-    for name in names:
-        own = [row for row in rows if row.method == name]
-        values = {m: math.fsum(getattr(row, m) for row in own) / len(own) for m in MEASURES}
-        averaged.append(Row(f"{label} ({len(own)})", name, True, **values))
+    for name in dict.fromkeys(row["method"] for row in rows):
+        own = [row for row in rows if row["method"] == name]
+        values = {key: fmean(row[key] for row in own) for key in TITLES if key in own[0]}
+        averaged.append({"pair": f"{label} ({len(own)})", "method": name, "sharp": True, **values})
     return averaged
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    titles = (
-        "pair | method | error T1ce | oracle | synthetic | share | inside | outside | sharpness "
-        "| T1nce in | s"
-    )
-    digits = dict(zip(MEASURES, (2, 2, 2, 2, 2, 2, 2, 2, 1, 1, 1, 1, 3, 3, 3), strict=True))
-    if all(math.isnan(row.avd_gm) for row in rows):
-        digits = {name: n for name, n in digits.items() if name not in VOLUMES}
-    else:
-        titles += " | AVD GM | AVD WM | AVD CSF | Dice GM | Dice WM | Dice CSF"
-    lines = [f"| {titles} |", "|---|---|" + "---:|" * len(digits)]
+    shown = {name: format_ for name, format_ in TITLES.items() if name in rows[0]}
+    titles = ["pair", "method", *(title for title, _ in shown.values())]
+    lines = [f"| {' | '.join(titles)} |", "|---|---|" + "---:|" * len(shown)]
     for row in rows:
-        values = (f"{getattr(row, name):.{n}f}" for name, n in digits.items())
-        lines.append(f"| {row.participant} | {row.method} | {' | '.join(values)} |")
+        values = (f"{row[name]:.{digits}f}" for name, (_, digits) in shown.items())
+        lines.append(f"| {row['pair']} | {row['method']} | {' | '.join(values)} |")
     return "\n".join(lines)
 
 
 def summary(rows: Sequence[Row]) -> list[Row]:
     """Add the means: of all pairs, and of those sharp on both sides."""
-    sharp = [row for row in rows if row.sharp]
+    sharp = [row for row in rows if row["sharp"]]
     return [*rows, *means(sharp, "mean of the sharp"), *means(rows, "mean of all")]
 
 
 def write_tsv(path: Path, rows: Sequence[Row]) -> None:
     with atomic.temporary(path) as part, part.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, asdict(rows[0]), delimiter="\t", lineterminator="\n")
+        writer = csv.DictWriter(stream, rows[0], delimiter="\t", lineterminator="\n")
         writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)
+        writer.writerows(rows)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("caps", type=Path)
-    parser.add_argument("pairs_tsv", type=Path)
+    parser.add_argument("caps", type=Path, nargs="?")
+    parser.add_argument("pairs_tsv", type=Path, nargs="?")
+    parser.add_argument("--pairs", type=Path, metavar="FILES_TSV")
+    parser.add_argument("--split", default="validation", help="rows of FILES_TSV (%(default)s)")
     parser.add_argument("--model", action="append", dest="models", metavar="NAME|FILE")
     parser.add_argument("--out", type=Path, default=Path("real_pairs"))
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"))
@@ -298,6 +307,8 @@ def main() -> None:
         "kept in OUT/segmented for the next run",
     )
     arguments = parser.parse_args()
+    if (arguments.pairs is None) != (arguments.pairs_tsv is not None):
+        parser.error("give CAPS and PAIRS_TSV, or --pairs")
     try:
         methods: dict[str, Method] = {"nothing": nothing, "grey opening": grey_opening}
         methods.update(
@@ -305,7 +316,10 @@ def main() -> None:
             for name in arguments.models or ["default"]
             for blend in arguments.blends or [None]
         )
-        pairs = load_pairs(arguments.caps, arguments.pairs_tsv, arguments.out / "aligned")
+        if arguments.pairs is None:
+            pairs = load_pairs(arguments.caps, arguments.pairs_tsv, arguments.out / "aligned")
+        else:
+            pairs = load_files(arguments.pairs, arguments.split)
         segmentations = arguments.out / "segmented" if arguments.volumes else None
         rows = evaluate(pairs, methods, arguments.out, segmentations)
         write_tsv(arguments.out / "real_pairs.tsv", rows)

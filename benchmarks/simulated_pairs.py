@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from clinica_t1nce.simulation.anatomy import Anatomy
-from clinica_t1nce.simulation.simulator import PRESETS, Pair, realise, sample_recipe
+from clinica_t1nce.simulation.simulator import PRESETS, Pair, render, sample_recipe
 from clinica_t1nce.training.data.anatomies import find_label_maps, load_heads
 
 SLAB = 16
@@ -49,7 +49,7 @@ def slab(anatomy: Anatomy, rng: np.random.Generator, axis: int, preset: str) -> 
     recipe = sample_recipe(rng, anatomy, shape, preset)
     spacing = 3 * recipe.placement.bend_spacing
     recipe = replace(recipe.about(centre, bend_spacing=spacing), defacing=None, enhanced=True)
-    return realise(recipe, anatomy, shape)
+    return render(recipe, anatomy, shape)
 
 
 def middle(volume: torch.Tensor, axis: int) -> np.ndarray:

@@ -24,7 +24,6 @@ def main() -> None:
     parser.add_argument("--heads", type=int, default=4, help="label maps to draw from")
     parser.add_argument("--side", type=int, default=64, help="of the cubic patches in voxels")
     parser.add_argument("--pairs", type=int, default=50)
-    parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument("--threads", type=int, default=1, help="of PyTorch on a CPU")
     parser.add_argument("--parts", action="store_true", help="time each effect as well (on a CPU)")
@@ -33,29 +32,25 @@ def main() -> None:
     device = find_device(given.device)
     heads = load_heads(find_label_maps(given.label_maps)[: given.heads], given.cache)
     shape = (given.side,) * 3
-    simulator.simulate_batch(heads, range(10**6, 10**6 + 3), shape, device)
-    wall, cpu = measure(heads, shape, given.pairs, given.batch, device)
+    measure(heads, shape, range(10**6, 10**6 + 3), device)
+    wall, cpu = measure(heads, shape, range(given.pairs), device)
     name = torch.cuda.get_device_name() if device.type == "cuda" else f"{given.threads} CPU threads"
-    print(
-        f"{given.pairs} pairs of {given.side}^3, batches of {given.batch}, {device.type}, {name}:"
-    )
+    print(f"{given.pairs} pairs of {given.side}^3, {device.type}, {name}:")
     print(f"{1000 * wall:.1f} ms a pair ({1 / wall:.1f} pairs/s), {1000 * cpu:.1f} ms of CPU time")
     if given.parts:
         print_parts(heads, shape, given.pairs)
 
 
 def measure(
-    heads: list[Anatomy], shape: tuple[int, ...], pairs: int, batch: int, device: torch.device
+    heads: list[Anatomy], shape: tuple[int, ...], seeds: range, device: torch.device
 ) -> tuple[float, float]:
     """Return seconds of wall and of CPU time for one pair."""
     wall, cpu = time.perf_counter(), time.process_time()
-    for first in range(0, pairs, batch):
-        made = simulator.simulate_batch(
-            heads, range(first, min(first + batch, pairs)), shape, device
-        )
+    for seed in seeds:
+        pair = simulator.simulate(heads, seed, shape, device)
         # Wait for the device.
-        float(made.t1ce[0, 0, 0, 0, 0])
-    return (time.perf_counter() - wall) / pairs, (time.process_time() - cpu) / pairs
+        float(pair.t1ce[0, 0, 0, 0])
+    return (time.perf_counter() - wall) / len(seeds), (time.process_time() - cpu) / len(seeds)
 
 
 def print_parts(heads: list[Anatomy], shape: tuple[int, ...], pairs: int) -> None:

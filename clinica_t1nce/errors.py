@@ -6,6 +6,7 @@
     |-- ImageError             a volume that cannot be used
     |-- WeightsError           weights or card missing, damaged or not fitting
     |-- SelectionError         no image, or not these images, to work on
+    |   `-- AgentWordError     words on a contrast agent that are not known
     |-- DeviceError            a device that is not there
     |-- OutputError            a folder that cannot be written, a full disk
     |-- TransformError         an affine that is missing, or belongs to another image
@@ -25,27 +26,49 @@ else:
     _Base = Exception
 
 
+_TRACEBACK = "Traceback (most recent call last)"
+
+
 class T1nceError(_Base):
     """Base of all errors that this package raises on purpose."""
 
 
-def first_line(error: BaseException) -> str:
-    r"""Give the first line of a message, or the kind of an error without one.
+def one_line(error: BaseException | str) -> str:
+    r"""Write an error as one line.
+
+    Parameters
+    ----------
+    error
+        Error, or text of one. Of a traceback, the last line is its message.
+
+    Returns
+    -------
+    str
+        Message, or the kind of an error without one.
 
     Examples
     --------
-    >>> first_line(ValueError("one\ntwo")), first_line(AssertionError())
-    ('one', 'AssertionError')
+    >>> one_line(ValueError("one\n two")), one_line(AssertionError())
+    ('one two', 'AssertionError')
+    >>> one_line("Traceback (most recent call last):\n  File ...\nclinica_t1nce.errors.X: why")
+    'why'
     """
-    return _lines(error)[0]
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return "no message" if isinstance(error, str) else type(error).__name__
+    if not any(_TRACEBACK in line for line in lines):
+        return " ".join(" ".join(lines).split())
+    kind, separator, message = lines[-1].partition(": ")
+    return message if separator and kind.startswith(f"{__name__}.") else lines[-1]
 
 
-def last_line(error: BaseException) -> str:
-    """Give the last line of a message, as of a traceback, or the kind of an error without one."""
-    return _lines(error)[-1]
+def reason(error: BaseException) -> str:
+    """Write as one line why an image failed; of an error that nobody expected also its kind."""
+    text = one_line(error)
+    return text if isinstance(error, T1nceError) else f"unexpected {type(error).__name__}: {text}"
 
 
-def some(items: Sequence[str], separator: str = ", ", most: int = 5) -> str:
+def some(items: Sequence[object], separator: str = ", ", most: int = 5) -> str:
     """List the first items, and say how many more there are.
 
     Examples
@@ -54,12 +77,7 @@ def some(items: Sequence[str], separator: str = ", ", most: int = 5) -> str:
     'a, b, and 1 more'
     """
     rest = f"{separator}and {len(items) - most} more" if len(items) > most else ""
-    return separator.join(items[:most]) + rest
-
-
-def _lines(error: BaseException) -> list[str]:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines or [type(error).__name__]
+    return separator.join(str(item) for item in items[:most]) + rest
 
 
 class ImageError(T1nceError, ValueError):
@@ -72,6 +90,20 @@ class WeightsError(T1nceError, ValueError):
 
 class SelectionError(T1nceError, ValueError):
     """The request selects nothing, or something that is not there."""
+
+
+class AgentWordError(SelectionError):
+    """Metadata name a contrast agent in words that are not known.
+
+    Attributes
+    ----------
+    words
+        Words that are not known.
+    """
+
+    def __init__(self, message: str, words: Sequence[str] = ()):
+        super().__init__(message)
+        self.words = tuple(words)
 
 
 class DeviceError(T1nceError, RuntimeError):

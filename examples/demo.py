@@ -30,8 +30,8 @@ from clinica_t1nce.report.figures import draw_participant
 from clinica_t1nce.simulation.anatomy import Anatomy, decode, find_surfaces
 from clinica_t1nce.simulation.contrast import Contrast
 from clinica_t1nce.simulation.fields import blur, generator, smooth_noise
+from clinica_t1nce.simulation.gadolinium import sample_gadolinium
 from clinica_t1nce.simulation.scene import Scene
-from clinica_t1nce.simulation.simulator import sample_gadolinium
 
 CROP_AFFINE = np.array([[1, 0, 0, -84], [0, 1, 0, -119], [0, 0, 1, -78], [0, 0, 0, 1]], float)
 """Of t1-linear's crops: 1 mm, MNI152NLin2009cSym."""

@@ -1,73 +1,109 @@
 """Whether a BIDS image was acquired after an injection of contrast agent."""
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from clinica_t1nce.bids.entities import BY_ENTITY, has_contrast
+from clinica_t1nce.bids import agents
+from clinica_t1nce.bids.agents import NO_WORDS, Words
+from clinica_t1nce.bids.entities import contrast_label
+from clinica_t1nce.errors import AgentWordError, some
 
+BY_ENTITY = "ce entity"
 BY_SCANS = "scans.tsv"
 
 FIELDS = ("ContrastBolusIngredient", "ContrastBolusAgent")
 """Fields of a sidecar, and columns of scans.tsv, that name the agent."""
 
-NOTHING = {"", "none", "n/a", "na", "null", "no", "false", "0"}
-"""Values that say that there was none, in any case of letters."""
-
-
-def agent(value: Any) -> str | None:
-    """Give the agent that a field names, or None.
-
-    Examples
-    --------
-    >>> agent("GADOLINIUM"), agent(["Gadovist"]), agent("None"), agent("")
-    ('GADOLINIUM', 'Gadovist', None, None)
-    """
-    values = value if isinstance(value, list) else [value]
-    for item in values:
-        word = str(item).strip()
-        if item is not None and word.lower() not in NOTHING:
-            return word
-    return None
-
 
 def evidence(
-    name: str, metadata: Mapping[str, Any], scans_row: Mapping[str, str] | None = None
+    name: str,
+    metadata: Mapping[str, Any],
+    scans_row: Mapping[str, str] | None = None,
+    words: Words = NO_WORDS,
 ) -> str | None:
     """Say what shows that an image is contrast-enhanced; None if nothing does.
 
     Looked at in this order: the BIDS entity ``ce-`` of the name, then
     ``ContrastBolusIngredient`` and ``ContrastBolusAgent`` in the sidecar, then columns of these
-    names in ``scans.tsv``. Empty values, and those such as ``none``, say nothing.
+    names in ``scans.tsv``. A name that says that there was none (``ce-none``) decides as well.
 
     Parameters
     ----------
     name
         File name of the image.
     metadata
-        Its sidecar, inherited fields included.
+        Content of its sidecar, inherited fields included.
     scans_row
-        Its row of ``scans.tsv``.
+        Row of ``scans.tsv`` on the image.
+    words
+        Meanings of words, from :func:`clinica_t1nce.bids.agents.read_words`.
 
     Returns
     -------
     str or None
         ``"ce entity"``, the name of the sidecar's field, or ``"scans.tsv"``.
 
+    Raises
+    ------
+    AgentWordError
+        If nothing shows an agent, and a field says something that is in no list of
+        :mod:`clinica_t1nce.bids.agents`.
+
     Examples
     --------
     >>> evidence("sub-01_ses-1_T1w.nii.gz", {"ContrastBolusAgent": "Dotarem"})
     'ContrastBolusAgent'
     """
-    if has_contrast(name):
-        return BY_ENTITY
-    for field in FIELDS:
-        if agent(metadata.get(field)) is not None:
-            return field
+    label = contrast_label(name)
+    if label is not None:
+        said = agents.label_meaning(label, words)
+        if said == "unknown":
+            raise AgentWordError(f"{name}: {_unknown('the entity ce-', label)}", [f"ce-{label}"])
+        if said != "nothing":
+            return BY_ENTITY if said == "given" else None
     row = scans_row or {}
-    if any(is_field(column) and agent(value) is not None for column, value in row.items()):
-        return BY_SCANS
+    values = [(field, field, metadata.get(field)) for field in FIELDS]
+    values += [(BY_SCANS, column, value) for column, value in row.items() if is_field(column)]
+    unknown: dict[str, str] = {}
+    for source, field, value in values:
+        said = agents.meaning(value, words)
+        if said == "given":
+            return source
+        if said == "unknown":
+            unknown.setdefault(agents.as_word(value), field)
+    if unknown:
+        told = "; ".join(_unknown(field, word) for word, field in unknown.items())
+        raise AgentWordError(f"{name}: {told}", list(unknown))
     return None
+
+
+def has_contrast(name: str) -> bool:
+    """Say whether the BIDS entity ``ce-`` of a name tells of a contrast agent.
+
+    Examples
+    --------
+    >>> has_contrast("sub-01_ce-gd_T1w.nii.gz"), has_contrast("sub-01_ce-none_T1w.nii.gz")
+    (True, False)
+    """
+    label = contrast_label(name)
+    return label is not None and agents.label_meaning(label) == "given"
+
+
+def describe_unknown(errors: Iterable[Exception]) -> str | None:
+    """List the words that are not known, in one line; None if there are none."""
+    counts = Counter(
+        word for error in errors if isinstance(error, AgentWordError) for word in error.words
+    )
+    if not counts:
+        return None
+    listed = [f"{word!r} ({number}x)" for word, number in counts.most_common()]
+    return (
+        f"Words on contrast agents that are not known: {some(listed, most=50)}; say what each "
+        "means in a table with the columns word and meaning (given, none or nothing), and name it "
+        "with --agent-words"
+    )
 
 
 def is_field(column: str) -> bool:
@@ -80,3 +116,10 @@ def is_field(column: str) -> bool:
     """
     plain = re.sub(r"[^a-z0-9]", "", column.lower())
     return plain in {field.lower() for field in FIELDS}
+
+
+def _unknown(field: str, word: str) -> str:
+    return (
+        f"{field} {word!r} is no word known for an agent or for none; say what it means with "
+        "--agent-words"
+    )

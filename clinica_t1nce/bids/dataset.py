@@ -4,25 +4,35 @@ Read file by file rather than through pybids' layout, which indexes every file o
 before it answers: minutes, and a data base, on a data warehouse.
 """
 
-import json
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import Any
 
-from clinica_t1nce.bids import contrast
-from clinica_t1nce.bids.entities import Visit
-from clinica_t1nce.errors import SelectionError
+from clinica_t1nce.bids import agents, contrast
+from clinica_t1nce.bids.agents import NO_WORDS, Words
+from clinica_t1nce.bids.entities import (
+    IMAGE_EXTENSIONS,
+    Visit,
+    contrast_label,
+    entities,
+    is_t1w,
+    run_of,
+    stem,
+    suffix,
+)
+from clinica_t1nce.errors import AgentWordError, SelectionError
 from clinica_t1nce.files import tsv
+from clinica_t1nce.files.text import read_json
 
 T1CE, T1NCE = "T1ce", "T1nce"
 
-EXTENSIONS = (".nii.gz", ".nii")
+BY_TSV = "tsv"
+"""Evidence of an image whose kind a table tells."""
 
-BEFORE_CE = ("sub", "ses", "sample", "task", "tracksys", "acq")
-"""Entities that come before ``ce`` in a BIDS name."""
+NO_KINDS: Mapping[str, str | None] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -66,8 +76,7 @@ class T1w:
     @property
     def run(self) -> int:
         """Index of the entity ``run``; 0 without."""
-        label = entities(self.path.name).get("run", "0")
-        return int(label) if label.isdigit() else 0
+        return run_of(self.path.name)
 
 
 class Dataset:
@@ -76,7 +85,9 @@ class Dataset:
     Parameters
     ----------
     root
-        Its folder.
+        Folder of the data set.
+    words
+        Meanings of words on contrast agents, from :func:`clinica_t1nce.bids.agents.read_words`.
 
     Raises
     ------
@@ -84,8 +95,9 @@ class Dataset:
         If the folder is not there, is a CAPS, or has images outside of sessions or none at all.
     """
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Path, words: Words = NO_WORDS):
         self.root = root
+        self.words = words
         mend = "give the root of a BIDS data set"
         if not root.is_dir():
             raise SelectionError(f"{root}: no such folder; {mend}")
@@ -106,25 +118,57 @@ class Dataset:
             for session in _folders(subject, "ses-")
         ]
 
-    def t1w(self, visit: Visit) -> list[T1w]:
+    def t1w(self, visit: Visit, kinds: Mapping[str, str | None] = NO_KINDS) -> list[T1w]:
         """List the T1w of a visit, sorted by name.
+
+        Parameters
+        ----------
+        visit
+            Participant and session.
+        kinds
+            Kinds by file name, :data:`T1CE` or :data:`T1NCE`, that overrule the metadata.
 
         Raises
         ------
         SelectionError
-            If a sidecar or ``scans.tsv`` cannot be read.
+            If a sidecar or ``scans.tsv`` cannot be read, or says something that is not known.
         """
         anat = self.root / visit.subject / visit.session / "anat"
-        rows = self.scans(visit)
-        found = []
-        for path in sorted(anat.iterdir()) if anat.is_dir() else []:
-            if not is_t1w(path.name):
-                continue
-            metadata = self.metadata(path)
-            evidence = contrast.evidence(path.name, metadata, rows.get(f"anat/{path.name}"))
-            agents = (contrast.agent(metadata.get(field)) for field in contrast.FIELDS)
-            found.append(T1w(visit, path, evidence, next(filter(None, agents), None)))
-        return found
+        paths = sorted(anat.iterdir()) if anat.is_dir() else []
+        return [self._t1w(visit, path, kinds.get(path.name)) for path in paths if is_t1w(path.name)]
+
+    def evidence(self, visit: Visit, image: Path) -> str | None:
+        """Say what shows that an image is contrast-enhanced, see :func:`contrast.evidence`.
+
+        Raises
+        ------
+        SelectionError
+            As :meth:`t1w`.
+        """
+        return self._t1w(visit, image).evidence
+
+    def _t1w(self, visit: Visit, path: Path, kind: str | None = None) -> T1w:
+        try:
+            image = self._as_said(visit, path)
+        except AgentWordError:
+            if kind is None:
+                raise
+            image = T1w(visit, path, None)
+        if kind in (None, image.kind):
+            return image
+        return replace(image, evidence=BY_TSV if kind == T1CE else None)
+
+    def _as_said(self, visit: Visit, path: Path) -> T1w:
+        """Read what name and metadata say."""
+        label = contrast_label(path.name)
+        if label is not None and agents.label_meaning(label, self.words) != "nothing":
+            return T1w(visit, path, contrast.evidence(path.name, {}, words=self.words))
+        metadata = self.metadata(path)
+        evidence = contrast.evidence(
+            path.name, metadata, self.scans_row(visit, path.name), self.words
+        )
+        found = (agents.find_agent(metadata.get(field)) for field in contrast.FIELDS)
+        return T1w(visit, path, evidence, next(filter(None, found), None))
 
     @staticmethod
     def scans_name(visit: Visit) -> Path:
@@ -141,11 +185,34 @@ class Dataset:
         return image.with_name(f"{stem(image.name)}.json")
 
     def scans(self, visit: Visit) -> dict[str, tsv.Row]:
-        """Read the rows of ``scans.tsv`` by file name; none where there is no such table."""
-        path = self.scans_path(visit)
-        return (
-            {row["filename"]: row for row in tsv.read(path, ["filename"])} if path.is_file() else {}
-        )
+        """Read the rows of ``scans.tsv`` by file name; none where there is no such table.
+
+        Raises
+        ------
+        SelectionError
+            If it cannot be read, or lists a file twice.
+        """
+        return _scans(self.scans_path(visit))
+
+    def scans_row(self, visit: Visit, name: str) -> tsv.Row | None:
+        """Give the row of ``scans.tsv``, of the visit or the participant, on an image.
+
+        Raises
+        ------
+        SelectionError
+            As :meth:`scans`.
+        """
+        of_subject = self.root / visit.subject / f"{visit.subject}_scans.tsv"
+        tables = ((self.scans_path(visit), ""), (of_subject, f"{visit.session}/"))
+        for path, folder in tables:
+            wanted = f"{folder}anat/{name}"
+            rows = _scans(path)
+            # An image may have been compressed since.
+            same = (row for key, row in rows.items() if stem(key) == stem(wanted))
+            row = rows.get(wanted) or next(same, None)
+            if row is not None:
+                return row
+        return None
 
     def sidecars(self, image: Path) -> list[Path]:
         """List the JSON files that describe an image by BIDS's inheritance, the farthest first.
@@ -154,7 +221,7 @@ class Dataset:
         BIDS, the sidecar of ``sub-01_T1w`` would describe ``sub-01_ce-gd_T1w`` as well.
         """
         own = entities(image.name)
-        suffix = _suffix(image.name)
+        kind = suffix(image.name)
         below = [image.parents[2], image.parents[1], image.parent]
         levels = [self._root_sidecars, *(sorted(folder.glob("*.json")) for folder in below)]
         found = []
@@ -162,7 +229,7 @@ class Dataset:
             apply = [
                 path
                 for path in level
-                if _suffix(path.name) == suffix
+                if suffix(path.name) == kind
                 and entities(path.name).items() <= own.items()
                 and (stem(path.name) == stem(image.name) or not _has_image(path))
             ]
@@ -196,86 +263,15 @@ def prefer(images: Iterable[T1w]) -> list[T1w]:
     return sorted(images, key=lambda image: (image.thickness, -image.run, image.path.name))
 
 
-def is_t1w(name: str) -> bool:
-    """Say whether a name is that of a T1w image."""
-    return name.startswith("sub-") and name.endswith(tuple(f"_T1w{end}" for end in EXTENSIONS))
-
-
-def entities(name: str) -> dict[str, str]:
-    """Take a BIDS name apart.
-
-    Examples
-    --------
-    >>> entities("sub-01_ses-M000_run-2_T1w.nii.gz")
-    {'sub': '01', 'ses': 'M000', 'run': '2'}
-    """
-    parts = (part.split("-", 1) for part in name.split(".", 1)[0].split("_"))
-    return {part[0]: part[1] for part in parts if len(part) == 2}
-
-
-def with_session(name: str, session: str) -> str:
-    """Put a name into another session.
-
-    Examples
-    --------
-    >>> with_session("sub-01_ses-M000_T1w.nii.gz", "ses-M000ce")
-    'sub-01_ses-M000ce_T1w.nii.gz'
-    """
-    return re.sub(r"_ses-[^_.]+", f"_{session}", name, count=1)
-
-
-def with_contrast(name: str, label: str) -> str:
-    """Give a name without the entity ``ce`` that entity, at its place.
-
-    Examples
-    --------
-    >>> with_contrast("sub-01_ses-1_acq-x_run-2_T1w.nii.gz", "gadolinium")
-    'sub-01_ses-1_acq-x_ce-gadolinium_run-2_T1w.nii.gz'
-    """
-    parts = name.split("_")
-    place = sum(part.split("-", 1)[0] in BEFORE_CE for part in parts)
-    return "_".join([*parts[:place], f"ce-{label}", *parts[place:]])
-
-
-def without_contrast(name: str) -> str:
-    """Take the entity ``ce`` out of a name.
-
-    Examples
-    --------
-    >>> without_contrast("sub-01_ses-1_ce-gadolinium_run-2_T1w.nii.gz")
-    'sub-01_ses-1_run-2_T1w.nii.gz'
-    """
-    return "_".join(part for part in name.split("_") if not part.startswith("ce-"))
-
-
-def stem(name: str) -> str:
-    """Strip the extension of a BIDS name."""
-    return name.split(".", 1)[0]
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object.
-
-    Raises
-    ------
-    SelectionError
-        If it is not one.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise SelectionError(f"{path}: not readable as JSON ({error}); mend or remove it") from None
-    if not isinstance(content, dict):
-        raise SelectionError(f"{path}: not a JSON object; mend or remove it")
-    return content
-
-
-def _suffix(name: str) -> str:
-    return stem(name).rsplit("_", 1)[-1]
+def _scans(path: Path) -> dict[str, tsv.Row]:
+    if not path.is_file():
+        return {}
+    rows = tsv.read_unique(path, "filename")
+    return {PurePosixPath(name.replace("\\", "/")).as_posix(): row for (name,), row in rows.items()}
 
 
 def _has_image(sidecar: Path) -> bool:
-    return any(sidecar.with_suffix(extension).exists() for extension in EXTENSIONS)
+    return any(sidecar.with_suffix(extension).exists() for extension in IMAGE_EXTENSIONS)
 
 
 def _folders(parent: Path, prefix: str) -> list[Path]:

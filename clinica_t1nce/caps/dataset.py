@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import tempfile
 import time
 from contextlib import suppress
@@ -11,6 +10,7 @@ from typing import Any
 
 from clinica_t1nce.errors import OutputError, SelectionError
 from clinica_t1nce.files import atomic
+from clinica_t1nce.files.text import read_json
 
 DESCRIPTION = "dataset_description.json"
 
@@ -77,20 +77,19 @@ def check(caps: Path, *, name: str | None = None) -> None:
 
 def name_of(caps: Path) -> str | None:
     """Give the name in the CAPS's description, or None where there is no description."""
-    try:
-        name = _read(caps / DESCRIPTION).get("Name")
-    except FileNotFoundError:
+    if not (caps / DESCRIPTION).exists():
         return None
+    name = _read(caps / DESCRIPTION).get("Name")
     return None if name is None else str(name)
 
 
-def _read(description: Path) -> Any:
+def _read(description: Path) -> dict[str, Any]:
     """Read a description; again where Clinica, which fills it in place, may be about to."""
     for pause in PAUSES:
         with suppress(ValueError):
-            return json.loads(description.read_text(encoding="utf-8"))
+            return read_json(description)
         time.sleep(pause)
-    return json.loads(description.read_text(encoding="utf-8"))
+    return read_json(description)
 
 
 def describe(caps: Path, name: str, *, bids_version: str, caps_version: str) -> None:
@@ -125,15 +124,14 @@ def check_room(caps: Path, n_images: int) -> None:
         finally:
             os.close(descriptor)
             Path(probe).unlink()
-        free = shutil.disk_usage(caps).free // 10**6
     except OSError as error:
         raise OutputError(
             f"{caps}: cannot be written to ({error.strerror or error}); "
             "free space or get the right to write there"
         ) from error
-    needed = n_images * MB_PER_IMAGE
-    if free < needed:
-        raise OutputError(
-            f"{caps}: about {needed} MB needed for {n_images} images, {free} MB free; free space, "
-            "or take fewer visits at a time (-tsv)"
-        )
+    atomic.check_space(
+        caps,
+        n_images * MB_PER_IMAGE * 10**6,
+        f"{n_images} images",
+        "take fewer visits at a time (-tsv)",
+    )

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from clinica_t1nce.bids.entities import CONTRAST
+from clinica_t1nce.bids.entities import split_extension, without_contrast
 
 CROP_ENDING = "_space-MNI152NLin2009cSym_desc-Crop_res-1x1x1_T1w.nii.gz"
 """How the names of t1-linear's crops end."""
@@ -45,7 +45,7 @@ def synthetic_name(crop_name: str) -> str:
     """
     if not is_crop(crop_name):
         raise ValueError(f"{crop_name}: not the name of a crop of t1-linear")
-    return CONTRAST.sub("", crop_name[: -len(CROP_ENDING)] + "_")[:-1] + SYNTHETIC_ENDING
+    return without_contrast(crop_name.removesuffix(CROP_ENDING)) + SYNTHETIC_ENDING
 
 
 def derived_name(name: str) -> str:
@@ -58,10 +58,10 @@ def derived_name(name: str) -> str:
     """
     if is_crop(name):
         return synthetic_name(name)
-    stem, _, extension = name.partition(".nii")
+    stem, extension = split_extension(name)
     entities, _, suffix = stem.rpartition("_")
     stem = f"{entities}_desc-SynthNce_{suffix}" if "-" in entities else f"{stem}_desc-SynthNce"
-    return f"{stem}.nii{extension}"
+    return f"{stem}{extension}"
 
 
 def output_path(crop: Path, model: str) -> Path:
@@ -89,8 +89,8 @@ def in_space(output: Path, space: str) -> Path:
         return output
     if output.name.endswith(SYNTHETIC_ENDING):
         return output.with_name(output.name.removesuffix(SYNTHETIC_ENDING) + SPACES[space])
-    stem, _, extension = output.name.partition(".nii")
-    return output.with_name(f"{stem}_{space}.nii{extension}")
+    stem, extension = split_extension(output.name)
+    return output.with_name(f"{stem}_{space}{extension}")
 
 
 def enhancement_path(image: Path) -> Path:
@@ -104,12 +104,12 @@ def vessels_path(image: Path) -> Path:
 
 
 def _companion(image: Path, what: str, suffix: str) -> Path:
-    stem, _, extension = image.name.partition(".nii")
+    stem, extension = split_extension(image.name)
     if "_desc-SynthNce" in stem and stem.endswith("_T1w"):
         stem = stem.replace("_desc-SynthNce", f"_desc-{what}").removesuffix("T1w") + suffix
     else:
         stem = f"{stem}_{what.lower()}"
-    return image.with_name(f"{stem}.nii{extension}")
+    return image.with_name(f"{stem}{extension}")
 
 
 def gadolinium_path(crop: Path) -> Path:
@@ -153,7 +153,7 @@ def raw_path(crop: Path, bids: Path) -> Path:
 
 def sidecar_path(image: Path) -> Path:
     """Say where the JSON of a ``.nii`` or ``.nii.gz`` image belongs."""
-    return image.with_name(f"{image.name.removesuffix('.gz').removesuffix('.nii')}.json")
+    return image.with_name(f"{split_extension(image.name)[0]}.json")
 
 
 def uri(path: Path, root: Path | None, beside: Path) -> str:

@@ -1,15 +1,18 @@
 """Which images of a CAPS are asked for."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.caps import names
-from clinica_t1nce.errors import SelectionError
+from clinica_t1nce.errors import SelectionError, some
 from clinica_t1nce.files.tsv import read_numbered
 
 BY_TSV = "tsv"
+
+UNDECIDED = "undecided"
+"""Reason of an image of which it is not known whether it is a T1ce: it failed for that."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +44,13 @@ class Selection:
         To be translated, sorted by visit and name; no two of them have the same output.
     ambiguous
         Crops that would overwrite each other's output.
+    undecided
+        Errors by crop, of crops whose metadata cannot be read or are not understood.
     """
 
     crops: tuple[Crop, ...]
     ambiguous: tuple[Crop, ...] = ()
+    undecided: Mapping[Path, SelectionError] = field(default_factory=dict)
 
 
 def find_synthetic(caps: Path) -> list[Path]:
@@ -94,7 +100,7 @@ def read_visits(tsv: Path) -> list[Visit]:
         raise SelectionError(f"{tsv}: lists no visit; add one row for each")
     twice = [f"{visit} (rows {_and(found)})" for visit, found in rows.items() if len(found) > 1]
     if twice:
-        raise SelectionError(f"{tsv}: visits listed twice: {_some(twice)}; keep one row of each")
+        raise SelectionError(f"{tsv}: visits listed twice: {some(twice)}; keep one row of each")
     return list(rows)
 
 
@@ -121,7 +127,7 @@ def listed_crops(caps: Path, tsv: Path) -> list[tuple[Visit, Path]]:
     if unknown:
         raise SelectionError(
             f"{tsv}: {len(unknown)} of its {len(visits)} visits have no crop of t1-linear in "
-            f"{caps}: {_some(unknown)}; run `clinica run t1-linear` for them or take them out"
+            f"{caps}: {some(unknown)}; run `clinica run t1-linear` for them or take them out"
         )
     return found
 
@@ -156,11 +162,6 @@ def _listing(folder: Path) -> list[str]:
         raise SelectionError(
             f"{folder}: cannot be read ({error.strerror or error}); check its permissions"
         ) from error
-
-
-def _some(items: Sequence[str], most: int = 5) -> str:
-    rest = f" and {len(items) - most} more" if len(items) > most else ""
-    return ", ".join(items[:most]) + rest
 
 
 def _and(numbers: Sequence[int]) -> str:

@@ -1,12 +1,14 @@
 """Which crops of a CAPS are taken for T1ce, and why."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from clinica_t1nce.bids import contrast
+from clinica_t1nce.bids.contrast import has_contrast
 from clinica_t1nce.bids.dataset import Dataset
-from clinica_t1nce.bids.entities import Visit, has_contrast
+from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.caps import names, query
 from clinica_t1nce.caps.query import Crop, Selection
 from clinica_t1nce.errors import SelectionError
@@ -90,15 +92,19 @@ def select(request: Request) -> Selection:
     Raises
     ------
     SelectionError
-        If nothing is found, or a table or a sidecar cannot be used.
+        If nothing is found, or a table cannot be used.
     """
     every = candidates(request)
     with_ce = {path.parent for _, path in every if has_contrast(path.name)}
-    chosen = []
+    chosen, undecided = [], {}
     for visit, path in every:
         if request.rule == IMAGE and path not in request.probabilities:
             continue
-        reason = _reason(request, path)
+        try:
+            reason = _reason(request, path)
+        except SelectionError as error:
+            undecided[path] = error
+            continue
         if reason == query.BY_TSV and path.parent in with_ce and not has_contrast(path.name):
             # Of a listed visit with crops of both kinds, the one without ce- is its T1nce.
             reason = None
@@ -106,9 +112,23 @@ def select(request: Request) -> Selection:
             reason = AS_T1NCE
         if reason is not None:
             chosen.append(Crop(visit, path, reason))
-    if not any(crop.selected_by != AS_T1NCE for crop in chosen) and not request.include_t1nce:
+    asked = request.include_t1nce or any(crop.selected_by != AS_T1NCE for crop in chosen)
+    if not asked and not undecided:
         raise SelectionError(_nothing(request, len(every)))
-    return query.without_collisions(chosen)
+    return replace(query.without_collisions(chosen), undecided=undecided)
+
+
+def find_undecided(
+    crops: Iterable[tuple[Visit, Path]], dataset: Dataset | None
+) -> dict[Path, SelectionError]:
+    """Look which crops have metadata that cannot be read or are not understood; give the errors."""
+    undecided = {}
+    for _, crop in crops:
+        try:
+            evidence(crop, dataset)
+        except SelectionError as error:
+            undecided[crop] = error
+    return undecided
 
 
 def evidence(crop: Path, dataset: Dataset | None) -> str | None:
@@ -124,14 +144,12 @@ def evidence(crop: Path, dataset: Dataset | None) -> str | None:
     Raises
     ------
     SelectionError
-        If a sidecar or ``scans.tsv`` cannot be read.
+        If a sidecar or ``scans.tsv`` cannot be read, or says something that is not known.
     """
-    if has_contrast(crop.name) or dataset is None:
+    if dataset is None:
         return contrast.evidence(crop.name, {})
     raw = names.raw_path(crop, dataset.root)
-    visit = Visit(raw.parts[-4], raw.parts[-3])
-    row = dataset.scans(visit).get(f"anat/{raw.name}")
-    return contrast.evidence(raw.name, dataset.metadata(raw), row)
+    return dataset.evidence(Visit(raw.parts[-4], raw.parts[-3]), raw)
 
 
 def contradiction(reason: str | None, probability: float | None) -> str | None:
@@ -155,7 +173,9 @@ def _reason(request: Request, crop: Path) -> str | None:
     if request.rule == TSV:
         return query.BY_TSV
     if request.rule == ALL:
-        return evidence(crop, request.dataset) or ALL
+        with suppress(SelectionError):
+            return evidence(crop, request.dataset) or ALL
+        return ALL
     if request.rule == METADATA:
         return evidence(crop, request.dataset)
     return IMAGE if request.probabilities[crop] >= SEEN else None

@@ -12,6 +12,7 @@ import numpy as np
 import clinica_t1nce
 from clinica_t1nce.caps import names
 from clinica_t1nce.files import atomic
+from clinica_t1nce.files.text import find_json
 from clinica_t1nce.synthesis import vessels
 
 if TYPE_CHECKING:
@@ -250,16 +251,7 @@ def write(image: Path, content: Mapping[str, Any]) -> Path:
 
 def read(image: Path) -> dict[str, Any] | None:
     """Read the sidecar of an image; None where there is none that can be read."""
-    return load(names.sidecar_path(image))
-
-
-def load(path: Path) -> dict[str, Any] | None:
-    """Read a JSON object; None where there is none that can be read."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None
+    return find_json(names.sidecar_path(image))
 
 
 def is_done(image: Path) -> bool:

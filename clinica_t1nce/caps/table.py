@@ -1,7 +1,5 @@
 """``t1_synth_nce.tsv`` at the root of a CAPS: one row for each image and model."""
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -65,7 +63,8 @@ def rewrite(caps: Path, failures: Iterable[Row] = ()) -> Path:
         Root of the CAPS.
     failures
         Rows from :func:`failed_row`; one whose image is there all the same is kept, too. Those
-        of other runs stay as long as there is a source and no image.
+        of other runs stay as long as there is a source and no image, unless it was not known
+        whether the source is a T1ce.
 
     Raises
     ------
@@ -104,16 +103,12 @@ def _text(caps: Path, failures: Sequence[Row]) -> str:
         row
         for row in before
         if row["status"] == "failed"
+        and row["selected_by"] != query.UNDECIDED
         and (row["source"], row["model"]) not in known
         and names.resolve(row["source"], caps, caps).exists()
     ]
     rows.sort(key=lambda row: tuple(str(row.get(column, "")) for column in COLUMNS[:4]))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, restval="n/a", delimiter="\t", lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({key: _cell(value) for key, value in row.items()})
-    return text.getvalue()
+    return tsv.text(rows, COLUMNS)
 
 
 def _done_rows(caps: Path) -> Iterable[Row]:
@@ -148,9 +143,3 @@ def _done_rows(caps: Path) -> Iterable[Row]:
 
 def _flags(contents: Iterable[dict[str, Any]]) -> list[str]:
     return list(dict.fromkeys(flag for content in contents for flag in content.get("Flags", [])))
-
-
-def _cell(value: object) -> object:
-    if value is None:
-        return "n/a"
-    return " ".join(value.split()) if isinstance(value, str) else value

@@ -31,6 +31,12 @@ import click
     help="The BIDS that t1-linear read: its sidecars and scans.tsv are compared with the images.",
 )
 @click.option(
+    "--agent-words",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="TSV file with the columns word and meaning (given, none or nothing): what words for the "
+    "contrast agent in the metadata mean that are not known.",
+)
+@click.option(
     "-tsv",
     "--subjects_sessions_tsv",
     "tsv",
@@ -51,6 +57,7 @@ def cli(
     model: str,
     device: str,
     bids_directory: Path | None,
+    agent_words: Path | None,
     tsv: Path | None,
     n_procs: int,
     overwrite: bool,
@@ -62,8 +69,10 @@ def cli(
     t1-synth-nce CAPS --select image` selects by it. The same command, given again, judges what is
     new.
 
-    Exit code: 0 if every image was judged, 1 if one was not.
+    Exit code: 0 if every image was judged, 1 if one was not, or could not be compared.
     """
+    from clinica_t1nce.bids.agents import NO_WORDS, read_words
+    from clinica_t1nce.bids.contrast import describe_unknown
     from clinica_t1nce.bids.dataset import Dataset
     from clinica_t1nce.caps import dataset, selection
     from clinica_t1nce.pipelines.clinica_log import move_nipype_log
@@ -75,9 +84,17 @@ def cli(
     caps = caps.absolute()
     # The name would only be written by a pipeline; here, none is.
     dataset.check(caps, name="any")
-    bids = None if bids_directory is None else Dataset(bids_directory.absolute())
+    words = NO_WORDS if agent_words is None else read_words(agent_words)
+    bids = None if bids_directory is None else Dataset(bids_directory.absolute(), words)
     crops = selection.candidates(selection.Request(caps, tsv=tsv, dataset=bids))
     judge = check_model(model, device)
+    undecided = selection.find_undecided(crops, bids)
+    if undecided:
+        click.echo(
+            f"Warning: the metadata of {len(undecided)} of {len(crops)} images cannot be compared; "
+            "see below",
+            err=True,
+        )
     probabilities, failures = detect(caps, crops, judge, n_procs=n_procs, again=overwrite)
     rows = judgement.rewrite(caps, crops, judge.card.name, judge.card.sha256, bids)
     contradictions = [row for row in rows if row["contradiction"]]
@@ -92,6 +109,11 @@ def cli(
             f"  {row['participant_id']} {row['session_id']}: {row['contradiction']} "
             f"(probability {row['probability']})"
         )
+    if undecided:
+        click.echo(f"metadata that cannot be compared  {len(undecided)}")
+        for error in undecided.values():
+            click.echo(f"  {error}")
+        click.echo(describe_unknown(undecided.values()) or "", nl=False)
     click.echo(f"Table: {caps / judgement.NAME}")
-    if failures or len(probabilities) < len(crops):
+    if failures or undecided or len(probabilities) < len(crops):
         sys.exit(1)

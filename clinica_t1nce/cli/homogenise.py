@@ -37,6 +37,12 @@ import click
     help="TSV file with the columns participant_id, session_id and filename: the image to take "
     "where a session has several.",
 )
+@click.option(
+    "--agent-words",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="TSV file with the columns word and meaning (given, none or nothing): what words for the "
+    "contrast agent in the metadata mean that are not known.",
+)
 @click.option("--copy", is_flag=True, help="Copy the files rather than link them.")
 @click.option("--overwrite", is_flag=True, help="Put images there again that are there already.")
 def cli(**options: Any) -> None:

@@ -1,5 +1,6 @@
 """``clinica-t1nce separate``."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -22,7 +23,20 @@ import click
     help="TSV file with the columns participant_id, session_id and filename: the T1w to take where "
     "a visit has several of one kind. A column contrast (T1ce or T1nce) overrules the metadata.",
 )
-def cli(bids: Path, out: Path, label: str, copy: bool, choices: Path | None) -> None:
+@click.option(
+    "--agent-words",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="TSV file with the columns word and meaning (given, none or nothing): what words for the "
+    "contrast agent in the metadata mean that are not known.",
+)
+def cli(
+    bids: Path,
+    out: Path,
+    label: str,
+    copy: bool,
+    choices: Path | None,
+    agent_words: Path | None,
+) -> None:
     """Make OUT, a view of BIDS in which each session has one T1w at most.
 
     A visit that holds both images becomes two sessions: ses-X with the T1nce and everything that
@@ -33,16 +47,21 @@ def cli(bids: Path, out: Path, label: str, copy: bool, choices: Path | None) -> 
     command, given again, adds what is new.
 
     OUT/contrast.tsv says what became of each T1w, OUT/pairs.tsv lists the visits with both.
+
+    Exit code: 0 if every visit is in OUT, 1 if the metadata of one cannot be read or are not
+    understood, 2 for wrong usage.
     """
+    from clinica_t1nce.bids.contrast import describe_unknown
     from clinica_t1nce.datasets import separation
 
-    view = separation.plan(bids, label=label, choices=choices)
+    view = separation.plan(bids, label=label, choices=choices, words=agent_words)
     separation.check(view, out, bids)
     n_new = separation.write(view, out, copy=copy)
     visits = view.visits
     click.echo(
         f"{sum(visits.values())} visits: {visits['both']} with both images, {visits['T1nce']} with "
         f"a T1nce, {visits['T1ce']} with a T1ce, {visits['none']} without T1w"
+        + (f", {len(view.failed)} failed" if view.failed else "")
     )
     if view.n_left_out:
         click.echo(
@@ -50,4 +69,11 @@ def cli(bids: Path, out: Path, label: str, copy: bool, choices: Path | None) -> 
             f"see {out / separation.CONTRAST_TSV}, overrule with -tsv"
         )
     click.echo(f"{n_new} files made in {out}, {len(view.files) - n_new} there already")
+    for visit, error in view.failed.items():
+        click.echo(f"  {visit}: {error}")
+    unknown = describe_unknown(view.failed.values())
+    if unknown:
+        click.echo(unknown)
     click.echo(f"Next: clinica run t1-linear {out} CAPS")
+    if view.failed:
+        sys.exit(1)

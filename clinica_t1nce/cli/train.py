@@ -1,4 +1,4 @@
-"""``clinica-t1nce train`` and ``clinica-t1nce train-simulated``: one training, two sources."""
+"""``clinica-t1nce train``: one training, many sources; ``train-simulated`` is an older name."""
 
 import sys
 from collections.abc import Callable
@@ -9,14 +9,21 @@ import click
 
 if TYPE_CHECKING:
     from clinica_t1nce.training.data.sources import Data
+    from clinica_t1nce.training.data.volume_pairs import PairFiles
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 POSITIVE = click.FloatRange(min=0, min_open=True)
 COUNT = click.IntRange(min=1)
 
+SOURCES = ("real", "simulated", "t1nce")
+"""Names of the sources of pairs in ``--mix``."""
+
 MACHINE = ("device", "devices", "num_nodes", "strategy", "workers", "threads")
 """Options that say where it runs, and not what comes out."""
+
+DEFAULT_MIX = {"real": 2, "simulated": 1, "t1nce": 1}
+"""Pairs of each source in a round."""
 
 
 class Widths(click.ParamType):
@@ -35,6 +42,26 @@ class Widths(click.ParamType):
         if not widths or min(widths) < 1:
             self.fail(f"{value!r} is not a list of positive numbers such as 16,32,64", param, ctx)
         return widths
+
+
+class Parts(click.ParamType):
+    """Pairs of each source in a round: ``real=2,simulated=1``."""
+
+    name = "SOURCE=N,..."
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> dict[str, int]:
+        """Turn ``real=2,simulated=1`` into numbers by name."""
+        if isinstance(value, dict):
+            return value
+        parts = {}
+        for word in value.split(","):
+            name, _, number = word.partition("=")
+            if name not in SOURCES or not number.isdigit() or int(number) < 1:
+                self.fail(f"{word!r} is not one of {', '.join(SOURCES)} with =N", param, ctx)
+            parts[name] = int(number)
+        return parts
 
 
 def _multiple_of_16(ctx: click.Context, param: click.Parameter, value: int | None) -> int | None:
@@ -73,6 +100,23 @@ OPTIONS = (
         type=click.FloatRange(min=0),
         help="How much more enhancing voxels count in the loss: more removes more, and dims a "
         "T1nce.",
+    ),
+    click.option(
+        "--robust-scale",
+        type=click.FloatRange(min=0),
+        help="Real pairs: error, in units of white matter, from which on it counts linearly; 0: "
+        "all of it.",
+    ),
+    click.option(
+        "--local-weight",
+        "local",
+        type=click.FloatRange(min=0),
+        help="Real pairs: weight of the error of means over blocks of 3 to 12 voxels.",
+    ),
+    click.option(
+        "--t1nce-share",
+        type=click.FloatRange(min=0, max=1),
+        help="Real pairs: share of patches in which the T1nce is shown, to be left alone.",
     ),
     click.option(
         "--perceptual",
@@ -156,16 +200,17 @@ OPTIONS = (
 """What both commands take. Without a default here, the preset decides."""
 
 
-def shared_options(preset: str) -> Callable[[Command], Command]:
+def shared_options(preset: str | None) -> Callable[[Command], Command]:
     """Give a command the options of every training, and its own preset."""
 
     def decorate(command: Command) -> Command:
         choice = click.option(
             "--preset",
             default=preset,
-            show_default=True,
-            type=click.Choice(["paper", "change"]),
-            help="Settings to start from: the paper's, or those of this package's weights.",
+            show_default=preset or "paper; change with --label-maps alone; mixed with both",
+            type=click.Choice(["paper", "change", "mixed"]),
+            help="Settings to start from: the paper's, those of simulated patches, or those of "
+            "this package's weights.",
         )
         for option in reversed((choice, *OPTIONS)):
             command = option(command)
@@ -175,53 +220,151 @@ def shared_options(preset: str) -> Callable[[Command], Command]:
 
 
 @click.command("train")
-@click.argument("caps", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.argument("pairs_tsv", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.argument("output", type=click.Path(file_okay=False, path_type=Path))
+@click.argument(
+    "places",
+    nargs=-1,
+    required=True,
+    metavar="[CAPS PAIRS_TSV] OUTPUT",
+    type=click.Path(path_type=Path),
+)
+@click.option(
+    "--files",
+    "files_tsv",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Table of real pairs that are plain files, in place of CAPS and PAIRS_TSV: columns t1ce, "
+    "t1nce, and, if wanted, split and name. A row without t1ce is a T1nce alone.",
+)
+@click.option(
+    "--label-maps",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of whole-head label maps (*_dseg.nii.gz): simulate pairs from them, too.",
+)
+@click.option(
+    "--pairs",
+    type=COUNT,
+    help="Simulate so many whole heads once, for networks that see whole volumes; without it, new "
+    "ones without end.",
+)
+@click.option(
+    "--mix",
+    type=Parts(),
+    help="Pairs of each source in a round.  [default: real=2,simulated=1,t1nce=1]",
+)
 @click.option("--fold", type=click.IntRange(min=0), help="Validate on this fold of the table.")
 @click.option("--low-quality", is_flag=True, help="Train on pairs of low quality, too.")
 @click.option(
-    "--augment", is_flag=True, default=None, help="Vary the pairs at random, both images alike."
+    "--augment/--no-augment",
+    default=None,
+    help="Vary the real pairs at random, both images alike.  [default: as the preset]",
 )
 @click.option(
     "--cache",
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for prepared volumes, which several trainings may share.",
 )
-@shared_options("paper")
+@shared_options(None)
 def cli(
-    caps: Path,
-    pairs_tsv: Path,
-    output: Path,
+    places: tuple[Path, ...],
+    files_tsv: Path | None,
+    label_maps: Path | None,
+    pairs: int | None,
+    mix: dict[str, int] | None,
     fold: int | None,
     low_quality: bool,
     cache: Path | None,
     **options: Any,
 ) -> None:
-    """Train a generator on the real T1ce/T1nce pairs of a CAPS.
+    """Train a generator on real pairs of T1ce and T1nce, on simulated ones, or on both.
 
-    PAIRS_TSV has the columns participant_id, session_id_t1nce and session_id_t1ce, and may have
-    split, fold (see `clinica-t1nce split`) and quality. OUTPUT receives checkpoints, metrics,
-    pictures and the weights with their card, which work at once with `--model`. The same command,
-    given again after an interruption, goes on from the last checkpoint.
+    Real pairs come from a CAPS, with a table PAIRS_TSV (columns participant_id, session_id_t1nce,
+    session_id_t1ce, and, if wanted, split, fold, quality; see `clinica-t1nce split`), or from
+    --files. --label-maps adds simulated pairs. OUTPUT receives checkpoints, metrics, pictures and
+    the weights with their card, which work at once with `--model`. The same command, given again
+    after an interruption, goes on from the last checkpoint.
     """
-    from clinica_t1nce.bids import pairs
-    from clinica_t1nce.caps.pair_images import find_images
-    from clinica_t1nce.training.data.sources import RealPairs
-    from clinica_t1nce.training.data.volume_pairs import PairFiles
+    from clinica_t1nce.training.data.sources import LabelMaps, Mixed
 
     options["method"] = _method(options)
     paired = options["method"] != "unpaired"
-    rows = pairs.read_table(pairs_tsv, unpaired=not paired).rows
-    divided = pairs.divide(rows, pairs_tsv, fold, low_quality=low_quality)
-    wanted = [*divided[pairs.TRAIN], *divided[pairs.VALIDATION]]
-    files = [
-        PairFiles(str(found.row), found.t1ce, found.t1nce)
-        for found in find_images(caps, wanted, pairs_tsv)
-    ]
-    n_training = len(divided[pairs.TRAIN])
-    data = RealPairs(files[:n_training], files[n_training:], cache, paired)
-    _train(data, output, options)
+    table = _table(places, files_tsv, label_maps, fold, low_quality, paired)
+    sources: dict[str, Data] = {}
+    if table is not None:
+        sources |= _real(table, cache, paired)
+    if label_maps is not None:
+        sources["simulated"] = LabelMaps(label_maps, pairs)
+    elif pairs is not None:
+        raise click.UsageError("--pairs is of simulated pairs: give --label-maps")
+    if options["preset"] is None:
+        mixed = "change" if set(sources) == {"simulated"} else "mixed"
+        options["preset"] = mixed if label_maps is not None else "paper"
+    if mix is not None and set(mix) != set(sources):
+        raise click.UsageError(f"--mix has to name the sources: {', '.join(sources)}")
+    if len(sources) == 1:
+        (data,) = sources.values()
+    else:
+        data = Mixed(sources, mix or {name: DEFAULT_MIX[name] for name in sources})
+    _train(data, places[-1], options)
+
+
+def _table(
+    places: tuple[Path, ...],
+    files_tsv: Path | None,
+    label_maps: Path | None,
+    fold: int | None,
+    low_quality: bool,
+    paired: bool,
+) -> "dict[str, list[PairFiles]] | None":
+    """Read the real pairs, by split; None if there are none."""
+    from clinica_t1nce.bids import pairs
+    from clinica_t1nce.bids.pair_files import read_files
+    from clinica_t1nce.caps.pair_images import find_images
+    from clinica_t1nce.training.data.volume_pairs import PairFiles
+
+    if len(places) == 3 and files_tsv is None:
+        caps, pairs_tsv, _ = places
+        for place, is_there in ((caps, caps.is_dir()), (pairs_tsv, pairs_tsv.is_file())):
+            if not is_there:
+                raise click.UsageError(f"{place}: no such file or folder; check the path")
+        rows = pairs.read_table(pairs_tsv, unpaired=not paired).rows
+        divided = pairs.divide(rows, pairs_tsv, fold, low_quality=low_quality)
+        return {
+            split: [
+                PairFiles(str(found.row), found.t1ce, found.t1nce)
+                for found in find_images(caps, divided[split], pairs_tsv)
+            ]
+            for split in (pairs.TRAIN, pairs.VALIDATION)
+        }
+    if len(places) != 1 or (files_tsv is None and label_maps is None):
+        raise click.UsageError(
+            "give CAPS PAIRS_TSV OUTPUT, or OUTPUT with --files TSV, --label-maps FOLDER or both"
+        )
+    if files_tsv is None:
+        return None
+    return {
+        split: [PairFiles(file.name, file.t1ce, file.t1nce) for file in files]
+        for split, files in read_files(files_tsv).items()
+    }
+
+
+def _real(
+    table: "dict[str, list[PairFiles]]", cache: Path | None, paired: bool
+) -> "dict[str, Data]":
+    from clinica_t1nce.training.data.sources import PlainT1nce, RealPairs
+
+    training, validation = table["train"], table["validation"]
+    if not paired:
+        return {"real": RealPairs(training, validation, cache, paired=False)}
+    alone = [pair.t1nce for pair in training if pair.t1ce is None and pair.t1nce is not None]
+    complete, held_out = (
+        [pair for pair in part if pair.t1ce is not None and pair.t1nce is not None]
+        for part in (training, validation)
+    )
+    sources: dict[str, Data] = {}
+    if complete:
+        sources["real"] = RealPairs(complete, held_out, cache)
+    if alone:
+        sources["t1nce"] = PlainT1nce(alone, cache)
+    return sources
 
 
 @click.command("train-simulated")

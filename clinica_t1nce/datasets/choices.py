@@ -1,18 +1,18 @@
 """Which image stands for a visit in a homogenised data set."""
 
-import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clinica_t1nce.bids.dataset import T1CE, T1NCE, Dataset, entities
-from clinica_t1nce.bids.entities import Visit
+from clinica_t1nce.bids.dataset import T1CE, T1NCE, Dataset
+from clinica_t1nce.bids.entities import Visit, entities, run_of
 from clinica_t1nce.caps import names, query, selection, sidecar, table
 from clinica_t1nce.caps.dataset import DESCRIPTION
 from clinica_t1nce.datasets import separation
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.files import tsv
+from clinica_t1nce.files.text import read_json
 
 ACQUIRED, REGENERATED, SYNTHETIC = "acquired", "regenerated", "synthetic"
 
@@ -64,10 +64,13 @@ class Found:
         All images that could stand for a visit.
     missing
         Visits whose only images are such as have no synthetic T1nce.
+    failed
+        Errors by visit, of visits whose metadata cannot be read or are not understood.
     """
 
     candidates: tuple[Candidate, ...]
     missing: tuple[Visit, ...] = ()
+    failed: Mapping[Visit, SelectionError] = field(default_factory=dict)
 
 
 def find_bids(caps: Path) -> Path | None:
@@ -84,10 +87,10 @@ def find_bids(caps: Path) -> Path | None:
         If it is not there any more, or there are several.
     """
     try:
-        content = json.loads((caps / DESCRIPTION).read_text(encoding="utf-8"))
+        content = read_json(caps / DESCRIPTION)
         steps = [step for step in content.get("Processing", []) if step["Name"] == T1_LINEAR]
         found = sorted({str(step["InputPath"]) for step in steps})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
     if not found:
         return None
@@ -178,11 +181,17 @@ def find_in_caps(
     enhanced = _given_to_the_model(caps)
     candidates: list[Candidate] = []
     visits: set[Visit] = set()
+    failed: dict[Visit, SelectionError] = {}
     for visit, crop in query.find_crops(caps):
         mapped = original.get(visit, visit)
         visits.add(mapped)
         raw = None if dataset is None else names.raw_path(crop, dataset.root)
-        if crop in enhanced or selection.evidence(crop, dataset) is not None:
+        try:
+            is_t1ce = crop in enhanced or selection.evidence(crop, dataset) is not None
+        except SelectionError as error:
+            failed[mapped] = error
+            continue
+        if is_t1ce:
             kind, image = SYNTHETIC, _synthetic(crop, model, space)
         elif include_t1nce:
             kind, image = REGENERATED, _synthetic(crop, model, space)
@@ -190,8 +199,9 @@ def find_in_caps(
             kind, image = ACQUIRED, _acquired(crop, raw, space)
         if image is not None and image.is_file():
             candidates.append(Candidate(mapped, image, kind, visit.session, raw))
-    missing = visits - {candidate.visit for candidate in candidates}
-    return Found(tuple(candidates), tuple(sorted(missing)))
+    candidates = [candidate for candidate in candidates if candidate.visit not in failed]
+    missing = visits - {candidate.visit for candidate in candidates} - failed.keys()
+    return Found(tuple(candidates), tuple(sorted(missing)), failed)
 
 
 def find_in_files(
@@ -269,20 +279,14 @@ def read_choices(path: Path) -> dict[Visit, str]:
     SelectionError
         If it cannot be read, or lists a visit twice.
     """
-    chosen: dict[Visit, str] = {}
-    for row in tsv.read(path, ["participant_id", "session_id", "filename"]):
-        visit = Visit(row["participant_id"], row["session_id"])
-        if visit in chosen:
-            raise SelectionError(f"{path}: {visit} is listed twice; keep one row of it")
-        chosen[visit] = Path(row["filename"]).name
-    return chosen
+    rows = tsv.read_unique(path, "participant_id", "session_id")
+    tsv.read(path, ["filename"])
+    return {Visit(*visit): Path(row["filename"]).name for visit, row in rows.items()}
 
 
 def _prefer(group: list[Candidate], name: str | None) -> Choice:
     def rank(candidate: Candidate) -> tuple[bool, int, str]:
-        run = entities(candidate.path.name).get("run", "0")
-        later = -int(run) if run.isdigit() else 0
-        return candidate.kind == SYNTHETIC, later, candidate.path.name
+        return candidate.kind == SYNTHETIC, -run_of(candidate.path.name), candidate.path.name
 
     if name is not None:
         return Choice(next(item for item in group if item.path.name == name), "tsv")

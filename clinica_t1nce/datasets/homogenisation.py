@@ -1,12 +1,14 @@
 """A BIDS data set with exactly one T1nce a session: the acquired one, else the synthetic one."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clinica_t1nce.bids.dataset import Dataset, read_json
+from clinica_t1nce.bids.agents import NO_WORDS, read_words
+from clinica_t1nce.bids.contrast import describe_unknown
+from clinica_t1nce.bids.dataset import Dataset
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.caps import dataset, names, sidecar
 from clinica_t1nce.datasets import centring, outputs, tables
@@ -23,8 +25,9 @@ from clinica_t1nce.datasets.choices import (
     read_choices,
 )
 from clinica_t1nce.datasets.outputs import Entry
-from clinica_t1nce.errors import OutputError, SelectionError, T1nceError
+from clinica_t1nce.errors import OutputError, SelectionError, T1nceError, some
 from clinica_t1nce.files import nifti_copy
+from clinica_t1nce.files.text import read_json
 
 KIND = "homogenise"
 README = """\
@@ -89,6 +92,8 @@ class Report:
         Visits that have no T1nce, acquired or synthetic.
     failed
         Why visits have no image although there is one.
+    unknown_words
+        Words on contrast agents that are not known, in one line.
     kinds
         Visits by kind of image, in the whole data set.
     """
@@ -98,6 +103,7 @@ class Report:
     outdated: list[Visit] = field(default_factory=list)
     missing: tuple[Visit, ...] = ()
     failed: dict[Visit, str] = field(default_factory=dict)
+    unknown_words: str | None = None
     kinds: dict[str, int] = field(
         default_factory=lambda: {ACQUIRED: 0, REGENERATED: 0, SYNTHETIC: 0}
     )
@@ -123,6 +129,9 @@ class Request:
         Take what the generator made of T1nce in the place of these.
     choices
         Table of images to take.
+    agent_words
+        Table of the meanings of words on contrast agents, see
+        :func:`clinica_t1nce.bids.agents.read_words`.
     copy
         Copy rather than link.
     overwrite
@@ -136,6 +145,7 @@ class Request:
     space: str = names.MNI_CROP
     include_t1nce: bool = False
     choices: Path | None = None
+    agent_words: Path | None = None
     copy: bool = False
     overwrite: bool = False
 
@@ -146,18 +156,21 @@ def prepare(request: Request) -> Origin:
     Raises
     ------
     SelectionError
-        If CAPS or BIDS cannot be used, or the output folder is not ours.
+        If CAPS, BIDS or one of its tables cannot be used, or the output folder is not ours.
     """
     caps = request.caps.absolute()
     dataset.check(caps)
     root = find_bids(caps) if request.bids is None else request.bids.absolute()
-    source = None if root is None else Dataset(root)
+    words = NO_WORDS if request.agent_words is None else read_words(request.agent_words)
+    source = None if root is None else Dataset(root, words)
     if request.space == names.NATIVE and source is None:
         raise SelectionError(
             f"{caps}: the native space needs the raw images; give their BIDS with --bids-directory"
         )
     if request.choices is not None:
         read_choices(request.choices)
+    if source is not None:
+        tables.check(source)
     what = f"one T1nce a session, in the space {request.space}"
     if request.include_t1nce:
         what += ", all of them through the generator"
@@ -186,7 +199,7 @@ def homogenise(request: Request) -> Report:
         dataset=origin.bids,
         include_t1nce=request.include_t1nce,
     )
-    if not found.candidates:
+    if not found.candidates and not found.failed:
         raise SelectionError(
             f"{origin.caps}: no T1nce, acquired or synthetic, in the space {request.space}; run "
             "`clinica run t1-linear` and `clinica run t1-synth-nce` first"
@@ -195,6 +208,8 @@ def homogenise(request: Request) -> Report:
     choices = choose(found.candidates, chosen)
     report = write(choices, request.out, origin, copy=request.copy, overwrite=request.overwrite)
     report.missing = found.missing
+    report.failed |= {visit: str(error) for visit, error in found.failed.items()}
+    report.unknown_words = describe_unknown(found.failed.values())
     return report
 
 
@@ -244,7 +259,9 @@ def write(
     rows = tables.find_rows(out)
     for row in rows:
         report.kinds[row["t1nce"]] += 1
-    outputs.write(out, tables.plan(rows, origin.bids))
+    files, failed = tables.plan(rows, origin.bids)
+    report.failed |= failed
+    outputs.write(out, files)
     return report
 
 
@@ -259,14 +276,16 @@ def describe(report: Report, out: Path) -> list[str]:
     if report.outdated:
         lines.append(
             f"{len(report.outdated)} of them hold another image than would be taken now "
-            f"({_some(report.outdated)}); --overwrite takes it"
+            f"({some(report.outdated, most=3)}); --overwrite takes it"
         )
     if report.missing:
         lines.append(
             f"{_sessions(len(report.missing))} without: their images have no synthetic T1nce "
-            f"({_some(report.missing)}); run `clinica run t1-synth-nce` for them"
+            f"({some(report.missing, most=3)}); run `clinica run t1-synth-nce` for them"
         )
     lines += [f"  {visit}: {reason}" for visit, reason in report.failed.items()]
+    if report.unknown_words:
+        lines.append(report.unknown_words)
     lines.append(
         f"Next: clinica run t1-volume-tissue-segmentation {out} CAPS_OF_VOLUMES (a new folder: "
         "Clinica skips the visits that a CAPS holds a segmentation of, whatever it was made from)"
@@ -358,8 +377,3 @@ def _links(origin: Origin) -> dict[str, str]:
 
 def _sessions(number: int) -> str:
     return f"{number} session" + ("s" if number != 1 else "")
-
-
-def _some(visits: Sequence[Visit], most: int = 3) -> str:
-    rest = f" and {len(visits) - most} more" if len(visits) > most else ""
-    return ", ".join(str(visit) for visit in visits[:most]) + rest

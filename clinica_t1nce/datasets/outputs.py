@@ -1,6 +1,5 @@
 """Data sets that this package makes of others: whose folder it is, files linked or copied."""
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,9 +8,9 @@ from typing import Any
 
 import clinica_t1nce
 from clinica_t1nce.caps.dataset import DESCRIPTION
-from clinica_t1nce.errors import OutputError, SelectionError
+from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.files import atomic
-from clinica_t1nce.files.text import as_json, write_text
+from clinica_t1nce.files.text import as_json, find_json, write_text
 
 BIDS_VERSION = "1.9.0"
 """Of data sets whose source does not say one."""
@@ -111,11 +110,7 @@ def check_place(out: Path, sources: Sequence[Path]) -> None:
 
 def read_description(folder: Path) -> dict[str, Any]:
     """Read a folder's ``dataset_description.json``; empty where there is none to be read."""
-    try:
-        content = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
+    return find_json(folder / DESCRIPTION) or {}
 
 
 def holds_files(folder: Path) -> bool:
@@ -244,18 +239,12 @@ def check_room(out: Path, plan: Plan) -> None:
     OutputError
         Saying how much is needed and how much there is.
     """
-    parent = next(folder for folder in [out, *out.absolute().parents] if folder.exists())
     needed = sum(
         entry.source.stat().st_size
         for path, entry in plan.items()
         if entry.source is not None and not _exists(out / path)
     )
-    free = shutil.disk_usage(parent).free
-    if needed > free:
-        raise OutputError(
-            f"{out}: {needed // 10**6} MB needed for copies, {free // 10**6} MB free; "
-            "free space, or link (without --copy)"
-        )
+    atomic.check_space(out, needed, "copies", "link (without --copy)")
 
 
 def _exists(path: Path) -> bool:

@@ -8,27 +8,25 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clinica_t1nce.bids.dataset import (
-    T1CE,
-    T1NCE,
-    Dataset,
-    T1w,
-    entities,
+from clinica_t1nce.bids.agents import NO_WORDS, plain, read_words
+from clinica_t1nce.bids.contrast import has_contrast
+from clinica_t1nce.bids.dataset import T1CE, T1NCE, Dataset, T1w, prefer
+from clinica_t1nce.bids.entities import (
+    Visit,
+    contrast_label,
     is_t1w,
-    prefer,
-    read_json,
+    split_extension,
     stem,
     with_contrast,
     with_session,
     without_contrast,
 )
-from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.caps.dataset import DESCRIPTION
 from clinica_t1nce.datasets import outputs
 from clinica_t1nce.datasets.outputs import Entry
-from clinica_t1nce.errors import SelectionError
+from clinica_t1nce.errors import SelectionError, some
 from clinica_t1nce.files import tsv
-from clinica_t1nce.files.text import as_json
+from clinica_t1nce.files.text import as_json, read_json
 
 KIND = "separate"
 WHAT = "T1nce and T1ce of one visit in two sessions"
@@ -46,7 +44,6 @@ CONTRAST_COLUMNS = (
 )
 PAIRS_COLUMNS = ("participant_id", "session_id_t1nce", "session_id_t1ce")
 TAKEN, LEFT_OUT = "taken", "left out"
-BY_TSV = "tsv"
 NOT_LINKED = {"derivatives", "sourcedata", "code", "logs"}
 """Folders at the root of a data set that its images do not need."""
 
@@ -66,6 +63,9 @@ class View:
     visits
         How many of the source's visits hold ``"both"``, only the ``"T1nce"``, only the
         ``"T1ce"``, or ``"none"``.
+    failed
+        Errors by visit, of visits that are left out because their metadata cannot be read or are
+        not understood.
     """
 
     files: dict[Path, Entry] = field(default_factory=dict)
@@ -74,6 +74,7 @@ class View:
     visits: dict[str, int] = field(
         default_factory=lambda: {"both": 0, T1NCE: 0, T1CE: 0, "none": 0}
     )
+    failed: dict[Visit, SelectionError] = field(default_factory=dict)
 
     @property
     def n_left_out(self) -> int:
@@ -81,7 +82,9 @@ class View:
         return sum(row["status"] == LEFT_OUT for row in self.contrast)
 
 
-def plan(source: Path, *, label: str = "ce", choices: Path | None = None) -> View:
+def plan(
+    source: Path, *, label: str = "ce", choices: Path | None = None, words: Path | None = None
+) -> View:
     """Decide what the view of a data set holds; nothing is written.
 
     Of several T1w of one kind in a visit, the first in the order of :func:`prefer` is taken,
@@ -96,6 +99,9 @@ def plan(source: Path, *, label: str = "ce", choices: Path | None = None) -> Vie
     choices
         Table with the columns ``participant_id``, ``session_id`` and ``filename``: the T1w to
         take. A column ``contrast`` (``T1ce`` or ``T1nce``) overrules what the metadata say.
+    words
+        Table of the meanings of words on contrast agents, see
+        :func:`clinica_t1nce.bids.agents.read_words`.
 
     Raises
     ------
@@ -104,21 +110,28 @@ def plan(source: Path, *, label: str = "ce", choices: Path | None = None) -> Vie
     """
     if not (label.isalnum() and label.isascii()):
         raise SelectionError(f"--label {label!r}: letters and digits only, as in BIDS labels")
-    dataset = Dataset(source.absolute())
+    dataset = Dataset(source.absolute(), NO_WORDS if words is None else read_words(words))
     chosen = {} if choices is None else _read_choices(choices, dataset)
     view = View()
     _add_root(view, dataset)
-    of_subject: dict[str, dict[str, str]] = {}
     for visit in dataset.visits:
-        images = _apply(chosen.get(visit, {}), dataset.t1w(visit))
-        taken = _take(images, chosen.get(visit, {}))
+        choice = chosen.get(visit, {})
+        try:
+            images = _read(dataset, visit, choice)
+        except SelectionError as error:
+            view.failed[visit] = error
+            continue
+        taken = _take(images, choice)
         second = _second_session(dataset, visit, label) if len(taken) == 2 else None
         view.visits["both" if second else next(iter(taken), "none")] += 1
         _add_visit(view, dataset, visit, taken, images, second)
         if second is not None:
-            of_subject.setdefault(visit.subject, {})[visit.session] = second.session
             row = (visit.subject, visit.session, second.session)
             view.pairs.append(dict(zip(PAIRS_COLUMNS, row, strict=True)))
+    of_subject: dict[str, dict[str, str]] = {}
+    for pair in view.pairs:
+        subject, session, session_ce = (pair[column] for column in PAIRS_COLUMNS)
+        of_subject.setdefault(subject, {})[session] = session_ce
     for subject in dict.fromkeys(visit.subject for visit in dataset.visits):
         _add_subject(view, dataset, subject, of_subject.get(subject, {}))
     view.files[Path(CONTRAST_TSV)] = Entry(text=tsv.text(view.contrast, CONTRAST_COLUMNS))
@@ -139,14 +152,18 @@ def check(view: View, out: Path, source: Path) -> None:
     stale = (
         path.relative_to(out)
         for path in sorted(out.glob("sub-*/ses-*/anat/*"))
-        if is_t1w(path.name) and path.relative_to(out) not in view.files
+        if is_t1w(path.name)
+        and path.relative_to(out) not in view.files
+        and not any(
+            path.parts[-4] == visit.subject and path.parts[-3].startswith(visit.session)
+            for visit in view.failed
+        )
     )
     changed += stale
     if changed:
-        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        first = some([out / path for path in changed], most=1)
         raise SelectionError(
-            f"{out / changed[0]}{more}: other images or choices than now; remove {out}, or give a "
-            "new folder"
+            f"{first}: other images or choices than now; remove {out}, or give a new folder"
         )
 
 
@@ -210,20 +227,10 @@ def _read_choices(path: Path, dataset: Dataset) -> dict[Visit, Choice]:
             raise SelectionError(
                 f"{path}: row {number}: contrast {kind!r} is neither {T1CE} nor {T1NCE}"
             )
-        chosen.setdefault(visit, {})[name] = kind
+        if name in chosen.setdefault(visit, {}):
+            raise SelectionError(f"{path}: row {number}: {name} is listed twice; keep one row")
+        chosen[visit][name] = kind
     return chosen
-
-
-def _apply(choice: Choice, images: Sequence[T1w]) -> list[T1w]:
-    """Let the table overrule what the metadata say."""
-    applied = []
-    for image in images:
-        kind = choice.get(image.path.name)
-        if kind is not None and kind != image.kind:
-            evidence = BY_TSV if kind == T1CE else None
-            image = T1w(image.visit, image.path, evidence, image.agent)
-        applied.append(image)
-    return applied
 
 
 def _take(images: Iterable[T1w], choice: Choice) -> dict[str, T1w]:
@@ -280,13 +287,22 @@ def _add_subject(view: View, dataset: Dataset, subject: str, second: dict[str, s
         target = Path(subject) / path.name
         if path.name == f"{subject}_sessions.tsv" and second:
             rows = []
-            for row in tsv.read(path, ["session_id"]):
+            for row in tsv.read_unique(path, "session_id").values():
                 rows.append(row)
                 if row["session_id"] in second:
                     rows.append({**row, "session_id": second[row["session_id"]]})
             view.files[target] = Entry(text=tsv.text(rows, list(rows[0]) if rows else []))
         elif path.is_file() and not path.name.startswith("."):
             view.files[target] = Entry(path)
+
+
+def _read(dataset: Dataset, visit: Visit, choice: Choice) -> list[T1w]:
+    """Read all that is to be known of a visit, so that nothing of it is written if that fails."""
+    images = dataset.t1w(visit, choice)
+    dataset.scans(visit)
+    for image in images:
+        dataset.metadata(image.path)
+    return images
 
 
 def _add_visit(
@@ -305,7 +321,7 @@ def _add_visit(
             place = second if second is not None and image.kind == T1CE else visit
             target = Path(*place, "anat", _name(image, place.session))
         new_names[image.path] = target
-        _add_row(view, dataset, image, target)
+        view.contrast.append(_row(dataset, image, target))
     sidecars = {dataset.own_sidecar(image.path) for image in images}
     for path in _files(folder):
         if path in sidecars or path == dataset.scans_path(visit):
@@ -320,14 +336,20 @@ def _add_visit(
 
 
 def _name(image: T1w, session: str) -> str:
-    """Name an image in the view; a T1ce says that it is one, and nothing else does."""
-    name = with_session(image.path.name, session)
+    """Name an image in the view; a T1ce says that it is one, and nothing else does.
+
+    A dot in a label becomes ``p`` (``acq-1.5T``: ``acq-1p5T``), since t1-linear of Clinica 0.12
+    ends names at their first dot.
+    """
+    name, extension = split_extension(image.path.name)
+    start = name.find("_", len(f"{image.visit.subject}_{image.visit.session}"))
+    name = name[:start] + name[start:].replace(".", "p")
+    name = f"{name.rpartition('_')[0]}_T1w{extension}"
+    label = contrast_label(name) if has_contrast(name) else None
+    name = without_contrast(with_session(name, session))
     if image.kind == T1NCE:
-        return without_contrast(name)
-    if "ce" not in entities(name):
-        label = "".join(filter(str.isalnum, (image.agent or "").lower())) or "gadolinium"
-        name = with_contrast(name, label)
-    return name
+        return name
+    return with_contrast(name, label or plain(image.agent or "").replace(" ", "") or "gadolinium")
 
 
 def _sidecar(dataset: Dataset, image: Path, target: Path) -> dict[Path, Entry]:
@@ -370,20 +392,17 @@ def _scans(
     return files
 
 
-def _add_row(view: View, dataset: Dataset, image: T1w, target: Path | None) -> None:
-    inside = image.path.relative_to(dataset.root).as_posix()
-    view.contrast.append(
-        {
-            "participant_id": image.visit.subject,
-            "session_id": "n/a" if target is None else target.parts[1],
-            "session_id_source": image.visit.session,
-            "contrast": image.kind,
-            "evidence": image.evidence or "none",
-            "filename": "n/a" if target is None else target.as_posix(),
-            "source": inside,
-            "status": LEFT_OUT if target is None else TAKEN,
-        }
-    )
+def _row(dataset: Dataset, image: T1w, target: Path | None) -> tsv.Row:
+    return {
+        "participant_id": image.visit.subject,
+        "session_id": "n/a" if target is None else target.parts[1],
+        "session_id_source": image.visit.session,
+        "contrast": image.kind,
+        "evidence": image.evidence or "none",
+        "filename": "n/a" if target is None else target.as_posix(),
+        "source": image.path.relative_to(dataset.root).as_posix(),
+        "status": LEFT_OUT if target is None else TAKEN,
+    }
 
 
 def _files(path: Path) -> Iterator[Path]:

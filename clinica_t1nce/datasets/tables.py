@@ -10,8 +10,9 @@ from clinica_t1nce.caps import sidecar
 from clinica_t1nce.datasets import outputs
 from clinica_t1nce.datasets.choices import ACQUIRED, REGENERATED, SYNTHETIC
 from clinica_t1nce.datasets.outputs import Entry
+from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.files import tsv
-from clinica_t1nce.files.text import as_json
+from clinica_t1nce.files.text import as_json, read_json
 
 T1NCE_TSV = "t1nce.tsv"
 T1NCE_COLUMNS = (
@@ -64,7 +65,23 @@ def _raw(content: Mapping[str, Any]) -> str:
     return next(found, "").removeprefix(prefix)
 
 
-def plan(rows: Sequence[tsv.Row], source: dataset.Dataset | None) -> outputs.Plan:
+def check(source: dataset.Dataset) -> None:
+    """Refuse a BIDS whose tables of participants or sessions cannot be carried over.
+
+    Raises
+    ------
+    SelectionError
+        If one cannot be read, or lists somebody twice.
+    """
+    for subject in ["", *sorted({visit.subject for visit in source.visits})]:
+        table, key = _table(subject)
+        if (source.root / table).is_file():
+            tsv.read_unique(source.root / table, key)
+
+
+def plan(
+    rows: Sequence[tsv.Row], source: dataset.Dataset | None
+) -> tuple[outputs.Plan, dict[Visit, str]]:
     """Say what the tables of a homogenised data set hold.
 
     Parameters
@@ -73,7 +90,20 @@ def plan(rows: Sequence[tsv.Row], source: dataset.Dataset | None) -> outputs.Pla
         From :func:`find_rows`.
     source
         The BIDS whose tables are carried over, as far as they tell of what is here.
+
+    Returns
+    -------
+    files : dict
+        Tables by their path in the data set.
+    failed : dict
+        Reasons by visit, of visits whose row of ``scans.tsv`` cannot be read.
+
+    Raises
+    ------
+    SelectionError
+        If a table cannot be carried over, see :func:`check`.
     """
+    failed: dict[Visit, str] = {}
     files = {
         Path(T1NCE_TSV): Entry(text=tsv.text(rows, T1NCE_COLUMNS)),
         Path("scans.json"): Entry(text=as_json(_SCANS_JSON)),
@@ -82,17 +112,28 @@ def plan(rows: Sequence[tsv.Row], source: dataset.Dataset | None) -> outputs.Pla
     for row in rows:
         visit = Visit(row["participant_id"], row["session_id"])
         sessions.setdefault(visit.subject, []).append(visit.session)
-        files[dataset.Dataset.scans_name(visit)] = Entry(text=_scans(visit, row, source))
+        known: tsv.Row = {}
+        try:
+            known = _acquisition(row, source)
+        except SelectionError as error:
+            failed[visit] = str(error)
+        files[dataset.Dataset.scans_name(visit)] = Entry(text=_scans(visit, row, known))
     files |= _participants(list(sessions), source)
     if source is not None:
         for subject, kept in sessions.items():
-            table = Path(subject, f"{subject}_sessions.tsv")
-            files |= _carried(source.root, table, "session_id", kept)
-    return files
+            files |= _carried(source.root, *_table(subject), kept)
+    return files, failed
+
+
+def _table(subject: str) -> tuple[Path, str]:
+    """Say where the table of a participant's sessions is, or that of all participants."""
+    if not subject:
+        return Path("participants.tsv"), "participant_id"
+    return Path(subject, f"{subject}_sessions.tsv"), "session_id"
 
 
 def _participants(subjects: list[str], source: dataset.Dataset | None) -> dict[Path, Entry]:
-    table, key = Path("participants.tsv"), "participant_id"
+    table, key = _table("")
     files = {} if source is None else _carried(source.root, table, key, subjects)
     if table not in files:
         files[table] = Entry(text=tsv.text([{key: subject} for subject in subjects], [key]))
@@ -103,23 +144,27 @@ def _carried(root: Path, table: Path, key: str, kept: list[str]) -> dict[Path, E
     """Carry a table of the BIDS, and its explanations, over: the rows of what is here."""
     if not (root / table).is_file():
         return {}
-    known = {row[key]: row for row in tsv.read(root / table, [key])}
+    known = {value: row for (value,), row in tsv.read_unique(root / table, key).items()}
     rows = [known.get(value, {key: value}) for value in kept]
     columns = next((list(row) for row in known.values()), [key])
     files = {table: Entry(text=tsv.text(rows, columns))}
     explained = table.with_suffix(".json")
     if (root / explained).is_file():
-        files[explained] = Entry(text=as_json(dataset.read_json(root / explained)))
+        files[explained] = Entry(text=as_json(read_json(root / explained)))
     return files
 
 
-def _scans(visit: Visit, row: tsv.Row, source: dataset.Dataset | None) -> str:
+def _acquisition(row: tsv.Row, source: dataset.Dataset | None) -> tsv.Row:
+    """Read what ``scans.tsv`` says of the acquisition of an image, but for the contrast agent."""
+    if source is None or not row["raw"]:
+        return {}
+    path = Path(row["raw"])
+    found = source.scans_row(Visit(*path.parts[:2]), path.name) or {}
+    return {key: value for key, value in found.items() if not contrast.is_field(key)}
+
+
+def _scans(visit: Visit, row: tsv.Row, known: tsv.Row) -> str:
     """Describe the one image of a visit; the rest of the row is that of the acquisition."""
-    known: tsv.Row = {}
-    if source is not None and row["raw"]:
-        path = Path(row["raw"])
-        there = source.scans(Visit(*path.parts[:2])).get(Path(*path.parts[2:]).as_posix(), {})
-        known = {key: value for key, value in there.items() if not contrast.is_field(key)}
     content = {**known, "filename": f"anat/{'_'.join(visit)}_T1w.nii.gz", "t1nce": row["t1nce"]}
     columns = ["filename", *(key for key in known if key != "filename"), "t1nce"]
     return tsv.text([content], columns)

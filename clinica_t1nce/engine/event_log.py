@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 
+from clinica_t1nce.files.text import parse_json
+
 STARTED, DONE, FAILED = "started", "done", "failed"
 
 
@@ -107,7 +109,7 @@ def read(folder: Path) -> Iterator[Event]:
     for path in sorted(folder.glob("*.jsonl")):
         for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
             if line.endswith("\n"):
-                content = json.loads(line)
+                content = parse_json(line)
                 del content["time"]
                 yield Event(**content)
 

@@ -1,6 +1,5 @@
 """Run the nodes of a graph side by side on this machine, each in a Python process of its own."""
 
-import json
 import logging
 import os
 import pickle
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from nipype.pipeline.plugins.base import DistributedPluginBase
+
+from clinica_t1nce.files.text import find_json
 
 logger = logging.getLogger("clinica_t1nce")
 
@@ -117,9 +118,10 @@ class LocalPlugin(DistributedPluginBase):
         code = process.poll()
         if code is None:
             return None
-        try:
-            trace = json.loads((folder / RESULT_FILE).read_text(encoding="utf-8"))["traceback"]
-        except (OSError, ValueError):
+        result = find_json(folder / RESULT_FILE)
+        if result is not None:
+            trace = result["traceback"]
+        else:
             death = _explain(code)
             logger.debug("%s; see %s", death, folder / LOG_FILE)
             self.deaths.append(death)

@@ -11,7 +11,7 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
-from clinica_t1nce.errors import ImageError, OutputError, first_line
+from clinica_t1nce.errors import ImageError, OutputError, one_line
 from clinica_t1nce.volumes.grids import is_skull_stripped
 
 STRIPPED = "skull-stripped already"
@@ -73,7 +73,7 @@ def _deepbet(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
         _, mask, _ = extraction.run(nib.Nifti1Image(volume.astype(np.float32), affine))
     except (AssertionError, RuntimeError, ValueError) as error:
         raise ImageError(
-            f"deepbet found no brain ({first_line(error)}); check the image, or give a "
+            f"deepbet found no brain ({one_line(error)}); check the image, or give a "
             "mask of your own"
         ) from error
     return np.asarray(mask.dataobj) > 0
@@ -95,9 +95,9 @@ def _hd_bet(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
         )
         mask = out.with_name("brain_bet.nii.gz")
         if done.returncode != 0 or not mask.exists():
-            lines = (done.stderr or done.stdout).strip().splitlines() or ["it said nothing"]
+            said = (done.stderr or done.stdout).strip().rpartition("\n")[-1] or "it said nothing"
             raise OutputError(
-                f"hd-bet made no mask (exit code {done.returncode}: {lines[-1]}); see that it "
+                f"hd-bet made no mask (exit code {done.returncode}: {said}); see that it "
                 "works on its own, with its weights, or take another --brain-mask"
             )
         return np.asarray(nib.Nifti1Image.from_filename(mask).dataobj) > 0

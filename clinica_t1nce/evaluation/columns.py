@@ -18,6 +18,12 @@ _ADDITIONS = {
     "averaged over the whole volume with zeros outside the mask, one global SSIM): ",
 }
 
+_SMOOTH = (
+    "In the brain of both images eroded by one voxel, after a smooth fit of the T1nce to the T1ce, "
+    "images taken as they are: "
+)
+_BRIGHT = "bright tissue of the T1ce (70th percentile of the brain)"
+
 _MEANINGS: dict[str, tuple[str, str | None]] = {
     "participant_id": ("Participant", None),
     "session_id_t1ce": ("Session of the T1ce", None),
@@ -29,7 +35,42 @@ _MEANINGS: dict[str, tuple[str, str | None]] = {
         "How the T1nce was brought to the T1ce: rigid, affine, or none (as t1-linear left it)",
         None,
     ),
-    "image": ("What is compared with the T1nce: T1ce (the baseline), or a model's output", None),
+    "image": (
+        "What is compared with the T1nce: T1ce (the baseline), a model's output, or the T1nce "
+        "itself, segmented again after a change (the noise floor)",
+        None,
+    ),
+    "mae_smooth": (
+        f"{_SMOOTH}mean absolute error, of the range of the fitted T1nce there (99.5th percentile "
+        "- minimum)",
+        "%",
+    ),
+    "psnr_smooth": (f"{_SMOOTH}peak signal-to-noise ratio with that range", "dB"),
+    "ssim_smooth": (f"{_SMOOTH}structural similarity (Wang 2004) with that range", None),
+    "pcc": ("Pearson correlation with the T1nce after its smooth fit", None),
+    "nmi": ("Normalised mutual information with it, 1 to 2", None),
+    "blur": ("Blur of the image itself (Crété 2007): 0 sharp, 1 as blurred as can be", None),
+    "blur_t1nce": ("The same of the T1nce", None),
+    "total": ("Mean absolute error to the T1nce after its smooth fit, over the T1ce's", None),
+    "oracle": ("The same of the T1ce with the fitted T1nce in its enhancing voxels", None),
+    "share_smooth": (
+        "(1 - total) / (1 - oracle): 0 nothing, 1 perfect removal of the enhancement and of "
+        "nothing else; can be negative",
+        None,
+    ),
+    "inside_smooth": ("After the smooth fit: error in enhancing voxels over the T1ce's", None),
+    "outside_smooth": ("After the smooth fit: error in the other voxels over the T1ce's", None),
+    "left": ("After the smooth fit: mean of image - T1nce in enhancing voxels", _BRIGHT),
+    "bias": ("After the smooth fit: mean of image - T1nce", _BRIGHT),
+    **{
+        f"bias_{tissue}": (f"The same in voxels as bright as {name} in the T1nce", _BRIGHT)
+        for tissue, name in (("csf", "CSF"), ("gm", "gray matter"), ("wm", "white matter"))
+    },
+    "sharpness_smooth": (
+        "Gradient energy over the T1ce's, further than 2 voxels from enhancing ones, of images "
+        "smoothed by a Gaussian of 1 voxel",
+        None,
+    ),
     "error": (
         "Mean absolute error after a robust linear fit, in the brain of both images eroded by one "
         "voxel, of the T1nce's range there (99.5th percentile - minimum)",
@@ -57,6 +98,26 @@ _MEANINGS: dict[str, tuple[str, str | None]] = {
     ),
     "avd": ("Absolute value of vd (equation 3a)", "cm3"),
     "dice": ("Overlap with the T1nce's tissue: 2 |A and B| / (|A| + |B|)", None),
+    "volume_bias": (
+        "Mean of (volume - volume_t1nce) / volume_t1nce; positive: over-estimated",
+        "%",
+    ),
+    "volume_bias_low": ("Lower end of the 95 % confidence interval of volume_bias", "%"),
+    "volume_bias_high": ("Upper end of that interval", "%"),
+    "limit_low": (
+        "Lower limit of agreement (Bland-Altman): volume_bias - 1.96 standard deviations",
+        "%",
+    ),
+    "limit_high": ("Upper limit of agreement", "%"),
+    "icc": (
+        "Intraclass correlation ICC(A,1) with the T1nce's volumes: two-way, absolute agreement, "
+        "single measurement",
+        None,
+    ),
+    "icc_low": ("Lower end of its 95 % confidence interval", None),
+    "icc_high": ("Upper end of that interval", None),
+    "absolute": ("Mean of avd", "cm3"),
+    "mean_dice": ("Mean of dice", None),
     "table": ("Which table the measure is from", None),
     "set": (
         "Pairs: all; test_good (T1ce of good or medium quality); test_low (of low quality)",
@@ -109,7 +170,7 @@ def describe(columns: Iterable[str]) -> dict[str, dict[str, str]]:
 
 def _entry(column: str) -> dict[str, str]:
     name, _, variant = column.partition("_")
-    if name in _SIMILARITY:
+    if name in _SIMILARITY and column not in _MEANINGS:
         meaning, unit = _SIMILARITY[name]
         if variant:
             meaning = _ADDITIONS[f"_{variant}"] + meaning[0].lower() + meaning[1:]

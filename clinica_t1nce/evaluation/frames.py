@@ -7,10 +7,12 @@ A record is what is known of one evaluated pair, as it is kept in JSON::
      "similarity": {"rigid": [{"mae": ...}, ...], "none": [...]},
      "volumes": [{"GM": ...}, ...],
      "tiv": 1480.2,
-     "dice": {"rigid": [{"GM": ...}, ...]}}
+     "dice": {"rigid": [{"GM": ...}, ...]},
+     "noise_floor": {"images": ["moved 0.5 mm", ...], "volumes": [...], "dice": [...]}}
 
 Lists follow ``images``; ``volumes`` has the T1nce before them, and ``tiv`` is all that is labelled
-in it, cm3 (where it is not given, the sum of its volumes). The keys of ``similarity`` and
+in it, cm3 (where it is not given, the sum of its volumes). ``noise_floor``, which may be
+missing, holds the T1nce segmented again with small changes. The keys of ``similarity`` and
 ``dice`` say how the pair was aligned.
 """
 
@@ -29,14 +31,32 @@ BASELINE = "T1ce"
 """What models are compared with."""
 
 PAIR = ("participant_id", "session_id_t1ce", "session_id_t1nce", "quality")
-VARIANTS = ("", "_matched", "_authors")
-SIMILARITY = ("mae", "psnr", "ssim")
-RECOVERY = ("error", "share", "inside", "outside", "sharpness")
+SMOOTH = "_smooth"
+SIMILARITY: dict[str, tuple[str, ...]] = {
+    SMOOTH: ("mae_smooth", "psnr_smooth", "ssim_smooth", "pcc", "nmi"),
+    **{
+        variant: tuple(f"{name}{variant}" for name in ("mae", "psnr", "ssim"))
+        for variant in ("", "_matched", "_authors")
+    },
+}
+"""Measures of similarity, by what is done to the images first; each set is tested on its own."""
+
+RECOVERY: dict[str, tuple[str, ...]] = {
+    SMOOTH: (
+        *("total", "share_smooth", "inside_smooth", "outside_smooth", "left"),
+        *("bias", "bias_csf", "bias_gm", "bias_wm", "sharpness_smooth"),
+    ),
+    "": ("error", "share", "inside", "outside", "sharpness"),
+}
+"""Measures of what is gone of the enhancement, after the smooth fit and after a linear one."""
 
 _COLUMNS = {
     "similarity": ("alignment", "image"),
     "volumes": ("image", "tissue", "volume", "volume_t1nce", "tiv_t1nce", "vd", "avd"),
     "dice": ("alignment", "image", "tissue", "dice"),
+    "noise_floor": (
+        *("image", "tissue", "volume", "volume_t1nce", "tiv_t1nce", "vd", "avd", "dice"),
+    ),
 }
 
 
@@ -53,8 +73,8 @@ def collect(records: Iterable[Mapping[str, Any]]) -> "dict[str, pd.DataFrame]":
     dict
         ``similarity`` (one row a pair, alignment and image), ``volumes`` (one a pair, image and
         tissue; VD and AVD by equations 3b and 3a, with the mean TIV of the T1nce of all pairs)
-        and ``dice`` (one a pair, alignment, image and tissue). Tables without a row have their
-        columns all the same.
+        ``dice`` (one a pair, alignment, image and tissue) and ``noise_floor`` (one a pair, change
+        and tissue). Tables without a row have their columns all the same.
     """
     import pandas as pd
 
@@ -74,8 +94,17 @@ def collect(records: Iterable[Mapping[str, Any]]) -> "dict[str, pd.DataFrame]":
                 rows["dice"] += [
                     pair | found | {"tissue": name, "dice": score} for name, score in scores.items()
                 ]
-        if record.get("volumes"):
-            rows["volumes"] += [pair | row for row in _volume_rows(record, mean_tiv)]
+        if not record.get("volumes"):
+            continue
+        tiv, (reference, *others) = _tiv(record), record["volumes"]
+        for image, volumes in zip(record["images"], others, strict=True):
+            measured = _volume_rows(image, volumes, reference, tiv, mean_tiv)
+            rows["volumes"] += [pair | row for row in measured]
+        for image, volumes, scores in _noise_floor(record):
+            measured = _volume_rows(image, volumes, reference, tiv, mean_tiv)
+            rows["noise_floor"] += [
+                pair | row | {"dice": scores[row["tissue"]]} for row in measured
+            ]
     return {
         name: pd.DataFrame(found, columns=None if found else [*PAIR, *_COLUMNS[name]])
         for name, found in rows.items()
@@ -86,21 +115,29 @@ def _tiv(record: Mapping[str, Any]) -> float:
     return float(record.get("tiv") or sum(record["volumes"][0].values()))
 
 
-def _volume_rows(record: Mapping[str, Any], mean_tiv: float) -> Iterable[dict[str, Any]]:
-    reference, *others = record["volumes"]
-    tiv = _tiv(record)
-    for image, volumes in zip(record["images"], others, strict=True):
-        differences = volume_difference(reference, volumes, tiv, mean_tiv)
-        for tissue, difference in differences.items():
-            yield {
-                "image": image,
-                "tissue": tissue,
-                "volume": volumes[tissue],
-                "volume_t1nce": reference[tissue],
-                "tiv_t1nce": tiv,
-                "vd": difference,
-                "avd": abs(difference),
-            }
+def _noise_floor(record: Mapping[str, Any]) -> Iterable[tuple[str, Any, Any]]:
+    floor = record.get("noise_floor")
+    return zip(floor["images"], floor["volumes"], floor["dice"], strict=True) if floor else ()
+
+
+def _volume_rows(
+    image: str,
+    volumes: Mapping[str, float],
+    reference: Mapping[str, float],
+    tiv: float,
+    mean_tiv: float,
+) -> Iterable[dict[str, Any]]:
+    differences = volume_difference(reference, volumes, tiv, mean_tiv)
+    for tissue, difference in differences.items():
+        yield {
+            "image": image,
+            "tissue": tissue,
+            "volume": volumes[tissue],
+            "volume_t1nce": reference[tissue],
+            "tiv_t1nce": tiv,
+            "vd": difference,
+            "avd": abs(difference),
+        }
 
 
 def compare_methods(frames: "Mapping[str, pd.DataFrame]") -> "pd.DataFrame":
@@ -109,8 +146,8 @@ def compare_methods(frames: "Mapping[str, pd.DataFrame]") -> "pd.DataFrame":
     Families of the Bonferroni correction, each within one set of pairs and one alignment:
     all models x (MAE, PSNR, SSIM) against the T1ce; the model of the smallest mean MAE against
     each other model x the three; all models x tissues of AVD; all models x tissues of Dice. The
-    three measures form a family of their own as they are, matched, and as the authors compute
-    them.
+    three measures form a family of their own after the smooth fit (there with PCC and NMI), as
+    they are, matched, and as the authors compute them.
 
     Parameters
     ----------
@@ -128,7 +165,8 @@ def compare_methods(frames: "Mapping[str, pd.DataFrame]") -> "pd.DataFrame":
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
-    for name, frame in frames.items():
+    for name in ("similarity", "volumes", "dice"):
+        frame = frames[name]
         if frame.empty:
             continue
         alignments = frame["alignment"].unique() if "alignment" in frame else [None]
@@ -154,8 +192,7 @@ def _families(name: str, frame: "pd.DataFrame") -> Iterable[list[dict[str, Any]]
         tissues = list(frame["tissue"].unique())
         yield _family(frame, [(m, BASELINE, measure, t) for m in models for t in tissues])
         return
-    for variant in VARIANTS:
-        measures = [f"{each}{variant}" for each in SIMILARITY]
+    for measures in SIMILARITY.values():
         if not set(measures) <= set(frame.columns):
             continue
         yield _family(frame, [(m, BASELINE, each, None) for m in models for each in measures])

@@ -5,8 +5,8 @@ from dataclasses import asdict
 
 import numpy as np
 
+from clinica_t1nce.evaluation import similarity, smooth_recovery
 from clinica_t1nce.evaluation.recovery import compare, prepare_pair
-from clinica_t1nce.evaluation.similarity import Reference, compare_as_authors, unit_scale
 from clinica_t1nce.volumes.grids import nonzero_box
 
 
@@ -37,9 +37,12 @@ def measure_images(
     Returns
     -------
     list of dict
-        For each image ``mae``, ``psnr``, ``ssim``; the same with ``_matched`` after the best
-        linear fit; with ``_authors``, if asked for; ``error`` and what follows it from
-        :class:`clinica_t1nce.evaluation.recovery.PairMeasures`.
+        For each image, after the smooth fit of the T1nce to the T1ce, ``mae_smooth``,
+        ``psnr_smooth``, ``ssim_smooth``, ``pcc``, ``nmi`` and ``blur``, with ``blur_t1nce``, and
+        the fields of :class:`clinica_t1nce.evaluation.smooth_recovery.SmoothMeasures` (those that
+        have a namesake below end in ``_smooth``); ``mae``, ``psnr``, ``ssim``; the same with
+        ``_matched`` after the best linear fit; with ``_authors``, if asked for; ``error`` and what
+        follows it from :class:`clinica_t1nce.evaluation.recovery.PairMeasures`.
 
     Raises
     ------
@@ -47,21 +50,39 @@ def measure_images(
         If shapes differ, a mask is empty, or an image is constant in it.
     """
     t1ce = images[0]
-    reference = Reference(unit_scale(t1nce), mask)
+    y = similarity.unit_scale(t1nce)
+    smooth = smooth_recovery.prepare_smooth_pair(t1ce, t1nce, common_mask)
+    blur_t1nce = similarity.measure_blur(t1nce[smooth.box], smooth.mask)
     # What is measured of the enhancement looks no further than the box of the brain.
     box = nonzero_box(common_mask)
     pair = prepare_pair(t1ce[box], t1nce[box], common_mask[box])
     rows = []
     for image in images:
-        as_it_is, matched = reference.compare_matched(unit_scale(image, like=t1ce))
-        row = asdict(as_it_is) | _suffixed(asdict(matched), "matched")
+        row = _after_smooth_fit(smooth, image) | {"blur_t1nce": blur_t1nce}
+        x = similarity.unit_scale(image, like=t1ce)
+        row |= asdict(similarity.compare(y, x, mask))
+        row |= _suffixed(asdict(similarity.compare_matched(y, x, mask)), "matched")
         if as_authors:
-            row |= _suffixed(asdict(compare_as_authors(t1nce, t1ce, image, mask)), "authors")
+            theirs = similarity.compare_as_authors(t1nce, t1ce, image, mask)
+            row |= _suffixed(asdict(theirs), "authors")
         gone = compare(pair, image[box])
         row["error"] = gone.error_synthetic
-        row |= {name: getattr(gone, name) for name in ("share", "inside", "outside", "sharpness")}
+        row |= {name: getattr(gone, name) for name in _SHARED}
         rows.append(row)
     return rows
+
+
+_SHARED = ("share", "inside", "outside", "sharpness")
+"""Measures of what is gone, after a linear fit and after the smooth one."""
+
+
+def _after_smooth_fit(pair: smooth_recovery.SmoothPair, image: np.ndarray) -> dict[str, float]:
+    likeness = asdict(similarity.compare_smooth(pair, image))
+    gone = asdict(smooth_recovery.compare_smooth(pair, image))
+    return {
+        f"{name}_smooth" if name in (*_SHARED, "mae", "psnr", "ssim") else name: value
+        for name, value in (likeness | gone).items()
+    }
 
 
 def _suffixed(row: dict[str, float], suffix: str) -> dict[str, float]:

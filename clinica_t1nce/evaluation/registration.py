@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from clinica_t1nce.errors import ImageError, first_line
+from clinica_t1nce.errors import ImageError, one_line
 
 _POINTS = 300_000
 """Voxels that are compared at the finest scale. On a crop of t1-linear, twice as many and twice
@@ -193,7 +193,7 @@ def _register(moving: Any, fixed: Any, mask: Any, kind: str, seed: int) -> np.nd
         lps = _matrix(ants.read_transform(found["fwdtransforms"][0]))
     except RuntimeError as error:
         raise ImageError(
-            f"ANTs could not align the images ({first_line(error)}); "
+            f"ANTs could not align the images ({one_line(error)}); "
             "check that they show the same head"
         ) from error
     finally:

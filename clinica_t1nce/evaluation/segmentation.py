@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from clinica_t1nce.errors import ImageError, first_line
+from clinica_t1nce.errors import ImageError, one_line
 from clinica_t1nce.evaluation.registration import resample, to_ants
 from clinica_t1nce.evaluation.volumes import most_probable
 
@@ -161,7 +161,7 @@ def _run_atropos(image: Any, mask: Any, priors: Sequence[Any]) -> np.ndarray:
     except Exception as error:
         # ANTsPy raises bare Exceptions.
         raise ImageError(
-            f"ANTs could not segment the brain ({first_line(error)}); check the image and its mask"
+            f"ANTs could not segment the brain ({one_line(error)}); check the image and its mask"
         ) from error
     return np.stack([volume.numpy() for volume in found["probabilityimages"]])
 

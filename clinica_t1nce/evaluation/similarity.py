@@ -1,24 +1,27 @@
-"""How near an image is to the real T1nce: MAE, PSNR and SSIM, in a mask.
+"""How near an image is to the real T1nce: MAE, PSNR, SSIM and others, in a mask.
 
-Images are compared on the paper's scale (:func:`unit_scale`): the real ones between 0 and 1, a
-synthetic one on the scale of the T1ce that it was made from. The range is 1 then.
+After a smooth fit of the T1nce to the T1ce images are taken as they are
+(:func:`compare_smooth`). To stand beside the paper, they are also compared on its scale
+(:func:`unit_scale`): the real ones between 0 and 1, a synthetic one on the scale of the T1ce that
+it was made from. The range is 1 then.
 """
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
-from scipy import ndimage
 
 from clinica_t1nce.errors import ImageError
+from clinica_t1nce.evaluation.smooth_recovery import SmoothPair
 from clinica_t1nce.volumes import grids, intensity
+from clinica_t1nce.volumes.grids import nonzero_box
 
 SIGMA = 1.5
 RADIUS = 5
-"""Of the Gaussian window of SSIM, voxels: 11 x 11 x 11, as in Wang et al. 2004 (11 x 11)."""
+"""Standard deviation and half width of the Gaussian window of SSIM, voxels: 11 x 11 x 11, as in
+Wang et al. 2004 (11 x 11)."""
 
-K1, K2 = 0.01, 0.03
+BINS = 64
+"""Bins of each image's intensities for the normalised mutual information."""
 
 AUTHORS_GRID = (128, 128, 128)
 AUTHORS_C1, AUTHORS_C2 = 0.01, 0.03
@@ -43,6 +46,26 @@ class Similarity:
     ssim: float
 
 
+@dataclass(frozen=True)
+class SmoothSimilarity(Similarity):
+    """How near an image is to the T1nce as the T1ce's scan would show it.
+
+    Attributes
+    ----------
+    pcc
+        Pearson correlation; NaN of a constant image.
+    nmi
+        Normalised mutual information (Studholme et al. 1999), 1 to 2, of intensities clipped to
+        their 0.5th and 99.5th percentiles; NaN of a constant image.
+    blur
+        Blur of the image itself, 0 to 1 (:func:`measure_blur`).
+    """
+
+    pcc: float
+    nmi: float
+    blur: float
+
+
 def unit_scale(volume: np.ndarray, like: np.ndarray | None = None) -> np.ndarray:
     """Bring a whole image to the paper's scale: its minimum to 0, its maximum to 1.
 
@@ -65,123 +88,136 @@ def unit_scale(volume: np.ndarray, like: np.ndarray | None = None) -> np.ndarray
     return scaling.apply(volume.astype(np.float64))
 
 
-class Reference:
-    """A real T1nce that images are compared with; what they share is computed once.
+def compare(
+    reference: np.ndarray, image: np.ndarray, mask: np.ndarray, data_range: float = 1.0
+) -> Similarity:
+    """Measure an image against the real T1nce as it is, in a mask.
+
+    PSNR and SSIM are scikit-image's. SSIM is that of Wang et al. 2004 in 3-D: Gaussian window of
+    11 voxels and 1.5 voxels standard deviation, population variances, K1 0.01, K2 0.03, averaged
+    over the mask.
 
     Parameters
     ----------
-    volume
+    reference
         The T1nce, 3-D.
+    image
+        Volume on the grid and the scale of the reference.
     mask
-        Boolean, of the same shape: where similarity is measured.
+        Boolean volume of the same shape: where similarity is measured.
     data_range
-        The range that makes 100 % of MAE, the peak of PSNR and the range of SSIM, in the units
-        of `volume`.
+        Range that makes 100 % of MAE, the peak of PSNR and the range of SSIM, in the units
+        of `reference`.
+
+    Returns
+    -------
+    Similarity
 
     Raises
     ------
     ImageError
-        If the mask is empty or of another shape, or voxels are not finite.
+        If the mask is empty, shapes differ, or voxels are not finite.
     """
-
-    def __init__(self, volume: np.ndarray, mask: np.ndarray, data_range: float = 1.0):
+    for volume in (reference, image):
         _check(volume, mask)
-        self._shape = volume.shape
-        # The window reaches no further: outside the box nothing counts.
-        self._box = tuple(
-            slice(max(side.start - RADIUS, 0), side.stop + RADIUS)
-            for side in ndimage.find_objects(mask.astype(np.uint8))[0]
-        )
-        self._mask = mask[self._box]
-        self._volume = volume[self._box].astype(np.float64)
-        self._range = data_range
-        self._inside_mask = self._volume[self._mask]
-        self._mean, square = self._blurred(self._volume, self._volume**2)
-        self._variance = square - self._mean**2
+    # The window reaches no further: outside the box nothing counts.
+    box = nonzero_box(mask, RADIUS)
+    return _compare(
+        reference[box].astype(np.float64), image[box].astype(np.float64), mask[box], data_range
+    )
 
-    def compare(self, image: np.ndarray) -> Similarity:
-        """Measure an image as it is.
 
-        SSIM is that of Wang et al. 2004 in 3-D: Gaussian window of 11 voxels and 1.5 voxels
-        standard deviation, population variances, K1 0.01, K2 0.03, averaged over the mask.
+def compare_matched(
+    reference: np.ndarray, image: np.ndarray, mask: np.ndarray, data_range: float = 1.0
+) -> Similarity:
+    """Measure an image after its best linear fit to the reference.
 
-        Parameters
-        ----------
-        image
-            On the grid and the scale of the reference.
+    The fit (least squares, in the mask) takes away what a global change of brightness and
+    contrast explains.
 
-        Returns
-        -------
-        Similarity
+    Parameters
+    ----------
+    reference, image, mask, data_range
+        As in :func:`compare`.
 
-        Raises
-        ------
-        ImageError
-            If the shape differs, or voxels are not finite.
-        """
-        return self._compare(self._inside(image))[0]
+    Returns
+    -------
+    Similarity
 
-    def compare_matched(self, image: np.ndarray) -> tuple[Similarity, Similarity]:
-        """Measure an image as it is, and once more after its best linear fit to the reference.
+    Raises
+    ------
+    ImageError
+        As :func:`compare`.
+    """
+    for volume in (reference, image):
+        _check(volume, mask)
+    x, y = image[mask].astype(np.float64), reference[mask].astype(np.float64)
+    slope, shift = _least_squares(x, y)
+    return compare(reference, slope * image.astype(np.float64) + shift, mask, data_range)
 
-        The fit (least squares, in the mask) takes away what a global change of brightness and
-        contrast explains.
 
-        Parameters
-        ----------
-        image
-            On the grid and the scale of the reference.
+def compare_smooth(pair: SmoothPair, image: np.ndarray) -> SmoothSimilarity:
+    """Measure an image, as it is, against the T1nce as the T1ce's scan would show it.
 
-        Returns
-        -------
-        as_it_is, fitted : Similarity
+    Both are 0 outside the pair's mask. The range is that of the fitted T1nce in the mask, 99.5th
+    percentile minus minimum.
 
-        Raises
-        ------
-        ImageError
-            If the shape differs, or voxels are not finite.
-        """
-        as_it_is, fitted = self._compare(self._inside(image), fit=True)
-        assert fitted is not None
-        return as_it_is, fitted
+    Parameters
+    ----------
+    pair
+        Real pair after its smooth fit.
+    image
+        Synthetic T1nce, or the T1ce, on the pair's grid and in the T1ce's units.
 
-    def _inside(self, image: np.ndarray) -> np.ndarray:
-        if image.shape != self._shape:
-            raise ImageError(
-                f"images of {image.shape} and {self._shape} voxels; bring them to one grid"
-            )
-        inside = image[self._box].astype(np.float64)
-        if not np.isfinite(inside).all():
-            raise ImageError("NaN or infinite voxels; set them to 0 first")
-        return inside
+    Returns
+    -------
+    SmoothSimilarity
 
-    def _compare(
-        self, image: np.ndarray, *, fit: bool = False
-    ) -> tuple[Similarity, Similarity | None]:
-        mean, square, product = self._blurred(image, image**2, image * self._volume)
-        variance = square - mean**2
-        covariance = product - mean * self._mean
-        x, y = image[self._mask], self._inside_mask
+    Raises
+    ------
+    ImageError
+        If the shape differs, or voxels are not finite.
+    """
+    mask = np.pad(pair.mask, RADIUS)
+    y = np.pad(pair.fitted, RADIUS).astype(np.float64)
+    x = np.where(mask, np.pad(pair.scaled(image), RADIUS), 0).astype(np.float64)
+    inside = y[mask]
+    data_range = float(np.percentile(inside, 99.5) - inside.min())
+    if data_range <= 0:
+        raise ImageError("the T1nce is constant in the brain; check the image and the mask")
+    return SmoothSimilarity(
+        **asdict(_compare(y, x, mask, data_range)),
+        pcc=_correlation(x[mask], inside),
+        nmi=_mutual_information(x[mask], inside),
+        blur=measure_blur(x, mask),
+    )
 
-        def measure(slope: float, shift: float) -> Similarity:
-            # The moments of a fitted image follow from those of the image.
-            return _similarity(
-                slope * x + shift - y,
-                self._ssim(slope * mean + shift, slope**2 * variance, slope * covariance),
-                self._range,
-            )
 
-        return measure(1, 0), measure(*_least_squares(x, y)) if fit else None
+def measure_blur(volume: np.ndarray, mask: np.ndarray) -> float:
+    """Measure how blurred a brain is, without any reference.
 
-    def _ssim(self, mean: np.ndarray, variance: np.ndarray, covariance: np.ndarray) -> float:
-        c1, c2 = (K1 * self._range) ** 2, (K2 * self._range) ** 2
-        numerator = (2 * mean * self._mean + c1) * (2 * covariance + c2)
-        denominator = (mean**2 + self._mean**2 + c1) * (variance + self._variance + c2)
-        return float((numerator / denominator).mean())
+    How little an image changes when it is blurred along an axis (Crété et al. 2007, scikit-image's
+    ``blur_effect``, window of 11 voxels); of the three axes that of the strongest blur.
 
-    def _blurred(self, *volumes: np.ndarray) -> list[np.ndarray]:
-        """Blur volumes with the window of SSIM, and keep what is in the mask, as a list."""
-        return [volume[self._mask] for volume in _blur(volumes)]
+    Parameters
+    ----------
+    volume
+        3-D, any unit.
+    mask
+        Boolean volume of the same shape: the brain; the rest counts as 0.
+
+    Returns
+    -------
+    float
+        0 (sharp) to 1 (as blurred as can be); NaN of a constant image.
+    """
+    from skimage.measure import blur_effect
+
+    box = nonzero_box(mask, RADIUS)
+    values = np.where(mask, volume, 0)[box].astype(np.float64)
+    if values.min() == values.max():
+        return float("nan")
+    return float(blur_effect(values, h_size=11, channel_axis=None))
 
 
 def compare_as_authors(
@@ -227,24 +263,44 @@ def compare_as_authors(
     ssim = ((2 * mean_x * mean_y + AUTHORS_C1) * (2 * covariance + AUTHORS_C2)) / (
         (mean_x**2 + mean_y**2 + AUTHORS_C1) * (variances + AUTHORS_C2)
     )
-    return _similarity((x - y).ravel(), float(ssim), 1.0)
+    return _similarity(y, x, float(ssim), 1.0)
 
 
-def _similarity(difference: np.ndarray, ssim: float, data_range: float) -> Similarity:
-    error = difference / data_range
-    mean_square = float(np.square(error).mean())
-    psnr = -10 * np.log10(mean_square) if mean_square > 0 else np.inf
-    return Similarity(100 * float(np.abs(error).mean()), float(psnr), ssim)
+def _compare(y: np.ndarray, x: np.ndarray, mask: np.ndarray, data_range: float) -> Similarity:
+    from skimage.metrics import structural_similarity
+
+    _, ssim = structural_similarity(
+        y,
+        x,
+        data_range=data_range,
+        gaussian_weights=True,
+        sigma=SIGMA,
+        use_sample_covariance=False,
+        full=True,
+    )
+    return _similarity(y[mask], x[mask], float(ssim[mask].mean()), data_range)
 
 
-def _blur(volumes: Sequence[np.ndarray]) -> list[np.ndarray]:
-    def blur(volume: np.ndarray) -> np.ndarray:
-        blurred: np.ndarray = ndimage.gaussian_filter(volume, SIGMA, radius=RADIUS)
-        return blurred
+def _similarity(y: np.ndarray, x: np.ndarray, ssim: float, data_range: float) -> Similarity:
+    from skimage.metrics import peak_signal_noise_ratio
 
-    # SciPy lets go of the interpreter's lock while it filters.
-    with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(blur, volumes))
+    with np.errstate(divide="ignore"):
+        psnr = float(peak_signal_noise_ratio(y, x, data_range=data_range))
+    return Similarity(100 * float(np.abs(x - y).mean()) / data_range, psnr, ssim)
+
+
+def _correlation(x: np.ndarray, y: np.ndarray) -> float:
+    return float(np.corrcoef(x, y)[0, 1]) if np.ptp(x) and np.ptp(y) else float("nan")
+
+
+def _mutual_information(x: np.ndarray, y: np.ndarray) -> float:
+    from skimage.metrics import normalized_mutual_information
+
+    # Bins of equal use: one bright vessel would make those of a T1ce coarse.
+    x, y = (np.clip(values, *np.percentile(values, [0.5, 99.5])) for values in (x, y))
+    if not (np.ptp(x) and np.ptp(y)):
+        return float("nan")
+    return float(normalized_mutual_information(x, y, bins=BINS))
 
 
 def _least_squares(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:

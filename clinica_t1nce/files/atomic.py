@@ -4,6 +4,7 @@ import gzip
 import io
 import os
 import secrets
+import shutil
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -57,6 +58,34 @@ def temporary(path: str | Path) -> Iterator[Path]:
             os.close(descriptor)
 
 
+def check_space(folder: Path, size: int, what: str, otherwise: str = "name another folder") -> None:
+    """Refuse to begin what the disk has no room for.
+
+    Parameters
+    ----------
+    folder
+        Folder that is written to; it need not exist.
+    size
+        Number of bytes that are needed.
+    what
+        Name of what is written there.
+    otherwise
+        Advice for those who cannot free space.
+
+    Raises
+    ------
+    OutputError
+        If less is free.
+    """
+    present = next(place for place in (folder, *folder.resolve().parents) if place.exists())
+    free = shutil.disk_usage(present).free
+    if size > free:
+        raise OutputError(
+            f"{folder}: about {_megabytes(size)} needed for {what}, {_megabytes(free)} free; "
+            f"free space, or {otherwise}"
+        )
+
+
 def compress(content: bytes) -> bytes:
     """Compress with gzip: the same bytes for the same content."""
     packed = io.BytesIO()
@@ -103,3 +132,7 @@ def _remove_abandoned(path: Path) -> None:
         with suppress(OSError), part.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             part.unlink(missing_ok=True)
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 10**6:.0f} MB" if size < 10**10 else f"{size / 10**9:.1f} GB"

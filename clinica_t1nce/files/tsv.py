@@ -1,11 +1,10 @@
-"""Tab-separated tables, as BIDS has them."""
+"""Tab-separated tables, as BIDS has them: one line a row, and no quoting."""
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from clinica_t1nce.errors import SelectionError
+from clinica_t1nce.errors import SelectionError, some
+from clinica_t1nce.files.text import read_text
 
 Row = dict[str, str]
 
@@ -16,7 +15,7 @@ def read(path: Path, required: Sequence[str] = ()) -> list[Row]:
     Parameters
     ----------
     path
-        The table; its first line names the columns.
+        Path of the table, as :func:`read_numbered` takes it.
     required
         Columns that it must have.
 
@@ -31,65 +30,118 @@ def read(path: Path, required: Sequence[str] = ()) -> list[Row]:
 def read_numbered(
     path: Path, required: Sequence[str] = ()
 ) -> tuple[list[str], list[tuple[int, Row]]]:
-    """Read a table with the line in the file on which each row ends.
+    """Read a table with the number of each row's line in the file.
+
+    Quotation marks are letters like any others: BIDS has no quoting. In a required column they
+    are refused, since nothing could be found by such a cell.
 
     Parameters
     ----------
     path
-        UTF-8, with or without a mark, with any line ends. Empty rows are left out.
+        Path of the table: UTF-8, with or without a mark of the byte order, with any line ends.
+        Its first line names the columns. Empty rows are left out.
     required
         Columns that it must have.
 
     Returns
     -------
     columns : list of str
-        None if the file is empty.
+        Names of the columns; none if the file is empty.
     rows : list
-        Line and cells.
+        Line and cells of each row; cells are stripped, missing ones are empty.
 
     Raises
     ------
     SelectionError
-        If it cannot be read, or lacks a column.
+        If it cannot be read, lacks a column or names one twice, or a row has more cells than
+        there are columns.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SelectionError(
-            f"{path}: cannot be read as text ({error}); save it as UTF-8"
-        ) from None
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t")
-    try:
-        lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
-    except csv.Error as error:
-        raise SelectionError(
-            f"{path}: line {reader.line_num} cannot be read ({error}); look for a quotation mark "
-            "that is not closed"
-        ) from None
-    columns = lines[0][1] if lines else []
-    for column in required:
-        if column not in columns:
-            raise SelectionError(
-                f"{path}: no column {column}; its first line must name the columns "
-                f"{', '.join(required)}, separated by tabs"
-            )
-    rows = [
-        (number, dict.fromkeys(columns, "") | dict(zip(columns, cells, strict=False)))
-        for number, cells in lines[1:]
-        if any(cells)
-    ]
+    text = read_text(path).replace("\r\n", "\n").replace("\r", "\n")
+    lines = [[cell.strip() for cell in line.split("\t")] for line in text.split("\n")]
+    header = lines[0]
+    columns = [name for name in header if name]
+    _check_header(path, columns, required)
+    rows = []
+    for number, cells in enumerate(lines[1:], 2):
+        if not any(cells):
+            continue
+        unnamed = [*header, *[""] * (len(cells) - len(header))]
+        row = dict.fromkeys(columns, "")
+        for name, cell in zip(unnamed, cells, strict=False):
+            if name:
+                row[name] = cell
+            elif cell:
+                raise SelectionError(
+                    f"{path}: row {number}: a cell {cell!r} under no column; name the column in "
+                    "the first line, or correct the row"
+                )
+        for name in required:
+            if '"' in row[name]:
+                raise SelectionError(
+                    f"{path}: row {number}: {name} {row[name]!r} with a quotation mark, which BIDS "
+                    "tables do not have around cells; remove it"
+                )
+        rows.append((number, row))
     return columns, rows
 
 
-def text(rows: Iterable[Mapping[str, str]], columns: Sequence[str]) -> str:
+def read_unique(path: Path, key: str, *more: str) -> dict[tuple[str, ...], Row]:
+    """Read a table in which no two rows have the same key.
+
+    Parameters
+    ----------
+    path
+        Path of the table, as :func:`read_numbered` takes it.
+    key, *more
+        Columns that make up the key.
+
+    Returns
+    -------
+    dict
+        Rows by the values of their key, in the order of the table.
+
+    Raises
+    ------
+    SelectionError
+        As :func:`read_numbered`, and if two rows have the same key.
+    """
+    names = (key, *more)
+    lines: dict[tuple[str, ...], list[int]] = {}
+    rows: dict[tuple[str, ...], Row] = {}
+    for number, row in read_numbered(path, names)[1]:
+        values = tuple(row[name] for name in names)
+        lines.setdefault(values, []).append(number)
+        rows[values] = row
+    twice = [
+        f"{' '.join(values)} (rows {' and '.join(map(str, found))})"
+        for values, found in lines.items()
+        if len(found) > 1
+    ]
+    if twice:
+        raise SelectionError(f"{path}: listed twice: {some(twice)}; keep one row of each")
+    return rows
+
+
+def text(rows: Iterable[Mapping[str, object]], columns: Sequence[str]) -> str:
     """Write a table; what a row does not say is ``n/a``."""
-    content = io.StringIO()
-    writer = csv.DictWriter(
-        content, columns, restval="n/a", delimiter="\t", lineterminator="\n", extrasaction="ignore"
-    )
-    writer.writeheader()
-    writer.writerows(
-        {column: " ".join(str(row.get(column) or "n/a").split()) for column in columns}
-        for row in rows
-    )
-    return content.getvalue()
+    lines = ["\t".join(columns)]
+    lines += ["\t".join(_cell(row.get(column)) for column in columns) for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(value: object) -> str:
+    return "n/a" if value is None else " ".join(str(value).split()) or "n/a"
+
+
+def _check_header(path: Path, columns: Sequence[str], required: Sequence[str]) -> None:
+    twice = sorted({name for name in columns if columns.count(name) > 1})
+    if twice:
+        raise SelectionError(f"{path}: column {some(twice)} twice; keep one")
+    for column in required:
+        if column not in columns:
+            quoted = f'"{column}"' in columns
+            raise SelectionError(
+                f"{path}: no column {column}; its first line must name the columns "
+                f"{', '.join(required)}, separated by tabs"
+                + (" and without quotation marks" if quoted else "")
+            )

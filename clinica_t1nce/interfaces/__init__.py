@@ -4,6 +4,7 @@ from clinica_t1nce.interfaces.detection import DetectGadolinium
 from clinica_t1nce.interfaces.evaluation import (
     AlignPair,
     BrainMask,
+    Disturb,
     ImageSimilarity,
     UnionMask,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "BlendChange",
     "BrainMask",
     "DetectGadolinium",
+    "Disturb",
     "HomogeniseBids",
     "ImageSimilarity",
     "SimulateGadolinium",

@@ -18,7 +18,8 @@ from nipype.interfaces.base import (
 
 from clinica_t1nce.caps import names
 from clinica_t1nce.engine import event_log
-from clinica_t1nce.interfaces.synthesis import failed_event, given, given_path, one_line
+from clinica_t1nce.errors import reason
+from clinica_t1nce.interfaces.synthesis import failed_event, given, given_path
 
 
 class _DetectGadoliniumInputSpec(BaseInterfaceInputSpec):
@@ -94,7 +95,7 @@ class DetectGadolinium(SimpleInterface):
                     log.write(failed_event(source, error))
                     if not self.inputs.continue_on_error:
                         raise
-                    outputs["failures"].append((str(source), one_line(error)))
+                    outputs["failures"].append((str(source), reason(error)))
                     continue
                 log.write(event_log.Event(event_log.DONE, str(source)))
                 outputs["probabilities"].append(content["GadoliniumProbability"])

@@ -7,6 +7,7 @@ from nipype.interfaces.base import (
     Bunch,
     File,
     InputMultiObject,
+    OutputMultiObject,
     SimpleInterface,
     TraitedSpec,
     isdefined,
@@ -105,6 +106,34 @@ class AlignPair(SimpleInterface):
         self._results["out_mask"] = save(
             moved_mask > 0.5, t1ce, t1nce.path, "_alignedmask", runtime
         )
+        return runtime
+
+
+class _DisturbInputSpec(BaseInterfaceInputSpec):
+    in_file = File(exists=True, mandatory=True, desc="the T1nce, on the T1ce's grid")
+
+
+class _DisturbOutputSpec(TraitedSpec):
+    out_files = OutputMultiObject(
+        File(exists=True), desc="the T1nce moved by half a millimetre, and with another gain"
+    )
+
+
+class Disturb(SimpleInterface):
+    """Change a T1nce a little, to see how much its segmentation minds."""
+
+    input_spec = _DisturbInputSpec
+    output_spec = _DisturbOutputSpec
+
+    def _run_interface(self, runtime: Bunch) -> Bunch:
+        from clinica_t1nce.evaluation.agreement import disturb
+        from clinica_t1nce.files import nifti
+
+        image = nifti.load(self.inputs.in_file)
+        self._results["out_files"] = [
+            save(volume, image, image.path, f"_disturbed{number}", runtime)
+            for number, volume in enumerate(disturb(image.data, image.affine))
+        ]
         return runtime
 
 

@@ -19,7 +19,7 @@ from nipype.interfaces.base import (
 
 from clinica_t1nce.caps import names
 from clinica_t1nce.engine import event_log
-from clinica_t1nce.errors import T1nceError
+from clinica_t1nce.errors import T1nceError, reason
 
 if TYPE_CHECKING:
     from clinica_t1nce.translation.runner import Job, Result
@@ -206,7 +206,7 @@ def failed_event(source: Path, error: Exception) -> event_log.Event:
     return event_log.Event(
         event_log.FAILED,
         str(source),
-        reason=one_line(error),
+        reason=reason(error),
         details=None if isinstance(error, T1nceError) else _details(error),
     )
 
@@ -231,7 +231,7 @@ def _warning(content: dict[str, Any]) -> str | None:
 
 def _collect(result: "Result", outputs: dict[str, list[Any]]) -> None:
     if result.error is not None:
-        outputs["failures"].append((str(result.job.source), one_line(result.error)))
+        outputs["failures"].append((str(result.job.source), reason(result.error)))
         return
     job = result.job
     first = job.image(job.options.spaces[0])
@@ -244,22 +244,6 @@ def _collect(result: "Result", outputs: dict[str, list[Any]]) -> None:
     if job.options.enhancement:
         outputs["enhancement_files"].append(str(names.enhancement_path(first)))
         outputs["vessel_files"].append(str(names.vessels_path(first)))
-
-
-def one_line(error: Exception) -> str:
-    """Write an error as one line.
-
-    Parameters
-    ----------
-    error
-        Its text; of one that nobody expected also its type.
-
-    Returns
-    -------
-    str
-    """
-    text = " ".join(str(error).split())
-    return text if isinstance(error, T1nceError) else f"unexpected {type(error).__name__}: {text}"
 
 
 def _details(error: Exception) -> str:

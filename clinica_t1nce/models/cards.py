@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from clinica_t1nce.errors import WeightsError
+from clinica_t1nce.files.text import parse_json
 from clinica_t1nce.models import registry
 from clinica_t1nce.volumes import intensity
 
@@ -136,11 +137,9 @@ class Card:
             If it is not JSON, or a field is missing, unknown or has a value that cannot be used.
         """
         try:
-            content = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise WeightsError(f"not JSON (line {error.lineno}: {error.msg})") from error
-        if not isinstance(content, dict):
-            raise WeightsError("not a card: no JSON object")
+            content = parse_json(text)
+        except ValueError as error:
+            raise WeightsError(f"not a card: {error}") from error
         version = content.get("format_version", FORMAT_VERSION)
         if version != FORMAT_VERSION:
             raise WeightsError(

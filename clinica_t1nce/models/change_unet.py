@@ -7,6 +7,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+_SHUT = -3.0
+_CORTEX = 0.75
+_LEAK = 0.02
+
 
 def space_to_depth(x: torch.Tensor) -> torch.Tensor:
     """Move each 2 x 2 x 2 block of voxels into channels, N x C x D x H x W to N x 8C x D/2 x ...
@@ -88,6 +92,10 @@ class ChangeUNet(nn.Module):
         Rising probabilities, an odd number of them: the network gives these quantiles of the
         enhancement, the middle one being what it removes and the outer ones how sure it is.
         None: one value, the middle.
+    fill
+        Whether the network may also say, voxel by voxel, what lies under the enhancement, and how
+        much of the voxel is to be replaced by it: the finest vessels are removed whole then,
+        whatever their brightness, where a change has to follow it from a grid half as fine.
 
     Notes
     -----
@@ -107,6 +115,7 @@ class ChangeUNet(nn.Module):
         widths: Sequence[int] = (16, 32, 64),
         blocks: int | Sequence[int] = 1,
         quantiles: Sequence[float] | None = None,
+        fill: bool = False,
     ):
         super().__init__()
         widths = tuple(widths)
@@ -131,6 +140,12 @@ class ChangeUNet(nn.Module):
             _without_shift(conv)
         nn.init.normal_(self.head.weight, std=0.01)
         _without_shift(self.head)
+        self.fill = nn.Conv3d(widths[0], 16, 3, padding=1) if fill else None
+        if self.fill is not None:
+            nn.init.normal_(self.fill.weight, std=0.01)
+            # At first hardly anything is replaced, by an intensity near cortex.
+            assert self.fill.bias is not None
+            self.fill.bias.data = torch.tensor([_SHUT] * 8 + [_CORTEX] * 8)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Predict the enhancement in `x`, one channel a quantile.
@@ -154,7 +169,13 @@ class ChangeUNet(nn.Module):
         h = self.encoders[-1](h)
         for up, decoder in zip(reversed(self.ups), reversed(self.decoders), strict=True):
             h = decoder(F.interpolate(up(h), scale_factor=2, mode="nearest").add_(skips.pop()))
-        return depth_to_space(self.head(F.relu(h, inplace=True)))
+        h = F.relu(h, inplace=True)
+        change = depth_to_space(self.head(h))
+        if self.fill is None:
+            return change
+        gate, below = depth_to_space(self.fill(h)).split(1, dim=1)
+        middle = change[:, change.shape[1] // 2, None]
+        return change + torch.sigmoid(gate) * (F.leaky_relu(x - below, _LEAK) - middle)
 
 
 def _stage(width: int, blocks: int) -> nn.Sequential:

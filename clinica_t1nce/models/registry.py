@@ -65,6 +65,22 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "output": "change",
         "inference": {"mirrors": _LEFT_RIGHT, "memory_gb": 1, "guided": True},
     },
+    "change-unet-fill": {
+        "architecture": "change-unet",
+        "hyperparameters": {
+            "widths": [16, 32, 64, 128],
+            "blocks": [1, 2, 2, 2],
+            "quantiles": [0.25, 0.5, 0.75],
+            "fill": True,
+        },
+        "input": {
+            "grid": None,
+            "multiple": 16,
+            "scaling": {"method": "percentile", "percentile": 70.0, "floor": 0.02},
+        },
+        "output": "change",
+        "inference": {"mirrors": _LEFT_RIGHT, "memory_gb": 1},
+    },
     "res-unet": {
         "architecture": "res-unet",
         "hyperparameters": {

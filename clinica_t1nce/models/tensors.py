@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
+from clinica_t1nce.errors import some
+
 
 def faults(
     expected: Mapping[str, Sequence[int]], found: Mapping[str, torch.Tensor]
@@ -48,9 +50,4 @@ def in_words(problems: Mapping[str, list[str]]) -> str:
     str
         One line.
     """
-    return "; ".join(f"{_some(names)} {kind}" for kind, names in problems.items())
-
-
-def _some(names: list[str]) -> str:
-    rest = f" and {len(names) - 2} more" if len(names) > 2 else ""
-    return f"{', '.join(names[:2])}{rest}"
+    return "; ".join(f"{some(names, most=2)} {kind}" for kind, names in problems.items())

@@ -1,6 +1,5 @@
 """What the command lines of our pipelines share."""
 
-import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+
+from clinica_t1nce.errors import OutputError, T1nceError, one_line
+from clinica_t1nce.files.text import parse_json
 
 LOCAL_PLUGINS = ("Local", "Linear", "MultiProc", "LegacyMultiProc", "Debug")
 """Nipype plug-ins that stay on this machine; ``Local`` is ours."""
@@ -17,7 +19,7 @@ class OneLineError(click.ClickException):
     """Ends the command with one line on standard error, and exit code 1."""
 
     def __init__(self, message: str):
-        super().__init__(" ".join(message.split()))
+        super().__init__(one_line(message))
 
 
 class WrongUsageError(OneLineError):
@@ -31,8 +33,6 @@ def checking() -> Iterator[None]:
     """End with one line while a request is checked: wrong usage, but for what cannot be written."""
     from clinica.utils.exceptions import ClinicaException
 
-    from clinica_t1nce.errors import OutputError, T1nceError
-
     try:
         yield
     except OutputError as error:
@@ -44,8 +44,6 @@ def checking() -> Iterator[None]:
 @contextmanager
 def working() -> Iterator[None]:
     """End with one line while the work is done; Ctrl-C says how to go on."""
-    from clinica_t1nce.errors import T1nceError
-
     try:
         yield
     except T1nceError as error:
@@ -95,15 +93,12 @@ def _json_object(text: str | None) -> dict[str, Any]:
     try:
         if not text.lstrip().startswith("{"):
             text = Path(text).read_text(encoding="utf-8")
-        content = json.loads(text)
-        if not isinstance(content, dict):
-            raise ValueError("not an object")
+        return parse_json(text)
     except (OSError, ValueError) as error:
         raise WrongUsageError(
             f"--nipype-plugin-args {text}: neither a JSON object nor a file that holds one "
             f"({error})"
         ) from error
-    return content
 
 
 def save_details(pipeline_name: str, text: str, folder: Path | None) -> str:

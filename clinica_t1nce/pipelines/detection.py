@@ -11,7 +11,7 @@ from clinica_t1nce.caps import names
 from clinica_t1nce.engine import event_log
 from clinica_t1nce.engine.progress import follow
 from clinica_t1nce.engine.resources import memory_gb, share_out
-from clinica_t1nce.errors import WeightsError, last_line
+from clinica_t1nce.errors import WeightsError, one_line
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.pipelines.models import Model
 from clinica_t1nce.translation import judgement
@@ -151,7 +151,7 @@ def _failures(
     for crop in crops:
         event = events.get(str(crop))
         if event is None:
-            reason = last_line(error) if error else "no process came to it"
+            reason = one_line(error) if error else "no process came to it"
             failures[crop] = f"{crop}: not judged ({reason}); run again"
         elif event.kind == event_log.STARTED:
             failures[crop] = (

@@ -1,4 +1,4 @@
-"""What the simulator needs to know of a head beyond its labels: where its surfaces are."""
+"""Anatomies: what the simulator needs of a label map, and where its surfaces are."""
 
 from dataclasses import dataclass
 from typing import TypeVar
@@ -10,6 +10,7 @@ from scipy import ndimage
 from clinica_t1nce.errors import LabelMapError
 from clinica_t1nce.simulation import tissues
 from clinica_t1nce.simulation.tissues import Tissue
+from clinica_t1nce.volumes import grids
 
 MARGIN = 48
 """Voxels kept around the brain: scalp, skull base and most of the face, as in hospital images."""
@@ -19,23 +20,22 @@ Codes = TypeVar("Codes", float, np.ndarray, torch.Tensor)
 _STEPS_PER_MM = (6, 6, 5, 5, 5)
 _FAR = 25.0
 _INNER = (Tissue.LATERAL_VENTRICLE, Tissue.THIRD_VENTRICLE, Tissue.CHOROID_PLEXUS)
-_VENTRICLES = (*_INNER, Tissue.FOURTH_VENTRICLE)
 
 
 @dataclass(frozen=True)
 class Anatomy:
-    """A head ready for simulation, on a 1 mm grid in RAS order.
+    """A label map ready for simulation, on a 1 mm grid in RAS order.
 
     Attributes
     ----------
     tissue
-        ``uint8`` D x H x W, :class:`~clinica_t1nce.simulation.tissues.Tissue` numbers.
+        Tissues, ``uint8`` D x H x W, :class:`~clinica_t1nce.simulation.tissues.Tissue` numbers.
     distances
-        ``uint8`` 5 x D x H x W, quantised; :func:`decode` gives mm. In order: depth inside the
-        intracranial cavity (negative outside of it); distance outside the brain's parenchyma
-        (negative inside); distance to the surface between the hemispheres, where the falx is;
-        to the one between cerebrum and cerebellum, where the tentorium is; distance outside the
-        ventricles (negative inside).
+        Distances, ``uint8`` 5 x D x H x W, quantised; :func:`decode` gives mm. In order: depth
+        inside the intracranial cavity (negative outside of it); distance outside the brain's
+        parenchyma (negative inside); distance to the surface between the hemispheres, where the
+        falx is; to the one between cerebrum and cerebellum, where the tentorium is; distance
+        outside the ventricles (negative inside).
     """
 
     tissue: np.ndarray
@@ -66,12 +66,13 @@ def prepare(labels: np.ndarray) -> Anatomy:
     Parameters
     ----------
     labels
-        D x H x W integers, FreeSurfer's labels and SynthSeg's outside the brain, 1 mm, RAS.
+        Label map, D x H x W integers: FreeSurfer's labels and, outside the brain, SynthSeg's;
+        1 mm, RAS.
 
     Returns
     -------
     Anatomy
-        Cropped to the brain and a margin of :data:`MARGIN` voxels.
+        Anatomy cropped to the brain and a margin of :data:`MARGIN` voxels.
 
     Raises
     ------
@@ -79,7 +80,7 @@ def prepare(labels: np.ndarray) -> Anatomy:
         If a label is unknown or the map holds no brain.
     """
     labels = np.asarray(labels)
-    return find_surfaces(labels[_box(_brain(labels), MARGIN)])
+    return find_surfaces(labels[grids.nonzero_box(_brain(labels), MARGIN)])
 
 
 def find_surfaces(labels: np.ndarray) -> Anatomy:
@@ -91,7 +92,7 @@ def find_surfaces(labels: np.ndarray) -> Anatomy:
     solid = np.isin(tissue, (*tissues.PARENCHYMA, *_INNER))
     depth = _signed_distance(_intracranial(labels, brain))
     outside_tissue = -_signed_distance(solid)
-    ventricle = -_signed_distance(np.isin(tissue, _VENTRICLES))
+    ventricle = -_signed_distance(np.isin(tissue, (*tissues.VENTRICLES, Tissue.CHOROID_PLEXUS)))
     found = (depth, outside_tissue, *_dural_folds(labels), ventricle)
     distances = np.stack([_encode(d, i) for i, d in enumerate(found)])
     return Anatomy(tissue, distances)
@@ -108,13 +109,6 @@ def _brain(labels: np.ndarray) -> np.ndarray:
     if not brain.any():
         raise LabelMapError("no brain label in the map; give one of FreeSurfer, SynthSeg or SAMSEG")
     return brain
-
-
-def _box(mask: np.ndarray, margin: int) -> tuple[slice, ...]:
-    corners = np.argwhere(mask)
-    low = np.maximum(corners.min(0) - margin, 0)
-    high = np.minimum(corners.max(0) + 1 + margin, mask.shape)
-    return tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
 
 
 def _distance(mask: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """The contrast between tissues before gadolinium, and what a dose of it does.
 
-Half of the heads follow the signal equation of a sequence, the others are drawn freely, wider than
+Half of the images follow the signal equation of a sequence, the others are drawn freely, wider than
 any scanner's.
 """
 
@@ -9,17 +9,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from clinica_t1nce.simulation.relaxation import Relaxation, sample_relaxation
+from clinica_t1nce.simulation.ranges import Ranges
+from clinica_t1nce.simulation.relaxation import Injection, Relaxation, sample_relaxation
 from clinica_t1nce.simulation.tissues import Tissue
 
 RELAXOMETRIC = 0.5
-"""Share of heads whose contrast follows a signal equation."""
+"""Fraction of images whose contrast follows a signal equation."""
 
 BRIGHT_ARTERIES = 0.25
-"""Share of heads in which fresh blood flows in unsaturated."""
+"""Fraction of images in which fresh blood flows in unsaturated."""
 
 WIDE_VARIATION = 0.5
-"""Share of heads whose deep tissues may be brighter than white matter, as they often are."""
+"""Fraction of images whose deep tissues may be brighter than white matter, as they often are."""
+
+STRENGTH = (0.6, 1.3)
+"""Range of the factor on all enhancement where the contrast is drawn freely."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +33,11 @@ class Contrast:
     Attributes
     ----------
     means
-        One value for each :class:`~clinica_t1nce.simulation.tissues.Tissue`.
+        Mean intensity of each :class:`~clinica_t1nce.simulation.tissues.Tissue`.
     gray, csf
-        The two that others are tied to: cortex and cerebrospinal fluid.
+        Intensities that others are tied to: of cortex and of cerebrospinal fluid.
     strength
-        Factor on all enhancement of the head: dose and time.
+        Factor on all enhancement: dose and time.
     relaxation
         Sequence and injection, which give the enhancement instead; None where drawn freely.
     """
@@ -45,16 +49,34 @@ class Contrast:
     relaxation: Relaxation | None = None
 
     @classmethod
-    def sample(cls, rng: np.random.Generator) -> "Contrast":
-        """Draw a contrast of either kind."""
-        relaxometric = rng.random() < RELAXOMETRIC
-        return cls.sample_sequence(rng) if relaxometric else cls.sample_freely(rng)
+    def sample(
+        cls,
+        rng: np.random.Generator,
+        injection: Ranges[Injection] | None = None,
+        strength: tuple[float, float] = STRENGTH,
+    ) -> "Contrast":
+        """Draw a contrast of either kind.
+
+        Parameters
+        ----------
+        rng
+            Random generator.
+        injection
+            Ranges of dose, time and agent where a sequence is simulated; None: their own.
+        strength
+            Range of the factor on all enhancement where the contrast is drawn freely.
+        """
+        if rng.random() < RELAXOMETRIC:
+            return cls.sample_sequence(rng, injection)
+        return cls.sample_freely(rng, strength)
 
     @classmethod
-    def sample_sequence(cls, rng: np.random.Generator) -> "Contrast":
+    def sample_sequence(
+        cls, rng: np.random.Generator, injection: Ranges[Injection] | None = None
+    ) -> "Contrast":
         """Draw field strength, sequence and relaxation times until they are T1-weighted."""
         while True:
-            relaxation, means = sample_relaxation(rng)
+            relaxation, means = sample_relaxation(rng, injection)
             gray, csf = means[Tissue.CORTEX], means[Tissue.CSF]
             if 0.4 < gray < 0.97 and csf <= gray - 0.1:
                 break
@@ -67,7 +89,9 @@ class Contrast:
         return cls(tuple(means[t] for t in Tissue), gray, csf, relaxation=relaxation)
 
     @classmethod
-    def sample_freely(cls, rng: np.random.Generator) -> "Contrast":
+    def sample_freely(
+        cls, rng: np.random.Generator, strength: tuple[float, float] = STRENGTH
+    ) -> "Contrast":
         """Draw a T1-weighted contrast: CSF darker than cortex, cortex darker than white matter.
 
         Ranges cover MPRAGE and spoiled gradient echo at 1.5 T and 3 T and go beyond them on both
@@ -122,7 +146,7 @@ class Contrast:
             Tissue.BONE_MARROW: rng.uniform(0.2, 1.7),
         }
         noisy = [max(0.0, means[t] + rng.normal(0, 0.015)) for t in Tissue]
-        return cls(tuple(noisy), gray, csf, strength=rng.uniform(0.6, 1.3))
+        return cls(tuple(noisy), gray, csf, strength=rng.uniform(*strength))
 
     def flattened(self, factor: float) -> "Contrast":
         """Return the contrast with all tissues nearer to white matter; air stays dark."""

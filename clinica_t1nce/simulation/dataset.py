@@ -1,6 +1,5 @@
 """Pairs of whole heads on disk, as a BIDS data set."""
 
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -12,11 +11,14 @@ import torch
 
 from clinica_t1nce import __version__
 from clinica_t1nce.errors import LabelMapError, OutputError, T1nceError
-from clinica_t1nce.files import atomic, nifti
+from clinica_t1nce.files import nifti, tsv
+from clinica_t1nce.files.text import as_json, find_json, write_text
 from clinica_t1nce.simulation import label_maps as maps
 from clinica_t1nce.simulation.anatomy import Anatomy, find_surfaces
+from clinica_t1nce.simulation.gadolinium import USUAL, Gadolinium
+from clinica_t1nce.simulation.records import numbers_of
 from clinica_t1nce.simulation.scanner import Stripping
-from clinica_t1nce.simulation.simulator import Pair, Recipe, realise, sample_recipe
+from clinica_t1nce.simulation.simulator import Pair, Recipe, render, sample_recipe
 
 WHITE_MATTER = 1000
 """What 1, white matter before gadolinium and gain, is on disk."""
@@ -34,16 +36,17 @@ class Settings:
     Attributes
     ----------
     seed
-        Pair number n of a seed is always the same.
+        Seed of all pairs: pair number n of a seed is always the same.
     preset
-        A key of :data:`clinica_t1nce.simulation.simulator.PRESETS`.
+        Quality of the images, a key of
+        :data:`clinica_t1nce.simulation.simulator.PRESETS`.
     second_scan
-        Write the T1nce of a scan of its own rather than the T1ce's twin.
+        Whether the T1nce is a scan of its own rather than the T1ce's twin.
     head
-        ``"whole"``, ``"stripped"`` or ``"any"``: every other one stripped.
+        Extent of the images: ``"whole"``, ``"stripped"`` or ``"any"``, every other one stripped.
     in_place
-        Neither turn nor bend the head, nor narrow its sulci and ventricles: the label map fits the
-        images.
+        Whether the head is neither turned nor bent, and its sulci and ventricles as wide as they
+        are: the label map fits the images.
     """
 
     seed: int = 0
@@ -76,10 +79,15 @@ class Files:
         return all(path.exists() and sidecar(path).exists() for path in (self.t1nce, self.t1ce))
 
 
-def head_recipe(rng: np.random.Generator, anatomy: Anatomy, settings: Settings) -> Recipe:
+def head_recipe(
+    rng: np.random.Generator,
+    anatomy: Anatomy,
+    settings: Settings,
+    gadolinium: Gadolinium = USUAL,
+) -> Recipe:
     """Draw a recipe for a whole head on its own grid, with gadolinium."""
     shape = anatomy.tissue.shape
-    recipe = sample_recipe(rng, anatomy, shape, settings.preset, settings.second_scan)
+    recipe = sample_recipe(rng, anatomy, shape, settings.preset, settings.second_scan, gadolinium)
     middle = [(n - 1) / 2 for n in shape]
     # Bends as slow as heads differ: those of patches would make a whole head wobble.
     bend_spacing = _SLOWER * recipe.placement.bend_spacing
@@ -106,12 +114,16 @@ def head_recipe(rng: np.random.Generator, anatomy: Anatomy, settings: Settings) 
 
 
 def simulate_head(
-    anatomy: Anatomy, number: int, settings: Settings, device: torch.device | str = "cpu"
+    anatomy: Anatomy,
+    number: int,
+    settings: Settings,
+    device: torch.device | str = "cpu",
+    gadolinium: Gadolinium = USUAL,
 ) -> tuple[Recipe, Pair]:
-    """Make pair `number` of a whole head, on the grid of `anatomy`."""
+    """Make pair `number` of a whole head, on the grid of `anatomy`, always with gadolinium."""
     rng = np.random.default_rng([settings.seed, number])
-    recipe = head_recipe(rng, anatomy, settings)
-    return recipe, realise(recipe, anatomy, anatomy.tissue.shape, device)
+    recipe = head_recipe(rng, anatomy, settings, gadolinium)
+    return recipe, render(recipe, anatomy, anatomy.tissue.shape, device)
 
 
 def read_anatomy(path: Path, table: maps.Table | None = None) -> tuple[nifti.Image, Anatomy]:
@@ -120,7 +132,7 @@ def read_anatomy(path: Path, table: maps.Table | None = None) -> tuple[nifti.Ima
     Raises
     ------
     LabelMapError, ImageError
-        As :func:`clinica_t1nce.simulation.label_maps.read`.
+        If :func:`clinica_t1nce.simulation.label_maps.read` raises it, or no brain is found.
     """
     image = maps.read(path, table)
     try:
@@ -141,13 +153,13 @@ def write_pair(
         "Synthetic": True,
         "Sources": [image.path.name],
         "GeneratedBy": [{"Name": "clinica-t1nce", "Version": __version__}],
-        "Simulation": {"Pair": number, **asdict(settings), "Recipe": recipe.numbers()},
+        "Simulation": {"Pair": number, **asdict(settings), "Recipe": numbers_of(recipe)},
     }
     gadolinium = {"ContrastBolusIngredient": "GADOLINIUM"}
     for path, volume, extra in ((files.t1nce, t1nce, {}), (files.t1ce, pair.t1ce, gadolinium)):
         stored = (volume[0].cpu() * WHITE_MATTER).round().clamp(0, 32767).numpy()
         nifti.save(path, stored, image, dtype=np.int16)
-        _write_json(sidecar(path), {"Modality": "MR", **extra, **shared})
+        write_text(sidecar(path), as_json({"Modality": "MR", **extra, **shared}))
 
 
 def write_dataset(
@@ -166,24 +178,24 @@ def write_dataset(
     Parameters
     ----------
     label_maps
-        Files, as :func:`clinica_t1nce.simulation.label_maps.read` takes them.
+        Label maps, as :func:`clinica_t1nce.simulation.label_maps.read` takes them.
     output
-        The data set: T1nce in ``ses-M000``, T1ce in ``ses-M000ce``, a recipe beside each.
+        Folder of the data set: T1nce in ``ses-M000``, T1ce in ``ses-M000ce``, a recipe beside each.
     pairs
-        How many in all.
+        Number of pairs in all.
     settings
-        How they are drawn.
+        Settings of the pairs.
     table
-        Of labels, see :func:`clinica_t1nce.simulation.label_maps.read_table`.
+        Table of labels, see :func:`clinica_t1nce.simulation.label_maps.read_table`.
     device
-        Where to simulate.
+        Device that computes.
     overwrite
-        Make again what is there.
+        Whether to make again what is there.
 
     Returns
     -------
     list of str
-        A line for each label map that could not be used; the others are done.
+        One line for each label map that could not be used; the others are done.
 
     Raises
     ------
@@ -217,10 +229,7 @@ def _begin(
     description = output / "dataset_description.json"
     wanted = {**asdict(settings), "label_maps": [path.name for path in label_maps]}
     if description.exists() and not overwrite:
-        try:
-            found = json.loads(description.read_text(encoding="utf-8"))["Simulation"]
-        except (OSError, ValueError, KeyError, TypeError):
-            found = None
+        found = (find_json(description) or {}).get("Simulation")
         if found != wanted:
             raise OutputError(
                 f"{output}: holds another data set, or pairs of other settings; name another "
@@ -228,26 +237,32 @@ def _begin(
             )
     elif output.exists() and any(output.iterdir()) and not description.exists():
         raise OutputError(f"{output}: is not empty and no simulated data set; name a new folder")
-    _write_json(
-        description,
+    content = {
+        "Name": "Simulated T1ce and T1nce",
+        "BIDSVersion": "1.9.0",
+        "DatasetType": "raw",
+        "License": "that of the label maps",
+        "GeneratedBy": [{"Name": "clinica-t1nce", "Version": __version__}],
+        "Simulation": wanted,
+    }
+    write_text(description, as_json(content))
+    rows = [
         {
-            "Name": "Simulated T1ce and T1nce",
-            "BIDSVersion": "1.9.0",
-            "DatasetType": "raw",
-            "License": "that of the label maps",
-            "GeneratedBy": [{"Name": "clinica-t1nce", "Version": __version__}],
-            "Simulation": wanted,
-        },
-    )
-    sources = [label_maps[n % len(label_maps)].name for n in range(pairs)]
-    subjects = [f"sub-sim{n + 1:04d}" for n in range(pairs)]
-    rows = ["participant_id\tlabel_map", *map("\t".join, zip(subjects, sources, strict=True))]
-    _write_text(output / "participants.tsv", "\n".join(rows) + "\n")
-    rows = ["participant_id\tsession_id_t1nce\tsession_id_t1ce"]
-    rows += [f"{subject}\tses-M000\tses-M000ce" for subject in subjects]
-    _write_text(output / "pairs.tsv", "\n".join(rows) + "\n")
-    _write_text(output / ".bidsignore", "pairs.tsv\n")
-    _write_text(
+            "participant_id": f"sub-sim{n + 1:04d}",
+            "label_map": label_maps[n % len(label_maps)].name,
+            "session_id_t1nce": "ses-M000",
+            "session_id_t1ce": "ses-M000ce",
+        }
+        for n in range(pairs)
+    ]
+    tables = {
+        "participants.tsv": ("participant_id", "label_map"),
+        "pairs.tsv": ("participant_id", "session_id_t1nce", "session_id_t1ce"),
+    }
+    for name, columns in tables.items():
+        write_text(output / name, tsv.text(rows, columns))
+    write_text(output / ".bidsignore", "pairs.tsv\n")
+    write_text(
         output / "README",
         "Simulated from label maps by clinica-t1nce: T1nce in ses-M000, T1ce in ses-M000ce.\n"
         "No image of a person is in it. The JSON beside each image holds its recipe.\n",
@@ -257,12 +272,3 @@ def _begin(
 def sidecar(path: Path) -> Path:
     """Name the JSON beside an image."""
     return path.with_name(path.name.removesuffix(".nii.gz") + ".json")
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    _write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
-
-
-def _write_text(path: Path, text: str) -> None:
-    with atomic.temporary(path) as unfinished:
-        unfinished.write_text(text, encoding="utf-8")

@@ -26,9 +26,9 @@ def smooth_noise(
     spacing
         Distance of the B-spline's nodes, in voxels: blobs are about twice as wide.
     random
-        Source of the numbers; its device is the field's.
+        Random generator; its device is the field's.
     channels
-        Draw that many independent fields, stacked first.
+        Number of independent fields, stacked first; None: one, not stacked.
 
     Returns
     -------

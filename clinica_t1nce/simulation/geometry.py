@@ -1,4 +1,4 @@
-"""Take a patch out of a head, turned, stretched and bent."""
+"""Take a patch out of an anatomy, turned, stretched and bent."""
 
 from dataclasses import dataclass
 from math import ceil, floor
@@ -12,7 +12,7 @@ from clinica_t1nce.simulation.fields import blur, generator, smooth_noise, stret
 from clinica_t1nce.simulation.scene import Scene
 
 _FACE = np.array([(0.2, 0.8), (0.65, 0.88), (0.15, 0.65)])
-"""Shares of a head's sides between which the eyes and the nose lie, left, back and low first."""
+"""Fractions of the sides between which the eyes and the nose lie, left, back and low first."""
 
 _FADE = (6.0, 12.0)
 """Over how many mm of tissue what narrows sulci, and ventricles, dies away."""
@@ -20,20 +20,20 @@ _FADE = (6.0, 12.0)
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a patch lies in a head: an affine about its centre and a smooth displacement.
+    """Where a patch lies in an anatomy: an affine about its centre and a smooth displacement.
 
     Attributes
     ----------
     centre
-        Voxel of the head at the middle of the patch.
+        Voxel of the anatomy at the middle of the patch.
     matrix
-        3 x 3, from patch axes to head axes, in voxels.
-    bend
+        Affine, 3 x 3, from axes of the patch to axes of the anatomy, in voxels.
+    bend, bend_spacing
         Standard deviation of the displacement in voxels, and the spacing of its nodes.
     seed
-        Of the displacement.
+        Seed of the displacement.
     narrowing
-        By how many mm the banks of sulci, and the walls of ventricles, come towards each other.
+        Millimetres by which the banks of sulci, and the walls of ventricles, come closer.
         Label maps are often of the old, with wide sulci and ventricles; in the young a film of
         fluid is left between two banks, and thick white matter at the midline. The tissue is
         moved, so that cortex stays as thick as it is.
@@ -55,7 +55,7 @@ class Placement:
 
         Rotations up to 15 degrees about each axis, scale 0.85 to 1.15, shear 0.08, bend up to 2
         voxels, left-right flip: the trial runs that led here found no gain in more. In half of
-        the heads sulci are narrowed by up to 1.5 mm and ventricles by up to 5.
+        the patches sulci are narrowed by up to 1.5 mm and ventricles by up to 5.
         """
         sides = np.array(anatomy.tissue.shape)
         where = rng.random()
@@ -104,7 +104,7 @@ class Placement:
             shape, self.bend_spacing, generator(self.seed, device), channels=3
         )
         where += torch.tensor(self.centre, device=device).view(3, 1, 1, 1)
-        # Only the part of the head that the patch touches is moved and converted.
+        # Only the part of the anatomy that the patch touches is moved and converted.
         margin = sum(self.narrowing)
         box = [
             slice(
@@ -141,7 +141,7 @@ class Placement:
     def _narrower(
         self, depth: torch.Tensor, outside: torch.Tensor, ventricle: torch.Tensor
     ) -> torch.Tensor:
-        """Say by how much to look beside each voxel, 3 x D x H x W voxels of the head.
+        """Say by how much to look beside each voxel, 3 x D x H x W voxels of the anatomy.
 
         Into the tissue next to fluid: half way between two banks, where the slope of the
         distance is 0, fluid stays.

@@ -1,6 +1,5 @@
 """Label maps as users have them: FreeSurfer's, SynthSeg's, SAMSEG's, on any grid."""
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,8 +9,8 @@ from nibabel.affines import voxel_sizes
 from nibabel.orientations import inv_ornt_aff, io_orientation
 from scipy import ndimage
 
-from clinica_t1nce.errors import LabelMapError
-from clinica_t1nce.files import nifti
+from clinica_t1nce.errors import LabelMapError, SelectionError
+from clinica_t1nce.files import nifti, tsv
 from clinica_t1nce.simulation import tissues
 from clinica_t1nce.simulation.tissues import Tissue
 from clinica_t1nce.volumes import grids
@@ -54,14 +53,14 @@ def read(path: Path, table: Table | None = None) -> nifti.Image:
     Parameters
     ----------
     path
-        A ``.nii`` or ``.nii.gz`` file.
+        Label map, a ``.nii`` or ``.nii.gz`` file.
     table
-        Labels to translate first; see :func:`read_table`.
+        Translation of labels, applied first; see :func:`read_table`.
 
     Returns
     -------
     Image
-        Its data are whole numbers, its affine and header those of the new grid.
+        Label map of whole numbers on the new grid.
 
     Raises
     ------
@@ -101,8 +100,8 @@ def read_table(path: Path) -> dict[int, int]:
     Parameters
     ----------
     path
-        Tab-separated, with a first line that names the columns ``label`` and ``as``. ``as`` is a
-        FreeSurfer label that the simulator knows, 0 for background, or a name of
+        Tab-separated file with a first line that names the columns ``label`` and ``as``. ``as`` is
+        a FreeSurfer label that the simulator knows, 0 for background, or a name of
         :class:`~clinica_t1nce.simulation.tissues.Tissue` such as ``compact_bone`` (of tissues with
         a left and a right, the left: give numbers, so that the falx can be found).
 
@@ -114,15 +113,12 @@ def read_table(path: Path) -> dict[int, int]:
     known = {number for numbers in tissues.LABELS.values() for number in numbers}
     names = {tissue.name.lower(): numbers[0] for tissue, numbers in tissues.LABELS.items()}
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file, delimiter="\t"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise LabelMapError(f"{path}: cannot be read ({error}); give a text file") from error
-    if not rows or not {"label", "as"} <= set(rows[0]):
-        raise LabelMapError(f"{path}: no columns 'label' and 'as', separated by tabs; add them")
+        rows = tsv.read_numbered(path, ["label", "as"])[1]
+    except SelectionError as error:
+        raise LabelMapError(str(error)) from error
     table = {}
-    for number, row in enumerate(rows, 2):
-        ours = (row["as"] or "").strip().lower().replace("-", "_").replace(" ", "_")
+    for number, row in rows:
+        ours = row["as"].lower().replace("-", "_").replace(" ", "_")
         try:
             label = int(row["label"])
             table[label] = names[ours] if ours in names else int(ours)

@@ -1,74 +1,62 @@
-"""From the numbers that were written beside a pair back to its recipe."""
+"""Recipes as plain numbers, to write beside a pair, and back."""
 
-import types
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+import cattrs
 
 from clinica_t1nce.simulation import effects, scanner
+from clinica_t1nce.simulation.relaxation import GradientEcho, Mprage, SpinEcho
 from clinica_t1nce.simulation.simulator import Recipe
 
-_NAMES = {"effects": ("effect", effects), "steps": ("step", scanner)}
-"""Of the fields that hold parts of any class: the key of the class's name, and where it is."""
+
+def numbers_of(recipe: Recipe) -> dict[str, Any]:
+    """Return a recipe as plain numbers, fit for JSON; :func:`recipe_of` undoes it."""
+    numbers: dict[str, Any] = _converter().unstructure(recipe)
+    return numbers
 
 
 def recipe_of(numbers: Mapping[str, Any]) -> Recipe:
-    """Undo :meth:`~clinica_t1nce.simulation.simulator.Recipe.numbers`, through JSON as well.
+    """Undo :func:`numbers_of`, through JSON as well.
 
     With the anatomy of the same label map and the same shape, the recipe makes the same pair.
 
     Parameters
     ----------
     numbers
-        What a sidecar of ``clinica-t1nce simulate`` holds as ``Simulation`` / ``Recipe``.
+        Numbers that a sidecar of ``clinica-t1nce simulate`` holds as ``Simulation`` / ``Recipe``.
 
     Raises
     ------
-    KeyError, TypeError
+    AttributeError, KeyError, TypeError, ValueError
         If they were not written by this version.
     """
-    recipe: Recipe = _build(Recipe, numbers)
-    return recipe
+    return _converter().structure(numbers, Recipe)
 
 
-def _build(kind: type, numbers: Mapping[str, Any]) -> Any:
-    """Make a dataclass of its fields' numbers."""
-    hints = get_type_hints(kind)
-    return kind(
-        **{
-            field.name: _named(field.name, numbers[field.name])
-            if field.name in _NAMES
-            else _convert(hints[field.name], numbers[field.name])
-            for field in fields(kind)
-            if field.init
-        }
+@cache
+def _converter() -> cattrs.Converter:
+    converter = cattrs.Converter(detailed_validation=False)
+    _name(converter, "effect", effects.Effect, effects)
+    _name(converter, "step", scanner.Step, scanner)
+    sequences = {kind.kind: kind for kind in (Mprage, GradientEcho, SpinEcho)}
+    converter.register_structure_hook(
+        Mprage | GradientEcho | SpinEcho,
+        lambda numbers, _: converter.structure(numbers, sequences[numbers["kind"]]),
     )
+    return converter
 
 
-def _named(field: str, parts: list[Mapping[str, Any]]) -> tuple:
-    key, room = _NAMES[field]
-    return tuple(_build(getattr(room, part[key]), part) for part in parts)
+def _name(converter: cattrs.Converter, key: str, base: type, room: ModuleType) -> None:
+    """Let the parts of a recipe that are of some class below `base` name it under `key`."""
 
+    def write(part: Any) -> dict[str, Any]:
+        return {key: type(part).__name__, **converter.unstructure(part)}
 
-def _convert(hint: Any, value: Any) -> Any:
-    """Make of a value that came from JSON what a type hint asks for."""
-    origin = get_origin(hint)
-    if origin in (Union, types.UnionType):
-        return None if value is None else _convert(_chosen(hint, value), value)
-    if origin is tuple:
-        kinds = get_args(hint)
-        if kinds[-1] is Ellipsis:
-            kinds = kinds[:1] * len(value)
-        return tuple(_convert(k, v) for k, v in zip(kinds, value, strict=True))
-    if is_dataclass(hint):
-        assert isinstance(hint, type)
-        return _build(hint, value)
-    return hint(value)
+    def read(numbers: Mapping[str, Any], _: Any) -> Any:
+        return converter.structure(numbers, getattr(room, numbers[key]))
 
-
-def _chosen(union: Any, value: Any) -> Any:
-    """Choose among the kinds of a union: the sequences name theirs, other unions are optional."""
-    kinds = [kind for kind in get_args(union) if kind is not type(None)]
-    if len(kinds) == 1:
-        return kinds[0]
-    return next(kind for kind in kinds if kind.kind == value["kind"])
+    converter.register_unstructure_hook_func(lambda kind: kind is base, write)
+    converter.register_structure_hook_func(lambda kind: kind is base, read)

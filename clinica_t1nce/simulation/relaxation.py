@@ -6,10 +6,12 @@ Times are in ms, rates in 1/s. Echo times are short enough to leave T2* out.
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
 
+from clinica_t1nce.simulation.ranges import Drawn, Ranges, between, drawn
 from clinica_t1nce.simulation.tissues import Tissue
 
 TISSUES: dict[Tissue, tuple[float, float, float]] = {
@@ -47,7 +49,7 @@ TISSUES: dict[Tissue, tuple[float, float, float]] = {
 """T1 at 1.5 T and 3 T and proton density relative to water, rounded from the spread of the
 literature: brain and blood from Stanisz et al. (Magn Reson Med 2005), Bojorquez et al. (Magn Reson
 Imaging 2017) and Wansapura et al. (J Magn Reson Imaging 1999); muscle, marrow and skin from de
-Bazelaire et al. (Radiology 2004) and Han et al. (Magn Reson Med 2003). Each head departs from them
+Bazelaire et al. (Radiology 2004) and Han et al. (Magn Reson Med 2003). Each image departs from them
 by a tenth and more."""
 
 USUAL_BLOOD_RATE = 2.0
@@ -65,15 +67,15 @@ class Mprage:
     Attributes
     ----------
     inversion_time
-        From inversion to the middle of the train.
+        Time from inversion to the middle of the train.
     repetition_time
-        From inversion to inversion.
+        Time from inversion to inversion.
     flip_angle
-        In degrees.
+        Flip angle in degrees.
     echo_spacing, echoes
-        Of the train.
+        Time between the echoes of a train, and their number.
     efficiency
-        Of the inversion, 1 is perfect.
+        Efficiency of the inversion, 1 is perfect.
     """
 
     inversion_time: float
@@ -128,17 +130,12 @@ class Mprage:
 
 
 @dataclass(frozen=True)
-class GradientEcho:
-    """Spoiled gradient echo in its steady state (Ernst); flip angle in degrees."""
+class GradientEcho(Drawn):
+    """Spoiled gradient echo in its steady state (Ernst), three-dimensional; angle in degrees."""
 
-    repetition_time: float
-    flip_angle: float
+    repetition_time: float = between(7, 30)
+    flip_angle: float = between(15, 40)
     kind: str = "gradient echo"
-
-    @classmethod
-    def sample(cls, rng: np.random.Generator) -> "GradientEcho":
-        """Draw three-dimensional protocols: 7 to 30 ms, 15 to 40 degrees."""
-        return cls(rng.uniform(7, 30), rng.uniform(15, 40))
 
     def signal(self, rates: np.ndarray) -> np.ndarray:
         """Return the signal for relaxation rates 1/T1, proton density 1."""
@@ -148,16 +145,11 @@ class GradientEcho:
 
 
 @dataclass(frozen=True)
-class SpinEcho:
+class SpinEcho(Drawn):
     """Spin echo of short repetition time, still the rule for thick slices."""
 
-    repetition_time: float
+    repetition_time: float = between(400, 750)
     kind: str = "spin echo"
-
-    @classmethod
-    def sample(cls, rng: np.random.Generator) -> "SpinEcho":
-        """Draw a repetition time of 400 to 750 ms."""
-        return cls(rng.uniform(400, 750))
 
     def signal(self, rates: np.ndarray) -> np.ndarray:
         """Return the signal for relaxation rates 1/T1, proton density 1."""
@@ -165,35 +157,47 @@ class SpinEcho:
 
 
 @dataclass(frozen=True)
-class Injection:
+class Doses:
+    """Doses in use.
+
+    Attributes
+    ----------
+    multiples
+        Doses that are equally likely, as multiples of the usual 0.1 mmol per kg of body weight.
+    spread
+        Largest relative departure from them.
+    """
+
+    multiples: tuple[float, ...] = (0.5, 1, 1, 1, 1, 1.5, 2)
+    spread: float = 0.15
+
+    def draw(self, rng: np.random.Generator, contrast: Any) -> float:
+        """Draw a dose in mmol per kg."""
+        return 0.1 * rng.choice(self.multiples) * rng.uniform(1 - self.spread, 1 + self.spread)
+
+
+@dataclass(frozen=True)
+class Injection(Drawn):
     """One dose of gadolinium and the time that has passed since.
+
+    r1 of 3.5 to 6 covers the agents in use at 1.5 T and 3 T (Rohrer et al., 2005).
 
     Attributes
     ----------
     dose
-        In mmol per kg of body weight; 0.1 is usual.
+        Dose in mmol per kg of body weight; 0.1 is usual.
     minutes
-        From injection to the middle of the acquisition.
+        Time from injection to the middle of the acquisition.
     relaxivity
         r1 of the agent in blood, l/(mmol s).
     haematocrit
-        Share of the blood that is cells, which gadolinium does not enter.
+        Fraction of the blood that is cells, which gadolinium does not enter.
     """
 
-    dose: float
-    minutes: float
-    relaxivity: float
-    haematocrit: float
-
-    @classmethod
-    def sample(cls, rng: np.random.Generator) -> "Injection":
-        """Draw; r1 3.5 to 6 covers the agents in use at 1.5 T and 3 T (Rohrer et al., 2005)."""
-        return cls(
-            dose=0.1 * rng.choice([0.5, 1, 1, 1, 1, 1.5, 2]) * rng.uniform(0.85, 1.15),
-            minutes=rng.uniform(1, 15),
-            relaxivity=rng.uniform(3.5, 6),
-            haematocrit=rng.uniform(0.36, 0.46),
-        )
+    dose: float = drawn(Doses())
+    minutes: float = between(1, 15)
+    relaxivity: float = between(3.5, 6)
+    haematocrit: float = between(0.36, 0.46)
 
     @property
     def blood_rate(self) -> float:
@@ -210,7 +214,7 @@ class Injection:
 
 @dataclass(frozen=True)
 class Relaxation:
-    """One acquisition of one head after one injection.
+    """One acquisition after one injection.
 
     Attributes
     ----------
@@ -280,15 +284,24 @@ def _look_up(signal_of: torch.Tensor, rate: torch.Tensor) -> torch.Tensor:
     return low + (position - index) * (signal_of[index + 1] - low)
 
 
-def sample_relaxation(rng: np.random.Generator) -> tuple[Relaxation, dict[Tissue, float]]:
+def sample_relaxation(
+    rng: np.random.Generator, injection: Ranges[Injection] | None = None
+) -> tuple[Relaxation, dict[Tissue, float]]:
     """Draw an acquisition and the intensity of each tissue in it before gadolinium.
+
+    Parameters
+    ----------
+    rng
+        Random generator.
+    injection
+        Ranges of the injection; None: its own.
 
     Returns
     -------
     relaxation
-        Of the head.
+        Sequence and injection.
     means
-        White matter = 1, background left out.
+        Intensities, white matter = 1, background left out.
     """
     kinds = (Mprage, Mprage, GradientEcho, SpinEcho)
     sequence = kinds[int(rng.integers(len(kinds)))].sample(rng)
@@ -300,5 +313,5 @@ def sample_relaxation(rng: np.random.Generator) -> tuple[Relaxation, dict[Tissue
         signal = sequence.signal(np.array([1000 / t1]))[0]
         signals[tissue] = float(signal * density * np.clip(rng.normal(1, 0.02), 0.9, 1.1))
     white = signals[Tissue.WHITE_MATTER]
-    relaxation = Relaxation(sequence, Injection.sample(rng), white)
+    relaxation = Relaxation(sequence, (injection or Injection.ranges()).draw(rng), white)
     return relaxation, {tissue: signal / white for tissue, signal in signals.items()}

@@ -1,4 +1,4 @@
-"""The head that effects work on."""
+"""The scene that effects work on: an image in the making."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,12 +16,12 @@ _BLOCK = 4
 
 @dataclass
 class Scene:
-    """One head in the making, on one grid. Effects read all and change `image` and `enhancement`.
+    """One image in the making, on one grid. Effects read all and change `image` and `enhancement`.
 
     Attributes
     ----------
     tissue
-        D x H x W integers, :class:`~clinica_t1nce.simulation.tissues.Tissue` numbers.
+        Tissues, D x H x W integers, :class:`~clinica_t1nce.simulation.tissues.Tissue` numbers.
     depth
         Depth inside the intracranial cavity in mm, negative outside.
     outside_tissue
@@ -33,7 +33,7 @@ class Scene:
     image
         Intensity before gadolinium, white matter = 1.
     enhancement
-        Gadolinium, 0 or more: about what a usual dose adds, in the same units.
+        Amount of gadolinium, 0 or more: about what a usual dose adds, in the same units.
         :meth:`~clinica_t1nce.simulation.contrast.Contrast.enhancement` makes signal of it.
     """
 

@@ -1,15 +1,16 @@
-"""Draw a head with and without gadolinium from an anatomy."""
+"""Simulate an image with and without gadolinium from an anatomy."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from clinica_t1nce.simulation import effects
 from clinica_t1nce.simulation.anatomy import Anatomy
 from clinica_t1nce.simulation.contrast import Contrast
+from clinica_t1nce.simulation.effects import Effect
+from clinica_t1nce.simulation.gadolinium import USUAL, Gadolinium, sample_effects
 from clinica_t1nce.simulation.geometry import Placement
 from clinica_t1nce.simulation.scanner import (
     LOW,
@@ -23,11 +24,8 @@ from clinica_t1nce.simulation.scanner import (
 )
 from clinica_t1nce.simulation.scene import Scene
 
-IDENTITY_SHARE = 0.25
-"""Share of pairs without any gadolinium, from which a network learns to leave a T1nce alone."""
-
 PRESETS: dict[str, Quality] = {"varied": VARIED, "low-quality": LOW}
-"""How good the images are, by name."""
+"""Quality of the images, by name."""
 
 _EMPTY = 0.05
 _DEFACED = 0.4
@@ -40,11 +38,11 @@ class SecondScan:
     Attributes
     ----------
     misregistration
-        How the head lies beside where it lay in the first scan.
+        Motion from where the anatomy lay in the first scan.
     acquisition
-        All that the scan does.
+        Steps and gain of the scan.
     stripping
-        Its brain mask, None for a whole head.
+        Brain mask, None for a whole head.
     """
 
     misregistration: Misregistration
@@ -67,21 +65,25 @@ class Recipe:
 
     Attributes
     ----------
+    placement
+        Position of the grid in the anatomy.
+    contrast
+        Contrast before gadolinium, sequence and injection.
     effects
-        In the order in which they are applied.
+        Effects in the order in which they are applied.
     enhanced
         Whether there is gadolinium at all.
     acquisition
-        Of the T1ce, and of its twin without gadolinium.
+        Scan of the T1ce, and of its twin without gadolinium.
     stripping, defacing, field_of_view
-        What is cut off, or None.
+        Parts that are cut off, or None.
     second
-        The scan that made an independent T1nce, or None.
+        Scan that made an independent T1nce, or None.
     """
 
     placement: Placement
     contrast: Contrast
-    effects: tuple
+    effects: tuple[Effect, ...]
     enhanced: bool
     acquisition: Acquisition
     stripping: Stripping | None
@@ -90,19 +92,19 @@ class Recipe:
     second: SecondScan | None = None
 
     def about(self, centre: Sequence[float], **placement: Any) -> "Recipe":
-        """Place it about another voxel of the head, for a whole head its middle.
+        """Place it about another voxel of the anatomy, for a whole head its middle.
 
         Parameters
         ----------
         centre
-            Voxel of the head at the middle of the grid.
+            Voxel of the anatomy at the middle of the grid.
         **placement
             Other attributes of the :class:`~clinica_t1nce.simulation.geometry.Placement`.
 
         Returns
         -------
         Recipe
-            The same head: planes that cut it move with it.
+            Recipe of the same image: planes that cut it move with it.
         """
         moved = replace(self.placement, centre=tuple(centre), **placement)
         old, defacing, field_of_view = self.placement, self.defacing, self.field_of_view
@@ -113,29 +115,12 @@ class Recipe:
             field_of_view=field_of_view and field_of_view.moved(old, moved),
         )
 
-    def numbers(self) -> dict[str, Any]:
-        """Return the recipe as plain numbers, to write beside the pair.
-
-        Returns
-        -------
-        dict
-            Fit for JSON; :func:`clinica_t1nce.simulation.records.recipe_of` undoes it.
-        """
-        named = asdict(self)
-        named["effects"] = [
-            {"effect": type(effect).__name__, **asdict(effect)} for effect in self.effects
-        ]
-        named["acquisition"] = self.acquisition.numbers()
-        if self.second is not None:
-            named["second"]["acquisition"] = self.second.acquisition.numbers()
-        return named
-
 
 @dataclass(frozen=True)
 class Pair:
     """A simulated pair on one grid, intensities in units of white matter before gadolinium.
 
-    All are 1 x D x H x W, or N x 1 x D x H x W for a batch.
+    All are 1 x D x H x W.
 
     Attributes
     ----------
@@ -146,7 +131,7 @@ class Pair:
     intracranial
         bool, True within the skull.
     second_t1nce
-        float32, the T1nce of a scan of its own: own noise, field, blur, motion, mask and scale,
+        float32, T1nce of a scan of its own: own noise, field, blur, motion, mask and scale,
         and not quite in the same place; None if not asked for.
     """
 
@@ -162,83 +147,40 @@ class Pair:
         return self.t1ce - self.enhancement
 
 
-def sample_gadolinium(rng: np.random.Generator, contrast: Contrast) -> list:
-    """Draw the effects of one injection, in the order in which they are applied.
-
-    Parameters
-    ----------
-    rng
-        Source of all numbers.
-    contrast
-        Of the head.
-
-    Returns
-    -------
-    list
-        Instances of classes in :mod:`clinica_t1nce.simulation.effects`.
-    """
-    drawn = [
-        effects.Sinuses.sample(rng, contrast),
-        effects.ThinSinuses.sample(rng, contrast),
-        effects.Arteries.sample(rng, contrast),
-        effects.ChoroidPlexus.sample(rng, contrast),
-        effects.DeepVeins.sample(rng, contrast),
-        effects.Sella.sample(rng, contrast),
-        effects.Dura.sample(rng, contrast),
-        effects.DuralFolds.sample(rng, contrast),
-        *(effects.SurfaceVessel.sample(rng, contrast) for _ in range(rng.integers(1, 3))),
-        *(effects.FreeVessel.sample(rng, contrast) for _ in range(rng.integers(0, 3))),
-        effects.Pia.sample(rng, contrast),
-        effects.Sulci.sample(rng, contrast),
-        effects.SulcalFilling.sample(rng, contrast),
-        effects.Perfusion.sample(rng, contrast),
-        effects.Extracranial.sample(rng, contrast),
-    ]
-    return [effect for effect in drawn if effect is not None]
-
-
 def sample_recipe(
     rng: np.random.Generator,
     anatomy: Anatomy,
     shape: Sequence[int],
-    preset: str = "varied",
+    preset: str | Quality = "varied",
     second_scan: bool = False,
+    gadolinium: Gadolinium = USUAL,
 ) -> Recipe:
     """Draw all numbers of one pair of `shape` from `anatomy`.
 
     Parameters
     ----------
     rng
-        Source of all numbers.
+        Random generator.
     anatomy
-        To draw from.
+        Anatomy to draw from.
     shape
         D, H, W.
     preset
-        A key of :data:`PRESETS`.
+        Quality of the images, or a key of :data:`PRESETS`.
     second_scan
-        Draw an independent T1nce as well; all else stays the same.
+        Whether to draw an independent T1nce as well; all else stays the same.
+    gadolinium
+        Ranges of injection and effects.
 
     Returns
     -------
     Recipe
-        For :func:`realise`.
+        Numbers for :func:`render`.
     """
-    quality = PRESETS[preset]
-    contrast = Contrast.sample(rng).flattened(rng.uniform(*quality.contrast))
-    drawn = [
-        effects.Fat.sample(rng, contrast),
-        effects.Rim.sample(rng, contrast),
-        effects.Folia.sample(rng, contrast),
-        effects.Texture.sample(rng, contrast),
-        effects.ThinTissue.sample(rng, contrast),
-        effects.Callosum.sample(rng, contrast),
-        effects.Fornix.sample(rng, contrast),
-        effects.Inflow.sample(rng, contrast),
-        *sample_gadolinium(rng, contrast),
-        *effects.sample_disease(rng, contrast),
-        effects.FlowGhosts.sample(rng, contrast),
-    ]
+    quality = PRESETS[preset] if isinstance(preset, str) else preset
+    contrast = Contrast.sample(rng, gadolinium.injection, gadolinium.strength)
+    contrast = contrast.flattened(rng.uniform(*quality.contrast))
+    drawn = tuple(sample_effects(rng, contrast, gadolinium))
     placement = Placement.sample(rng, anatomy)
     stripping = Stripping.sample(rng)
     defaced = stripping is None and rng.random() < _DEFACED
@@ -247,8 +189,8 @@ def sample_recipe(
     return Recipe(
         placement=placement,
         contrast=contrast,
-        effects=tuple(effect for effect in drawn if effect is not None),
-        enhanced=bool(rng.random() >= IDENTITY_SHARE),
+        effects=drawn,
+        enhanced=bool(rng.random() >= 1 - gadolinium.enhanced),
         acquisition=Acquisition.sample(rng, quality),
         stripping=stripping,
         defacing=Defacing.sample(rng, placement, anatomy) if defaced else None,
@@ -258,7 +200,7 @@ def sample_recipe(
 
 
 @torch.no_grad()
-def realise(
+def render(
     recipe: Recipe, anatomy: Anatomy, shape: Sequence[int], device: torch.device | str = "cpu"
 ) -> Pair:
     """Make the pair that `recipe` describes.
@@ -266,18 +208,13 @@ def realise(
     Parameters
     ----------
     recipe
-        From :func:`sample_recipe`.
+        Numbers from :func:`sample_recipe`.
     anatomy
-        The head it was drawn for.
+        Anatomy that they were drawn for.
     shape
         D, H, W.
     device
-        Where to compute and to leave the result.
-
-    Returns
-    -------
-    Pair
-        On `device`.
+        Device that computes and that holds the result.
     """
     scene = recipe.placement.place(anatomy, tuple(shape), device)
     scene.image = recipe.contrast.image(scene.tissue)
@@ -319,8 +256,9 @@ def simulate(
     seed: int,
     shape: Sequence[int],
     device: torch.device | str = "cpu",
-    preset: str = "varied",
+    preset: str | Quality = "varied",
     second_scan: bool = False,
+    gadolinium: Gadolinium = USUAL,
 ) -> Pair:
     """Draw one pair from one of the `anatomies`: the same seed gives the same pair.
 
@@ -329,55 +267,20 @@ def simulate(
     Parameters
     ----------
     anatomies
-        Heads to draw from.
+        Anatomies to draw from.
     seed
-        Of all numbers.
+        Seed of all numbers.
     shape
         D, H, W.
     device
-        Where to compute and to leave the result.
-    preset, second_scan
-        As :func:`sample_recipe`.
-
-    Returns
-    -------
-    Pair
+        Device that computes and that holds the result.
+    preset, second_scan, gadolinium
+        Settings as of :func:`sample_recipe`.
     """
     rng = np.random.default_rng(seed)
     while True:
         anatomy = anatomies[int(rng.integers(len(anatomies)))]
-        recipe = sample_recipe(rng, anatomy, shape, preset, second_scan)
-        pair = realise(recipe, anatomy, shape, device)
+        recipe = sample_recipe(rng, anatomy, shape, preset, second_scan, gadolinium)
+        pair = render(recipe, anatomy, shape, device)
         if pair.mask.float().mean() >= _EMPTY:
             return pair
-
-
-def simulate_batch(
-    anatomies: Sequence[Anatomy],
-    seeds: Sequence[int],
-    shape: Sequence[int],
-    device: torch.device | str = "cpu",
-    preset: str = "varied",
-    second_scan: bool = False,
-) -> Pair:
-    """Draw a batch of pairs, each as :func:`simulate` does with its seed.
-
-    Parameters
-    ----------
-    anatomies, shape, device, preset, second_scan
-        As :func:`simulate`.
-    seeds
-        One a pair.
-
-    Returns
-    -------
-    Pair
-        Stacked: N x 1 x D x H x W.
-    """
-    pairs = [simulate(anatomies, seed, shape, device, preset, second_scan) for seed in seeds]
-    stacked = {
-        name: torch.stack([getattr(pair, name) for pair in pairs])
-        for name in ("t1ce", "enhancement", "mask", "intracranial")
-    }
-    seconds = [pair.second_t1nce for pair in pairs if pair.second_t1nce is not None]
-    return Pair(**stacked, second_t1nce=torch.stack(seconds) if seconds else None)

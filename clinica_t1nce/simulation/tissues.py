@@ -87,17 +87,16 @@ RIGHT_CEREBRUM = (41, 42, 43, 44, 49, 50, 51, 52, 53, 54, 48, 58, 60, 63, 163, 1
 CEREBELLUM = (7, 8, 46, 47)
 FIRST_LABEL_OUTSIDE_BRAIN = 500
 
+VENTRICLES = (Tissue.LATERAL_VENTRICLE, Tissue.THIRD_VENTRICLE, Tissue.FOURTH_VENTRICLE)
+WHITE_MATTER = (Tissue.WHITE_MATTER, Tissue.CEREBELLAR_WHITE_MATTER, Tissue.BRAINSTEM)
 PARENCHYMA = tuple(
-    t
-    for t in Tissue
-    if Tissue.WHITE_MATTER <= t <= Tissue.WHITE_MATTER_LESION
-    and t
-    not in (
-        Tissue.LATERAL_VENTRICLE,
-        Tissue.THIRD_VENTRICLE,
-        Tissue.FOURTH_VENTRICLE,
-        Tissue.CSF,
-    )
+    tissue
+    for tissue in Tissue
+    if Tissue.WHITE_MATTER <= tissue <= Tissue.WHITE_MATTER_LESION
+    and tissue not in (*VENTRICLES, Tissue.CSF)
+)
+GRAY_MATTER = tuple(
+    tissue for tissue in PARENCHYMA if tissue not in (*WHITE_MATTER, Tissue.WHITE_MATTER_LESION)
 )
 
 
@@ -107,7 +106,7 @@ def to_tissues(labels: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     labels
-        Integer label map, any shape.
+        Label map of integers, any shape.
 
     Returns
     -------

@@ -1,6 +1,5 @@
 """What memory, disk and precision a training needs, before it starts."""
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from clinica_t1nce.errors import OutputError, TrainingError
+from clinica_t1nce.errors import TrainingError
 from clinica_t1nce.models import registry
 
 _FLOAT = 4
@@ -154,29 +153,3 @@ def check_precision(architecture: str, precision: str, device: torch.device) -> 
 def checkpoint_bytes(size: Size) -> int:
     """Give what checkpoint and weights take, while an old checkpoint is being replaced."""
     return (2 * _STATE + 2) * size.weights * _FLOAT
-
-
-def check_space(folder: Path, size: int, what: str) -> None:
-    """Refuse to begin what the disk has no room for.
-
-    Parameters
-    ----------
-    folder
-        Need not exist.
-    size
-        Bytes.
-    what
-        Is written there.
-
-    Raises
-    ------
-    OutputError
-        If less is free.
-    """
-    present = next(place for place in (folder, *folder.resolve().parents) if place.exists())
-    free = shutil.disk_usage(present).free
-    if size > free:
-        raise OutputError(
-            f"{folder}: {size / 1e9:.1f} GB are needed for {what}, {free / 1e9:.1f} GB are free; "
-            "free space, or name another folder"
-        )

@@ -1,7 +1,5 @@
 """What a run leaves for its reader: configuration, versions, the table of its losses."""
 
-import csv
-import io
 import json
 import platform
 import subprocess
@@ -12,7 +10,8 @@ from typing import Any
 
 from clinica_t1nce import __version__
 from clinica_t1nce.errors import TrainingError
-from clinica_t1nce.files import atomic
+from clinica_t1nce.files import atomic, tsv
+from clinica_t1nce.files.text import read_json, write_text
 
 CONFIG = "config.json"
 METRICS = "metrics.tsv"
@@ -43,8 +42,8 @@ def check(output: Path, settings: Mapping[str, Any]) -> None:
         return
     wanted = json.loads(json.dumps(settings))
     try:
-        found = json.loads(config.read_text(encoding="utf-8"))["settings"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        found = read_json(config)["settings"]
+    except (ValueError, KeyError) as error:
         raise TrainingError(
             f"{config}: not the configuration of a run ({error}); name another folder"
         ) from error
@@ -134,19 +133,14 @@ class Metrics:
         """Read what is there up to a step; what came after it will come again."""
         self.rows = []
         if step and self.path.exists():
-            with self.path.open(encoding="utf-8", newline="") as file:
-                for cells in csv.DictReader(file, delimiter="\t"):
-                    row = {name: float(cell) for name, cell in cells.items() if cell != "n/a"}
-                    if row["step"] <= step:
-                        self.rows.append(row)
+            for cells in tsv.read(self.path, ["step"]):
+                row = {name: float(cell) for name, cell in cells.items() if cell != "n/a"}
+                if row["step"] <= step:
+                    self.rows.append(row)
 
     def add(self, row: Row) -> None:
         """Append a row and write the table."""
         self.rows.append(row)
         header = list(dict.fromkeys(name for row in self.rows for name in row))
-        text = io.StringIO()
-        writer = csv.DictWriter(text, header, restval="n/a", delimiter="\t", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: f"{value:.8g}" for name, value in row.items()} for row in self.rows)
-        with atomic.temporary(self.path) as part:
-            part.write_text(text.getvalue(), encoding="utf-8")
+        rows = ({name: f"{value:.8g}" for name, value in row.items()} for row in self.rows)
+        write_text(self.path, tsv.text(rows, header))

@@ -9,6 +9,7 @@ from lightning.pytorch import seed_everything
 from torch import nn
 
 from clinica_t1nce.errors import TrainingError
+from clinica_t1nce.files import atomic
 from clinica_t1nce.models import registry
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.models.patch_discriminator import PatchDiscriminator
@@ -154,15 +155,21 @@ def network_of(card: Card, init: str | None) -> nn.Module:
     network = registry.build(card.architecture, **card.hyperparameters)
     if init is not None:
         module, other = load_weights(init)
-        if other.hyperparameters != card.hyperparameters or other.architecture != card.architecture:
+        if other.architecture != card.architecture or not _extends(card, other):
             raise TrainingError(
                 f"{init}: weights of another network ({other.architecture}, "
                 f"{other.hyperparameters}); start from weights of the architecture to be trained"
             )
-        network.load_state_dict(module.state_dict())
+        network.load_state_dict({**network.state_dict(), **module.state_dict()})
     # On a CPU several times faster, and no slower on a GPU.
     network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     return network
+
+
+def _extends(card: Card, other: Card) -> bool:
+    """Say whether a network is another one, or that one with a part that starts anew."""
+    new, old = ({"fill": False, **each.hyperparameters} for each in (card, other))
+    return new == old or (new["fill"] and {**new, "fill": False} == old)
 
 
 def _check_machine(card: Card, settings: Settings, device: torch.device, output: Path) -> None:
@@ -176,7 +183,7 @@ def _check_machine(card: Card, settings: Settings, device: torch.device, output:
         half=settings.precision != "32-true",
     )
     preflight.check_memory(memory, device, f"{card.architecture}, batch {settings.batch}")
-    preflight.check_space(output, preflight.checkpoint_bytes(size), "checkpoints")
+    atomic.check_space(output, preflight.checkpoint_bytes(size), "checkpoints")
 
 
 def _history(data: Data, settings: Settings, command: str) -> dict:

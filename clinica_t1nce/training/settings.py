@@ -31,9 +31,19 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     # In float32 on a CPU, PyTorch convolves a single small volume in a way that takes several times
     # as long as two of them.
     "change": {"architecture": "change-unet", "batch": 2, "steps": 4000},
+    "mixed": {
+        "architecture": "change-unet-fill",
+        "batch": 3,
+        "steps": 10000,
+        "rate": 5e-4,
+        "average": 0.998,
+        "enhancing_weight": 1.0,
+        "augment": True,
+    },
 }
 """By name: ``paper`` trains as Bottani et al. did (Adam and L1, whole volumes, no augmentation;
-with a discriminator batch 1), ``change`` as the weights that come with this package were."""
+with a discriminator batch 1), ``change`` on simulated patches, ``mixed`` on patches of real and
+simulated pairs together, as the weights that come with this package were."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +69,11 @@ class Settings:
     method
         One of :data:`METHODS`.
     augment
-        Vary real pairs (:class:`clinica_t1nce.training.data.augmentation.Augmentation`).
+        Whether real pairs are varied: patches by
+        :class:`clinica_t1nce.training.data.variation.Variation`, whole volumes by
+        :class:`clinica_t1nce.training.data.augmentation.Augmentation`.
+    t1nce_share
+        Share of patches of real pairs in which the T1nce is shown in place of the T1ce.
     precision
         Of Lightning's trainer: ``"bf16-mixed"`` is several times faster where the processor
         computes in bfloat16, and several times slower where it has to imitate it.
@@ -88,6 +102,7 @@ class Settings:
     accumulate: int = 1
     method: str = "supervised"
     augment: bool = False
+    t1nce_share: float = 0.15
     precision: str = "32-true"
     init: str | None = None
     discriminator: str | None = None

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import clinica_t1nce
 from clinica_t1nce.bids.dataset import Dataset
 from clinica_t1nce.bids.entities import Visit
-from clinica_t1nce.caps import names, query, selection, sidecar, table
+from clinica_t1nce.caps import names, query, selection, table
 from clinica_t1nce.errors import SelectionError, T1nceError, WeightsError
 from clinica_t1nce.files import atomic, nifti, tsv
-from clinica_t1nce.files.text import write_text
+from clinica_t1nce.files.text import find_json, write_text
 
 if TYPE_CHECKING:
     from clinica_t1nce.synthesis.synthesizer import Synthesizer
@@ -32,7 +32,12 @@ COLUMNS = (
     "contradiction",
 )
 """``probability`` that gadolinium was given, read from the image by `model`; ``image`` is T1ce
-from 0.5, else T1nce; ``metadata`` is what shows that the image is a T1ce, or nothing."""
+from 0.5, else T1nce; ``metadata`` is what shows that the image is a T1ce, nothing, or
+that they cannot be read."""
+
+
+UNREADABLE = "cannot be read"
+"""What stands for metadata that cannot be read or are not understood."""
 
 
 def detect(
@@ -102,7 +107,7 @@ def read(crop: Path, model: str, sha256: str) -> float | None:
     t1nce = names.output_path(crop, model)
     sidecars = (names.sidecar_path(names.in_space(t1nce, space)) for space in names.SPACES)
     for path in (names.gadolinium_path(crop), *sidecars):
-        content = sidecar.load(path) or {}
+        content = find_json(path) or {}
         value = content.get("GadoliniumProbability")
         if isinstance(value, int | float) and content.get("Model", {}).get("SHA256") == sha256:
             return float(value)
@@ -138,21 +143,19 @@ def rewrite(
 
     Raises
     ------
-    SelectionError
-        If a sidecar or ``scans.tsv`` of theirs cannot be read.
     OutputError
         If the table cannot be written.
     """
     asked = {crop for _, crop in crops}
     for _ in range(table.MOST_LOOKS):
-        rows = _rows(caps, asked, model, sha256, dataset)
+        rows = _rows(caps, model, sha256, dataset)
         if not write_text(caps / NAME, tsv.text(rows.values(), COLUMNS)):
             break
     return [row for crop, row in rows.items() if crop in asked]
 
 
 def _rows(
-    caps: Path, asked: set[Path], model: str, sha256: str, dataset: Dataset | None
+    caps: Path, model: str, sha256: str, dataset: Dataset | None
 ) -> dict[Path, dict[str, str]]:
     rows = {}
     for visit, crop in query.find_crops(caps):
@@ -161,10 +164,9 @@ def _rows(
             continue
         try:
             reason = selection.evidence(crop, dataset)
+            told = selection.contradiction(reason, probability)
         except SelectionError:
-            if crop in asked:
-                raise
-            reason = selection.evidence(crop, None)
+            reason, told = UNREADABLE, None
         rows[crop] = {
             "participant_id": visit.subject,
             "session_id": visit.session,
@@ -173,6 +175,6 @@ def _rows(
             "probability": f"{probability:.4f}",
             "image": "T1ce" if probability >= selection.SEEN else "T1nce",
             "metadata": reason or "nothing",
-            "contradiction": selection.contradiction(reason, probability) or "",
+            "contradiction": told or "",
         }
     return rows

@@ -8,6 +8,7 @@ from nipype.pipeline.engine import Node, Workflow
 from clinica_t1nce.interfaces import (
     AlignPair,
     BrainMask,
+    Disturb,
     ImageSimilarity,
     TissueOverlap,
     TissueVolumes,
@@ -38,6 +39,8 @@ OUTPUTS = (
     "volumes",
     "dice",
     "dice_unaligned",
+    "floor_volumes",
+    "floor_dice",
 )
 
 ATROPOS, MAPS, LABELS, NONE = SEGMENTATIONS = ("atropos", "maps", "labels", "none")
@@ -50,6 +53,7 @@ def init_evaluation_wf(
     protocol: str = "standard",
     segmentation: str = ATROPOS,
     structures: Mapping[str, int] | None = None,
+    noise_floor: bool = False,
     name: str = "evaluation_wf",
 ) -> Workflow:
     """Build a graph that compares a T1ce and synthetic T1nce with the real T1nce of the visit.
@@ -81,6 +85,9 @@ def init_evaluation_wf(
         ``"none"``.
     structures
         Structure to label, for label maps with others than GM 1, WM 2 and CSF 3.
+    noise_floor
+        Segment the aligned T1nce twice more, after small changes
+        (:func:`clinica_t1nce.evaluation.agreement.disturb`); only with ``"atropos"``.
     name
         Name of the workflow.
 
@@ -121,17 +128,21 @@ def init_evaluation_wf(
         Of the T1nce, the T1ce and each of `synthetic`.
     dice, dice_unaligned
         A mapping of structure to Dice for the T1ce and each of `synthetic`.
+    floor_volumes, floor_dice
+        The same for each change of the T1nce, with `noise_floor`.
 
     Raises
     ------
     ValueError
-        If `segmentation` is unknown.
+        If `segmentation` is unknown, or cannot give a noise floor.
     traits.api.TraitError
         If another option is.
     """
     if segmentation not in SEGMENTATIONS:
         known = ", ".join(SEGMENTATIONS)
         raise ValueError(f"unknown segmentation {segmentation!r}; known: {known}")
+    if noise_floor and segmentation != ATROPOS:
+        raise ValueError(f"a noise floor needs the segmentation {ATROPOS}, not {segmentation}")
     workflow = Workflow(name=name)
     inputnode = Node(IdentityInterface(list(INPUTS), mandatory_inputs=False), name="inputnode")
     outputnode = Node(IdentityInterface(list(OUTPUTS), mandatory_inputs=False), name="outputnode")
@@ -172,6 +183,8 @@ def init_evaluation_wf(
         workflow.connect(unaligned, "out_file", outputnode, "mask_unaligned")
     if segmentation != NONE:
         _connect_volumes(workflow, aligned, union, align, segmentation, structures)
+    if noise_floor:
+        _connect_noise_floor(workflow, aligned, union)
     return workflow
 
 
@@ -249,6 +262,24 @@ def _connect_volumes(
         if align != "none" and wanted_aligned != segmented_aligned:
             overlap.inputs.invert = segmented_aligned
             workflow.connect(aligned, "transform_file", overlap, "transform_file")
+
+
+def _connect_noise_floor(workflow: Workflow, aligned: Node, union: Node) -> None:
+    disturbed = Node(Disturb(), name="disturbed", mem_gb=1)
+    volumes = Node(TissueVolumes(), name="floor_volumes", mem_gb=3)
+    overlap = Node(TissueOverlap(), name="floor_dice", mem_gb=1)
+    workflow.connect(
+        [
+            (aligned, disturbed, [("out_file", "in_file")]),
+            (disturbed, volumes, [("out_files", "in_files")]),
+            (union, volumes, [("out_file", "mask_file")]),
+            (workflow.get_node("inputnode"), volumes, [("prior_files", "prior_files")]),
+            (workflow.get_node("volumes"), overlap, [(("out_files", _first), "reference_file")]),
+            (volumes, overlap, [("out_files", "in_files")]),
+            (volumes, workflow.get_node("outputnode"), [("volumes", "floor_volumes")]),
+            (overlap, workflow.get_node("outputnode"), [("dice", "floor_dice")]),
+        ]
+    )
 
 
 def _first(items):  # type: ignore[no-untyped-def]

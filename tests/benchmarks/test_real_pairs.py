@@ -1,5 +1,6 @@
 import csv
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -44,6 +45,15 @@ def pairs(script, tmp_path):
     return made
 
 
+def real_wm(pair):
+    """Volume of what the threshold calls white matter in the T1nce, cm3."""
+    return np.count_nonzero(pair.brain & (pair.t1nce.data >= 320)) / 1000
+
+
+def batched(rows):
+    return zip(rows[::2], rows[1::2], strict=True)
+
+
 def test_table_of_baselines_and_methods(script, pairs, tmp_path):
     by_file = {pair.t1ce.path: pair.t1nce.data for pair in pairs}
     methods = {
@@ -51,16 +61,17 @@ def test_table_of_baselines_and_methods(script, pairs, tmp_path):
         "perfect": lambda image: by_file.get(image.path, image.data),
     }
     rows = script.evaluate(iter(pairs), methods, tmp_path / "out")
-    shares = [(row.participant, row.method, round(row.share, 6)) for row in rows]
-    assert [share[:2] for share in shares] == [
+    assert [(row["pair"], row["method"]) for row in rows] == [
         ("sub-01", "nothing"),
         ("sub-01", "perfect"),
         ("sub-02", "nothing"),
         ("sub-02", "perfect"),
     ]
-    assert [row.share for row in rows[::2]] == pytest.approx([0, 0])
-    assert min(row.share for row in rows[1::2]) >= 1
-    assert [row.t1nce_change for row in rows] == [0, 0, 0, 0]
+    for share, error in (("share", "total"), ("linear_share", "linear_error_synthetic")):
+        assert [row[share] for row in rows[::2]] == pytest.approx([0, 0], abs=1e-5)
+        assert min(row[share] for row in rows[1::2]) >= 1
+        assert all(same[error] > perfect[error] for same, perfect in batched(rows))
+    assert [row["t1nce_change"] for row in rows] == [0, 0, 0, 0]
     pictures = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert pictures == ["sub-01_model-perfect.png", "sub-02_model-perfect.png"]
 
@@ -73,8 +84,10 @@ def test_table_of_baselines_and_methods(script, pairs, tmp_path):
     script.write_tsv(tmp_path / "rows.tsv", rows)
     with (tmp_path / "rows.tsv").open(newline="") as stream:
         read = list(csv.DictReader(stream, delimiter="\t"))
-    assert [row["participant"] for row in read] == ["sub-01", "sub-01", "sub-02", "sub-02"]
-    assert float(read[1]["share"]) == rows[1].share
+    assert [row["pair"] for row in read] == ["sub-01", "sub-01", "sub-02", "sub-02"]
+    assert float(read[1]["share"]) == rows[1]["share"]
+    names = [name for name in read[0] if name in script.TITLES]
+    assert names == [name for name in script.TITLES if name in names]
 
 
 def test_volumes_are_measured_in_one_mask_and_cached(script, pairs, tmp_path, monkeypatch):
@@ -91,13 +104,15 @@ def test_volumes_are_measured_in_one_mask_and_cached(script, pairs, tmp_path, mo
     folder = tmp_path / "segmented"
     rows = script.evaluate(iter(pairs[:1]), methods, None, folder)
     assert len(calls) == 2
-    assert rows[0].avd_wm > 0
-    assert rows[0].dice_wm < 1
+    assert rows[0]["avd_wm"] == pytest.approx(abs(rows[0]["vd_wm"]) / 100 * real_wm(pairs[0]))
+    assert rows[0]["avd_wm"] > 0
+    assert rows[0]["dice_wm"] < 1
     # What one tissue has too much is missing in the others.
-    small, middle, large = sorted((rows[0].avd_gm, rows[0].avd_wm, rows[0].avd_csf))
+    small, middle, large = sorted(rows[0][f"avd_{name}"] for name in ("gm", "wm", "csf"))
     assert small + middle == pytest.approx(large)
-    assert (rows[1].avd_gm, rows[1].avd_csf, rows[1].dice_wm) == (0, 0, 1)
-    assert script.evaluate(iter(pairs[:1]), methods, None, folder)[0].avd_gm == rows[0].avd_gm
+    assert (rows[1]["avd_gm"], rows[1]["vd_csf"], rows[1]["dice_wm"]) == (0, 0, 1)
+    again = script.evaluate(iter(pairs[:1]), methods, None, folder)
+    assert again[0]["avd_gm"] == rows[0]["avd_gm"]
     assert len(calls) == 2
     table = script.markdown(rows).splitlines()
     assert "Dice CSF" in table[0]
@@ -122,6 +137,7 @@ def test_a_model_is_run_with_each_blend(script, pairs, tmp_path, monkeypatch):
         rows = {row["method"]: row for row in csv.DictReader(stream, delimiter="\t")}
     assert list(rows)[2:] == ["m (replace)", "m (change)"]
     assert float(rows["m (replace)"]["sharpness"]) == pytest.approx(0.25)
+    assert float(rows["m (replace)"]["linear_sharpness"]) == pytest.approx(0.25)
     assert float(rows["m (change)"]["sharpness"]) == pytest.approx(1)
 
 
@@ -143,5 +159,51 @@ def test_alignment_is_cached(script, pairs, tmp_path, monkeypatch):
 
 
 def test_missing_crop_is_named(script, tmp_path):
-    with pytest.raises(SelectionError, match=r"ses-M000.t1_linear: 0 crops"):
-        script.find_crop(tmp_path, "sub-01", "ses-M000")
+    table = tmp_path / "pairs.tsv"
+    table.write_text(
+        "participant_id\tsession_id_t1nce\tsession_id_t1ce\nsub-01\tses-M000\tses-M000ce\n"
+    )
+    with pytest.raises(SelectionError, match="ses-M000ce"):
+        next(script.load_pairs(tmp_path, table, tmp_path / "aligned"))
+
+
+def test_plain_files_of_a_split(script, pairs, tmp_path):
+    rows = [
+        "t1ce\tt1nce\tsplit\tsharp\tname",
+        "sub-01_ce.nii.gz\tsub-01_nce.nii.gz\ttrain\tboth\tone",
+        "sub-02_ce.nii.gz\tsub-02_nce.nii.gz\tvalidation\tboth\ttwo",
+    ]
+    table = tmp_path / "files.tsv"
+    table.write_text("\n".join(rows))
+    (found,) = script.load_files(table, "validation")
+    assert (found.name, found.sharp, found.in_mni) == ("two", True, False)
+    np.testing.assert_array_equal(found.aligned, pairs[1].t1nce.data)
+    np.testing.assert_array_equal(found.brain, pairs[1].brain)
+    with pytest.raises(SelectionError, match="no row of the split test"):
+        next(script.load_files(table, "test"))
+    shifted = volumes.affine("las")
+    volumes.write(tmp_path / "sub-02_nce.nii.gz", pairs[1].t1nce.data, shifted)
+    with pytest.raises(SelectionError, match=r"sub-02_nce.nii.gz: not on the grid of"):
+        next(script.load_files(table, "validation"))
+
+
+def test_priors_follow_a_brain_that_is_not_in_mni_space(script, pairs, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(script, "transform_to_mni", lambda pair: np.diag([2.0, 2, 2, 1]))
+    monkeypatch.setattr(script, "template_priors", lambda shape, affine: seen.append(affine))
+    monkeypatch.setattr(
+        script,
+        "segment",
+        lambda volume, *_: Segmentation(1 + np.indices(volume.shape)[0] % 3, np.zeros(1)),
+    )
+    pair = replace(pairs[0], in_mni=False)
+    script.Tissues(pair, tmp_path)
+    np.testing.assert_array_equal(seen[0], np.diag([2.0, 2, 2, 1]) @ pair.t1ce.affine)
+
+
+@pytest.mark.parametrize("arguments", [[], ["caps"], ["caps", "pairs.tsv", "--pairs", "files.tsv"]])
+def test_one_kind_of_pairs(script, monkeypatch, capsys, arguments):
+    monkeypatch.setattr("sys.argv", ["real_pairs.py", *arguments])
+    with pytest.raises(SystemExit):
+        script.main()
+    assert "give CAPS and PAIRS_TSV, or --pairs" in capsys.readouterr().err

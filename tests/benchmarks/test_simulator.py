@@ -30,11 +30,11 @@ def test_rate_and_parts_are_printed(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    words = f"simulator {folder} --side 16 --pairs 3 --batch 2 --device cpu --parts"
+    words = f"simulator {folder} --side 16 --pairs 3 --device cpu --parts"
     monkeypatch.setattr(sys, "argv", words.split())
     script(repository, "simulator").main()
     printed = capsys.readouterr().out
-    assert "3 pairs of 16^3, batches of 2" in printed
+    assert "3 pairs of 16^3, cpu, 1 CPU threads:" in printed
     assert "\nPlacement " in printed
     assert "\nNoise " in printed
 

@@ -1,6 +1,6 @@
 import pytest
 
-from clinica_t1nce.bids.entities import has_contrast
+from clinica_t1nce.bids.contrast import has_contrast
 
 ENDING = "space-MNI152NLin2009cSym_desc-Crop_res-1x1x1_T1w.nii.gz"
 

@@ -62,10 +62,38 @@ def test_with_a_bids_sidecars_and_scans_count_too(caps, tmp_path, sidecar, scans
     assert found(select(Request(caps, dataset=dataset))) == expected + CE
 
 
-def test_a_sidecar_that_is_no_json_is_named(caps, tmp_path):
+@pytest.mark.parametrize(
+    ("sidecar", "message"),
+    [
+        ("{not json", "sub-01_ses-M000_T1w.json: not JSON"),
+        ('{"ContrastBolusAgent": "foo"}', "ContrastBolusAgent 'foo' is no word known"),
+    ],
+)
+@pytest.mark.parametrize("include", [False, True])
+def test_a_sidecar_that_does_not_tell_stops_its_visit_only(
+    caps, tmp_path, sidecar, message, include
+):
+    dataset = make_bids(tmp_path / "bids", sidecar=sidecar)
+    chosen = select(Request(caps, dataset=dataset, include_t1nce=include))
+    assert found(chosen) == CE
+    ((path, error),) = chosen.undecided.items()
+    assert path == crop_path(caps, "sub-01", "ses-M000")
+    assert message in str(error)
+
+
+def test_a_sidecar_that_does_not_tell_is_not_needed_where_all_are_taken(caps, tmp_path):
     dataset = make_bids(tmp_path / "bids", sidecar="{not json")
-    with pytest.raises(SelectionError, match=r"sub-01_ses-M000_T1w.json: not readable as JSON"):
-        select(Request(caps, dataset=dataset))
+    chosen = select(Request(caps, selection.ALL, dataset=dataset))
+    assert ("sub-01 ses-M000", "all") in found(chosen)
+    assert not chosen.undecided
+
+
+def test_a_name_that_says_none_is_no_t1ce(tmp_path):
+    visits = {("sub-01", "ses-1"): "ce-none", ("sub-02", "ses-1"): "acq-1.5T_CE-gd.2"}
+    visits |= {("sub-03", "ses-1"): "ce-pre", ("sub-04", "ses-1"): "ce-"}
+    chosen = select(Request(make_caps(tmp_path / "c", visits, images=False)))
+    assert found(chosen) == [("sub-02 ses-1", "ce entity")]
+    assert [path.parents[2].name for path in chosen.undecided] == ["sub-04"]
 
 
 def test_a_tsv_selects_exactly_its_visits_whatever_their_names(caps, tmp_path):

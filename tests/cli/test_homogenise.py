@@ -40,12 +40,19 @@ def test_every_option_reaches_the_code(tmp_path, monkeypatch):
     )
     (tmp_path / "c.tsv").touch()
     options = ["--bids-directory", "b", "--model", "m", "--space", "native", "--copy"]
-    options += ["--include-t1nce", "--overwrite", "-tsv", tmp_path / "c.tsv"]
+    options += [
+        "--agent-words",
+        tmp_path / "c.tsv",
+        "--include-t1nce",
+        "--overwrite",
+        "-tsv",
+        tmp_path / "c.tsv",
+    ]
     assert run("caps", "out", *options).exit_code == 0
     assert run("caps", "out").exit_code == 0
     paths = [type(tmp_path)(name) for name in ("caps", "out", "b")]
     assert requests == [
-        Request(*paths, "m", "native", True, tmp_path / "c.tsv", True, True),
+        Request(*paths, "m", "native", True, *[tmp_path / "c.tsv"] * 2, True, True),
         Request(*paths[:2]),
     ]
 

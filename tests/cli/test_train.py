@@ -22,6 +22,9 @@ SHARED = {
     "--accumulate": "2",
     "--enhancing-weight": "1.5",
     "--perceptual": "0.25",
+    "--robust-scale": "0.3",
+    "--local-weight": "0.125",
+    "--t1nce-share": "0.0625",
     "--adversarial-weight": "0.75",
     "--cycle-weight": "20",
     "--identity-weight": "0",
@@ -47,6 +50,7 @@ OF_PAIRS = {"--fold": "0", "--cache": "/somewhere/cache"}
 OF_LABEL_MAPS = {"--pairs": "12"}
 METHODS = {"--adversarial", "--unpaired"}
 FLAGS = METHODS | {"--low-quality", "--augment"}
+OF_MIXTURES = {"--files", "--label-maps", "--mix"}
 
 VISITS = {("sub-01", "ses-A"): "", ("sub-01", "ses-B"): "", ("sub-02", "ses-A"): "ce-gd"}
 
@@ -104,6 +108,7 @@ def check_shared(called: dict[str, Any]) -> None:
     assert (settings.save_every, settings.samples_every) == (13, 0)
     assert (o.steps, o.epochs, o.rate, o.patience) == (7, 9, 0.5, 8)
     assert (o.enhancing_weight, o.perceptual) == (1.5, 0.25)
+    assert (o.robust_scale, o.local, settings.t1nce_share) == (0.3, 0.125, 0.0625)
     assert (o.adversarial, o.cycle, o.identity) == (0.75, 20, 0)
     assert (settings.discriminator, settings.discriminator_widths) == (
         "judge.safetensors",
@@ -139,7 +144,7 @@ def test_every_option_reaches_the_training_on_pairs(
     assert training.t1nce == crop_path(caps, "sub-01", "ses-A")
     assert validation.t1ce == crop_path(caps, "sub-02", "ses-A", "ce-gd")
     known = {option for p in cli.params for option in p.opts if option[0] == "-"}
-    assert known == set(SHARED | OF_PAIRS) | FLAGS
+    assert known == set(SHARED | OF_PAIRS | OF_LABEL_MAPS) | FLAGS | OF_MIXTURES
 
 
 def test_every_option_reaches_the_training_on_label_maps(
@@ -151,6 +156,82 @@ def test_every_option_reaches_the_training_on_label_maps(
     assert (called["data"].folder, called["data"].pairs) == (tmp_path, 12)
     known = {option for p in simulated.params for option in p.opts if option[0] == "-"}
     assert known == set(SHARED | OF_LABEL_MAPS) | METHODS
+
+
+@pytest.fixture
+def files_tsv(tmp_path: Path) -> str:
+    """Return a table of two pairs and a T1nce alone, as plain files."""
+    for name in ("a_ce", "a", "b_ce", "b", "c"):
+        (tmp_path / f"{name}.nii.gz").touch()
+    tsv = tmp_path / "files.tsv"
+    tsv.write_text(
+        "t1ce\tt1nce\tsplit\n"
+        "a_ce.nii.gz\ta.nii.gz\ttrain\n"
+        "b_ce.nii.gz\tb.nii.gz\tvalidation\n"
+        "n/a\tc.nii.gz\ttrain\n"
+    )
+    return str(tsv)
+
+
+def test_sources_are_mixed(called: dict[str, Any], files_tsv: str, tmp_path: Path) -> None:
+    maps, output = str(tmp_path), str(tmp_path / "run")
+    run(cli, output, "--files", files_tsv, "--label-maps", maps, "--cache", "/somewhere")
+    data = called["data"]
+    assert called["output"] == tmp_path / "run"
+    assert data.parts == {"real": 2, "t1nce": 1, "simulated": 1}
+    assert data.sources["simulated"].folder == tmp_path
+    (training,), (validation,) = data.sources["real"].training, data.sources["real"].validation
+    assert training.t1ce == tmp_path / "a_ce.nii.gz"
+    assert validation.t1nce == tmp_path / "b.nii.gz"
+    assert data.sources["real"].cache == Path("/somewhere")
+    assert data.sources["t1nce"].images == [tmp_path / "c.nii.gz"]
+    settings = called["settings"]
+    assert (settings.architecture, settings.batch, settings.augment) == (
+        "change-unet-fill",
+        3,
+        True,
+    )
+    mix = "real=3,simulated=2,t1nce=4"
+    run(cli, output, "--files", files_tsv, "--label-maps", maps, "--mix", mix, "--no-augment")
+    assert called["data"].parts == {"real": 3, "simulated": 2, "t1nce": 4}
+    assert not called["settings"].augment
+
+
+def test_one_source_alone(called: dict[str, Any], files_tsv: str, tmp_path: Path) -> None:
+    run(cli, str(tmp_path / "run"), "--label-maps", str(tmp_path), "--pairs", "12")
+    assert (called["data"].folder, called["data"].pairs) == (tmp_path, 12)
+    assert called["settings"].architecture == "change-unet"
+    Path(files_tsv).write_text("t1ce\tt1nce\na_ce.nii.gz\ta.nii.gz\n")
+    run(cli, str(tmp_path / "run"), "--files", files_tsv)
+    assert len(called["data"].training) == 1
+    assert called["settings"].architecture == "att-unet"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ([], "give CAPS PAIRS_TSV OUTPUT, or OUTPUT with"),
+        (["more", "--files", "TSV"], "give CAPS PAIRS_TSV OUTPUT, or OUTPUT with"),
+        (["nowhere", "pairs.tsv"], "nowhere: no such file or folder"),
+        (["--files", "TSV", "--pairs", "3"], "give --label-maps"),
+        (["--files", "TSV", "--mix", "simulated=1"], "--mix has to name the sources: real, t1nce"),
+        (["--files", "TSV", "--mix", "real=0"], "'real=0' is not one of real, simulated, t1nce"),
+        (["--files", "TSV", "--mix", "reel=1"], "'reel=1' is not one of"),
+    ],
+)
+def test_sources_that_cannot_be_are_refused(
+    called: dict[str, Any],
+    files_tsv: str,
+    tmp_path: Path,
+    arguments: list[str],
+    complaint: str,
+) -> None:
+    words = [files_tsv if word == "TSV" else word for word in arguments]
+    places = [word for word in words[:2] if word in ("more", "nowhere", "pairs.tsv")]
+    options = words[len(places) :]
+    printed = run(cli, *places, str(tmp_path / "run"), *options, code=2)
+    assert complaint in printed
+    assert not called
 
 
 def test_presets_of_the_two_sources(

@@ -277,7 +277,23 @@ def test_a_caps_that_says_no_bids_is_taken_as_it_is(caps, out):
         (lambda caps: make_synthetic(_crop(caps), "n"), {}, "several models"),
         (lambda caps: shutil.rmtree(caps / "subjects"), {}, "not a CAPS"),
         (lambda caps: _empty(caps), {}, "no T1nce, acquired or synthetic"),
-        (lambda caps: _break(caps), {}, "not readable as JSON"),
+        (
+            lambda caps: _write(caps, "participants.tsv", b"participant_id\tn\nsub-01\tR\xe9mi\n"),
+            {},
+            "participants.tsv: not UTF-8 .line 2",
+        ),
+        (
+            lambda caps: _write(
+                caps, "participants.tsv", b"participant_id\nsub-01\nsub-02\nsub-01\n"
+            ),
+            {},
+            "listed twice: sub-01 .rows 2 and 4",
+        ),
+        (
+            lambda caps: _write(caps, "sub-01/sub-01_sessions.tsv", b"session_id\na\na\n"),
+            {},
+            "sub-01_sessions.tsv: listed twice: a",
+        ),
     ],
 )
 def test_what_cannot_be_served_is_one_line_and_nothing_is_made(caps, out, change, options, message):
@@ -297,8 +313,46 @@ def _empty(caps):
     (caps / "subjects").mkdir()
 
 
-def _break(caps):
-    (caps.parent / "bids/sub-01/ses-M012/anat/sub-01_ses-M012_T1w.json").write_text("{")
+def _write(caps, name, content):
+    # Only the copy of it that the CAPS was made from.
+    path = caps.parent / "view" / name
+    path.unlink()
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("anat/sub-01_ses-M012_T1w.json", b"{"),
+        ("anat/sub-01_ses-M012_T1w.json", b'{"ContrastBolusAgent": "foo"}'),
+        ("sub-01_ses-M012_scans.tsv", b"filename\na\na\n"),
+    ],
+)
+def test_metadata_that_do_not_tell_stop_their_visit_only(caps, out, name, content):
+    _write(caps, f"sub-01/ses-M012/{name}", content)
+    report = homogenise(Request(caps, out))
+    assert list(report.failed) == [Visit("sub-01", "ses-M012")]
+    assert sorted(map(str, report.new)) == ["sub-01 ses-M000", "sub-02 ses-M000", "sub-03 ses-M000"]
+    assert not (out / "sub-01/ses-M012").exists()
+    told = homogenisation.describe(report, out)
+    assert any(name.rpartition("/")[2].split(".")[0] in line for line in told)
+    assert any("'foo' (1x)" in line for line in told) is (b"foo" in content)
+
+
+def test_a_table_tells_what_a_word_means(caps, out, tmp_path):
+    name = "anat/sub-01_ses-M012_T1w.json"
+    _write(caps, f"sub-01/ses-M012/{name}", b'{"ContrastBolusAgent": "Foo"}')
+    (tmp_path / "words.tsv").write_text("word\tmeaning\nfoo\tnone\n")
+    report = homogenise(Request(caps, out, agent_words=tmp_path / "words.tsv"))
+    assert not report.failed
+    assert report.kinds["acquired"] == 3
+
+
+def test_quotation_marks_in_the_tables_of_a_bids_lose_nobody(caps, out):
+    rows = 'participant_id\tage\nsub-01\t"40\nsub-02\t41"\nsub-03\t"42"\n'
+    _write(caps, "participants.tsv", rows.encode())
+    homogenise(Request(caps, out))
+    assert (out / "participants.tsv").read_text() == rows
 
 
 def test_other_options_do_not_go_into_an_old_data_set(caps, out):

@@ -130,6 +130,37 @@ def test_how_much_is_removed_has_a_table_of_its_own():
     assert table.note.startswith("Pairs: All 2. Not of the paper.")
 
 
+def test_the_smooth_fit_comes_first():
+    likeness = {"mae_smooth": 3.0, "psnr_smooth": 25.0, "ssim_smooth": 0.9, "pcc": 0.95}
+    likeness |= {"nmi": 1.3, "blur": 0.3, "blur_t1nce": 0.2}
+    gone = dict.fromkeys(("total", "oracle", "share_smooth", "inside_smooth"), 0.5)
+    gone |= dict.fromkeys(("outside_smooth", "left", "sharpness_smooth"), 1.0)
+    gone |= dict.fromkeys(("bias", "bias_csf", "bias_gm", "bias_wm"), -0.0125)
+    records = [record(number) for number in range(4)]
+    for number, each in enumerate(records):
+        for place, row in enumerate(each["similarity"]["rigid"]):
+            row |= likeness | gone | {"pcc": 0.9 + 0.03 * place + 0.001 * place * number}
+        del each["similarity"]["none"]
+    frames = collect(records)
+    statistics = compare_methods(frames)
+    tables = make_tables(frames, statistics)
+    assert list(tables)[:3] == ["similarity_smooth", "recovery_smooth", "table1_similarity"]
+    first = tables["similarity_smooth"]
+    assert first.header[4:] == ("MAE (%)", "PSNR (dB)", "SSIM", "PCC", "NMI", "Blur")
+    assert first.rows[0][7:] == ("0.900 ± 0.000", "1.300 ± 0.000", "0.300 ± 0.000")
+    assert first.rows[1][7].endswith(" *")
+    tested = statistics[statistics.measure == "pcc"]
+    assert set(tested[tested.compared_with == "T1ce"].n_comparisons) == {10}
+    assert "blur" not in set(statistics.measure)
+    second = tables["recovery_smooth"]
+    assert second.header[4:8] == ("Total", "Share", "Inside", "Outside")
+    assert second.header[-3:] == ("Bias GM", "Bias WM", "Sharpness")
+    assert second.rows[0][-2:] == ("-0.013 ± 0.000", "1.00 ± 0.00")
+    described = describe(frames["similarity"].columns)
+    assert "smooth fit" in described["mae_smooth"]["Description"]
+    assert described["bias_gm"]["Units"].startswith("bright tissue")
+
+
 def test_markdown_and_latex(frames):
     table = make_tables(frames, compare_methods(frames))["table2_volumes"]
     lines = table.markdown().splitlines()

@@ -14,7 +14,7 @@ def test_what_was_written_is_read(tmp_path):
 
 def test_spaces_marks_and_short_rows(tmp_path):
     path = tmp_path / "t.tsv"
-    path.write_bytes(b"\xef\xbb\xbfa \tb\r\n 1\r\n\t\r\n2\t3\t4\r\n")
+    path.write_bytes(b"\xef\xbb\xbfa \tb\r\n 1\r\n\t\r\n2\t3\t\t\r\n")
     assert tsv.read(path) == [{"a": "1", "b": ""}, {"a": "2", "b": "3"}]
 
 
@@ -43,8 +43,35 @@ def test_lines_are_those_of_the_file(tmp_path):
     )
 
 
-def test_a_quotation_mark_that_is_not_closed_is_named(tmp_path):
+def test_quotation_marks_are_letters_and_no_row_is_lost(tmp_path):
     path = tmp_path / "t.tsv"
-    path.write_text('a\n"' + "x\n" * 100_000)
-    with pytest.raises(SelectionError, match=f"{path}: line .* a quotation mark"):
+    path.write_text('a\tb\n1\t"moved\n2\tsaid "no"\n3\t"\n')
+    rows = tsv.read(path, ["a"])
+    assert [row["b"] for row in rows] == ['"moved', 'said "no"', '"']
+    path.write_text(tsv.text(rows, ["a", "b"]))
+    assert tsv.read(path) == rows
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('a\tb\n1\t2\n"3"\t4\n', "row 3: a '\"3\"' with a quotation mark"),
+        ('"a"\tb\n1\t2\n', "no column a; .* without quotation marks"),
+        ("a\tb\n1\t2\t\n1\t2\t3\n", "row 3: a cell '3' under no column"),
+        ("a\t\tb\n1\t\t2\n1\t2\t3\n", "row 3: a cell '2' under no column"),
+        ("a\ta\n1\t2\n", "column a twice"),
+        ("a\n1\n\n2\n1\n", r"listed twice: 1 \(rows 2 and 5\)"),
+    ],
+)
+def test_a_row_that_would_be_misread_is_named(tmp_path, content, message):
+    path = tmp_path / "t.tsv"
+    path.write_text(content)
+    with pytest.raises(SelectionError, match=f"{path}: {message}"):
+        tsv.read_unique(path, "a")
+
+
+def test_the_line_that_is_not_utf8_is_named(tmp_path):
+    path = tmp_path / "t.tsv"
+    path.write_bytes(b"a\n1\nR\xe9mi\n")
+    with pytest.raises(SelectionError, match=r"line 3: byte 0xe9.*save it as UTF-8"):
         tsv.read(path)

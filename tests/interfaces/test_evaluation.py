@@ -6,7 +6,7 @@ import pytest
 from clinica_t1nce.errors import ImageError
 from clinica_t1nce.evaluation import brain_masks
 from clinica_t1nce.evaluation.measures import measure_images
-from clinica_t1nce.interfaces import AlignPair, BrainMask, ImageSimilarity, UnionMask
+from clinica_t1nce.interfaces import AlignPair, BrainMask, Disturb, ImageSimilarity, UnionMask
 from tests.data import volumes
 from tests.interfaces.files import AFFINE, SHAPE, assert_geometry, data
 
@@ -95,6 +95,14 @@ def test_without_alignment_the_grids_must_be_one(pair, folder):
         ).run()  # fmt: skip
 
 
+def test_disturbed_images_keep_their_grid(pair):
+    found = Disturb(in_file=pair["t1nce"]).run().outputs.out_files
+    assert len(found) == 2
+    for path in found:
+        assert_geometry(path, np.float32)
+        assert (data(path) != data(pair["t1nce"])).any()
+
+
 def test_union_of_masks(pair, folder):
     other = volumes.write(folder / "other.nii.gz", np.roll(data(pair["mask"]), 3, 1), AFFINE)
     found = UnionMask(in_files=[pair["mask"], str(other)]).run().outputs
@@ -122,7 +130,11 @@ def test_similarity_is_that_of_the_function(pair):
     assert found == measure_images(data(pair["t1nce"]), images, mask, mask, as_authors=True)
     assert found[0]["share"] == 0 < found[1]["share"]
     assert found[1]["mae_matched"] < found[0]["mae_matched"]
-    assert {"mae_authors", "psnr_matched", "inside"} <= set(found[0])
+    assert found[0]["share_smooth"] == pytest.approx(0, abs=1e-5)
+    assert found[1]["share_smooth"] > 0.1
+    assert found[1]["mae_smooth"] < found[0]["mae_smooth"]
+    assert {"mae_authors", "psnr_matched", "inside", "bias_gm", "nmi", "blur"} <= set(found[0])
+    assert found[0]["blur_t1nce"] == found[1]["blur_t1nce"] > 0
 
 
 def test_images_on_another_grid_are_named(pair, folder):

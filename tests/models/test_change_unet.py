@@ -54,6 +54,31 @@ def test_the_shipped_size():
     assert sum(parameter.numel() for parameter in network.parameters()) == 389_864
 
 
+def test_a_filled_voxel_does_not_hang_on_its_brightness() -> None:
+    torch.manual_seed(0)
+    network = ChangeUNet((4, 8), quantiles=(0.25, 0.5, 0.75), fill=True)
+    network.fill.weight.data.zero_()
+    network.fill.bias.data = torch.tensor([30.0] * 8 + [0.4] * 8)
+    x = torch.rand(1, 1, 16, 16, 16) + 0.5
+    out = network(x)
+    assert out.shape == (1, 3, 16, 16, 16)
+    # Wide open, the network leaves what it says lies below: 0.4 everywhere.
+    torch.testing.assert_close(x - out[:, 1, None], torch.full_like(x, 0.4))
+    # The outer quantiles keep their distance from the middle one.
+    network.fill.bias.data[:8] = -30.0
+    shut = network(x)
+    torch.testing.assert_close(out[:, 2] - out[:, 1], shut[:, 2] - shut[:, 1])
+
+
+def test_filling_starts_near_the_network_without() -> None:
+    torch.manual_seed(0)
+    plain = ChangeUNet((4, 8))
+    filled = ChangeUNet((4, 8), fill=True)
+    filled.load_state_dict({**filled.state_dict(), **plain.state_dict()})
+    x = torch.rand(1, 1, 16, 16, 16)
+    assert float((filled(x) - plain(x)).abs().mean()) < 0.03
+
+
 def test_starts_small_but_not_at_nothing():
     torch.manual_seed(0)
     change = ChangeUNet((4, 8))(torch.rand(1, 1, 16, 16, 16)).abs().mean()

@@ -128,12 +128,12 @@ class TestDamage:
 
     def test_card_that_is_not_json(self, weights):
         weights.with_suffix(".json").write_text("{")
-        assert "tiny.json: not JSON" in refused(weights)
+        assert "tiny.json: not a card: not JSON" in refused(weights)
 
     @pytest.mark.parametrize("text", ["[]", "3"])
     def test_card_that_is_no_object(self, weights, text):
         weights.with_suffix(".json").write_text(text)
-        assert "not a card" in refused(weights)
+        assert "not a card: not a JSON object" in refused(weights)
 
     def test_binary_card(self, weights):
         weights.with_suffix(".json").write_bytes(b"\xff\xfe\x00")

@@ -22,4 +22,4 @@ def test_no_fault():
 
 
 def test_many_are_counted():
-    assert in_words({"missing": ["a", "b", "c", "d"]}) == "a, b and 2 more missing"
+    assert in_words({"missing": ["a", "b", "c", "d"]}) == "a, b, and 2 more missing"

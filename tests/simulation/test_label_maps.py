@@ -93,8 +93,8 @@ def test_unknown_labels_need_a_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "no columns"),
-        ("label,as\n1,2\n", "no columns"),
+        ("", "no column label"),
+        ("label,as\n1,2\n", "no column label"),
         ("label\tas\n1\tcortex\nx\t3\n", "line 3.*'x'"),
         ("label\tas\n1\tbrian\n", "line 2.*'brian'"),
         ("label\tas\n1\t4711\n", "line 2: 4711"),

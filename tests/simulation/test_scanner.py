@@ -5,8 +5,7 @@ import torch
 from clinica_t1nce.simulation import scanner
 from clinica_t1nce.simulation.anatomy import Anatomy
 from clinica_t1nce.simulation.geometry import Placement
-from clinica_t1nce.simulation.scanner.acquisition import STEPS
-from clinica_t1nce.simulation.scanner.misregistration import Move
+from clinica_t1nce.simulation.scanner.acquisition import STEPS, Move
 from clinica_t1nce.simulation.scene import Scene
 
 UPRIGHT = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))

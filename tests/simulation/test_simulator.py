@@ -6,13 +6,9 @@ import pytest
 import torch
 
 from clinica_t1nce.simulation.anatomy import Anatomy
-from clinica_t1nce.simulation.simulator import (
-    PRESETS,
-    realise,
-    sample_recipe,
-    simulate,
-    simulate_batch,
-)
+from clinica_t1nce.simulation.records import numbers_of
+from clinica_t1nce.simulation.scanner import Motion, PointSpread, Quality
+from clinica_t1nce.simulation.simulator import PRESETS, render, sample_recipe, simulate
 
 SHAPE = (24, 24, 24)
 
@@ -42,9 +38,9 @@ def test_some_pairs_are_without_gadolinium_and_most_are_not(anatomy: Anatomy) ->
 
 def test_recipe_is_plain_numbers_that_make_the_pair_again(anatomy: Anatomy) -> None:
     recipe = sample_recipe(np.random.default_rng(1), anatomy, SHAPE)
-    first, again = (realise(recipe, anatomy, SHAPE) for _ in range(2))
+    first, again = (render(recipe, anatomy, SHAPE) for _ in range(2))
     assert torch.equal(first.t1ce, again.t1ce)
-    written = json.loads(json.dumps(recipe.numbers()))
+    written = json.loads(json.dumps(numbers_of(recipe)))
     assert written["acquisition"]["scale"] == recipe.acquisition.scale
     assert written["acquisition"]["steps"][0]["step"] == "BiasField"
     assert "Texture" in [effect["effect"] for effect in written["effects"]]
@@ -65,21 +61,25 @@ def test_a_recipe_about_another_voxel_is_else_the_same(anatomy: Anatomy) -> None
             assert plane.normal == pytest.approx(first.normal)
             assert plane.offset == pytest.approx(first.offset)
     assert replace(back, field_of_view=recipe.field_of_view, defacing=recipe.defacing) == recipe
-    pair, other = (realise(each, anatomy, SHAPE) for each in (recipe, moved))
+    pair, other = (render(each, anatomy, SHAPE) for each in (recipe, moved))
     assert not torch.equal(pair.t1ce, other.t1ce)
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", [*PRESETS, Quality(blur=(0.0, 0.0), motion=1.0)])
 @pytest.mark.parametrize("seed", range(12))
 def test_a_recipe_played_again_gives_the_same_pair(
-    seed: int, preset: str, anatomy: Anatomy
+    seed: int, preset: str | Quality, anatomy: Anatomy
 ) -> None:
     rng = np.random.default_rng(seed)
     recipe = sample_recipe(rng, anatomy, SHAPE, preset, second_scan=True)
-    first, again = (realise(recipe, anatomy, SHAPE) for _ in range(2))
+    if isinstance(preset, Quality):
+        steps = {type(step): step for step in recipe.acquisition.steps}
+        assert steps[PointSpread].sigmas == (0, 0, 0)
+        assert Motion in steps
+    first, again = (render(recipe, anatomy, SHAPE) for _ in range(2))
     for name in ("t1ce", "enhancement", "mask", "second_t1nce"):
         assert torch.equal(getattr(first, name), getattr(again, name))
-    json.dumps(recipe.numbers(), allow_nan=False)
+    json.dumps(numbers_of(recipe), allow_nan=False)
 
 
 def test_second_scan_leaves_the_pair_as_it_is_and_is_its_own(anatomy: Anatomy) -> None:
@@ -92,11 +92,3 @@ def test_second_scan_leaves_the_pair_as_it_is_and_is_its_own(anatomy: Anatomy) -
     both = (pair.second_t1nce > 0) & pair.mask
     seen = torch.stack([pair.second_t1nce[both], pair.t1nce[both]])
     assert float(torch.corrcoef(seen)[0, 1]) > 0.5
-
-
-def test_batch_holds_what_each_seed_gives(anatomy: Anatomy) -> None:
-    batch = simulate_batch([anatomy], [3, 4], SHAPE, preset="low-quality")
-    assert batch.t1ce.shape == (2, 1, *SHAPE)
-    alone = simulate([anatomy], 4, SHAPE, preset="low-quality")
-    assert torch.equal(batch.t1ce[1], alone.t1ce)
-    assert torch.equal(batch.mask[1], alone.mask)

@@ -392,8 +392,8 @@ def test_disk_is_asked_for_first(
     label_maps: LabelMaps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr(preflight.shutil, "disk_usage", lambda folder: usage)
-    with pytest.raises(OutputError, match=r"run: .*GB are needed for checkpoints"):
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: usage)
+    with pytest.raises(OutputError, match=r"run: .*MB needed for checkpoints"):
         train(label_maps, tmp_path / "run", ON_PATCHES, CPU)
     assert not (tmp_path / "run").exists()
 

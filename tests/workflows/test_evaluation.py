@@ -58,3 +58,13 @@ def test_without_alignment_or_segmentation_there_is_less():
 def test_unknown_options_are_refused_at_once(option, error):
     with pytest.raises(error, match="spm"):
         init_evaluation_wf(**option)
+
+
+def test_noise_floor_segments_the_t1nce_again():
+    workflow = init_evaluation_wf(noise_floor=True)
+    assert edges(workflow, "align", "disturbed") == [("out_file", "in_file")]
+    assert edges(workflow, "disturbed", "floor_volumes") == [("out_files", "in_files")]
+    assert edges(workflow, "floor_volumes", "outputnode") == [("volumes", "floor_volumes")]
+    assert "disturbed" not in init_evaluation_wf().list_node_names()
+    with pytest.raises(ValueError, match="noise floor"):
+        init_evaluation_wf(noise_floor=True, segmentation="labels")

@@ -65,6 +65,12 @@ MOST_WARNINGS = 10
     type=click.Path(file_okay=False),
     help="The BIDS that t1-linear read: needed for --output-space native, used by --select.",
 )
+@cli_param.option_group.option(
+    "--agent-words",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="TSV file with the columns word and meaning (given, none or nothing): what words for the "
+    "contrast agent, in the metadata of the BIDS, mean that are not known.",
+)
 @cli_param.option_group.custom_pipeline_options("Output", help="What is written, and where")
 @cli_param.option_group.option(
     "--output-space",
@@ -211,6 +217,8 @@ def _summarise(pipeline: "T1SynthNce", details_folder: Path | None) -> None:
     click.echo(f"failed   {failed}")
     for outcome in groups["failed"]:
         click.echo(f"  {outcome.crop.visit}: {outcome.reason}")
+    if pipeline.unknown_words:
+        click.echo(pipeline.unknown_words)
     details = dict.fromkeys(outcome.details for outcome in groups["failed"] if outcome.details)
     if details:
         path = save_details(pipeline_name, "\n\n".join(filter(None, details)), details_folder)
@@ -233,6 +241,7 @@ def _check_bids_output(caps: Path, out: Path, parameters: dict[str, Any]) -> "Re
         None if bids is None else Path(bids),
         space=space,
         include_t1nce=parameters["include_t1nce"],
+        agent_words=parameters["agent_words"],
     )
     with checking():
         prepare(request)

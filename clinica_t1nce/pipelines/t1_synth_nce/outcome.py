@@ -7,7 +7,7 @@ from pathlib import Path
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.caps import names, query, selection, table
 from clinica_t1nce.engine import event_log
-from clinica_t1nce.errors import last_line
+from clinica_t1nce.errors import one_line
 
 DONE, SKIPPED, FAILED = "done", "skipped", "failed"
 
@@ -59,6 +59,14 @@ def unjudged(failures: Mapping[Path, str]) -> list[Outcome]:
     ]
 
 
+def undecided(chosen: query.Selection) -> list[Outcome]:
+    """Give the outcomes of images whose metadata do not tell whether they are T1ce."""
+    return [
+        Outcome(query.Crop(Visit(*path.parts[-4:-2]), path, query.UNDECIDED), FAILED, str(error))
+        for path, error in chosen.undecided.items()
+    ]
+
+
 def settle(
     to_do: Sequence[query.Crop], folder: Path, error: Exception | None
 ) -> tuple[list[Outcome], list[query.Crop]]:
@@ -96,7 +104,7 @@ def settle(
             status = DONE if event.kind == event_log.DONE else FAILED
             outcomes.append(Outcome(crop, status, event.reason, event.warning, event.details))
     if left and not outcomes:
-        reason = "no process came to it" if error is None else last_line(error)
+        reason = "no process came to it" if error is None else one_line(error)
         details = None if error is None else str(error)
         return [Outcome(crop, FAILED, f"{crop.path}: {reason}", None, details) for crop in left], []
     return outcomes, left

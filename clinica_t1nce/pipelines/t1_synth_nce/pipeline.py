@@ -12,11 +12,12 @@ from clinica.pipelines.engine import Pipeline
 from networkx import DiGraph
 from nipype.pipeline.engine import Workflow
 
+from clinica_t1nce.bids.contrast import describe_unknown
 from clinica_t1nce.caps import dataset, names, query, selection, sidecar, table
 from clinica_t1nce.engine.local_plugin import LocalPlugin
 from clinica_t1nce.engine.progress import follow
 from clinica_t1nce.engine.resources import memory_gb, share_out
-from clinica_t1nce.errors import SelectionError
+from clinica_t1nce.errors import SelectionError, one_line
 from clinica_t1nce.pipelines.command import LOCAL_PLUGINS
 from clinica_t1nce.pipelines.models import check_model
 from clinica_t1nce.pipelines.sharing import construct, own_folder
@@ -139,7 +140,13 @@ class T1SynthNce(Pipeline):
     def n_selected(self) -> int:
         """Images that were asked for."""
         chosen = self._selection
-        return len(chosen.crops) + len(chosen.ambiguous) + len(self._unjudged)
+        doubtful = len(chosen.ambiguous) + len(chosen.undecided) + len(self._unjudged)
+        return len(chosen.crops) + doubtful
+
+    @property
+    def unknown_words(self) -> str | None:
+        """Words on contrast agents that are not known, in one line; None if there are none."""
+        return describe_unknown(self._selection.undecided.values())
 
     @property
     def n_to_do(self) -> int:
@@ -207,6 +214,7 @@ class T1SynthNce(Pipeline):
         base, graph = Path(self.base_dir), DiGraph()
         self.outcomes = outcome.before_work(self._selection, self._to_do)
         self.outcomes += outcome.unjudged(self._unjudged)
+        self.outcomes += outcome.undecided(self._selection)
         try:
             if self._to_do:
                 with own_folder(base) as folder:
@@ -338,7 +346,7 @@ class T1SynthNce(Pipeline):
                 min(n_cores, os.cpu_count() or 1),
             )
         except Exception as error:
-            self.report_failures.append(" ".join(str(error).split()) or type(error).__name__)
+            self.report_failures.append(one_line(error))
         else:
             self.report_failures += [f"{image}: no page: {reason}" for image, reason in failures]
 

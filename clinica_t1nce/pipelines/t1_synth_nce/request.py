@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from clinica_t1nce.bids.agents import NO_WORDS, read_words
 from clinica_t1nce.bids.dataset import Dataset
 from clinica_t1nce.caps import names, selection
 from clinica_t1nce.errors import SelectionError
@@ -20,6 +21,7 @@ DEFAULTS: dict[str, Any] = {
     "n_procs": 1,
     "output_spaces": [names.MNI_CROP],
     "bids_directory": None,
+    "agent_words": None,
     "blend": "replace",
     "save_enhancement": False,
     "report": True,
@@ -62,14 +64,19 @@ def parse_request(caps: Path, parameters: dict[str, Any], tsv: Path | None) -> s
     Raises
     ------
     SelectionError
-        If the rule cannot be followed, or the BIDS is none.
+        If the rule cannot be followed, or the BIDS or the table of words cannot be used.
     """
-    directory = parameters["bids_directory"]
+    directory, table = parameters["bids_directory"], parameters["agent_words"]
+    if table is not None and directory is None:
+        raise SelectionError(
+            "--agent-words is for words in the metadata of a BIDS: name it with --bids-directory"
+        )
+    words = NO_WORDS if table is None else read_words(Path(table))
     return selection.Request(
         caps,
         selection.rule_for(parameters["select"], tsv),
         tsv,
-        None if directory is None else Dataset(Path(directory).absolute()),
+        None if directory is None else Dataset(Path(directory).absolute(), words),
         include_t1nce=bool(parameters["include_t1nce"]),
     )
 

@@ -1,6 +1,5 @@
 """Command line of ``clinica run t1-synth-nce-evaluate``."""
 
-import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +7,7 @@ import click
 from clinica import option
 from clinica.pipelines import cli_param
 
+from clinica_t1nce.files import tsv
 from clinica_t1nce.pipelines.clinica_log import TidyCommand, move_nipype_log
 from clinica_t1nce.pipelines.command import WrongUsageError, checking, count, read_plugin, working
 
@@ -96,6 +96,12 @@ SEGMENTATIONS = ("atropos", "spm", "none")
     help="With labels:PATTERN: BIDS table with the columns index and name of the structures to "
     "measure. Default: 1 GM, 2 WM, 3 CSF.",
 )
+@cli_param.option_group.option(
+    "--noise-floor",
+    is_flag=True,
+    help="With --segmentation atropos: segment each T1nce twice more, moved by 0.5 mm and with a "
+    "gain of ±10 %, to tell what of the differences is the segmentation's own.",
+)
 @cli_param.option_group.common_pipelines_options
 @cli_param.option.working_directory
 @click.option(
@@ -131,6 +137,7 @@ def cli(
     spm_caps: tuple[str, ...] = (),
     priors: tuple[str, ...] | None = None,
     structures: str | None = None,
+    noise_floor: bool = False,
     working_directory: str | None = None,
     overwrite_outputs: bool = False,
     n_procs: int = 1,
@@ -144,8 +151,8 @@ def cli(
     columns participant_id, session_id_t1nce and session_id_t1ce; a column quality (good, medium,
     low), or contrast, motion and noise (each 0, 1 or 2), divides the pairs into the paper's two
     test sets; of a table with a column split, the rows for the test are evaluated. OUTPUT_DIR gets
-    similarity.tsv, volumes.tsv, dice.tsv, statistics.tsv, the tables as Markdown and LaTeX
-    (tables/), the figures (figures/), report.html and a page a pair.
+    agreement.tsv, similarity.tsv, volumes.tsv, dice.tsv, statistics.tsv, the tables as Markdown
+    and LaTeX (tables/), the figures (figures/), report.html and a page a pair.
     Pairs evaluated already are not evaluated again.
 
     Exit code: 0 if every pair was evaluated, 1 if one was left out, 2 for wrong usage.
@@ -159,6 +166,8 @@ def cli(
         raise WrongUsageError(
             f"--segmentation {segmentation}: write {', '.join(SEGMENTATIONS)} or labels:PATTERN"
         )
+    if noise_floor and segmentation != "atropos":
+        raise WrongUsageError("--noise-floor: only with --segmentation atropos")
     settings = Settings(
         brain_mask=brain_mask,
         align=align,
@@ -167,6 +176,7 @@ def cli(
         spm_caps=_folders(spm_caps),
         priors=tuple(Path(path).absolute() for path in priors or ()),
         structures=None if structures is None else _structures(Path(structures)),
+        noise_floor=noise_floor,
     )
     with checking():
         pipeline = T1SynthNceEvaluate(
@@ -214,13 +224,10 @@ def _folders(options: tuple[str, ...]) -> dict[str, Path]:
 
 def _structures(path: Path) -> dict[str, int]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            found = {
-                row["name"]: int(row["index"]) for row in csv.DictReader(stream, delimiter="\t")
-            }
-    except (OSError, KeyError, TypeError, ValueError) as error:
+        found = {row["name"]: int(row["index"]) for row in tsv.read(path, ["index", "name"])}
+    except ValueError as error:
         raise WrongUsageError(
-            f"--structures {path}: not a table with the columns index and name ({error!r})"
+            f"--structures: not a table with the columns index and name ({error})"
         ) from error
     found = {name: index for name, index in found.items() if index != 0}
     if not found:

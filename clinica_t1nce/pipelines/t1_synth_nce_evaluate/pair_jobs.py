@@ -12,6 +12,7 @@ from clinica_t1nce.caps import names
 from clinica_t1nce.caps.pair_images import find_pair
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.evaluation.quality import quality_of
+from clinica_t1nce.files.text import find_json
 from clinica_t1nce.workflows.evaluation import ATROPOS, LABELS, MAPS
 
 Row = tuple[pairs.PairRow, Mapping[str, str]]
@@ -22,7 +23,7 @@ GRADES = ("contrast", "motion", "noise")
 SPM_FOLDER = ("t1", "spm", "segmentation", "native_space")
 SPM_TISSUES = ("graymatter", "whitematter", "csf")
 
-VERSION = 2
+VERSION = 3
 """Of the records: another one makes all pairs anew."""
 
 
@@ -44,6 +45,8 @@ class Settings:
         Files of GM, WM and CSF, for Atropos.
     structures
         Structure to label, for label maps.
+    noise_floor
+        Whether the T1nce is segmented again after small changes.
     """
 
     brain_mask: str = "deepbet"
@@ -53,6 +56,7 @@ class Settings:
     spm_caps: Mapping[str, Path] = field(default_factory=dict)
     priors: tuple[Path, ...] = ()
     structures: Mapping[str, int] | None = None
+    noise_floor: bool = False
 
     @property
     def kind(self) -> str:
@@ -169,11 +173,7 @@ def is_done(job: PairJob, out: Path) -> bool:
 
 def read_record(job: PairJob, out: Path) -> dict[str, Any] | None:
     """Read the record of a pair; None where there is none that can be read."""
-    try:
-        content = json.loads(job.record_path(out).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None
+    return find_json(job.record_path(out))
 
 
 def _of_split(tsv: Path, rows: list[Row], split: str) -> list[Row]:

@@ -17,7 +17,7 @@ from clinica_t1nce.caps import dataset
 from clinica_t1nce.datasets import outputs
 from clinica_t1nce.engine.local_plugin import LocalPlugin
 from clinica_t1nce.engine.resources import memory_gb
-from clinica_t1nce.errors import SelectionError
+from clinica_t1nce.errors import SelectionError, one_line
 from clinica_t1nce.evaluation.tables import Table
 from clinica_t1nce.files.text import as_json, write_text
 from clinica_t1nce.pipelines.command import LOCAL_PLUGINS
@@ -26,6 +26,7 @@ from clinica_t1nce.pipelines.t1_synth_nce_evaluate import pair_jobs
 from clinica_t1nce.pipelines.t1_synth_nce_evaluate.results import page_path, write_results
 from clinica_t1nce.pipelines.t1_synth_nce_evaluate.saving import SavePair
 from clinica_t1nce.workflows import init_evaluation_wf
+from clinica_t1nce.workflows.evaluation import OUTPUTS
 
 MEMORY_GB = 3.0
 """What one process needs at most: deepbet, or Atropos on a whole brain."""
@@ -33,21 +34,6 @@ MEMORY_GB = 3.0
 DEFAULTS: dict[str, Any] = {"models": (), "settings": pair_jobs.Settings(), "split": pairs.TEST}
 
 _MARKER = "t1-synth-nce-evaluate"
-_SAVED = (
-    "aligned",
-    "transform",
-    "mask",
-    "mask_unaligned",
-    "mask_sources",
-    "mask_overlap",
-    "similarity",
-    "similarity_unaligned",
-    "label_files",
-    "gm_files",
-    "volumes",
-    "dice",
-    "dice_unaligned",
-)
 
 
 class T1SynthNceEvaluate(Pipeline):
@@ -231,7 +217,7 @@ class T1SynthNceEvaluate(Pipeline):
         for job in self._to_do:
             if not pair_jobs.is_done(job, self.output_directory):
                 reason = reasons.get(_node_name(job)) or (
-                    "no process came to it" if error is None else _last_line(str(error))
+                    "no process came to it" if error is None else one_line(error)
                 )
                 self.failures[str(job.row)] = reason
                 self._rows_out[str(job.row)] = {
@@ -290,11 +276,12 @@ class T1SynthNceEvaluate(Pipeline):
                 protocol=settings.protocol,
                 segmentation=settings.kind,
                 structures=settings.structures,
+                noise_floor=settings.noise_floor,
                 name=_node_name(job),
             )
             _set_inputs(graph.get_node("inputnode").inputs, job, settings)
             save = Node(SavePair(**self._saving(job)), name="save", mem_gb=1)
-            graph.connect([(graph.get_node("outputnode"), save, [(f, f) for f in _SAVED])])
+            graph.connect([(graph.get_node("outputnode"), save, [(f, f) for f in OUTPUTS])])
             self.add_nodes([graph])
 
     def _build_output_node(self) -> None:
@@ -354,17 +341,8 @@ def _reasons(crashes: Path) -> dict[str, str]:
         except Exception:  # a crash file of another release of Nipype, or half written
             continue
         text = trace if isinstance(trace, str) else "".join(trace)
-        reasons.setdefault(graph, _last_line(text))
+        reasons.setdefault(graph, one_line(text))
     return reasons
-
-
-def _last_line(text: str) -> str:
-    """Give the message of a traceback, without the name of an error of ours."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if not lines:
-        return "it failed without a message"
-    kind, separator, message = lines[-1].partition(": ")
-    return message if separator and kind.startswith("clinica_t1nce.errors.") else lines[-1]
 
 
 def _check_output(out: Path, caps: Path) -> None:

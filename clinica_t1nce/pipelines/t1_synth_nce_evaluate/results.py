@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clinica_t1nce.evaluation.agreement import tabulate_agreement
 from clinica_t1nce.evaluation.columns import describe
 from clinica_t1nce.evaluation.frames import BASELINE, PAIR, collect, compare_methods
 from clinica_t1nce.evaluation.quality import strata
@@ -60,9 +61,13 @@ def write_results(
         ],
         columns=[*PAIR, "status", "reason"],
     )
-    for name, frame in {**frames, "statistics": statistics, "pairs": pairs}.items():
+    agreement = tabulate_agreement(frames)
+    tables = make_tables(frames, statistics, agreement)
+    written = {**frames, "agreement": agreement, "statistics": statistics, "pairs": pairs}
+    if frames["noise_floor"].empty:
+        del written["noise_floor"]
+    for name, frame in written.items():
         _write_tsv(out / f"{name}.tsv", frame)
-    tables = make_tables(frames, statistics)
     for name, table in tables.items():
         write_text(out / "tables" / f"{name}.md", table.markdown())
         write_text(out / "tables" / f"{name}.tex", table.latex())
@@ -92,7 +97,11 @@ def note(settings: Settings) -> str:
         [
             "Each T1ce, and what models made of it, is compared with the T1nce of the same visit. "
             f"{aligned}",
-            "MAE, PSNR and SSIM are measured over the union of the brains of T1ce and T1nce "
+            "After a smooth fit: the T1nce is fitted to the T1ce (another contrast and receive "
+            "field, enhancement left out), and every image is compared with it as it is, in the "
+            "brain of both images eroded by one voxel. These figures come first; the others stand "
+            "beside the paper's.",
+            "Other MAE, PSNR and SSIM are measured over the union of the brains of T1ce and T1nce "
             f"(brain masks: {settings.brain_mask}; skull-stripped images are their own), on images "
             "scaled to [0, 1] by their minimum and maximum, synthetic ones like their T1ce; the "
             "range is 1. Matched: after the best linear fit in the mask.",
@@ -171,7 +180,7 @@ def _typical(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 def _share(record: Mapping[str, Any]) -> float:
     """Give the smallest share that a model recovered, of the first alignment."""
     rows = next(iter(record["similarity"].values()))
-    shares = [row["share"] for row in rows[1:]] or [0.0]
+    shares = [row["share_smooth"] for row in rows[1:]] or [0.0]
     return min(shares)
 
 
@@ -215,9 +224,9 @@ def _entry(out: Path, record: Mapping[str, Any]) -> Any:
     rows = next(iter(record["similarity"].values()))
     measures: dict[str, Any] = {"Quality": record.get("quality")}
     for image, row in zip(record["images"], rows, strict=True):
-        measures[f"MAE {image}, %"] = row["mae"]
+        measures[f"MAE {image}, %"] = row["mae_smooth"]
         if image != BASELINE:
-            measures[f"Share {image}"] = row["share"]
+            measures[f"Share {image}"] = row["share_smooth"]
     return PageEntry(
         f"{record['participant_id']} {record['session_id_t1ce']}",
         page.relative_to(out).as_posix() if page.is_file() else None,

@@ -44,6 +44,8 @@ class _SavePairInputSpec(BaseInterfaceInputSpec):
     volumes = traits.List(traits.Dict, desc="of T1nce, T1ce and each model")
     dice = traits.List(traits.Dict, desc="of the T1ce and each model")
     dice_unaligned = traits.List(traits.Dict, desc="the same without alignment")
+    floor_volumes = traits.List(traits.Dict, desc="of the T1nce segmented again")
+    floor_dice = traits.List(traits.Dict, desc="of the T1nce segmented again")
 
 
 class _SavePairOutputSpec(TraitedSpec):
@@ -61,6 +63,7 @@ class SavePair(SimpleInterface):
     _always_run = True
 
     def _run_interface(self, runtime: Bunch) -> Bunch:
+        from clinica_t1nce.evaluation.agreement import FLOOR
         from clinica_t1nce.files import atomic, nifti
         from clinica_t1nce.files.text import as_json
 
@@ -82,6 +85,12 @@ class SavePair(SimpleInterface):
             "dice": self._by_alignment("dice"),
             "files": files,
         }
+        if isdefined(self.inputs.floor_dice):
+            record["noise_floor"] = {
+                "images": list(FLOOR),
+                "volumes": self.inputs.floor_volumes,
+                "dice": self.inputs.floor_dice,
+            }
         if isdefined(self.inputs.page_path):
             self._write_page(record, t1ce)
             files["page"] = os.path.relpath(self.inputs.page_path, record_path.parent)
@@ -156,7 +165,7 @@ class SavePair(SimpleInterface):
             flags.append("the alignment moved the T1nce far")
         if "skull-stripped already" in self.inputs.mask_sources:
             flags.append("skull-stripped images: each is its own mask")
-        if any(row["share"] < 0 for row in self.inputs.similarity[1:]):
+        if any(row["share_smooth"] < 0 for row in self.inputs.similarity[1:]):
             flags.append("a synthetic image is farther from the T1nce than the T1ce is")
         return flags
 
@@ -193,13 +202,18 @@ class SavePair(SimpleInterface):
 
 
 _SHOWN = {
+    "Share recovered": "share_smooth",
+    "Error inside": "inside_smooth",
+    "Error outside": "outside_smooth",
+    "Bias": "bias",
+    "MAE after a smooth fit, %": "mae_smooth",
+    "PCC": "pcc",
+    "NMI": "nmi",
+    "Blur": "blur",
     "MAE, %": "mae",
     "PSNR, dB": "psnr",
     "SSIM": "ssim",
     "MAE matched, %": "mae_matched",
-    "Share recovered": "share",
-    "Error inside": "inside",
-    "Error outside": "outside",
 }
 _MOST_STRUCTURES = 10
 

@@ -1,54 +1,56 @@
-"""What gadolinium, and disease, do to a head: one effect a file.
+"""What gadolinium, and disease, do to an image.
 
-An effect is a frozen dataclass of numbers. ``sample(rng, contrast)`` draws them, or returns None
-when this head does not show the effect; calling the instance applies it to a
+An effect is a frozen dataclass of numbers, each declared with the range it is drawn from.
+``sample(rng, contrast)`` draws them, or returns None when this image does not show the effect;
+``ranges`` gives other ranges; calling the instance applies it to a
 :class:`~clinica_t1nce.simulation.scene.Scene`, always in the same way on the same device.
 Amounts are in units of white matter's intensity before gadolinium.
 """
 
-from clinica_t1nce.simulation.effects.arteries import Arteries
-from clinica_t1nce.simulation.effects.blob import Blob
-from clinica_t1nce.simulation.effects.callosum import Callosum
-from clinica_t1nce.simulation.effects.cavity import Cavity
-from clinica_t1nce.simulation.effects.choroid_plexus import ChoroidPlexus
-from clinica_t1nce.simulation.effects.deep_veins import DeepVeins
-from clinica_t1nce.simulation.effects.disease import KINDS, sample_disease
-from clinica_t1nce.simulation.effects.dura import Dura
-from clinica_t1nce.simulation.effects.dural_folds import DuralFolds
-from clinica_t1nce.simulation.effects.extracranial import Extracranial
-from clinica_t1nce.simulation.effects.fat import Fat
-from clinica_t1nce.simulation.effects.flow_ghosts import FlowGhosts
-from clinica_t1nce.simulation.effects.folia import Folia
-from clinica_t1nce.simulation.effects.fornix import Fornix
-from clinica_t1nce.simulation.effects.free_vessels import FreeVessel
-from clinica_t1nce.simulation.effects.inflow import Inflow
-from clinica_t1nce.simulation.effects.lesion import Lesion
-from clinica_t1nce.simulation.effects.meningioma import Meningioma
-from clinica_t1nce.simulation.effects.patchy import Patchy
-from clinica_t1nce.simulation.effects.perfusion import Perfusion
-from clinica_t1nce.simulation.effects.pia import Pia
-from clinica_t1nce.simulation.effects.plaques import Plaques
-from clinica_t1nce.simulation.effects.rim import Rim
-from clinica_t1nce.simulation.effects.sella import Sella
-from clinica_t1nce.simulation.effects.sinuses import Sinuses
-from clinica_t1nce.simulation.effects.sulcal_filling import SulcalFilling
-from clinica_t1nce.simulation.effects.sulci import Sulci
-from clinica_t1nce.simulation.effects.surface_vessels import SurfaceVessel
-from clinica_t1nce.simulation.effects.texture import Texture
-from clinica_t1nce.simulation.effects.thin_sinuses import ThinSinuses
-from clinica_t1nce.simulation.effects.thin_tissue import ThinTissue
-from clinica_t1nce.simulation.effects.tumour import Tumour
+from clinica_t1nce.simulation.effects.barrier_free import ChoroidPlexus, Extracranial, Sella
+from clinica_t1nce.simulation.effects.base import Blob, Blobs, Effect, Patchy, Uptake
+from clinica_t1nce.simulation.effects.lesions import (
+    KINDS,
+    Cavity,
+    Lesion,
+    Meningioma,
+    Plaques,
+    Tumour,
+)
+from clinica_t1nce.simulation.effects.look_alikes import (
+    Callosum,
+    Fat,
+    FlowGhosts,
+    Folia,
+    Fornix,
+    Rim,
+    Texture,
+    ThinTissue,
+)
+from clinica_t1nce.simulation.effects.meninges import Dura, DuralFolds, Pia, SulcalFilling, Sulci
+from clinica_t1nce.simulation.effects.vessels import (
+    Arteries,
+    DeepVeins,
+    FreeVessel,
+    Inflow,
+    Perfusion,
+    Sinuses,
+    SurfaceVessel,
+    ThinSinuses,
+)
 
 __all__ = [
     "KINDS",
     "Arteries",
     "Blob",
+    "Blobs",
     "Callosum",
     "Cavity",
     "ChoroidPlexus",
     "DeepVeins",
     "Dura",
     "DuralFolds",
+    "Effect",
     "Extracranial",
     "Fat",
     "FlowGhosts",
@@ -72,5 +74,5 @@ __all__ = [
     "ThinSinuses",
     "ThinTissue",
     "Tumour",
-    "sample_disease",
+    "Uptake",
 ]

@@ -1,13 +1,11 @@
-"""How good the images are."""
+"""Ranges of the quality of images."""
 
 from dataclasses import dataclass
-
-import numpy as np
 
 
 @dataclass(frozen=True)
 class Quality:
-    """Ranges of what a scanner does to an image, and shares of images that show it.
+    """Ranges of what a scanner does to an image, and fractions of images that show it.
 
     Attributes
     ----------
@@ -18,9 +16,9 @@ class Quality:
     bias
         Standard deviation of the coil's log sensitivity.
     thick, motion, ghosts, wrap
-        Shares of images with thick slices, motion, ghosts and wrap-around.
+        Fractions of images with thick slices, motion, ghosts and wrap-around.
     thickness
-        Of thick slices, in mm.
+        Thickness of thick slices in mm.
     movement
         Largest rotation in degrees, and translation in mm, between two parts of an acquisition.
     contrast
@@ -55,8 +53,3 @@ LOW = Quality(
     contrast=(0.45, 0.85),
 )
 """Bad contrast, motion and noise: the stratum that Bottani et al. (2024) call Test_low."""
-
-
-def draw(rng: np.random.Generator, range_: tuple[float, float]) -> float:
-    """Draw uniformly from a range."""
-    return rng.uniform(*range_)

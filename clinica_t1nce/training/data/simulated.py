@@ -7,7 +7,8 @@ import numpy as np
 
 from clinica_t1nce.files import nifti
 from clinica_t1nce.simulation.anatomy import Anatomy
-from clinica_t1nce.simulation.simulator import realise, sample_recipe, simulate
+from clinica_t1nce.simulation.gadolinium import USUAL, Gadolinium
+from clinica_t1nce.simulation.simulator import render, sample_recipe, simulate
 from clinica_t1nce.training.data.numbered import Batch, seed_of
 from clinica_t1nce.training.data.preparation import volume_for, whole
 
@@ -23,18 +24,28 @@ class SimulatedPatches:
         D, H, W of the patches.
     seed
         Of the stream.
+    gadolinium
+        Ranges of injection and effects.
     """
 
     epoch = None
 
-    def __init__(self, heads: Sequence[Anatomy], shape: Sequence[int], seed: int):
+    def __init__(
+        self,
+        heads: Sequence[Anatomy],
+        shape: Sequence[int],
+        seed: int,
+        gadolinium: Gadolinium = USUAL,
+    ):
+        self.gadolinium = gadolinium
         self.heads = heads
         self.shape = tuple(shape)
         self.seed = seed
 
     def pair(self, number: int) -> Batch:
         """Draw pair `number`."""
-        drawn = simulate(self.heads, seed_of(self.seed, number), self.shape)
+        seed = seed_of(self.seed, number)
+        drawn = simulate(self.heads, seed, self.shape, gadolinium=self.gadolinium)
         return {
             "t1ce": drawn.t1ce,
             "t1nce": drawn.t1nce,
@@ -86,7 +97,7 @@ class SimulatedHeads:
         centre = tuple(
             side // 2 + int(shift) for side, shift in zip(head.tissue.shape, jitter, strict=True)
         )
-        drawn = realise(recipe.about(centre), head, self.shape)
+        drawn = render(recipe.about(centre), head, self.shape)
         t1ce, t1nce = (
             volume_for(image[0].numpy(), self.grid, self.scaling)
             for image in (drawn.t1ce, drawn.t1nce)

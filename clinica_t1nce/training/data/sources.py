@@ -1,9 +1,9 @@
-"""The two sources of pairs: a table of real images, and label maps to simulate from."""
+"""The sources of pairs: real images, T1nce alone, label maps to simulate from, and mixtures."""
 
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -14,12 +14,15 @@ from torch.utils.data import DataLoader, Subset
 from clinica_t1nce.errors import TrainingError
 from clinica_t1nce.files import atomic
 from clinica_t1nce.models.cards import Card
+from clinica_t1nce.training.contact_sheet import draw_contact_sheet
 from clinica_t1nce.training.data.anatomies import find_label_maps, load_heads
 from clinica_t1nce.training.data.augmentation import Augmentation
+from clinica_t1nce.training.data.mixture import Mixture
 from clinica_t1nce.training.data.numbered import Apart, Batch, Fixed, Numbered, Source
+from clinica_t1nce.training.data.real import PairCache, RealPatches, RealVolumes
 from clinica_t1nce.training.data.simulated import SimulatedHeads, SimulatedPatches
+from clinica_t1nce.training.data.variation import Variation
 from clinica_t1nce.training.data.volume_pairs import Cache, PairFiles, VolumePairs
-from clinica_t1nce.training.preflight import check_space
 from clinica_t1nce.training.settings import Settings
 
 VALIDATION_SEED = 999_983
@@ -90,6 +93,8 @@ class RealPairs:
         OutputError
             If the disk has too little space.
         """
+        if card.grid is None and self.paired:
+            return self._load_patches(card, settings, output, workers)
         cache = Cache(self.cache or output / "cache", card.grid, card.scaling)
         validation = [p for p in self.validation if p.t1ce is not None and p.t1nce is not None]
         validation = validation[: settings.validation_pairs]
@@ -109,6 +114,121 @@ class RealPairs:
         if not validation:
             return Loaded(training, None)
         return Loaded(training, VolumePairs(*_prepared(cache, validation), seed=None, patch=patch))
+
+    def _load_patches(self, card: Card, settings: Settings, output: Path, workers: int) -> Loaded:
+        """Fit each T1nce to its T1ce; name the pairs that cannot be trained on, and show all."""
+        cache = PairCache(self.cache or output / "cache", card.scaling)
+        validation = self.validation[: settings.validation_pairs]
+        pairs = [*self.training, *validation]
+        problems = cache.fill(pairs, workers)
+        usable = {pair.name: cache.load(pair) for pair in pairs if pair.name not in problems}
+        draw_contact_sheet(output / "real_pairs.png", usable, problems)
+        for name, problem in problems.items():
+            logger.warning("left out: %s: %s", name, problem)
+        kept, held_out = (
+            [usable[pair.name] for pair in part if pair.name in usable]
+            for part in (self.training, validation)
+        )
+        if not kept:
+            raise TrainingError(
+                f"none of {len(self.training)} real pairs can be trained on "
+                f"({next(iter(problems.values()))}); mend them, or give others"
+            )
+        training = RealPatches(
+            kept,
+            settings.seed,
+            settings.patch,
+            settings.t1nce_share,
+            Variation() if settings.augment else None,
+        )
+        volumes = RealVolumes(held_out, card.multiple) if held_out else None
+        return Loaded(training, volumes)
+
+
+@dataclass(frozen=True)
+class PlainT1nce:
+    """T1nce without a T1ce, from which nothing is to be removed.
+
+    Attributes
+    ----------
+    images
+        Files.
+    cache
+        Folder for prepared volumes; None: in the run's.
+    """
+
+    images: Sequence[Path]
+    cache: Path | None = None
+
+    def identity(self) -> dict[str, Any]:
+        """Count the images, and give a digest of their names."""
+        return {"t1nce": len(self.images), "names": _digest([path.name for path in self.images])}
+
+    def description(self) -> str:
+        """Count the images."""
+        return f"{len(self.images)} real T1nce alone"
+
+    def load(self, card: Card, settings: Settings, output: Path, workers: int) -> Loaded:
+        """Prepare the volumes that are not there yet.
+
+        Raises
+        ------
+        TrainingError
+            If images cannot be used.
+        OutputError
+            If the disk has too little space.
+        """
+        cache = Cache(self.cache or output / "cache", card.grid, card.scaling)
+        cache.fill([PairFiles(path.name, None, path) for path in self.images], workers)
+        paths = [cache.path(path) for path in self.images]
+        patch = settings.patch if card.grid is None else None
+        augmentation = Augmentation() if settings.augment else None
+        return Loaded(VolumePairs(paths, paths, settings.seed, patch, augmentation), None)
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """Several sources in one training.
+
+    Attributes
+    ----------
+    sources
+        Sources by name, such as ``real``, ``simulated`` and ``t1nce``.
+    parts
+        Pairs of each in a round, by the same names.
+    """
+
+    sources: Mapping[str, "Data"]
+    parts: Mapping[str, int]
+
+    def identity(self) -> dict[str, Any]:
+        """Join those of the sources."""
+        each = {name: source.identity() for name, source in self.sources.items()}
+        return {**each, "parts": dict(self.parts)}
+
+    def description(self) -> str:
+        """Join those of the sources."""
+        total = sum(self.parts[name] for name in self.sources)
+        return "; ".join(
+            f"{source.description()} ({self.parts[name]} of {total} pairs)"
+            for name, source in self.sources.items()
+        )
+
+    def load(self, card: Card, settings: Settings, output: Path, workers: int) -> Loaded:
+        """Load each; the first that has pairs to validate on is validated on.
+
+        Raises
+        ------
+        T1nceError
+            As the sources; TrainingError also if the parts do not name the sources.
+        """
+        loaded = {
+            name: source.load(card, settings, output, workers)
+            for name, source in self.sources.items()
+        }
+        validation = next((each.validation for each in loaded.values() if each.validation), None)
+        mixture = Mixture({name: each.training for name, each in loaded.items()}, self.parts)
+        return Loaded(mixture, validation)
 
 
 def _prepared(cache: Cache, pairs: Sequence[PairFiles]) -> tuple[list[Path], list[Path]]:
@@ -193,7 +313,7 @@ def store(
         for number in range(size)
     ]
     missing = [n for n, pair in enumerate(files) if not all(path.exists() for path in pair)]
-    check_space(folder, 8 * int(np.prod(source.grid)) * len(missing), "simulated pairs")
+    atomic.check_space(folder, 8 * int(np.prod(source.grid)) * len(missing), "simulated pairs")
     made = DataLoader(Subset(Numbered(source), missing), batch_size=None, num_workers=workers)
     for done, (number, batch) in enumerate(zip(missing, made, strict=True), start=1):
         _write(batch, files[number])

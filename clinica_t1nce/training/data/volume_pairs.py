@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
-from clinica_t1nce.errors import T1nceError, TrainingError
+from clinica_t1nce.errors import T1nceError, TrainingError, some
 from clinica_t1nce.files import atomic, nifti
 from clinica_t1nce.training.data.augmentation import Augmentation
 from clinica_t1nce.training.data.numbered import Batch, seed_of
 from clinica_t1nce.training.data.preparation import volume_for, whole
-from clinica_t1nce.training.preflight import check_space
 from clinica_t1nce.volumes import grids
 
 PREPARATION = 1
@@ -168,10 +167,9 @@ class Cache:
             if number % _REPORT_EVERY == 0 or number == len(missing):
                 logger.info("prepared the images of %d pairs of %d", number, len(missing))
         if problems:
-            rest = f"; and {len(problems) - 5} more" if len(problems) > 5 else ""
             raise TrainingError(
                 f"{len(problems)} of {len(pairs)} pairs cannot be trained on: "
-                f"{'; '.join(problems[:5])}{rest}; mend these pairs or take them out of the table"
+                f"{some(problems, '; ')}; mend these pairs or take them out of the table"
             )
 
     def prepare(self, image: Path) -> np.ndarray:
@@ -189,7 +187,7 @@ class Cache:
         shape = self.grid or nifti.CROP_SHAPE
         wanted = {self.path(image) for pair in pairs for image in _sides(pair)}
         size = 4 * int(np.prod(shape)) * sum(not path.exists() for path in wanted)
-        check_space(self.folder, size, "prepared volumes (another disk: --cache)")
+        atomic.check_space(self.folder, size, "prepared volumes (another disk: --cache)")
 
 
 class _Preparing(Dataset):

@@ -11,7 +11,19 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from clinica_t1nce.training.data.numbered import Batch, seed_of
-from clinica_t1nce.training.modules.losses import dissimilarity, pinball
+from clinica_t1nce.training.measures import measure
+from clinica_t1nce.training.modules.losses import (
+    dissimilarity,
+    local_means,
+    part_noise,
+    pinball,
+    robust,
+    smoothed,
+)
+
+_SLOPE = 0.05
+"""Weight of what a network takes away below 0, which the bound hides: else it could not learn to
+come back."""
 
 _FLAT = 5e-4
 """Standard deviation, in units of white matter, below which an output says nothing."""
@@ -43,6 +55,11 @@ class Optimisation:
         Weights of the discriminator's verdict, and of CycleGAN's two other losses.
     perceptual
         Weight of :func:`~clinica_t1nce.training.modules.losses.dissimilarity`.
+    robust_scale
+        Scale of :func:`~clinica_t1nce.training.modules.losses.robust`, of real pairs, whose
+        T1nce has noise of its own.
+    local
+        Weight of :func:`~clinica_t1nce.training.modules.losses.local_means`, of real pairs.
     keep
         ``"last"`` or ``"best"``: the weights of the smallest validation loss, or, without
         validation, of the smallest mean training loss.
@@ -66,6 +83,8 @@ class Optimisation:
     cycle: float = 10.0
     identity: float = 5.0
     perceptual: float = 0.0
+    robust_scale: float = 0.05
+    local: float = 0.5
     keep: str = "last"
     patience: int | None = None
 
@@ -226,7 +245,11 @@ class GeneratorTraining(Training):
         return loss
 
     def validation_losses(self, batch: Batch) -> Mapping[str, torch.Tensor]:
-        """Give the loss of the weights that are kept."""
+        """Measure the weights that are kept: on real pairs the images, else the loss."""
+        if "deviation" in batch:
+            return measure(
+                bounded_image(self._out(self.kept, batch), batch["t1ce"], self.output), batch
+            )
         return {"loss": self._loss(self.kept, batch)}
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
@@ -242,11 +265,49 @@ class GeneratorTraining(Training):
         return {"optimizer": optimiser, "lr_scheduler": schedule}
 
     def _loss(self, network: nn.Module, batch: Batch) -> torch.Tensor:
+        return self.reconstruction(self._out(network, batch), batch)
+
+    def _out(self, network: nn.Module, batch: Batch) -> torch.Tensor:
         t1ce = batch["t1ce"].contiguous(memory_format=torch.channels_last_3d)
-        return self.reconstruction(network(t1ce).float(), batch)
+        return cast(torch.Tensor, network(t1ce).float())
 
     def reconstruction(self, out: torch.Tensor, batch: Batch) -> torch.Tensor:
         """Give the loss of what the network gave for a batch's T1ce."""
+        if "noisy" not in batch:
+            return self._of_twins(out, batch)
+        noisy = batch["noisy"]
+        losses = [
+            loss(out[where], {key: value[where] for key, value in batch.items()}) * where.sum()
+            for loss, where in ((self._of_scans, noisy), (self._of_twins, ~noisy))
+            if where.any()
+        ]
+        return cast(torch.Tensor, sum(losses) / len(out))
+
+    def _of_scans(self, out: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Give the loss on real pairs: two scans, each with its own noise, slices and field."""
+        t1ce, t1nce, mask, o = batch["t1ce"], batch["t1nce"], batch["mask"], self.optimisation
+        change = t1ce - bounded_image(out, t1ce, self.output)
+        total = out.new_zeros(())
+        for n, sigmas in enumerate(batch["blur"].tolist()):
+            own, given = mask[n, None], (t1ce - t1nce)[n, None]
+            target, enhancing = part_noise(given, own, o.enhancing_above)
+            if max(sigmas) > 0:
+                # The T1nce has thick slices: only along the others can the two be compared, and
+                # the sharp T1ce still teaches.
+                target = given
+            difference = smoothed(target - change[n, None], sigmas)
+            weight = (1 + o.enhancing_weight * enhancing) * own
+            error = (robust(difference, o.robust_scale) * weight).sum() / weight.sum().clamp(min=1)
+            total = total + error
+            if o.local:
+                total = total + o.local * local_means(difference, own)
+            if self.output == "change":
+                below = (-_middle(out)[n, None]).clamp(min=0) * own
+                total = total + _SLOPE * below.sum() / own.sum().clamp(min=1)
+        return total / len(out)
+
+    def _of_twins(self, out: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Give the loss on pairs that differ by the enhancement alone."""
         t1ce, t1nce, o = batch["t1ce"], batch["t1nce"], self.optimisation
         enhancement = t1ce - t1nce
         target = enhancement if self.output == "change" else t1nce
@@ -287,5 +348,26 @@ def synthesise(network: nn.Module, t1ce: torch.Tensor, output: str) -> torch.Ten
 
 def image_of(out: torch.Tensor, t1ce: torch.Tensor, output: str) -> torch.Tensor:
     """Turn what a generator gave into the T1nce; see :func:`synthesise`."""
-    middle = out[:, out.shape[1] // 2, None]
+    middle = _middle(out)
     return t1ce - middle if output == "change" else middle
+
+
+def bounded_image(out: torch.Tensor, t1ce: torch.Tensor, output: str) -> torch.Tensor:
+    """Turn what a generator gave into the T1nce, as synthesis does: nothing is added to the T1ce.
+
+    Parameters
+    ----------
+    out
+        N x Q x D x H x W, what the generator gave.
+    t1ce
+        N x 1 x D x H x W, scaled.
+    output
+        As :func:`synthesise`.
+    """
+    if output == "image":
+        return _middle(out)
+    return t1ce - _middle(out).clamp(min=0).minimum(t1ce.clamp(min=0))
+
+
+def _middle(out: torch.Tensor) -> torch.Tensor:
+    return out[:, out.shape[1] // 2, None]

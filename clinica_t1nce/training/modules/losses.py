@@ -7,6 +7,10 @@ from torch.nn import functional as F
 
 # Wang et al., "Multi-scale structural similarity", 2003: weights of the scales, finest first.
 _SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+LOCAL_SIDES = (3, 6, 12)
+"""Sides in voxels (mm) of the blocks in which images are compared: a sulcus to a gyrus."""
+
+_FILLED = 1 / 3
 _WINDOW, _SIGMA = 11, 1.5
 _C1, _C2 = 0.01**2, 0.03**2
 
@@ -34,6 +38,140 @@ def pinball(
     q = torch.tensor(quantiles, device=target.device).view(1, -1, 1, 1, 1)
     d = target - predicted
     return (2 * torch.maximum(q * d, (q - 1) * d)).mean(dim=1, keepdim=True)
+
+
+def robust(difference: torch.Tensor, scale: float) -> torch.Tensor:
+    """Give the Huber error over its scale: near the absolute error where that is large.
+
+    The least absolute error is a median, which hangs back where little enhances among much noise;
+    the least squared error is a mean, on which a few large errors pull. Huber's is in between
+    (Huber, Annals of Mathematical Statistics 1964).
+
+    Parameters
+    ----------
+    difference
+        Any shape, intensities with white matter = 1.
+    scale
+        Difference from which on it counts linearly; 0: the absolute error.
+
+    Returns
+    -------
+    torch.Tensor
+        The same shape.
+    """
+    if scale == 0:
+        return difference.abs()
+    return F.huber_loss(difference, torch.zeros_like(difference), "none", scale) / scale
+
+
+def part_noise(
+    difference: torch.Tensor, mask: torch.Tensor, above: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Say what is to be removed, given the difference of two scans that have noise of their own.
+
+    Where the mean over 3 voxels a side shows enhancement, and one voxel around, that is the
+    difference. Elsewhere it is its mean over 5 voxels a side: what is faint and widespread, without
+    the noise. Else a network would learn to remove the T1ce's noise, which blurs the image.
+
+    Parameters
+    ----------
+    difference
+        N x 1 x D x H x W, T1ce minus fitted T1nce, white matter = 1.
+    mask
+        Boolean, the same shape: voxels in which both are known.
+    above
+        Mean from which on a voxel enhances; more, if the noise asks for it.
+
+    Returns
+    -------
+    target : torch.Tensor
+        What is to be removed; 0 outside the mask.
+    enhancing : torch.Tensor
+        Boolean: where it is the difference itself.
+    """
+    known = mask.float()
+    near = _mean_around(difference, known, 3)
+    # Three standard deviations of the mean of 27 voxels.
+    noise = 1.4826 * difference[mask].abs().median() if mask.any() else difference.new_zeros(())
+    enhancing = mask & (near > torch.clamp(3 * noise / 27**0.5, min=above))
+    enhancing = mask & (F.max_pool3d(enhancing.float(), 3, stride=1, padding=1) > 0)
+    faint = _mean_around(difference, known * ~enhancing, 5).clamp(min=0)
+    return torch.where(enhancing, difference, faint) * known, enhancing
+
+
+def _mean_around(x: torch.Tensor, weight: torch.Tensor, side: int) -> torch.Tensor:
+    """Average over cubes around each voxel, where there is weight; 0 where there is none."""
+    total, counted = (
+        F.avg_pool3d(volume, side, stride=1, padding=side // 2) for volume in (x * weight, weight)
+    )
+    return torch.where(counted > 0, total / counted.clamp(min=1e-6), 0.0)
+
+
+def local_means(
+    difference: torch.Tensor, mask: torch.Tensor, sides: Sequence[int] = LOCAL_SIDES
+) -> torch.Tensor:
+    """Give the mean absolute value of the means of a difference over blocks.
+
+    Noise averages out in a block, what is removed too little or too much stays.
+
+    Parameters
+    ----------
+    difference
+        N x 1 x D x H x W.
+    mask
+        Boolean, the same shape: voxels that count. Of a block, a third has to.
+    sides
+        Sides of the blocks in voxels.
+
+    Returns
+    -------
+    torch.Tensor
+        Scalar, 0 or more.
+    """
+    total = difference.new_zeros(())
+    for side in sides:
+        weight = _blocks(mask.float(), side).mean(-1)
+        mean = _blocks(difference * mask, side).mean(-1) / weight.clamp(min=_FILLED)
+        total = total + _mean_where(mean.abs(), weight)
+    return total / len(sides)
+
+
+def _blocks(x: torch.Tensor, side: int) -> torch.Tensor:
+    """Cut N x 1 x D x H x W into cubes, N x blocks x voxels; what is left over is dropped."""
+    n, _, *shape = x.shape
+    d, h, w = (length // side for length in shape)
+    x = x[:, 0, : d * side, : h * side, : w * side]
+    x = x.reshape(n, d, side, h, side, w, side).permute(0, 1, 3, 5, 2, 4, 6)
+    return x.reshape(n, d * h * w, side**3)
+
+
+def _mean_where(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    counted = (weight >= _FILLED).float() * weight
+    return (values * counted).sum() / counted.sum().clamp(min=1)
+
+
+def smoothed(x: torch.Tensor, sigmas: Sequence[float]) -> torch.Tensor:
+    """Blur with a Gaussian of its own standard deviation, in voxels, along each of the last axes.
+
+    Parameters
+    ----------
+    x
+        Any shape with three last axes.
+    sigmas
+        Three standard deviations; 0 leaves an axis as it is.
+
+    Returns
+    -------
+    torch.Tensor
+        The same shape; gradients flow.
+    """
+    for axis, sigma in enumerate(sigmas):
+        if sigma > 0:
+            place = torch.arange(x.shape[axis - 3], device=x.device, dtype=x.dtype)
+            weights = torch.exp(-((place[:, None] - place) ** 2) / (2 * sigma**2))
+            weights = weights / weights.sum(0, keepdim=True)
+            x = (x.transpose(axis - 3, -1) @ weights).transpose(axis - 3, -1)
+    return x
 
 
 def soft_labels(

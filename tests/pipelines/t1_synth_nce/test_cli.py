@@ -27,6 +27,7 @@ class Recorder:
     error = None
     report = None
     report_failures = ()
+    unknown_words = None
 
     def __init__(self, **arguments):
         self.seen = {"init": arguments}
@@ -76,6 +77,7 @@ def test_every_option_reaches_the_pipeline(tmp_path, recorder):
         *("-np", 1, "--caps-name", "n", "--overwrite_outputs", "--nipype-plugin", "SLURM"),
         *("--nipype-plugin-args", '{"sbatch_args": "-c 4"}'),
         *("--output-space", "mni", "--output-space", "native", "--bids-directory", tmp_path),
+        *("--agent-words", tsv),
         *("--blend", "change", "--save-enhancement", "--select", "image", "--include-t1nce"),
     )
     assert result.exit_code == 0, result.output
@@ -92,6 +94,7 @@ def test_every_option_reaches_the_pipeline(tmp_path, recorder):
             "n_procs": 1,
             "output_spaces": ("mni", "native"),
             "bids_directory": str(tmp_path),
+            "agent_words": tsv,
             "blend": "change",
             "save_enhancement": True,
             "report": False,
@@ -303,7 +306,7 @@ def test_a_full_caps_is_exit_code_1(tmp_path, monkeypatch):
     result = run(caps, "--model", save_weights(tmp_path), "--device", "cpu")
     assert result.exit_code == 1
     (line,) = result.output.splitlines()
-    assert "MB needed" in line
+    assert "GB needed" in line
 
 
 @pytest.fixture

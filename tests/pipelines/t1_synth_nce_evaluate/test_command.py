@@ -13,6 +13,8 @@ from nipype import config
 
 from clinica_t1nce.caps import names
 from clinica_t1nce.evaluation import similarity
+from clinica_t1nce.evaluation.agreement import FLOOR
+from clinica_t1nce.evaluation.segmentation import Segmentation
 from clinica_t1nce.pipelines.t1_synth_nce_evaluate import cli as module
 from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pair_jobs import Settings
 from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pipeline import T1SynthNceEvaluate
@@ -131,18 +133,31 @@ def test_everything_is_written(caps, pairs, tmp_path, monkeypatch, against_sciki
     overlap = read(out / "dice.tsv").groupby(["alignment", "image"])["dice"].mean()
     assert overlap[("rigid", "good")] > overlap[("none", "good")]
 
+    agreement = read(out / "agreement.tsv")
+    row = agreement[(agreement["set"] == "all") & (agreement["image"] == "T1ce")].iloc[0]
+    part = volumes_[(volumes_["image"] == "T1ce") & (volumes_["tissue"] == row["tissue"])]
+    percent = 100 * (part["volume"] - part["volume_t1nce"]) / part["volume_t1nce"]
+    assert (row["n"], row["volume_bias"]) == (3, pytest.approx(percent.mean()))
+    aligned = read(out / "dice.tsv").query("alignment == 'rigid' and image == 'T1ce'")
+    scores = aligned.loc[aligned["tissue"] == row["tissue"], "dice"]
+    assert row["mean_dice"] == pytest.approx(scores.mean())
+    assert not (out / "noise_floor.tsv").exists()
+
     statistics = read(out / "statistics.tsv")
     assert set(statistics["set"]) == {"all", "test_good", "test_low"}
     small = statistics[statistics["set"] == "test_low"]
     assert small["p"].isna().all()
     assert small["note"].str.contains("fewer than 3 pairs: not tested").all()
 
-    for name in ("similarity", "volumes", "dice", "statistics", "pairs"):
+    for name in ("agreement", "similarity", "volumes", "dice", "statistics", "pairs"):
         dictionary = json.loads((out / f"{name}.json").read_text())
         assert list(dictionary) == list(read(out / f"{name}.tsv").columns)
     assert sorted(path.name for path in (out / "tables").iterdir()) == sorted(
         f"{name}.{kind}"
         for name in (
+            "agreement",
+            "similarity_smooth",
+            "recovery_smooth",
             "table1_similarity",
             "table1_similarity_authors",
             "table1_similarity_matched",
@@ -295,11 +310,40 @@ def test_one_model_and_ones_own_masks(caps, pairs, tmp_path):
     assert content["mask_overlap"] == 1
 
 
+def test_noise_floor(caps, pairs, tmp_path, monkeypatch):
+    segmented = []
+
+    def threshold(volume, affine, mask, priors):
+        segmented.append(volume)
+        labels = np.where(mask, np.array([3, 1, 2])[np.digitize(volume, [230, 330])], 0)
+        return Segmentation(labels.astype(np.uint8), np.stack([labels == n for n in (1, 2, 3)]))
+
+    monkeypatch.setattr("clinica_t1nce.evaluation.segmentation.segment", threshold)
+    monkeypatch.setattr(
+        "clinica_t1nce.evaluation.segmentation.template_priors", lambda *_: np.zeros((3, *SHAPE))
+    )
+    pairs.write_text("".join(pairs.read_text().splitlines(keepends=True)[:2]))
+    out = tmp_path / "out"
+    options = ["--segmentation", "atropos", "--model", "good", "--noise-floor"]
+    result = run(caps, pairs, out, *options)
+    assert result.exit_code == 0, result.output
+    assert len(segmented) == 3 + 2
+    floor = read(out / "noise_floor.tsv")
+    assert list(floor["image"].unique()) == list(FLOOR)
+    assert floor["dice"].between(0.5, 1).all()
+    assert (floor.groupby("image")["dice"].min() < 1).all()
+    assert set(read(out / "agreement.tsv")["image"]) == {"T1ce", "good", *FLOOR}
+    assert set(read(out / "volumes.tsv")["image"]) == {"T1ce", "good"}
+    assert json.loads((out / "noise_floor.json").read_text())["dice"]["Description"]
+    assert "| T1nce again | moved 0.5 mm |" in result.output
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--segmentation", "fsl"], "write atropos, spm, none or labels:PATTERN"),
         (["--align", "warp"], "warp"),
+        (["--noise-floor"], "--noise-floor: only with --segmentation atropos"),
         (["--spm-caps", "T1ce"], "write IMAGE=DIR"),
         (["--structures", __file__], "not a table with the columns index and name"),
     ],

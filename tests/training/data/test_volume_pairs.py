@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from clinica_t1nce.errors import OutputError, TrainingError
-from clinica_t1nce.training import preflight
 from clinica_t1nce.training.data.augmentation import Augmentation
 from clinica_t1nce.training.data.volume_pairs import Cache, PairFiles, VolumePairs
 from clinica_t1nce.volumes import grids, intensity
@@ -71,7 +70,7 @@ def test_pairs_that_cannot_be_trained_on(tmp_path: Path) -> None:
 def test_disk_that_is_too_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pair = write_pair(tmp_path)
     usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr(preflight.shutil, "disk_usage", lambda folder: usage)
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: usage)
     with pytest.raises(OutputError, match=r"--cache"):
         Cache(tmp_path / "cache", (16, 16, 16), MIN_MAX).fill([pair])
     assert not (tmp_path / "cache").exists()

@@ -46,6 +46,68 @@ def test_enhancement_outside_the_skull_counts_like_the_rest() -> None:
     assert found == pytest.approx((0.25 + 5 * 0.25 + 0.75) / 7)
 
 
+def scans() -> dict[str, torch.Tensor]:
+    """Two real pairs and a simulated one: 12 voxels a side, 0.5 of enhancement in one block."""
+    t1nce = torch.full((3, 1, 12, 12, 12), 0.5)
+    t1ce = t1nce.clone()
+    t1ce[:, :, :6] += 0.5
+    return {
+        "t1ce": t1ce,
+        "t1nce": t1nce,
+        "mask": torch.ones(t1ce.shape, dtype=torch.bool),
+        "intracranial": torch.ones(t1ce.shape, dtype=torch.bool),
+        "noisy": torch.tensor([True, True, False]),
+        "blur": torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, 1.6], [0.0, 0.0, 0.0]]),
+    }
+
+
+def test_loss_of_real_and_simulated_pairs_in_one_batch_by_hand() -> None:
+    optimisation = Optimisation(steps=10, enhancing_weight=0, robust_scale=0.0, local=0.5)
+    module = GeneratorTraining(Constant(0.25), "change", optimisation)
+    found = float(module._loss(module.network, scans()).detach())
+    # 0.25 too little here and 0.25 too much there: 0.25 voxel by voxel and in means over blocks
+    # of 3, 6 and 12 voxels, of which the last are right on the whole.
+    real = 0.25 + 0.5 * 0.25 * 2 / 3
+    assert found == pytest.approx((2 * real + 0.25) / 3, abs=1e-5)
+
+
+def test_what_enhances_counts_more_in_real_pairs() -> None:
+    batch = {name: value[:1] for name, value in scans().items()}
+    losses = []
+    for weight in (0, 4):
+        optimisation = Optimisation(steps=10, enhancing_weight=weight, robust_scale=0, local=0)
+        module = GeneratorTraining(Constant(0.1), "change", optimisation)
+        losses.append(float(module._loss(module.network, batch).detach()))
+    # Half of the voxels are wrong by 0.4, half by 0.1; what enhances reaches two rows further.
+    assert losses[0] == pytest.approx(0.25)
+    assert losses[1] == pytest.approx((5 * (6 * 0.4 + 2 * 0.1) + 4 * 0.1) / (5 * 8 + 4))
+
+
+def test_nothing_is_added_and_what_lies_below_0_can_come_back() -> None:
+    batch = {name: value[:1] for name, value in scans().items()}
+    optimisation = Optimisation(steps=10, enhancing_weight=0, robust_scale=0, local=0)
+    module = GeneratorTraining(Constant(-0.2), "change", optimisation)
+    loss = module._loss(module.network, batch)
+    # As if nothing were removed, and a little for what would be added.
+    assert loss.item() == pytest.approx(0.25 + 0.05 * 0.2)
+    loss.backward()
+    assert module.network.value.grad < 0
+
+
+def test_whole_real_pairs_are_measured_in_validation() -> None:
+    batch = {name: value[:1] for name, value in scans().items()}
+    batch["t1nce"] = batch["t1nce"] + torch.linspace(-0.2, 0.2, 12)
+    batch["t1ce"] = batch["t1nce"] + 0.5 * (batch["t1ce"] > 0.75)
+    batch["deviation"] = torch.tensor([0.05])
+    module = GeneratorTraining(Constant(0.5), "change", Optimisation(steps=10))
+    with torch.no_grad():
+        found = module.validation_losses(batch)
+    # All of the enhancement is gone, and as much where there was none.
+    assert float(found["inside"]) == pytest.approx(0, abs=1e-5)
+    assert next(iter(found)) == "total"
+    assert float(found["total"]) > 0.85
+
+
 def test_rate_warms_up_and_falls() -> None:
     optimisation = Optimisation(steps=1000, rate=1.0, warm_up=10, final_rate=0.02)
     module = GeneratorTraining(Constant(0.0), "change", optimisation)

@@ -84,3 +84,60 @@ def test_dissimilarity_can_be_followed_down() -> None:
 def test_volume_smaller_than_the_window() -> None:
     with pytest.raises(ValueError, match="10 voxels"):
         dissimilarity(torch.rand(1, 1, 10, 16, 16), torch.rand(1, 1, 10, 16, 16))
+
+
+def test_robust_error_by_hand() -> None:
+    given = torch.tensor([-2.0, -0.1, 0.0, 0.05, 1.0])
+    # d**2 / (2 * 0.1) below the scale, |d| - 0.1 / 2 above.
+    expected = [1.95, 0.05, 0, 0.0125, 0.95]
+    assert losses.robust(given, 0.1).tolist() == pytest.approx(expected)
+    assert losses.robust(given, 0).tolist() == pytest.approx([2, 0.1, 0, 0.05, 1])
+
+
+def test_local_means_see_through_noise_and_only_into_the_mask() -> None:
+    noise = torch.randn((2, 1, 24, 24, 24), generator=torch.Generator().manual_seed(0))
+    everywhere = torch.ones(noise.shape, dtype=torch.bool)
+    assert float(losses.local_means(noise, everywhere, sides=(12,))) < 0.03
+    shifted = losses.local_means(noise + 0.5, everywhere, sides=(3, 6, 12))
+    assert float(shifted) == pytest.approx(0.5, abs=0.02)
+    half = everywhere.clone()
+    half[:, :, :12] = False
+    wrong_outside = torch.where(half, torch.tensor(0.25), torch.tensor(99.0))
+    assert float(losses.local_means(wrong_outside, half)) == pytest.approx(0.25)
+
+
+def test_smoothing_is_gaussian_and_keeps_what_is_even() -> None:
+    from scipy.ndimage import gaussian_filter1d
+
+    x = torch.rand((1, 1, 8, 8, 40), generator=torch.Generator().manual_seed(0))
+    found = losses.smoothed(x, (0.0, 0.0, 1.6))
+    # In the middle, where no border is near.
+    expected = gaussian_filter1d(x[0, 0].numpy(), 1.6, axis=2, truncate=8)
+    np.testing.assert_allclose(found[0, 0, :, :, 12:-12], expected[:, :, 12:-12], atol=1e-5)
+    assert torch.equal(losses.smoothed(x, (0.0, 0.0, 0.0)), x)
+
+
+def test_noise_is_parted_from_what_enhances() -> None:
+    generator = torch.Generator().manual_seed(0)
+    noise = 0.05 * torch.randn((1, 1, 30, 30, 30), generator=generator)
+    given = noise + 0.02
+    given[..., 14:17, 14:17, :] += 0.8
+    mask = torch.ones(given.shape, dtype=torch.bool)
+    mask[..., :3] = False
+    target, enhancing = losses.part_noise(given, mask, 0.06)
+    # The vessel with a voxel or two around it, as it is, noise included.
+    assert enhancing[0, 0, 14:17, 14:17, 3:].all()
+    assert float(enhancing.float().mean()) < 0.08
+    assert torch.equal(target[enhancing], given[enhancing])
+    # Elsewhere what is faint is kept, and nearly all of the noise is gone.
+    rest = mask & ~enhancing
+    assert float(target[rest].mean()) == pytest.approx(0.02, abs=0.003)
+    assert float(target[rest].std()) < 0.008
+    assert not target[~mask].any()
+
+
+def test_strong_noise_does_not_count_as_enhancement() -> None:
+    noise = 0.3 * torch.randn((1, 1, 30, 30, 30), generator=torch.Generator().manual_seed(0))
+    mask = torch.ones(noise.shape, dtype=torch.bool)
+    _, enhancing = losses.part_noise(noise, mask, 0.06)
+    assert float(enhancing.float().mean()) < 0.06
