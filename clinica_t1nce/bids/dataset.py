@@ -194,8 +194,8 @@ class Dataset:
         """
         return _scans(self.scans_path(visit))
 
-    def scans_row(self, visit: Visit, name: str) -> tsv.Row | None:
-        """Give the row of ``scans.tsv``, of the visit or the participant, on an image.
+    def scans_row(self, visit: Visit, name: str) -> tsv.Row:
+        """Give what ``scans.tsv``, of the participant and of the visit, say of an image.
 
         Raises
         ------
@@ -203,16 +203,15 @@ class Dataset:
             As :meth:`scans`.
         """
         of_subject = self.root / visit.subject / f"{visit.subject}_scans.tsv"
-        tables = ((self.scans_path(visit), ""), (of_subject, f"{visit.session}/"))
+        tables = ((of_subject, f"{visit.session}/"), (self.scans_path(visit), ""))
+        found: tsv.Row = {}
         for path, folder in tables:
             wanted = f"{folder}anat/{name}"
             rows = _scans(path)
             # An image may have been compressed since.
             same = (row for key, row in rows.items() if stem(key) == stem(wanted))
-            row = rows.get(wanted) or next(same, None)
-            if row is not None:
-                return row
-        return None
+            found |= rows.get(wanted) or next(same, {})
+        return found
 
     def sidecars(self, image: Path) -> list[Path]:
         """List the JSON files that describe an image by BIDS's inheritance, the farthest first.

@@ -285,7 +285,9 @@ def _add_subject(view: View, dataset: Dataset, subject: str, second: dict[str, s
     """Add what lies beside a participant's sessions; its ``sessions.tsv`` gets the new ones."""
     for path in sorted((dataset.root / subject).iterdir()):
         target = Path(subject) / path.name
-        if path.name == f"{subject}_sessions.tsv" and second:
+        # A text also where a visit has failed: it will have a second session once it has not.
+        torn = second or any(visit.subject == subject for visit in view.failed)
+        if path.name == f"{subject}_sessions.tsv" and torn:
             rows = []
             for row in tsv.read_unique(path, "session_id").values():
                 rows.append(row)

@@ -159,7 +159,7 @@ def _acquisition(row: tsv.Row, source: dataset.Dataset | None) -> tsv.Row:
     if source is None or not row["raw"]:
         return {}
     path = Path(row["raw"])
-    found = source.scans_row(Visit(*path.parts[:2]), path.name) or {}
+    found = source.scans_row(Visit(*path.parts[:2]), path.name)
     return {key: value for key, value in found.items() if not contrast.is_field(key)}
 
 
