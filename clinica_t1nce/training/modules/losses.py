@@ -64,6 +64,49 @@ def robust(difference: torch.Tensor, scale: float) -> torch.Tensor:
     return F.huber_loss(difference, torch.zeros_like(difference), "none", scale) / scale
 
 
+def part_noise(
+    difference: torch.Tensor, mask: torch.Tensor, above: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Say what is to be removed, given the difference of two scans that have noise of their own.
+
+    Where the mean over 3 voxels a side shows enhancement, and one voxel around, that is the
+    difference. Elsewhere it is its mean over 5 voxels a side: what is faint and widespread, without
+    the noise. Else a network would learn to remove the T1ce's noise, which blurs the image.
+
+    Parameters
+    ----------
+    difference
+        N x 1 x D x H x W, T1ce minus fitted T1nce, white matter = 1.
+    mask
+        Boolean, the same shape: voxels in which both are known.
+    above
+        Mean from which on a voxel enhances; more, if the noise asks for it.
+
+    Returns
+    -------
+    target : torch.Tensor
+        What is to be removed; 0 outside the mask.
+    enhancing : torch.Tensor
+        Boolean: where it is the difference itself.
+    """
+    known = mask.float()
+    near = _mean_around(difference, known, 3)
+    # Three standard deviations of the mean of 27 voxels.
+    noise = 1.4826 * difference[mask].abs().median() if mask.any() else difference.new_zeros(())
+    enhancing = mask & (near > torch.clamp(3 * noise / 27**0.5, min=above))
+    enhancing = mask & (F.max_pool3d(enhancing.float(), 3, stride=1, padding=1) > 0)
+    faint = _mean_around(difference, known * ~enhancing, 5).clamp(min=0)
+    return torch.where(enhancing, difference, faint) * known, enhancing
+
+
+def _mean_around(x: torch.Tensor, weight: torch.Tensor, side: int) -> torch.Tensor:
+    """Average over cubes around each voxel, where there is weight; 0 where there is none."""
+    total, counted = (
+        F.avg_pool3d(volume, side, stride=1, padding=side // 2) for volume in (x * weight, weight)
+    )
+    return torch.where(counted > 0, total / counted.clamp(min=1e-6), 0.0)
+
+
 def local_means(
     difference: torch.Tensor, mask: torch.Tensor, sides: Sequence[int] = LOCAL_SIDES
 ) -> torch.Tensor:
