@@ -1,7 +1,7 @@
 """BIDS data sets that hold T1w images: visits, images, metadata, and which image to prefer.
 
-Read file by file rather than through pybids' layout, which indexes every file of a data set
-before it answers: minutes, and a data base, on a data warehouse.
+Read file by file, with pybids' parser alone: pybids' layout indexes every file of a data set before
+it answers, stops at the first sidecar that cannot be read, and ends labels at their first dot.
 """
 
 from collections.abc import Iterable, Mapping
@@ -42,11 +42,11 @@ class T1w:
     Attributes
     ----------
     visit
-        Whose it is.
+        Participant and session.
     path
         The file.
     evidence
-        What shows that it is a T1ce, see :func:`contrast.evidence`; None for a T1nce.
+        Reason to take it for a T1ce, see :func:`contrast.evidence`; None for a T1nce.
     agent
         The contrast agent that the sidecar names, if it does.
     """

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -103,3 +106,16 @@ def test_a_synthetic_image_keeps_all_but_the_contrast(acq, ce):
     synthetic = names.synthetic_name(f"sub-01_ses-1_acq-{acq}_ce-{ce}_run-2_{ENDING}")
     assert synthetic.startswith(f"sub-01_ses-1_acq-{acq}_run-2_space-")
     assert names.is_crop(synthetic) is False
+
+
+def test_pybids_is_imported_when_it_is_needed():
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys, clinica_t1nce.plugin, clinica_t1nce.caps.selection as s\n"
+            "s.names.synthetic_name('sub-1_ce-gd' + s.names.CROP_ENDING)\n"
+            "sys.exit('bids' in sys.modules)",
+        ]
+    )
+    assert done.returncode == 0
