@@ -4,6 +4,16 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Machines of CI are slow at times, and every file that a test draws goes to one place.
+settings.register_profile(
+    "here",
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.load_profile("here")
 
 # Before torch comes in: OpenMP's threads spin while they wait, which on a busy machine makes
 # small tensors ten times slower. Processes that tests start inherit it.

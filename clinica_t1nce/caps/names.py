@@ -113,7 +113,7 @@ def _companion(image: Path, what: str, suffix: str) -> Path:
 
 
 def gadolinium_path(crop: Path) -> Path:
-    """Say where the judgement belongs whether a crop shows gadolinium."""
+    """Say where the JSON belongs that says whether a crop shows gadolinium."""
     stem = crop.name.removesuffix(CROP_ENDING)
     name = f"{stem}_space-MNI152NLin2009cSym_desc-Gadolinium_res-1x1x1_T1w.json"
     return crop.parent.parent / FOLDER / name
@@ -135,7 +135,7 @@ def raw_path(crop: Path, bids: Path) -> Path:
     Parameters
     ----------
     crop
-        In ``<caps>/subjects/<sub>/<ses>/t1_linear``.
+        Crop in ``<caps>/subjects/<sub>/<ses>/t1_linear``.
     bids
         Root of the BIDS.
 

@@ -22,11 +22,11 @@ class Crop:
     Attributes
     ----------
     visit
-        Whose image it is.
+        Participant and session.
     path
         The file.
     selected_by
-        Why it is taken: see :mod:`clinica_t1nce.caps.selection`.
+        Reason to take it, see :mod:`clinica_t1nce.caps.selection`.
     """
 
     visit: Visit
@@ -41,7 +41,7 @@ class Selection:
     Attributes
     ----------
     crops
-        To be translated, sorted by visit and name; no two of them have the same output.
+        Crops to be translated, sorted by visit and name; no two of them have the same output.
     ambiguous
         Crops that would overwrite each other's output.
     undecided
@@ -67,7 +67,7 @@ def find_crops(caps: Path, visits: Iterable[Visit] | None = None) -> Iterator[tu
     caps
         Root of the CAPS.
     visits
-        Where to look; None for everywhere. A visit that is not there has no crops.
+        Visits to look at; None for all. A visit that is not there has no crops.
     """
     for visit in _all_visits(caps) if visits is None else visits:
         folder = caps / "subjects" / visit.subject / visit.session / "t1_linear"

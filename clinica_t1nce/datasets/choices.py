@@ -27,14 +27,14 @@ class Candidate:
     Attributes
     ----------
     visit
-        In the data set that is homogenised: that of the patient, not of a separated view.
+        Visit in the data set that is homogenised: that of the patient, not of a separated view.
     path
         The image.
     kind
         ``"acquired"`` (a T1nce), ``"regenerated"`` (a T1nce that has gone through the generator)
         or ``"synthetic"`` (made from a T1ce).
     session
-        In the CAPS.
+        Session in the CAPS.
     raw
         The image that t1-linear took, in its BIDS; None if that is not known.
     """
@@ -166,7 +166,7 @@ def find_in_caps(
         The BIDS that t1-linear read. If it is a separated view, its ``contrast.tsv`` says which
         sessions are one visit.
     include_t1nce
-        Take what the generator made of T1nce (``--include-t1nce``) in the place of these.
+        Whether the generator's T1nce (``--include-t1nce``) are taken in the place of acquired ones.
 
     Raises
     ------
@@ -250,7 +250,7 @@ def choose(
     Parameters
     ----------
     candidates
-        Of any number of visits.
+        Candidates of any number of visits.
     chosen
         File names by visit, from :func:`read_choices`.
 

@@ -55,13 +55,13 @@ class View:
     Attributes
     ----------
     files
-        By their path in the view.
+        Entries by their path in the view.
     contrast
         Rows of ``contrast.tsv``: one a T1w of the source.
     pairs
         Rows of ``pairs.tsv``: one a visit that holds both images.
     visits
-        How many of the source's visits hold ``"both"``, only the ``"T1nce"``, only the
+        Numbers of the source's visits that hold ``"both"``, only the ``"T1nce"``, only the
         ``"T1ce"``, or ``"none"``.
     failed
         Errors by visit, of visits that are left out because their metadata cannot be read or are
@@ -95,7 +95,7 @@ def plan(
     source
         Root of the BIDS data set.
     label
-        What is put behind the label of a session to name that of its T1ce.
+        Text behind the label of a session that names the session of its T1ce.
     choices
         Table with the columns ``participant_id``, ``session_id`` and ``filename``: the T1w to
         take. A column ``contrast`` (``T1ce`` or ``T1nce``) overrules what the metadata say.
@@ -285,7 +285,9 @@ def _add_subject(view: View, dataset: Dataset, subject: str, second: dict[str, s
     """Add what lies beside a participant's sessions; its ``sessions.tsv`` gets the new ones."""
     for path in sorted((dataset.root / subject).iterdir()):
         target = Path(subject) / path.name
-        if path.name == f"{subject}_sessions.tsv" and second:
+        # A text also where a visit has failed: it will have a second session once it has not.
+        torn = second or any(visit.subject == subject for visit in view.failed)
+        if path.name == f"{subject}_sessions.tsv" and torn:
             rows = []
             for row in tsv.read_unique(path, "session_id").values():
                 rows.append(row)

@@ -37,6 +37,10 @@ CLASSES = ("csf", "gm", "wm")
 """Tissues from dark to bright in a T1nce; their labels are 1, 2 and 3."""
 
 _SAMPLE = 50_000
+_ROUNDS = 3
+_FIELD = 20.0
+"""Standard deviation, voxels, of the Gaussian that makes a receive field smooth."""
+_STEP = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +60,8 @@ class SmoothPair:
         Boolean: voxels of the mask where the T1ce exceeds ``y'`` by more than 2.5 robust standard
         deviations.
     tissues
-        uint8: 1 CSF, 2 gray matter, 3 white matter, as the intensities of ``y'`` tell; 0 outside
-        the mask.
+        uint8: 1 CSF, 2 gray matter, 3 white matter, by the intensities of ``y'``
+        (:func:`classify_tissues`); 0 outside the mask.
     box
         Place of these arrays in the volumes given.
     shape
@@ -234,9 +238,11 @@ def compare_smooth(pair: SmoothPair, synthetic: np.ndarray) -> SmoothMeasures:
 def classify_tissues(volume: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Divide a T1nce into CSF, gray and white matter by intensity alone.
 
-    A mixture of three Gaussians is fitted to the voxels of the mask, or 50,000 of them; each
-    voxel goes to the likeliest. It needs no registration and serves to average over, not to
-    measure volumes: edema is taken for gray matter.
+    A mixture of three Gaussians is fitted to the voxels of the mask, or 50,000 of them, and each
+    voxel goes to the likeliest; the receive field is the ratio to the mean of the voxel's tissue,
+    smoothed by a Gaussian of 20 voxels, and is taken out; three times in turn (after Wells et al.
+    1996). It needs no registration and serves to average over, not to measure volumes: edema
+    is taken for gray matter or CSF.
 
     Parameters
     ----------
@@ -250,30 +256,60 @@ def classify_tissues(volume: np.ndarray, mask: np.ndarray) -> np.ndarray:
     numpy.ndarray
         uint8: 1 CSF, 2 gray matter, 3 white matter, from dark to bright; 0 outside the mask.
     """
+    labels = np.zeros(mask.shape, np.uint8)
+    values = volume[mask].astype(np.float64)
+    field = np.ones_like(values)
+    for _ in range(_ROUNDS):
+        labels[mask], means = _three_classes(values / field)
+        field = _smooth_ratio(volume, means[labels], mask)[mask]
+    labels[mask], _ = _three_classes(values / field)
+    return labels
+
+
+def _three_classes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give the label of each value, from 1, and the mean of each label, with 0 for label 0."""
+    from skimage.filters import threshold_multiotsu
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 
-    values = volume[mask].astype(np.float64)[:, None]
     rng = np.random.default_rng(0)
     sample = rng.choice(values, min(len(values), _SAMPLE), replace=False)
-    spread = float(sample.var()) or 1.0
+    if np.unique(sample).size < len(CLASSES):
+        return np.ones(values.shape, np.intp), np.full(1 + len(CLASSES), values.mean())
+    # Starting from Otsu's classes: the same in every run, in the order of the labels.
+    start = np.digitize(sample, threshold_multiotsu(sample, len(CLASSES)))
+    parts = [sample[start == label] for label in range(len(CLASSES))]
+    floor = 1e-6 * float(sample.var())
     model = GaussianMixture(
         len(CLASSES),
-        # Starting from the same place in every run, and in the order of the labels.
-        weights_init=[0.2, 0.45, 0.35],
-        means_init=np.percentile(sample, [10, 45, 85])[:, None],
-        precisions_init=np.full((len(CLASSES), 1, 1), 9 / spread),
-        reg_covar=1e-6 * spread,
+        weights_init=[len(part) / len(sample) for part in parts],
+        means_init=[[part.mean()] for part in parts],
+        precisions_init=[[[1 / (part.var() + floor)]] for part in parts],
+        reg_covar=floor,
         max_iter=200,
         random_state=0,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(sample)
-    order = np.argsort(np.argsort(model.means_[:, 0]))
-    labels = np.zeros(mask.shape, np.uint8)
-    labels[mask] = 1 + order[model.predict(values)]
-    return labels
+        model.fit(sample[:, None])
+    order = np.argsort(model.means_[:, 0])
+    labels = 1 + np.argsort(order)[model.predict(values[:, None])]
+    return labels, np.concatenate([[0], model.means_[order, 0]])
+
+
+def _smooth_ratio(volume: np.ndarray, expected: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Divide a volume by what is expected of it, both smoothed in the mask."""
+    # On every fourth voxel: the field is smooth.
+    coarse = tuple(slice(None, None, _STEP) for _ in mask.shape)
+    found, wanted = (
+        ndimage.gaussian_filter(np.where(mask, v, 0)[coarse].astype(np.float64), _FIELD / _STEP)
+        for v in (volume, expected)
+    )
+    ratio = np.divide(found, wanted, out=np.ones_like(found), where=wanted > 0)
+    places = [np.arange(side) / _STEP for side in mask.shape]
+    grid = np.meshgrid(*places, indexing="ij", sparse=False)
+    fine: np.ndarray = ndimage.map_coordinates(ratio, grid, order=1, mode="nearest")
+    return fine
 
 
 def _sharpness(image: np.ndarray, pair: SmoothPair) -> float:

@@ -62,13 +62,14 @@ class Detector:
         Log-odds where all values are 0.
     unchanged_below, whole_above
         Probabilities between which a generator's change is faded in: an image that shows no
-        gadolinium is left alone, one that surely does is changed as the generator says.
+        gadolinium is left alone, one that surely does is changed as the generator says. None: the
+        generator leaves a T1nce alone by itself, and its change is made whatever the probability.
     """
 
     weights: Sequence[float]
     intercept: float
-    unchanged_below: float = 0.02
-    whole_above: float = 0.5
+    unchanged_below: float | None = 0.02
+    whole_above: float | None = 0.5
 
     @classmethod
     def from_card(cls, calibration: Mapping[str, Any]) -> "Detector | None":
@@ -86,13 +87,18 @@ class Detector:
             usable = (
                 len(detector.weights) == SIZE
                 and bool(np.isfinite([*detector.weights, detector.intercept]).all())
-                and 0 <= detector.unchanged_below < detector.whole_above <= 1
+                and detector._gate_is_usable()
             )
         except TypeError:
             usable = False
         if not usable:
             raise ValueError("calibration.gadolinium is not a detector")
         return detector
+
+    def _gate_is_usable(self) -> bool:
+        if self.unchanged_below is None or self.whole_above is None:
+            return self.unchanged_below is self.whole_above
+        return 0 <= self.unchanged_below < self.whole_above <= 1
 
     def probability(self, description: np.ndarray) -> float:
         """Return the probability, 0 to 1, that gadolinium was given."""
@@ -101,6 +107,8 @@ class Detector:
 
     def opening(self, probability: float) -> float:
         """Return the share of the change to make: 0, 1, or smoothly in between."""
+        if self.unchanged_below is None or self.whole_above is None:
+            return 1.0
         span = self.whole_above - self.unchanged_below
         t = min(max((probability - self.unchanged_below) / span, 0.0), 1.0)
         return t * t * (3 - 2 * t)

@@ -1,8 +1,8 @@
-"""Fit what a generator's card says of gadolinium and confidence, on simulated heads.
+"""Fit what a generator's card says of gadolinium and confidence.
 
-Each head is drawn once and shown twice, with and without gadolinium. What the generator would
+Each head, simulated or real, is shown twice, with and without gadolinium. What the generator would
 remove from the two is what a detector has to tell apart; how much of the enhancement it really
-removed is what its uncertainty has to foretell. No real image is used.
+removed is what its uncertainty has to foretell.
 """
 
 import logging
@@ -14,14 +14,18 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from clinica_t1nce.errors import ImageError, TrainingError
+from clinica_t1nce.files import nifti
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.models.storage import load_weights, save_weights
 from clinica_t1nce.simulation.anatomy import Anatomy
 from clinica_t1nce.simulation.simulator import Pair, render, sample_recipe
 from clinica_t1nce.synthesis.detector import HEAD, Detector, confidence_table, describe
-from clinica_t1nce.synthesis.synthesizer import Synthesizer
+from clinica_t1nce.synthesis.synthesizer import Synthesis, Synthesizer
 from clinica_t1nce.training.data.anatomies import find_label_maps, load_heads
-from clinica_t1nce.volumes import intensity
+from clinica_t1nce.training.data.real import ENHANCING, prepare
+from clinica_t1nce.training.data.volume_pairs import PairFiles
+from clinica_t1nce.volumes import grids, intensity
 
 logger = logging.getLogger("clinica_t1nce")
 
@@ -61,46 +65,75 @@ class Trial:
     share: float
 
 
-def calibrate(weights: Path, folder: Path, cache: Path, heads: int = 60) -> dict[str, Any]:
+def calibrate(
+    weights: Path,
+    folder: Path | None,
+    cache: Path,
+    heads: int = 60,
+    real: Sequence[PairFiles] = (),
+    measured: Sequence[PairFiles] = (),
+) -> dict[str, Any]:
     """Fit detector and confidence of a generator, and write them on its card.
 
-    Of a generator that gives quantiles of the enhancement, the one that is removed is chosen
-    first, see :func:`choose_quantile`.
+    Of a generator that gives quantiles of the enhancement and was not trained on real pairs, the
+    one that is removed is chosen first, see :func:`choose_quantile`. With real pairs the
+    generator is taken to leave a T1nce alone by itself: the detector gives a figure, and changes
+    no image.
 
     Parameters
     ----------
     weights
-        A ``.safetensors`` file with its card.
+        File of the weights, ``.safetensors``, with its card.
     folder
-        Label maps, ``*_dseg.nii.gz``.
+        Folder of label maps, ``*_dseg.nii.gz``; None: no head is simulated.
     cache
-        For the prepared label maps.
+        Folder for prepared label maps.
     heads
-        How many to simulate; a third of them is kept to report on.
+        Number of heads to simulate.
+    real
+        Real pairs that the detector is fitted on; the generator may have been trained on them.
+    measured
+        Real pairs that the confidence is fitted on as well, never trained on.
 
     Returns
     -------
     dict
         The calibration: ``gadolinium`` and ``confidence`` as the card holds them, and ``held_out``
         with the area under the receiver operating characteristic, the Brier score, and Spearman's
-        correlation of confidence and the share truly removed, on the heads kept apart.
+        correlation of confidence and the share truly removed, each head predicted by what was
+        fitted on four fifths of the others.
+
+    Raises
+    ------
+    TrainingError
+        If there is neither a label map nor a real pair, or a pair cannot be used.
     """
     module, card = load_weights(weights)
     card = replace(card, calibration={})
-    anatomies = load_heads(find_label_maps(folder), cache)
-    if len(getattr(module, "quantiles", ())) > 1:
+    anatomies = [] if folder is None else load_heads(find_label_maps(folder), cache)
+    if not real and len(getattr(module, "quantiles", ())) > 1:
         quantile = choose_quantile(module, card, whole_heads(anatomies, heads // 3))
         logger.info("quantile %s of the enhancement is removed", quantile)
         card = replace(card, inference={**card.inference, "quantile": quantile})
     synthesizer = Synthesizer(module, card)
-    trials = []
-    for number, pair in enumerate(whole_heads(anatomies, heads), 1):
-        trials += try_out(synthesizer, pair)
+    simulated = []
+    for number, pair in enumerate(whole_heads(anatomies, heads if anatomies else 0), 1):
+        simulated += try_out(synthesizer, pair)
         logger.info("head %d of %d", number, heads)
-    n_fit = 2 * (heads - heads // 3)
-    calibration = fit(trials[:n_fit])
-    held_out = report(calibration, trials[n_fit:])
-    calibration["held_out"] = {"heads": heads // 3, **held_out}
+    trials = [*simulated]
+    for pair_files in [*real, *measured]:
+        found = try_out_real(synthesizer, pair_files)
+        if pair_files not in measured:
+            # How much is removed from what was trained on says nothing of other images.
+            found = [replace(trial, share=float("nan")) for trial in found]
+        trials += found
+        logger.info("%s", pair_files.name)
+    gate = not real
+    calibration = fit(trials, gate=gate)
+    held_out = {"heads": len(simulated) // 2, **cross_validated(trials, gate=gate)}
+    if real or measured:
+        held_out["real_pairs"] = len(real) + len(measured)
+    calibration["held_out"] = held_out
     save_weights(weights, module, replace(card, calibration=calibration))
     return calibration
 
@@ -161,6 +194,34 @@ def try_out(synthesizer: Synthesizer, pair: Pair) -> list[Trial]:
     ]
 
 
+def try_out_real(synthesizer: Synthesizer, pair: PairFiles) -> list[Trial]:
+    """Show a generator both images of a real pair.
+
+    Raises
+    ------
+    TrainingError
+        If the pair cannot be used.
+    """
+    assert pair.t1ce is not None and pair.t1nce is not None
+    t1ce, t1nce = (nifti.load(path) for path in (pair.t1ce, pair.t1nce))
+    try:
+        x, y = (grids.to_ras(image.data, image.affine) for image in (t1ce, t1nce))
+        prepared = prepare(x, y, synthesizer.card.scaling)
+    except ImageError as error:
+        raise TrainingError(f"{pair.name}: {error}; leave this pair out") from error
+    volume, fitted, mask = prepared.volumes.astype(np.float32)
+    inside = mask > 0
+    left = np.abs(synthesizer(volume).image - fitted)[inside].sum(dtype=np.float64)
+    before = np.abs(volume - fitted)[inside]
+    enhancing = (volume - fitted)[inside] > ENHANCING * prepared.facts.deviation
+    removable = before[enhancing].sum(dtype=np.float64)
+    share = float((before.sum(dtype=np.float64) - left) / removable)
+    return [
+        _trial(synthesizer, x, enhanced=True, share=share),
+        _trial(synthesizer, y, enhanced=False, share=float("nan")),
+    ]
+
+
 def _try_out(
     synthesizer: Synthesizer,
     volume: np.ndarray,
@@ -175,18 +236,42 @@ def _try_out(
     brain = skull & (volume > 0)
     truth = float(enhancement[brain].mean(dtype=np.float64))
     error = float(np.abs(found.change - enhancement)[brain].mean(dtype=np.float64))
-    scaled = intensity.measure(volume, **synthesizer.card.scaling).apply(volume)
-    factor = np.float32(found.scaling.factor)
-    return Trial(
+    return _described(
+        synthesizer,
+        volume,
+        found,
         enhanced and truth > _WEAK,
-        describe(found.change / factor, scaled > HEAD, found.uncertainty),
-        found.uncertainty or 0.0,
         1 - error / truth if truth > _WEAK else float("nan"),
     )
 
 
-def fit(trials: Sequence[Trial]) -> dict[str, Any]:
-    """Fit a logistic regression, and a falling table from uncertainty to the share removed."""
+def _trial(synthesizer: Synthesizer, volume: np.ndarray, *, enhanced: bool, share: float) -> Trial:
+    return _described(synthesizer, volume, synthesizer(volume), enhanced, share)
+
+
+def _described(
+    synthesizer: Synthesizer, volume: np.ndarray, found: Synthesis, enhanced: bool, share: float
+) -> Trial:
+    scaled = intensity.measure(volume, **synthesizer.card.scaling).apply(volume)
+    factor = np.float32(found.scaling.factor)
+    return Trial(
+        enhanced,
+        describe(found.change / factor, scaled > HEAD, found.uncertainty),
+        found.uncertainty or 0.0,
+        share,
+    )
+
+
+def fit(trials: Sequence[Trial], *, gate: bool = True) -> dict[str, Any]:
+    """Fit a logistic regression, and a falling table from uncertainty to the share removed.
+
+    Parameters
+    ----------
+    trials
+        What was made of heads with and without gadolinium.
+    gate
+        Whether an image that shows no gadolinium is to be left alone.
+    """
     from sklearn.isotonic import IsotonicRegression
     from sklearn.linear_model import LogisticRegression
 
@@ -201,12 +286,15 @@ def fit(trials: Sequence[Trial]) -> dict[str, Any]:
     gadolinium: dict[str, Any] = {
         "weights": [round(float(w), 5) for w in weights],
         "intercept": intercept,
+        "unchanged_below": None,
+        "whole_above": None,
     }
-    sure = Detector(**gadolinium)
-    # Nineteen of twenty T1ce get the whole change; the less sure the detector, the lower the bar.
-    bar = np.percentile([sure.probability(t.description) for t in trials if t.enhanced], 5)
-    gadolinium["whole_above"] = round(float(np.clip(bar, *_BAR)), 4)
-    gadolinium["unchanged_below"] = round(gadolinium["whole_above"] / 3, 4)
+    if gate:
+        sure = Detector(**gadolinium)
+        # Nineteen of twenty T1ce get the whole change; the less sure, the lower the bar.
+        bar = np.percentile([sure.probability(t.description) for t in trials if t.enhanced], 5)
+        gadolinium["whole_above"] = round(float(np.clip(bar, *_BAR)), 4)
+        gadolinium["unchanged_below"] = round(gadolinium["whole_above"] / 3, 4)
     known = sorted((t.uncertainty, t.share) for t in trials if np.isfinite(t.share))
     uncertainty, share = (np.array(values) for values in zip(*known, strict=True))
     falling = IsotonicRegression(y_min=0, y_max=1, increasing=False).fit(uncertainty, share)
@@ -220,28 +308,60 @@ def fit(trials: Sequence[Trial]) -> dict[str, Any]:
     }
 
 
+def cross_validated(
+    trials: Sequence[Trial], *, gate: bool = True, folds: int = 5
+) -> dict[str, float]:
+    """Measure how well calibrations foretell heads that they were not fitted on.
+
+    Parameters
+    ----------
+    trials
+        Two of each head, one after the other.
+    gate
+        As :func:`fit`.
+    folds
+        Number of parts, each foretold by what is fitted on the others.
+    """
+    fold_of = (np.arange(len(trials)) // 2) % folds
+    foretold = []
+    for fold in range(folds):
+        kept = [trial for trial, own in zip(trials, fold_of, strict=True) if own != fold]
+        apart = [trial for trial, own in zip(trials, fold_of, strict=True) if own == fold]
+        calibration = fit(kept, gate=gate)
+        foretold += [(trial, *_foretell(calibration, trial)) for trial in apart]
+    return _figures(foretold)
+
+
 def report(calibration: dict[str, Any], trials: Sequence[Trial]) -> dict[str, float]:
     """Measure a calibration on trials that it was not fitted on."""
+    return _figures([(trial, *_foretell(calibration, trial)) for trial in trials])
+
+
+def _foretell(calibration: dict[str, Any], trial: Trial) -> tuple[float, float, float]:
+    """Give probability, confidence, and the share of the change that would be made."""
+    judge = Detector.from_card(calibration)
+    table = confidence_table(calibration)
+    assert judge is not None and table is not None
+    probability = judge.probability(trial.description)
+    confidence = float(np.interp(trial.uncertainty, *table))
+    return probability, confidence, judge.opening(probability)
+
+
+def _figures(foretold: Sequence[tuple[Trial, float, float, float]]) -> dict[str, float]:
     from scipy.stats import spearmanr
     from sklearn.metrics import brier_score_loss, roc_auc_score
 
-    detector = Detector.from_card(calibration)
-    assert detector is not None
-    table = confidence_table(calibration)
-    assert table is not None
-    truth = [trial.enhanced for trial in trials]
-    found = [detector.probability(trial.description) for trial in trials]
-    known = [trial for trial in trials if np.isfinite(trial.share)]
-    confidence = np.interp([trial.uncertainty for trial in known], *table)
-    openings = np.array([detector.opening(p) for p in found])
-    shares = np.array([trial.share for trial in known])
+    truth = np.array([trial.enhanced for trial, *_ in foretold])
+    probabilities, _, openings = (np.array(v) for v in zip(*(f[1:] for f in foretold), strict=True))
+    known = [(trial.share, sure) for trial, _, sure, _ in foretold if np.isfinite(trial.share)]
+    shares, confidence = (np.array(values) for values in zip(*known, strict=True))
     # A confidence that never changes says nothing.
     varied = min(np.ptp(confidence), np.ptp(shares)) > 0
     spearman = float(spearmanr(confidence, shares).statistic) if varied else 0.0
     return {
-        "auc": round(float(roc_auc_score(truth, found)), 4),
-        "brier": round(float(brier_score_loss(truth, found)), 4),
+        "auc": round(float(roc_auc_score(truth, probabilities)), 4),
+        "brier": round(float(brier_score_loss(truth, probabilities)), 4),
         "t1ce_left_alone": round(float((openings[truth] < 0.5).mean()), 4),
-        "t1nce_changed": round(float((openings[~np.array(truth)] > 0.5).mean()), 4),
+        "t1nce_changed": round(float((openings[~truth] > 0.5).mean()), 4),
         "spearman": round(spearman, 3),
     }

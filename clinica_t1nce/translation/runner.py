@@ -152,7 +152,7 @@ def flags(selected_by: str | None, synthesis: "Synthesis") -> list[str]:
         found += [contradiction] if contradiction else []
     if synthesis.confidence is not None and synthesis.confidence < LOW_CONFIDENCE:
         found.append(f"low confidence ({synthesis.confidence:.2f})")
-    return found
+    return [*found, *(flag.text for flag in synthesis.flags)]
 
 
 def translate_all(
@@ -268,7 +268,7 @@ def _write_product(
     seconds: float,
 ) -> dict[str, Any]:
     image = job.image(product.space)
-    change = sidecar.measure_change(product.like.data, product.change)
+    change = sidecar.measure_change(product.shown, product.change)
     content = sidecar.build(
         source=job.source,
         output=image,

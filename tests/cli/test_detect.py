@@ -80,3 +80,23 @@ def test_what_cannot_be_done_is_told(tmp_path, calibration, options, error, mess
     assert isinstance(result.exception, error)
     assert message in str(result.exception)
     assert not (caps / judgement.NAME).exists()
+
+
+def test_metadata_that_cannot_be_compared_are_told_before_and_after(tmp_path, judged):
+    caps = make_caps(tmp_path / "caps", {("sub-00", "ses-1"): "ce-gd", **MIXED}, images=False)
+    anat = tmp_path / "bids/sub-01/ses-M000/anat"
+    anat.mkdir(parents=True)
+    (anat / "sub-01_ses-M000_T1w.json").write_text('{"TotalReadoutTime": inf}')
+    weights = save_weights(tmp_path, calibration=DETECTOR)
+    options = ["--model", weights, "--device", "cpu", "--bids-directory", tmp_path / "bids"]
+    run(caps, *options, "-np", 1)
+    result = run(caps, *options, "-np", 1)
+    assert result.exit_code == 1, result.output
+    lines = result.output.splitlines()
+    assert lines[0].startswith("Warning: the metadata of 1 of 4 images cannot be compared")
+    assert "metadata that cannot be compared  1" in lines
+    assert "sub-01_ses-M000_T1w.json: not JSON (line 1" in result.output
+    with (caps / judgement.NAME).open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    assert [row["metadata"] for row in rows] == ["cannot be read", "ce entity", "ce entity"]
+    assert rows[0]["contradiction"] == "n/a"

@@ -21,6 +21,14 @@ def brain(shape: tuple[int, int, int] = SHAPE, *, seed: int = 0) -> np.ndarray:
     return (np.where(radius < 1, tissue, 0) * 400).astype(np.float32)
 
 
+def folded(shape: tuple[int, int, int] = (48, 52, 44), *, seed: int = 0) -> np.ndarray:
+    """Make a T1nce with folds of fluid, gray and white matter inside the outline of `brain`."""
+    field = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=shape), 2.0)
+    tissue = np.array([0.3, 0.7, 1.0])[np.digitize(field, np.quantile(field, [0.2, 0.6]))]
+    smooth = 400 * ndimage.gaussian_filter(tissue, 0.5)
+    return np.where(brain(shape) > 0, smooth, 0).astype(np.float32)
+
+
 def enhance(t1nce: np.ndarray) -> np.ndarray:
     """Make the T1ce of a T1nce: one bright tube through the brain."""
     tube = np.zeros(t1nce.shape, bool)

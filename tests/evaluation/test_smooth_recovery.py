@@ -132,6 +132,20 @@ def test_two_runs_give_the_same(head, pair):
     np.testing.assert_array_equal(again.tissues, pair.tissues)
 
 
+def test_tissues_do_not_follow_the_receive_field():
+    """A head of stripes, 100 voxels long, brighter by half at one end than at the other."""
+    places = np.indices((100, 30, 30))
+    classes = 1 + places[1] // 4 % 3
+    noise = np.random.default_rng(0).normal(scale=0.02, size=classes.shape)
+    field = np.linspace(0.8, 1.2, 100)[:, None, None]
+    bright = (np.array([0, 0.3, 0.75, 1])[classes] + noise) * field
+    mask = np.ones(classes.shape, bool)
+    found = smooth_recovery.classify_tissues(bright, mask)
+    by_thresholds = 1 + np.digitize(bright, [0.55, 0.87])
+    wrong = [(labels != classes).mean() for labels in (found, by_thresholds)]
+    assert wrong[0] < 0.02 < 0.08 < wrong[1]
+
+
 def test_tissues_of_an_image_with_one_value_are_defined():
     mask = np.ones((5, 5, 5), bool)
     assert set(np.unique(smooth_recovery.classify_tissues(mask * 3.0, mask))) <= {1, 2, 3}

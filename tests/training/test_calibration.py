@@ -9,10 +9,13 @@ from clinica_t1nce.models import registry
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.models.storage import load_weights, save_weights
 from clinica_t1nce.simulation.simulator import Pair
+from clinica_t1nce.synthesis.detector import Detector
 from clinica_t1nce.synthesis.synthesizer import Synthesizer
 from clinica_t1nce.training import calibration
 from clinica_t1nce.training.calibration import Trial
+from clinica_t1nce.training.data.volume_pairs import PairFiles
 from tests.data.heads import label_map
+from tests.data.volumes import enhance, folded, write
 
 
 def trial(enhanced: bool, size: float, uncertainty: float, share: float) -> Trial:
@@ -52,6 +55,46 @@ def test_the_report_tells_a_bad_detector(trials: list[Trial]) -> None:
     report = calibration.report(found, trials)
     assert report["auc"] == 0
     assert report["t1ce_left_alone"] == 1
+
+
+def test_each_head_is_foretold_by_the_others(trials: list[Trial]) -> None:
+    report = calibration.cross_validated(trials)
+    assert report["auc"] == 1
+    assert report["spearman"] > 0.9
+    # A head that is unlike all others is not known from itself.
+    strange = [*trials, trial(True, 0.001, 0.5, 0.5), trial(False, 0.5, 1.0, float("nan"))]
+    assert calibration.cross_validated(strange)["auc"] < 1
+
+
+def test_without_a_gate_the_whole_change_is_made(trials: list[Trial]) -> None:
+    found = calibration.fit(trials, gate=False)
+    judge = Detector.from_card(found)
+    assert judge is not None
+    plain = trials[1].description
+    assert judge.probability(plain) < 0.2
+    assert judge.opening(judge.probability(plain)) == 1
+    assert calibration.report(found, trials)["t1nce_changed"] == 1
+    with pytest.raises(ValueError, match="not a detector"):
+        Detector.from_card({"gadolinium": {**found["gadolinium"], "whole_above": 0.5}})
+
+
+def test_real_pairs_are_shown_as_they_are(tmp_path: Path) -> None:
+    card = Card(name="steps", **registry.preset("change-unet-deep"))
+    t1nce = folded()
+    t1ce = enhance(t1nce)
+    noise = 4 * np.random.default_rng(0).normal(size=t1nce.shape) * (t1nce > 0)
+    pair = PairFiles(
+        "sub-1",
+        write(tmp_path / "ce.nii.gz", t1ce),
+        write(tmp_path / "nce.nii.gz", (2 * (t1nce + noise)).clip(min=0).astype(np.float32)),
+    )
+    given, plain = calibration.try_out_real(Synthesizer(Steps(), card), pair)
+    assert (given.enhanced, plain.enhanced) == (True, False)
+    assert np.isnan(plain.share)
+    # 0.2 is taken away everywhere: far more is spoilt than removed.
+    assert given.share < 0
+    # The T1nce has its own scale: of both the same is taken away.
+    np.testing.assert_allclose(given.description[:2], plain.description[:2], atol=0.05)
 
 
 class Steps(torch.nn.Module):
@@ -128,6 +171,6 @@ def test_weights_keep_and_card_gains(tmp_path: Path) -> None:
     assert weights.read_bytes() == before
     _, card = load_weights(weights)
     assert card.calibration == found
-    assert found["held_out"]["heads"] == 2
+    assert found["held_out"]["heads"] == 6
     volume = np.random.default_rng(0).random((16, 16, 16)).astype(np.float32)
     assert 0 <= Synthesizer.load(weights, "cpu")(volume).gadolinium <= 1

@@ -35,6 +35,7 @@ class Halver:
             confidence=0.5,
             gadolinium=0.9,
             scaling=Scaling(0.0, 2.0),
+            flags=(),
         )
 
 
@@ -189,5 +190,5 @@ def test_the_same_bytes_again(job):
     ],
 )
 def test_what_is_to_be_looked_at_is_flagged(selected_by, gadolinium, confidence, expected):
-    synthesis = SimpleNamespace(gadolinium=gadolinium, confidence=confidence)
+    synthesis = SimpleNamespace(gadolinium=gadolinium, confidence=confidence, flags=())
     assert flags(selected_by, synthesis) == expected

@@ -8,7 +8,6 @@ from typing import Any, cast
 import torch
 from lightning.pytorch import LightningModule
 from torch import nn
-from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from clinica_t1nce.training.data.numbered import Batch, seed_of
@@ -16,6 +15,7 @@ from clinica_t1nce.training.measures import measure
 from clinica_t1nce.training.modules.losses import (
     dissimilarity,
     local_means,
+    part_noise,
     pinball,
     robust,
     smoothed,
@@ -286,19 +286,23 @@ class GeneratorTraining(Training):
     def _of_scans(self, out: torch.Tensor, batch: Batch) -> torch.Tensor:
         """Give the loss on real pairs: two scans, each with its own noise, slices and field."""
         t1ce, t1nce, mask, o = batch["t1ce"], batch["t1nce"], batch["mask"], self.optimisation
-        image = bounded_image(out, t1ce, self.output)
+        change = t1ce - bounded_image(out, t1ce, self.output)
         total = out.new_zeros(())
         for n, sigmas in enumerate(batch["blur"].tolist()):
-            # Where the T1nce has thick slices, the sharp T1ce still teaches.
-            difference = smoothed((t1nce - image)[n, None], sigmas)
-            own = mask[n, None]
-            # Means over 3 voxels: what is brighter by noise alone is not to be removed.
-            brighter = F.avg_pool3d((t1ce - t1nce)[n, None], 3, stride=1, padding=1)
-            weight = (1 + o.enhancing_weight * (brighter > o.enhancing_above)) * own
+            own, given = mask[n, None], (t1ce - t1nce)[n, None]
+            target, enhancing = part_noise(given, own, o.enhancing_above)
+            if max(sigmas) > 0:
+                # The T1nce has thick slices: only along the others can the two be compared, and
+                # the sharp T1ce still teaches.
+                target = given
+            difference, left = (
+                smoothed(wanted - change[n, None], sigmas) for wanted in (target, given)
+            )
+            weight = (1 + o.enhancing_weight * enhancing) * own
             error = (robust(difference, o.robust_scale) * weight).sum() / weight.sum().clamp(min=1)
             total = total + error
             if o.local:
-                total = total + o.local * local_means(difference, own)
+                total = total + o.local * local_means(left, own)
             if self.output == "change":
                 below = (-_middle(out)[n, None]).clamp(min=0) * own
                 total = total + _SLOPE * below.sum() / own.sum().clamp(min=1)

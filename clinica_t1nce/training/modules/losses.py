@@ -64,6 +64,43 @@ def robust(difference: torch.Tensor, scale: float) -> torch.Tensor:
     return F.huber_loss(difference, torch.zeros_like(difference), "none", scale) / scale
 
 
+def part_noise(
+    difference: torch.Tensor, mask: torch.Tensor, above: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Say what is to be removed, given the difference of two scans that have noise of their own.
+
+    Where the mean over 3 voxels a side shows enhancement, and one voxel around, that is the
+    difference. Elsewhere it is nothing: else a network would learn to remove the T1ce's noise,
+    which blurs the image. What is faint and widespread is left to :func:`local_means`.
+
+    Parameters
+    ----------
+    difference
+        N x 1 x D x H x W, T1ce minus fitted T1nce, white matter = 1.
+    mask
+        Boolean, the same shape: voxels in which both are known.
+    above
+        Mean from which on a voxel enhances; more, if the noise asks for it.
+
+    Returns
+    -------
+    target : torch.Tensor
+        What is to be removed.
+    enhancing : torch.Tensor
+        Boolean: where it is the difference itself.
+    """
+    known = mask.float()
+    total, counted = (
+        F.avg_pool3d(volume, 3, stride=1, padding=1) for volume in (difference * known, known)
+    )
+    near = total / counted.clamp(min=1e-6)
+    # Three standard deviations of the mean of 27 voxels.
+    noise = 1.4826 * difference[mask].abs().median() if mask.any() else difference.new_zeros(())
+    enhancing = mask & (near > torch.clamp(3 * noise / 27**0.5, min=above))
+    enhancing = mask & (F.max_pool3d(enhancing.float(), 3, stride=1, padding=1) > 0)
+    return difference * enhancing, enhancing
+
+
 def local_means(
     difference: torch.Tensor, mask: torch.Tensor, sides: Sequence[int] = LOCAL_SIDES
 ) -> torch.Tensor:

@@ -24,17 +24,9 @@ SCALING = {"method": "percentile", "percentile": 70.0, "floor": 0.02}
 SHAPE = (48, 52, 44)
 
 
-def folded(seed: int = 0) -> np.ndarray:
-    """A T1nce with folds of fluid, gray and white matter inside the brain of `volumes`."""
-    field = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=SHAPE), 2.0)
-    tissue = np.array([0.3, 0.7, 1.0])[np.digitize(field, np.quantile(field, [0.2, 0.6]))]
-    inside = volumes.brain(SHAPE) > 0
-    return np.where(inside, 400 * ndimage.gaussian_filter(tissue, 0.5), 0).astype(np.float32)
-
-
 def scans(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """A T1ce, and the T1nce as another scanner shows it: a gain, a field, noise of its own."""
-    t1nce, rng = folded(seed), np.random.default_rng(100 + seed)
+    t1nce, rng = volumes.folded(SHAPE, seed=seed), np.random.default_rng(100 + seed)
     field = np.linspace(0.9, 1.1, SHAPE[0])[:, None, None]
     other = np.where(t1nce > 0, 3 * t1nce * field + 30 * rng.normal(size=SHAPE), 0)
     t1ce = volumes.enhance(t1nce) + np.where(t1nce > 0, 8 * rng.normal(size=SHAPE), 0)
@@ -90,7 +82,9 @@ def test_a_shift_and_a_missing_enhancement_are_seen() -> None:
     assert prepare(t1ce, np.roll(t1nce, 2, axis=1), SCALING).facts.shift == pytest.approx(
         2, abs=0.4
     )
-    plain = folded() + 8 * np.random.default_rng(5).normal(size=SHAPE) * (folded() > 0)
+    plain = volumes.folded(SHAPE) + 8 * np.random.default_rng(5).normal(size=SHAPE) * (
+        volumes.folded(SHAPE) > 0
+    )
     assert "nothing enhances" in prepare(plain, t1nce, SCALING).facts.problem
 
 

@@ -115,3 +115,26 @@ def test_smoothing_is_gaussian_and_keeps_what_is_even() -> None:
     expected = gaussian_filter1d(x[0, 0].numpy(), 1.6, axis=2, truncate=8)
     np.testing.assert_allclose(found[0, 0, :, :, 12:-12], expected[:, :, 12:-12], atol=1e-5)
     assert torch.equal(losses.smoothed(x, (0.0, 0.0, 0.0)), x)
+
+
+def test_noise_is_parted_from_what_enhances() -> None:
+    generator = torch.Generator().manual_seed(0)
+    noise = 0.05 * torch.randn((1, 1, 30, 30, 30), generator=generator)
+    given = noise + 0.02
+    given[..., 14:17, 14:17, :] += 0.8
+    mask = torch.ones(given.shape, dtype=torch.bool)
+    mask[..., :3] = False
+    target, enhancing = losses.part_noise(given, mask, 0.06)
+    # The vessel with a voxel or two around it, as it is, noise included.
+    assert enhancing[0, 0, 14:17, 14:17, 3:].all()
+    assert float(enhancing.float().mean()) < 0.08
+    assert torch.equal(target[enhancing], given[enhancing])
+    assert not target[~enhancing].any()
+    assert not (enhancing & ~mask).any()
+
+
+def test_strong_noise_does_not_count_as_enhancement() -> None:
+    noise = 0.3 * torch.randn((1, 1, 30, 30, 30), generator=torch.Generator().manual_seed(0))
+    mask = torch.ones(noise.shape, dtype=torch.bool)
+    _, enhancing = losses.part_noise(noise, mask, 0.06)
+    assert float(enhancing.float().mean()) < 0.06
