@@ -26,9 +26,9 @@ def _listed(*lines: str) -> frozenset[str]:
 
 
 NOTHING = _listed(
-    "na, n a, nan, nat, null, undefined, missing, unknown, unk, not available, not applicable",
-    "not known, not recorded, not reported, not specified, not stated, not documented, not said",
-    "no information, no data, unspecified, tbd, todo",
+    "na, n a, nan, nat, inf, infinity, null, undefined, missing, unknown, unk",
+    "not available, not applicable, not known, not recorded, not reported, not specified",
+    "not stated, not documented, not said, no information, no data, unspecified, tbd, todo",
     "anonymized, anonymised, anonymous, removed, deleted, redacted, xxx",
     "inconnu, inconnue, non renseigne, non precise, non disponible, non connu",
     "unbekannt, k a, keine angabe, keine angaben",

@@ -74,13 +74,13 @@ def evidence(
         if said == "unknown":
             unknown.setdefault(agents.as_word(value), field)
     if unknown:
-        told = "; ".join(_unknown(field, word) for word, field in unknown.items())
-        raise AgentWordError(f"{name}: {told}", list(unknown))
+        problem = "; ".join(_unknown(field, word) for word, field in unknown.items())
+        raise AgentWordError(f"{name}: {problem}", list(unknown))
     return None
 
 
 def has_contrast(name: str) -> bool:
-    """Say whether the BIDS entity ``ce-`` of a name tells of a contrast agent.
+    """Say whether the BIDS entity ``ce-`` of a name stands for a contrast agent.
 
     Examples
     --------

@@ -1,7 +1,7 @@
 """BIDS data sets that hold T1w images: visits, images, metadata, and which image to prefer.
 
-Read file by file rather than through pybids' layout, which indexes every file of a data set
-before it answers: minutes, and a data base, on a data warehouse.
+Read file by file, with pybids' parser alone: pybids' layout indexes every file of a data set before
+it answers, stops at the first sidecar that cannot be read, and ends labels at their first dot.
 """
 
 from collections.abc import Iterable, Mapping
@@ -25,7 +25,7 @@ from clinica_t1nce.bids.entities import (
 )
 from clinica_t1nce.errors import AgentWordError, SelectionError
 from clinica_t1nce.files import tsv
-from clinica_t1nce.files.text import read_json
+from clinica_t1nce.files.text import is_there, read_json
 
 T1CE, T1NCE = "T1ce", "T1nce"
 
@@ -42,11 +42,11 @@ class T1w:
     Attributes
     ----------
     visit
-        Whose it is.
+        Participant and session.
     path
         The file.
     evidence
-        What shows that it is a T1ce, see :func:`contrast.evidence`; None for a T1nce.
+        Reason to take it for a T1ce, see :func:`contrast.evidence`; None for a T1nce.
     agent
         The contrast agent that the sidecar names, if it does.
     """
@@ -194,8 +194,8 @@ class Dataset:
         """
         return _scans(self.scans_path(visit))
 
-    def scans_row(self, visit: Visit, name: str) -> tsv.Row | None:
-        """Give the row of ``scans.tsv``, of the visit or the participant, on an image.
+    def scans_row(self, visit: Visit, name: str) -> tsv.Row:
+        """Give what ``scans.tsv``, of the participant and of the visit, say of an image.
 
         Raises
         ------
@@ -203,16 +203,15 @@ class Dataset:
             As :meth:`scans`.
         """
         of_subject = self.root / visit.subject / f"{visit.subject}_scans.tsv"
-        tables = ((self.scans_path(visit), ""), (of_subject, f"{visit.session}/"))
+        tables = ((of_subject, f"{visit.session}/"), (self.scans_path(visit), ""))
+        found: tsv.Row = {}
         for path, folder in tables:
             wanted = f"{folder}anat/{name}"
             rows = _scans(path)
             # An image may have been compressed since.
             same = (row for key, row in rows.items() if stem(key) == stem(wanted))
-            row = rows.get(wanted) or next(same, None)
-            if row is not None:
-                return row
-        return None
+            found |= rows.get(wanted) or next(same, {})
+        return found
 
     def sidecars(self, image: Path) -> list[Path]:
         """List the JSON files that describe an image by BIDS's inheritance, the farthest first.
@@ -264,7 +263,7 @@ def prefer(images: Iterable[T1w]) -> list[T1w]:
 
 
 def _scans(path: Path) -> dict[str, tsv.Row]:
-    if not path.is_file():
+    if not is_there(path):
         return {}
     rows = tsv.read_unique(path, "filename")
     return {PurePosixPath(name.replace("\\", "/")).as_posix(): row for (name,), row in rows.items()}

@@ -14,7 +14,7 @@ QUALITIES = ("low", "medium", "good")
 
 OURS = ("participant_id", "session_id_t1nce", "session_id_t1ce")
 AUTHORS = ("participant_id", "session_id_1", "diagnosis_1", "session_id_2", "diagnosis_2")
-"""The columns of the paper's code; without telling labels, session 1 holds the T1ce."""
+"""The columns of the paper's code; without labels that tell, session 1 holds the T1ce."""
 
 _ABSENT = ("", "n/a")
 _ENHANCED = {"gado_1": True, "gaudo_1": True, "t1ce": True}
@@ -29,18 +29,18 @@ class PairRow:
     Attributes
     ----------
     subject
-        With its prefix ``sub-``.
+        Participant, with the prefix ``sub-``.
     t1ce, t1nce
-        The sessions, with their prefix ``ses-``; None where only the other image is there, of
+        Sessions, with the prefix ``ses-``; None where only the other image is there, of
         which unpaired training makes use.
     split
         ``"train"``, ``"validation"``, ``"test"``, or None if the table does not say.
     fold
-        Of the cross-validation, or None.
+        Fold of the cross-validation, or None.
     quality
         ``"low"``, ``"medium"``, ``"good"``, or None if the table does not say.
     line
-        In the file.
+        Line in the file.
     """
 
     subject: str
@@ -149,9 +149,9 @@ def divide(
     Parameters
     ----------
     rows
-        Of a table. Rows whose split is not said are trained on.
+        Rows of a table. Those whose split is not said are trained on.
     tsv
-        Where they come from, for messages.
+        Path of the table, for messages.
     fold
         Validate on this fold and train on the others; None: as the column ``split`` says.
     low_quality

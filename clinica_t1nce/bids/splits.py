@@ -24,7 +24,7 @@ def assign(
     folds: int | None = None,
     seed: int = 0,
 ) -> dict[str, Part]:
-    """Deal participants out by chance, the same for the same participants and seed.
+    """Assign participants at random, the same for the same participants and seed.
 
     Participants with a pair of low quality go to the test, as in the paper (section 4); `test`
     is a share of the others.
@@ -32,13 +32,13 @@ def assign(
     Parameters
     ----------
     rows
-        Of a table; their own splits are ignored.
+        Rows of a table; their own splits are ignored.
     test, validation
-        Shares of the participants, 0 to 1; of `test` above 0 at least one.
+        Fractions of the participants, 0 to 1; of `test` above 0 at least one.
     folds
-        Deal those that are not tested on out into so many folds, too; None: no folds.
+        Number of folds for those that are not tested on; None: no folds.
     seed
-        Of the chance.
+        Seed of the random generator.
 
     Returns
     -------

@@ -139,7 +139,7 @@ def raw_path(crop: Path, bids: Path) -> Path:
     Parameters
     ----------
     crop
-        In ``<caps>/subjects/<sub>/<ses>/t1_linear``.
+        Crop in ``<caps>/subjects/<sub>/<ses>/t1_linear``.
     bids
         Root of the BIDS.
 

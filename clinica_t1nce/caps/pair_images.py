@@ -31,9 +31,9 @@ def find_images(caps: Path, rows: Iterable[PairRow], tsv: Path) -> list[PairImag
     caps
         Root of the CAPS.
     rows
-        Of a table.
+        Rows of a table.
     tsv
-        Where they come from, for messages.
+        Path of the table, for messages.
 
     Raises
     ------

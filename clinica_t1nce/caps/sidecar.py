@@ -80,7 +80,7 @@ def measure_change(volume: np.ndarray, change: np.ndarray) -> Change:
     Parameters
     ----------
     volume
-        The T1ce.
+        The T1ce, its background at 0.
     change
         T1ce - T1nce, on the same grid.
     """

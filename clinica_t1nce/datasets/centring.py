@@ -1,4 +1,4 @@
-"""Volumes near the origin of their world, where SPM finds them."""
+"""Volumes near the origin of their coordinates, where SPM finds them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,20 +8,20 @@ import numpy as np
 from clinica_t1nce.files import nifti
 
 MAX_DISTANCE = 50.0
-"""mm from the centre of a volume to the origin of its world: beyond it, Clinica warns that SPM
-will fail."""
+"""mm from the centre of a volume to the origin of its coordinates: beyond it, Clinica warns that
+SPM will fail."""
 
 
 @dataclass(frozen=True, eq=False)
-class Mend:
+class Recentring:
     """How a copy of an image has to differ from it.
 
     Attributes
     ----------
     shift
-        By how much it is moved, mm.
+        Translation of the image, mm.
     affine
-        Its affine; None if a link will do.
+        Affine of the copy; None if a link will do.
     with_qform
         Whether it has a qform.
     """
@@ -31,7 +31,7 @@ class Mend:
     with_qform: bool = True
 
 
-def find_mend(path: Path) -> Mend:
+def find_recentring(path: Path) -> Recentring:
     """Say what an image needs, so that SPM works on it and Clinica does not warn.
 
     Raises
@@ -49,11 +49,11 @@ def find_mend(path: Path) -> Mend:
     seen = [centre, centre + astray] if with_qform else [centre]
     if max(map(np.linalg.norm, seen)) < MAX_DISTANCE:
         whole = geometry.has_both_forms and with_qform and path.suffix == ".gz"
-        return Mend(np.zeros(3), None if whole else affine, with_qform)
+        return Recentring(np.zeros(3), None if whole else affine, with_qform)
     shift = -np.mean(seen, axis=0)
     moved = affine.copy()
     moved[:3, 3] += shift
-    return Mend(shift, moved, with_qform)
+    return Recentring(shift, moved, with_qform)
 
 
 def _clinicas_centre(affine: np.ndarray, middle: np.ndarray) -> np.ndarray:

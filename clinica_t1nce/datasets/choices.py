@@ -28,14 +28,14 @@ class Candidate:
     Attributes
     ----------
     visit
-        In the data set that is homogenised: that of the patient, not of a separated view.
+        Visit in the data set that is homogenised: that of the patient, not of a separated view.
     path
         The image.
     kind
         ``"acquired"`` (a T1nce), ``"regenerated"`` (a T1nce that has gone through the generator)
         or ``"synthetic"`` (made from a T1ce).
     session
-        In the CAPS.
+        Session in the CAPS.
     raw
         The image that t1-linear took, in its BIDS; None if that is not known.
     """
@@ -167,7 +167,7 @@ def find_in_caps(
         The BIDS that t1-linear read. If it is a separated view, its ``contrast.tsv`` says which
         sessions are one visit.
     include_t1nce
-        Take what the generator made of T1nce (``--include-t1nce``) in the place of these.
+        Whether the generator's T1nce (``--include-t1nce``) are taken in the place of acquired ones.
 
     Raises
     ------
@@ -251,7 +251,7 @@ def choose(
     Parameters
     ----------
     candidates
-        Of any number of visits.
+        Candidates of any number of visits.
     chosen
         File names by visit, from :func:`read_choices`.
 
@@ -302,6 +302,7 @@ def _prefer(group: list[Candidate], name: str | None) -> Choice:
 def _given_to_the_model(caps: Path) -> set[Path]:
     """List the crops that t1-synth-nce took for T1ce, by its sidecars and its table."""
     given: list[tuple[str, SelectedBy | None]] = []
+    no_t1ce = SelectedBy.parse(query.AS_T1NCE), SelectedBy.parse(query.UNDECIDED)
     for image in query.find_synthetic(caps):
         content = sidecar.read(image) or {}
         first = (content.get("Sources") or [])[:1]
@@ -310,7 +311,7 @@ def _given_to_the_model(caps: Path) -> set[Path]:
     return {
         caps / source.removeprefix("bids::")
         for source, selected_by in given
-        if selected_by != SelectedBy(query.AS_T1NCE)
+        if selected_by not in no_t1ce
     }
 
 

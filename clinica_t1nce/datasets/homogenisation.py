@@ -27,7 +27,7 @@ from clinica_t1nce.datasets.choices import (
 from clinica_t1nce.datasets.outputs import Entry
 from clinica_t1nce.errors import OutputError, SelectionError, T1nceError, some
 from clinica_t1nce.files import nifti_copy
-from clinica_t1nce.files.text import read_json
+from clinica_t1nce.files.text import is_there, read_json
 
 KIND = "homogenise"
 README = """\
@@ -54,7 +54,7 @@ class Origin:
     caps, bids
         Roots; either may be None.
     what
-        What is taken of them; a folder made with another one is refused.
+        Choice of images that is taken of them; a folder made with another one is refused.
     """
 
     caps: Path | None
@@ -87,11 +87,11 @@ class Report:
     there
         Visits whose image was there already, and was not touched.
     outdated
-        Those of them for which another image would be taken now.
+        Visits of `there` for which another image would be taken now.
     missing
         Visits that have no T1nce, acquired or synthetic.
     failed
-        Why visits have no image although there is one.
+        Reasons by visit, of visits that have no image although there is one.
     unknown_words
         Words on contrast agents that are not known, in one line.
     kinds
@@ -126,16 +126,16 @@ class Request:
     space
         Key of :data:`names.SPACES`.
     include_t1nce
-        Take what the generator made of T1nce in the place of these.
+        Whether the generator's T1nce are taken in the place of the acquired ones.
     choices
         Table of images to take.
     agent_words
         Table of the meanings of words on contrast agents, see
         :func:`clinica_t1nce.bids.agents.read_words`.
     copy
-        Copy rather than link.
+        Whether files are copied rather than linked.
     overwrite
-        Put the images of all visits there again.
+        Whether images that are there are replaced.
     """
 
     caps: Path
@@ -175,6 +175,7 @@ def prepare(request: Request) -> Origin:
     if request.include_t1nce:
         what += ", all of them through the generator"
     origin = Origin(caps, source, what)
+    _description(origin)
     outputs.check_folder(request.out, origin.roots, KIND, origin.what)
     return origin
 
@@ -223,7 +224,7 @@ def write(
 ) -> Report:
     """Put the images that were chosen into a data set; what is there already is not touched.
 
-    An image is linked if it lies around the origin of its world and its header has qform and
+    An image is linked if it lies around the origin of its coordinates and its header has qform and
     sform, as SPM and Clinica want; else it is copied, voxel for voxel, with a header that has,
     and the sidecar says by how much the origin was moved. The qform is left out where Clinica,
     which has its own way to read it, would take the image for one that lies elsewhere.
@@ -231,15 +232,15 @@ def write(
     Parameters
     ----------
     choices
-        From :func:`choose`.
+        Choices by visit, from :func:`choose`.
     out
         The data set.
     origin
-        What it is made from.
+        Data sets that it is made from.
     copy
-        Copy rather than link.
+        Whether files are copied rather than linked.
     overwrite
-        Put images there again.
+        Whether images that are there are replaced.
 
     Raises
     ------
@@ -316,16 +317,19 @@ def _put(
         if any(there.get(key) != content.get(key) for key in ("Sources", "Model")):
             report.outdated.append(visit)
         return
-    mend = centring.find_mend(choice.candidate.path)
-    if mend.shift.any():
-        content["OriginMovedBy"] = [round(float(value), 3) for value in mend.shift]
+    recentring = centring.find_recentring(choice.candidate.path)
+    if recentring.shift.any():
+        content["OriginMovedBy"] = [round(float(value), 3) for value in recentring.shift]
     _remove(image)
     sidecar.write(image, content)
-    if mend.affine is None:
+    if recentring.affine is None:
         outputs.place(image, choice.candidate.path, copy=copy)
     else:
         nifti_copy.copy_with_forms(
-            choice.candidate.path, image, mend.affine, with_qform=mend.with_qform
+            choice.candidate.path,
+            image,
+            recentring.affine,
+            with_qform=recentring.with_qform,
         )
     report.new.append(visit)
 
@@ -358,7 +362,7 @@ def _remove(path: Path) -> None:
 
 def _description(origin: Origin) -> outputs.Plan:
     source: dict[str, Any] = {}
-    if origin.bids is not None and (origin.bids.root / dataset.DESCRIPTION).is_file():
+    if origin.bids is not None and is_there(origin.bids.root / dataset.DESCRIPTION):
         source = read_json(origin.bids.root / dataset.DESCRIPTION)
     elif origin.caps is not None:
         source = {"Name": dataset.name_of(origin.caps)}

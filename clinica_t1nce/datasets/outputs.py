@@ -30,7 +30,7 @@ class Entry:
     source
         The file to link or copy, or None.
     text
-        What to write otherwise.
+        Content to write otherwise.
     """
 
     source: Path | None = None
@@ -51,7 +51,7 @@ def check_folder(out: Path, sources: Sequence[Path], kind: str, what: str) -> No
     sources
         Roots of the data sets that it is made from, the most important first.
     kind, what
-        As in :func:`describe`.
+        Command and what it does, as in :func:`describe`.
 
     Raises
     ------
@@ -142,7 +142,7 @@ def describe(
     kind
         The command that made it, ``"separate"`` or ``"homogenise"``.
     what
-        What it did, in a few words.
+        Description of what it did, in a few words.
     links
         Addresses by the names that BIDS URIs in sidecars use.
     """
@@ -182,9 +182,10 @@ def write(out: Path, plan: Plan, *, copy: bool = False) -> int:
     out
         Root of the data set.
     plan
-        Its files, the description first so that an interrupted run is known for ours.
+        Files of the data set, the description first so that an interrupted run is known for ours.
     copy
-        Copy rather than link. Where links are not possible, files are copied in any case.
+        Whether files are copied rather than linked. Where links are not possible, they are
+        copied in any case.
 
     Returns
     -------

@@ -26,7 +26,7 @@ from clinica_t1nce.datasets import outputs
 from clinica_t1nce.datasets.outputs import Entry
 from clinica_t1nce.errors import SelectionError, some
 from clinica_t1nce.files import tsv
-from clinica_t1nce.files.text import as_json, read_json
+from clinica_t1nce.files.text import as_json, is_there, read_json
 
 KIND = "separate"
 WHAT = "T1nce and T1ce of one visit in two sessions"
@@ -55,13 +55,13 @@ class View:
     Attributes
     ----------
     files
-        By their path in the view.
+        Entries by their path in the view.
     contrast
         Rows of ``contrast.tsv``: one a T1w of the source.
     pairs
         Rows of ``pairs.tsv``: one a visit that holds both images.
     visits
-        How many of the source's visits hold ``"both"``, only the ``"T1nce"``, only the
+        Numbers of the source's visits that hold ``"both"``, only the ``"T1nce"``, only the
         ``"T1ce"``, or ``"none"``.
     failed
         Errors by visit, of visits that are left out because their metadata cannot be read or are
@@ -95,7 +95,7 @@ def plan(
     source
         Root of the BIDS data set.
     label
-        What is put behind the label of a session to name that of its T1ce.
+        Text behind the label of a session that names the session of its T1ce.
     choices
         Table with the columns ``participant_id``, ``session_id`` and ``filename``: the T1w to
         take. A column ``contrast`` (``T1ce`` or ``T1nce``) overrules what the metadata say.
@@ -194,7 +194,7 @@ def read_map(root: Path) -> dict[Visit, Visit]:
         If ``contrast.tsv`` cannot be used.
     """
     path = root / CONTRAST_TSV
-    if not path.is_file():
+    if not is_there(path):
         return {}
     rows = tsv.read(path, ["participant_id", "session_id", "session_id_source", "status"])
     return {
@@ -263,7 +263,7 @@ def _second_session(dataset: Dataset, visit: Visit, label: str) -> Visit:
 def _add_root(view: View, dataset: Dataset) -> None:
     root = dataset.root
     description = root / DESCRIPTION
-    content = read_json(description) if description.is_file() else {}
+    content = read_json(description) if is_there(description) else {}
     view.files[Path(DESCRIPTION)] = Entry(text=outputs.describe(content, [root], KIND, WHAT))
     ignored = root / ".bidsignore"
     lines = []
@@ -285,7 +285,9 @@ def _add_subject(view: View, dataset: Dataset, subject: str, second: dict[str, s
     """Add what lies beside a participant's sessions; its ``sessions.tsv`` gets the new ones."""
     for path in sorted((dataset.root / subject).iterdir()):
         target = Path(subject) / path.name
-        if path.name == f"{subject}_sessions.tsv" and second:
+        # A text also where a visit has failed: it will have a second session once it has not.
+        torn = second or any(visit.subject == subject for visit in view.failed)
+        if path.name == f"{subject}_sessions.tsv" and torn:
             rows = []
             for row in tsv.read_unique(path, "session_id").values():
                 rows.append(row)

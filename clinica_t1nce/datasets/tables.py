@@ -1,4 +1,4 @@
-"""The tables of a homogenised data set: its own, and those carried over from the BIDS."""
+"""The tables of a homogenised data set: its own, and those taken over from the BIDS."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from clinica_t1nce.datasets.choices import ACQUIRED, REGENERATED, SYNTHETIC
 from clinica_t1nce.datasets.outputs import Entry
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.files import tsv
-from clinica_t1nce.files.text import as_json, read_json
+from clinica_t1nce.files.text import as_json, is_there, read_json
 
 T1NCE_TSV = "t1nce.tsv"
 T1NCE_COLUMNS = (
@@ -66,7 +66,7 @@ def _raw(content: Mapping[str, Any]) -> str:
 
 
 def check(source: dataset.Dataset) -> None:
-    """Refuse a BIDS whose tables of participants or sessions cannot be carried over.
+    """Refuse a BIDS whose tables of participants or sessions cannot be taken over.
 
     Raises
     ------
@@ -75,8 +75,9 @@ def check(source: dataset.Dataset) -> None:
     """
     for subject in ["", *sorted({visit.subject for visit in source.visits})]:
         table, key = _table(subject)
-        if (source.root / table).is_file():
+        if is_there(source.root / table):
             tsv.read_unique(source.root / table, key)
+            _explanations(source.root, table)
 
 
 def plan(
@@ -87,9 +88,9 @@ def plan(
     Parameters
     ----------
     rows
-        From :func:`find_rows`.
+        Rows from :func:`find_rows`.
     source
-        The BIDS whose tables are carried over, as far as they tell of what is here.
+        BIDS whose tables are taken over, as far as they describe what is here.
 
     Returns
     -------
@@ -101,7 +102,7 @@ def plan(
     Raises
     ------
     SelectionError
-        If a table cannot be carried over, see :func:`check`.
+        If a table cannot be taken over, see :func:`check`.
     """
     failed: dict[Visit, str] = {}
     files = {
@@ -121,7 +122,7 @@ def plan(
     files |= _participants(list(sessions), source)
     if source is not None:
         for subject, kept in sessions.items():
-            files |= _carried(source.root, *_table(subject), kept)
+            files |= _taken_over(source.root, *_table(subject), kept)
     return files, failed
 
 
@@ -134,24 +135,27 @@ def _table(subject: str) -> tuple[Path, str]:
 
 def _participants(subjects: list[str], source: dataset.Dataset | None) -> dict[Path, Entry]:
     table, key = _table("")
-    files = {} if source is None else _carried(source.root, table, key, subjects)
+    files = {} if source is None else _taken_over(source.root, table, key, subjects)
     if table not in files:
         files[table] = Entry(text=tsv.text([{key: subject} for subject in subjects], [key]))
     return files
 
 
-def _carried(root: Path, table: Path, key: str, kept: list[str]) -> dict[Path, Entry]:
-    """Carry a table of the BIDS, and its explanations, over: the rows of what is here."""
-    if not (root / table).is_file():
+def _taken_over(root: Path, table: Path, key: str, kept: list[str]) -> dict[Path, Entry]:
+    """Take a table of the BIDS, and its explanations, over: the rows of what is here."""
+    if not is_there(root / table):
         return {}
     known = {value: row for (value,), row in tsv.read_unique(root / table, key).items()}
     rows = [known.get(value, {key: value}) for value in kept]
     columns = next((list(row) for row in known.values()), [key])
     files = {table: Entry(text=tsv.text(rows, columns))}
-    explained = table.with_suffix(".json")
-    if (root / explained).is_file():
-        files[explained] = Entry(text=as_json(read_json(root / explained)))
-    return files
+    return files | _explanations(root, table)
+
+
+def _explanations(root: Path, table: Path) -> dict[Path, Entry]:
+    """Take what explains the columns of a table."""
+    path = table.with_suffix(".json")
+    return {path: Entry(text=as_json(read_json(root / path)))} if is_there(root / path) else {}
 
 
 def _acquisition(row: tsv.Row, source: dataset.Dataset | None) -> tsv.Row:
@@ -159,7 +163,7 @@ def _acquisition(row: tsv.Row, source: dataset.Dataset | None) -> tsv.Row:
     if source is None or not row["raw"]:
         return {}
     path = Path(row["raw"])
-    found = source.scans_row(Visit(*path.parts[:2]), path.name) or {}
+    found = source.scans_row(Visit(*path.parts[:2]), path.name)
     return {key: value for key, value in found.items() if not contrast.is_field(key)}
 
 

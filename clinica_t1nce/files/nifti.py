@@ -179,18 +179,46 @@ def save(
     ------
     OutputError
         If the file cannot be written; no part of it is left.
+    ImageError
+        If voxels are not finite, or would not be in `dtype`.
     ValueError
         If the shapes differ.
     """
     path = Path(path)
     if data.shape != like.data.shape:
         raise ValueError(f"data are {data.shape}, the image they belong to is {like.data.shape}")
-    content = _serialise(np.asarray(data, dtype=dtype), like, description)
+    require_finite(path, data)
+    with np.errstate(over="ignore"):
+        voxels = np.asarray(data, dtype=dtype)
+    require_finite(path, voxels)
+    content = _serialise(voxels, like, description)
     with temporary(path) as part:
         if path.suffix == ".gz":
             content = compress(content)
         part.write_bytes(content)
     return path
+
+
+def require_finite(path: Path, data: np.ndarray) -> None:
+    """Refuse to write what no reader could use.
+
+    Parameters
+    ----------
+    path
+        File that was to be written.
+    data
+        Its voxels.
+
+    Raises
+    ------
+    ImageError
+        If any is NaN or infinite.
+    """
+    if n_wrong := data.size - int(np.count_nonzero(np.isfinite(data))):
+        raise ImageError(
+            f"{path}: not written, {n_wrong} of its voxels would be NaN or infinite; look at the "
+            "image that it is made from"
+        )
 
 
 def read_bytes(path: Path) -> bytes:

@@ -55,7 +55,8 @@ def save_changed(path: str | Path, data: np.ndarray, source: nifti.Image) -> Pat
     """Write a copy of an image's file in which only those voxels differ that `data` changes.
 
     Header and type are the source's to the bit, slope included. Changed voxels of an integer
-    type are rounded to the nearest value that it can hold.
+    type are rounded to the nearest value that it can hold; what is NaN or infinite in the file
+    becomes what it is in `data`.
 
     Parameters
     ----------
@@ -69,7 +70,7 @@ def save_changed(path: str | Path, data: np.ndarray, source: nifti.Image) -> Pat
     Raises
     ------
     ImageError
-        If the file is not what it was.
+        If the file is not what it was, or voxels would be NaN or infinite.
     OutputError
         If the file cannot be written; no part of it is left.
     ValueError
@@ -84,12 +85,15 @@ def save_changed(path: str | Path, data: np.ndarray, source: nifti.Image) -> Pat
     if stored.size != data.size:
         raise ImageError(f"{source.path}: was replaced while it was worked on; run again")
     voxels = stored.reshape(data.shape).copy()
-    changed = data != source.data
+    changed = (data != source.data) | ~np.isfinite(voxels)
+    nifti.require_finite(path, data[changed])
     values = (data[changed].astype(np.float64) - proxy.inter) / proxy.slope
     if stored.dtype.kind in "iu":
         limits = np.iinfo(stored.dtype)
         values = np.clip(np.rint(values), limits.min, limits.max)
-    voxels[changed] = values.astype(stored.dtype)
+    with np.errstate(over="ignore"):
+        voxels[changed] = values.astype(stored.dtype)
+    nifti.require_finite(path, voxels[changed])
     start = proxy.offset
     content[start : start + stored.nbytes] = voxels.tobytes(order="F")
     with atomic.temporary(path) as part:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-_SHUT = -3.0
+_SHUT = -2.5
 _CORTEX = 0.75
 _LEAK = 0.02
 
@@ -173,9 +173,10 @@ class ChangeUNet(nn.Module):
         change = depth_to_space(self.head(h))
         if self.fill is None:
             return change
+        # Hard, so that it can be shut: a T1nce comes out as it came in.
         gate, below = depth_to_space(self.fill(h)).split(1, dim=1)
         middle = change[:, change.shape[1] // 2, None]
-        return change + torch.sigmoid(gate) * (F.leaky_relu(x - below, _LEAK) - middle)
+        return change + F.hardsigmoid(gate) * (F.leaky_relu(x - below, _LEAK) - middle)
 
 
 def _stage(width: int, blocks: int) -> nn.Sequential:

@@ -1,8 +1,10 @@
 """Find out, on this machine, which crops of a CAPS show gadolinium."""
 
+import logging
 import secrets
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +83,7 @@ class Detection(ResumablePipeline[VisitCrop]):
         """
         if self.to_do:
             path = Path(tempfile.gettempdir(), f"t1nce-detect-{secrets.token_hex(8)}")
-            with passing_folder(path) as folder:
+            with passing_folder(path) as folder, _muted_nipype():
                 self.work(folder, plugin_args={"n_procs": n_procs}, quiet=quiet)
         return self.probabilities
 
@@ -111,6 +113,18 @@ class Detection(ResumablePipeline[VisitCrop]):
         doors.in_files = [str(crop) for _, crop in items]
         doors.out_files = [str(names.gadolinium_path(crop)) for _, crop in items]
         return workflow
+
+
+@contextmanager
+def _muted_nipype() -> Iterator[None]:
+    """Keep Nipype from telling of each node what the progress tells of each image."""
+    logger = logging.getLogger("nipype.workflow")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def known_probabilities(crops: Sequence[Path], card: Card) -> dict[Path, float]:

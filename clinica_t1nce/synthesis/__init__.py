@@ -2,10 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
+from clinica_t1nce.synthesis.flags import Flag
+
 if TYPE_CHECKING:
     from clinica_t1nce.synthesis.synthesizer import Synthesis, Synthesizer
 
-__all__ = ["Synthesis", "Synthesizer"]
+__all__ = ["Flag", "Synthesis", "Synthesizer"]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,18 +2,21 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from nibabel.orientations import inv_ornt_aff, io_orientation
 from torch import nn
 
-from clinica_t1nce.errors import DeviceError, ImageError, WeightsError
+from clinica_t1nce.errors import DeviceError, WeightsError
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.models.storage import load_generator
-from clinica_t1nce.synthesis import detector, guided_filter
+from clinica_t1nce.synthesis import arrays, detector, guided_filter, transfer
+from clinica_t1nce.synthesis.conditioning import Conditioned, condition
 from clinica_t1nce.synthesis.decode import Decoded, decode
+from clinica_t1nce.synthesis.flags import Flag
 from clinica_t1nce.volumes import grids, intensity
 
 logger = logging.getLogger("clinica_t1nce")
@@ -49,6 +52,8 @@ class Synthesis:
         share of the mean change. 0 or more; None of a single prediction without quantiles.
     scaling
         The scaling that was measured on the T1ce.
+    flags
+        What is unusual about the T1ce: :mod:`clinica_t1nce.synthesis.conditioning`.
     """
 
     image: np.ndarray
@@ -57,6 +62,7 @@ class Synthesis:
     confidence: float | None
     uncertainty: float | None
     scaling: intensity.Scaling
+    flags: tuple[Flag, ...] = ()
 
 
 class Synthesizer:
@@ -177,17 +183,21 @@ class Synthesizer:
     def __call__(self, volume: np.ndarray, affine: np.ndarray | None = None) -> Synthesis:
         """Make the synthetic T1nce of one T1ce.
 
-        The image stays within the T1ce's own range, and voxels that are exactly 0, as outside a
-        skull-stripped brain, stay 0.
+        The image stays within the T1ce's own range and, where the T1ce is above its background,
+        above it, too. Voxels that are exactly background, as outside a skull-stripped brain, stay
+        as they are, and so do outliers, which the network is not shown:
+        :mod:`clinica_t1nce.synthesis.conditioning`.
 
         Parameters
         ----------
         volume
-            The T1ce: three axes, finite, any unit.
+            The T1ce: three axes, finite, any unit. A constant added to it is added to the result.
         affine
-            4 x 4, voxel indices to mm: the network, trained on axes that run right, anterior,
+            4 x 4, voxel indices to mm. The network, trained on axes that run right, anterior,
             superior, is given such axes, and the results are turned back to those of `volume`.
-            None: they run so already.
+            Where voxels are not of 1 mm (:data:`clinica_t1nce.synthesis.arrays.NEAR`), it is
+            given such voxels, and what it changes is carried to those of `volume`, which keeps
+            its resolution. None: axes and voxel size are so already.
 
         Returns
         -------
@@ -196,39 +206,66 @@ class Synthesizer:
         Raises
         ------
         ImageError
-            If the volume is not 3-D, not finite or constant.
+            If the volume is not a 3-D array of plain numbers, not finite or constant, or the
+            affine is not one of a head.
         WeightsError
             If the network gives values that are not finite.
         DeviceError
             If the device runs out of memory.
         """
-        if volume.ndim != 3:
-            raise ImageError(f"{volume.ndim}-D array; give one volume")
-        if not np.isfinite(volume).all():
-            raise ImageError("NaN or infinite voxels; set them to 0 first")
+        ras = arrays.check_volume(volume)
+        grid = None
         if affine is not None:
-            volume = grids.to_ras(volume, affine)
-        volume = np.ascontiguousarray(volume, dtype=np.float32)
-        scaling = intensity.measure(volume, **self.card.scaling)
-        scaled = scaling.apply(volume)
-        scaled_change = np.zeros_like(volume)
-        box = self._box(volume)
+            affine = arrays.check_affine(affine, ras.shape)
+            ras_affine = affine @ inv_ornt_aff(io_orientation(affine), ras.shape)
+            ras = grids.to_ras(ras, affine)
+            grid = arrays.network_grid(ras.shape, ras_affine)
+        given = condition(np.ascontiguousarray(ras))
+        if grid is None:
+            found = self._synthesise(given)
+        else:
+            resampled = grids.sample(given.shown, ras_affine, *grid)
+            found = self.carrying_change()._synthesise(condition(resampled))
+            image = transfer.carry(found.change, grid[1], given, ras_affine)
+            offset = found.scaling.offset + given.background
+            found = replace(
+                found,
+                image=image,
+                change=given.image - image,
+                scaling=replace(found.scaling, offset=offset),
+                flags=given.flags,
+            )
+        if affine is None:
+            return found
+        image, change = grids.from_ras(found.image, affine), grids.from_ras(found.change, affine)
+        return replace(found, image=image, change=change)
+
+    def _synthesise(self, given: Conditioned) -> Synthesis:
+        """Make the T1nce of an image on the network's axes and voxel size."""
+        scaling = intensity.measure(given.shown, **self.card.scaling)
+        scaled = scaling.apply(given.shown)
+        scaled_change = np.zeros_like(given.shown)
+        box = self._box(given.shown)
         scaled_change[box], uncertainty = self._predict(scaled[box])
         gadolinium = self._probability(scaled, scaled_change, uncertainty)
         opening = 1.0
         if gadolinium is not None and self._detector is not None:
             opening = self._detector.opening(gadolinium)
             scaled_change *= np.float32(opening)
-        removed = np.where(volume == 0, np.float32(0), scaled_change * np.float32(scaling.factor))
-        image = np.clip(volume - removed, volume.min(), volume.max())
-        change = volume - image
-        if affine is not None:
-            image, change = grids.from_ras(image, affine), grids.from_ras(change, affine)
+        image = given.subtract(scaled_change * np.float32(scaling.factor))
         confidence = self._confidence(uncertainty)
         if confidence is not None and gadolinium is not None:
             # As far as the image was left alone, what counts is how surely that was right.
             confidence = opening * confidence + (1 - opening) * (1 - gadolinium)
-        return Synthesis(image, change, gadolinium, confidence, uncertainty, scaling)
+        return Synthesis(
+            image,
+            given.image - image,
+            gadolinium,
+            confidence,
+            uncertainty,
+            replace(scaling, offset=scaling.offset + given.background),
+            given.flags,
+        )
 
     def _probability(
         self, scaled: np.ndarray, change: np.ndarray, uncertainty: float | None

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from clinica_t1nce.errors import TransformError
+from clinica_t1nce.synthesis.conditioning import Conditioned, condition
 from clinica_t1nce.volumes import grids, intensity
 
 FOREGROUND = 0.05
@@ -37,26 +38,6 @@ bent by as much as 4 mm (standard deviation), agree to more; turned by 20 degree
 to 0.60 or less."""
 
 
-def subtract(image: np.ndarray, change: np.ndarray) -> np.ndarray:
-    """Take a change from an image.
-
-    Parameters
-    ----------
-    image
-        Any shape and unit.
-    change
-        Of the same shape and unit; positive where there is to be less.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32, within the range of `image`; where `change` is 0, or the image exactly 0, the
-        very values of `image`.
-    """
-    lowered = np.clip(image - change, image.min(), image.max())
-    return np.where((change == 0) | (image == 0), image, lowered).astype(np.float32, copy=False)
-
-
 def without_negligible(change: np.ndarray, image: np.ndarray) -> np.ndarray:
     """Set to 0 what a network leaves of a change where there is none: :data:`NEGLIGIBLE`.
 
@@ -74,7 +55,7 @@ def without_negligible(change: np.ndarray, image: np.ndarray) -> np.ndarray:
 def carry(
     change: np.ndarray,
     affine: np.ndarray,
-    image: np.ndarray,
+    image: np.ndarray | Conditioned,
     image_affine: np.ndarray,
     transform: np.ndarray | None = None,
     gain: np.ndarray | None = None,
@@ -88,7 +69,7 @@ def carry(
     affine
         4 x 4, voxel indices of `change` to mm, RAS+.
     image
-        On the other grid.
+        Image on the other grid, conditioned or as it came.
     image_affine
         4 x 4, voxel indices of `image` to mm, RAS+.
     transform
@@ -100,11 +81,12 @@ def carry(
     Returns
     -------
     numpy.ndarray
-        As :func:`subtract`.
+        As :meth:`clinica_t1nce.synthesis.conditioning.Conditioned.subtract`.
     """
+    given = image if isinstance(image, Conditioned) else condition(image)
     scaled = change if gain is None else change * gain
     back = None if transform is None else np.linalg.inv(transform)
-    return subtract(image, grids.sample(scaled, affine, image.shape, image_affine, back))
+    return given.subtract(grids.sample(scaled, affine, given.image.shape, image_affine, back))
 
 
 def measure_gain(image: np.ndarray, reference: np.ndarray) -> np.ndarray:

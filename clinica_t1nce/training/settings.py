@@ -38,6 +38,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "rate": 5e-4,
         "average": 0.998,
         "enhancing_weight": 1.0,
+        "robust_scale": 0.01,
         "augment": True,
     },
 }

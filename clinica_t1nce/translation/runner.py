@@ -224,7 +224,7 @@ def _write_product(
         source=job.source,
         output=files.image,
         card=synthesizer.card,
-        change=sidecar.measure_change(product.like.data, product.change),
+        change=sidecar.measure_change(product.shown, product.change),
         confidence=product.synthesis.confidence,
         gadolinium=product.synthesis.gadolinium,
         flags=find_flags(job.selected_by, product.synthesis) + _flags_of_grid(inputs, product),
@@ -283,7 +283,7 @@ def find_flags(selected_by: SelectedBy | None, synthesis: "Synthesis") -> list[F
         found.append(Flag("contradiction", text))
     if synthesis.confidence is not None and synthesis.confidence < LOW_CONFIDENCE:
         found.append(Flag("low-confidence", f"low confidence ({synthesis.confidence:.2f})"))
-    return found
+    return [*found, *synthesis.flags]
 
 
 def _contradiction(selected_by: SelectedBy | None, probability: float | None) -> str | None:

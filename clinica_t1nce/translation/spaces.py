@@ -13,6 +13,7 @@ from clinica_t1nce.caps import names
 from clinica_t1nce.errors import ImageError, T1nceError, TransformError
 from clinica_t1nce.files import nifti, nifti_copy
 from clinica_t1nce.synthesis import transfer, vessels
+from clinica_t1nce.synthesis.conditioning import Conditioned, condition
 from clinica_t1nce.translation.jobs import Targets
 from clinica_t1nce.volumes import grids, itk
 
@@ -31,12 +32,17 @@ class Raw:
     transform
         4 x 4, mm of MNI space to mm of the raw image's.
     on_crop
-        The raw image brought to the crop's grid by the affine alone, at the crop's brightness.
+        The raw image brought to the crop's grid by the affine alone, at the crop's brightness,
+        without background and outliers.
     gain
         Raw units for one of the crop's, on the crop's grid: what the bias correction took away.
     agreement
         Correlation of `on_crop` and the crop, from
         :func:`clinica_t1nce.synthesis.transfer.measure_agreement`.
+    conditioned
+        Raw image with its background and outliers told apart.
+    crop_shown
+        Crop without its background and outliers.
     """
 
     image: nifti.Image
@@ -44,6 +50,8 @@ class Raw:
     on_crop: np.ndarray
     gain: np.ndarray
     agreement: float
+    conditioned: Conditioned
+    crop_shown: np.ndarray
 
     @property
     def follows_affine(self) -> bool:
@@ -108,7 +116,7 @@ class Product:
     @property
     def vessels(self) -> np.ndarray:
         """Mask of vessels: found where the network worked, brought to this grid."""
-        mask = vessels.vessel_mask(self.synthesis.change, self._given, self.crop.affine)
+        mask = vessels.vessel_mask(self.synthesis.change, self._shown, self.crop.affine)
         back = None if self.transform is None else np.linalg.inv(self.transform)
         like = self.like
         share = grids.sample(mask, self.crop.affine, like.data.shape, like.affine, back)
@@ -117,11 +125,16 @@ class Product:
     @property
     def vessel_threshold(self) -> float:
         """From :func:`clinica_t1nce.synthesis.vessels.threshold`, of what the network was given."""
-        return vessels.threshold(self._given)
+        return vessels.threshold(self._shown)
 
-    @property
-    def _given(self) -> np.ndarray:
-        return self.synthesis.image + self.synthesis.change
+    @cached_property
+    def shown(self) -> np.ndarray:
+        """T1ce without its background and outliers."""
+        return condition(self.like.data).shown
+
+    @cached_property
+    def _shown(self) -> np.ndarray:
+        return condition(self.synthesis.image + self.synthesis.change).shown
 
     def save(self, path: Path) -> None:
         """Write the image: a raw image's header stays to the bit."""
@@ -210,14 +223,16 @@ def read_raw(
     if transform is None:
         transform = itk.read_itk_affine(affine)
     image = nifti.load(raw)
-    moved = grids.sample(image.data, image.affine, crop.data.shape, crop.affine, transform)
-    gain = transfer.measure_gain(moved, crop.data)
+    conditioned, crop_shown = condition(image.data), condition(crop.data).shown
+    shape = crop.data.shape
+    moved = grids.sample(conditioned.shown, image.affine, shape, crop.affine, transform)
+    gain = transfer.measure_gain(moved, crop_shown)
     on_crop = moved / gain
-    agreement = transfer.measure_agreement(on_crop, crop.data)
+    agreement = transfer.measure_agreement(on_crop, crop_shown)
     transfer.require_related(
-        on_crop, crop.data, f"{affine}: does not bring {raw} to {crop.path.name}: of another image"
+        on_crop, crop_shown, f"{affine}: does not bring {raw} to {crop.path.name}: of another image"
     )
-    return Raw(image, transform, on_crop, gain, agreement)
+    return Raw(image, transform, on_crop, gain, agreement, conditioned, crop_shown)
 
 
 def products(
@@ -265,9 +280,9 @@ def products(
 def carry_to_raw(change: np.ndarray, crop: nifti.Image, raw: Raw) -> np.ndarray:
     """Take a change that was found on a crop's grid from the raw image, but for what is none."""
     return transfer.carry(
-        transfer.without_negligible(change, crop.data),
+        transfer.without_negligible(change, raw.crop_shown),
         crop.affine,
-        raw.image.data,
+        raw.conditioned,
         raw.image.affine,
         raw.transform,
         raw.gain,
@@ -290,8 +305,8 @@ def _read_full(crop: nifti.Image, path: Path) -> nifti.Image:
             "again for this visit, or take --output-space mni-crop"
         )
     full = nifti.load(path)
-    inside = grids.sample(full.data, full.affine, crop.data.shape, crop.affine)
-    if transfer.measure_agreement(inside, crop.data) < transfer.SAME:
+    inside = condition(grids.sample(full.data, full.affine, crop.data.shape, crop.affine)).shown
+    if transfer.measure_agreement(inside, condition(crop.data).shown) < transfer.SAME:
         raise ImageError(
             f"{crop.path}: was not cut from {path.name}; run `clinica run t1-linear` again for "
             "this visit"

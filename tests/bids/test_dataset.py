@@ -88,13 +88,60 @@ def test_scans_tsv_may_tell_the_contrast(tmp_path):
     assert image.evidence == "scans.tsv"
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1]", json.dumps("x")])
+@pytest.mark.parametrize(
+    "filename",
+    ["anat/sub-1_ses-1_T1w.nii.gz", "./anat/sub-1_ses-1_T1w.nii", "anat\\sub-1_ses-1_T1w.nii.gz"],
+)
+def test_scans_tsv_may_write_the_file_in_other_ways(tmp_path, filename):
+    root = make_bids(tmp_path / "b", {"sub-1_ses-1_T1w": {}})
+    (root / "sub-1/ses-1/sub-1_ses-1_scans.tsv").write_text(
+        f'filename\tnote\tContrastBolusAgent\nanat/x.nii\t"\tnone\n{filename}\t\tDotarem\n'
+    )
+    (image,) = Dataset(root).t1w(Visit("sub-1", "ses-1"))
+    assert image.evidence == "scans.tsv"
+
+
+def test_the_scans_tsv_of_a_participant_counts_too(tmp_path):
+    root = make_bids(tmp_path / "b", {"sub-1_ses-1_T1w": {}})
+    (root / "sub-1/sub-1_scans.tsv").write_text(
+        "filename\tContrastBolusAgent\nses-1/anat/sub-1_ses-1_T1w.nii.gz\tDotarem\n"
+    )
+    (image,) = Dataset(root).t1w(Visit("sub-1", "ses-1"))
+    assert image.evidence == "scans.tsv"
+
+
+def test_dots_in_labels_do_not_mix_sidecars(tmp_path):
+    images = {
+        "sub-1_ses-1_acq-1.5T_T1w": {"ContrastBolusAgent": "none"},
+        "sub-1_ses-1_acq-1.0T_T1w": {"ContrastBolusAgent": "Dotarem"},
+        "sub-1_ses-1_acq-1.5T_ce-gd_T1w": {"A": 1},
+    }
+    dataset = Dataset(make_bids(tmp_path / "b", images))
+    found = {image.path.name[:-7]: image for image in dataset.t1w(Visit("sub-1", "ses-1"))}
+    assert {name: image.kind for name, image in found.items()} == {
+        "sub-1_ses-1_acq-1.5T_T1w": "T1nce",
+        "sub-1_ses-1_acq-1.0T_T1w": "T1ce",
+        "sub-1_ses-1_acq-1.5T_ce-gd_T1w": "T1ce",
+    }
+    for name, image in found.items():
+        assert dataset.metadata(image.path) == images[name]
+        assert dataset.own_sidecar(image.path).is_file()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", json.dumps("x"), '{"a": inf}'])
 def test_a_sidecar_that_is_no_json_is_named(tmp_path, text):
     root = make_bids(tmp_path / "b", {"sub-1_ses-1_T1w": {}})
     sidecar = root / "sub-1/ses-1/anat/sub-1_ses-1_T1w.json"
     sidecar.write_text(text)
     with pytest.raises(SelectionError, match=f"{sidecar}: not .*JSON"):
         Dataset(root).t1w(Visit("sub-1", "ses-1"))
+
+
+def test_where_the_name_tells_the_sidecar_is_not_needed(tmp_path):
+    root = make_bids(tmp_path / "b", {"sub-1_ses-1_ce-gd_T1w": {}})
+    (root / "sub-1/ses-1/anat/sub-1_ses-1_ce-gd_T1w.json").write_text("{")
+    (image,) = Dataset(root).t1w(Visit("sub-1", "ses-1"))
+    assert image.kind == "T1ce"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from clinica_t1nce.errors import SelectionError, WeightsError
 from clinica_t1nce.pipelines import detection
 from clinica_t1nce.pipelines.base import Outcome
 from clinica_t1nce.translation import classification
-from tests.data.bids import make_bids
 from tests.data.caps import DETECTOR, MIXED, make_caps, save_weights
 
 
@@ -84,15 +83,21 @@ def test_what_cannot_be_done_is_told(tmp_path, calibration, options, error, mess
     assert not (caps / classification.NAME).exists()
 
 
-def test_metadata_that_cannot_be_read_are_found_before_the_work(tmp_path, judged):
-    caps = make_caps(tmp_path / "caps", {("sub-01", "ses-1"): "", **MIXED}, images=False)
-    bids = make_bids(tmp_path / "bids", {"sub-01_ses-1_T1w": {}})
-    broken = bids / "sub-01" / "ses-1" / "anat" / "sub-01_ses-1_T1w.json"
-    broken.write_text('{"EchoTime": inf}')
-    options = ["--model", save_weights(tmp_path, calibration=DETECTOR), "--bids-directory", bids]
+def test_metadata_that_cannot_be_compared_are_told_before_and_after(tmp_path, judged):
+    caps = make_caps(tmp_path / "caps", {("sub-00", "ses-1"): "ce-gd", **MIXED}, images=False)
+    anat = tmp_path / "bids/sub-01/ses-M000/anat"
+    anat.mkdir(parents=True)
+    (anat / "sub-01_ses-M000_T1w.json").write_text('{"TotalReadoutTime": inf}')
+    weights = save_weights(tmp_path, calibration=DETECTOR)
+    options = ["--model", weights, "--device", "cpu", "--bids-directory", tmp_path / "bids"]
+    run(caps, *options, "-np", 1)
     result = run(caps, *options, "-np", 1)
-    assert result.exit_code == 1
-    assert judged == [(4, 1)]
-    assert "failed  1" in result.output
-    assert "metadata that cannot be compared  1" in result.output
-    assert str(broken) in result.output
+    assert result.exit_code == 1, result.output
+    lines = result.output.splitlines()
+    assert lines[0].startswith("Warning: the metadata of 1 of 4 images cannot be compared")
+    assert "metadata that cannot be compared  1" in lines
+    assert "sub-01_ses-M000_T1w.json: not JSON (line 1" in result.output
+    with (caps / classification.NAME).open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    assert [row["metadata"] for row in rows] == ["cannot be read", "ce entity", "ce entity"]
+    assert rows[0]["contradiction"] == "n/a"

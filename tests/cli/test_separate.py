@@ -52,3 +52,17 @@ def test_what_is_refused_is_one_line_and_exit_code_2(source, monkeypatch, capsys
     assert capsys.readouterr().err == (
         f"Error: {source}: the output folder is the input; give a new folder elsewhere\n"
     )
+
+
+def test_a_visit_that_does_not_tell_is_exit_code_1_and_listed(source, tmp_path):
+    sidecar = source / "sub-01/ses-M012/anat/sub-01_ses-M012_T1w.json"
+    sidecar.write_text('{"ContrastBolusAgent": "Foo"}')
+    result = run(source, tmp_path / "view")
+    assert result.exit_code == 1
+    assert ", 1 failed" in result.output.splitlines()[0]
+    assert (
+        "  sub-01 ses-M012: sub-01_ses-M012_T1w.nii.gz: ContrastBolusAgent 'Foo'" in result.output
+    )
+    assert "'Foo' (1x)" in result.output
+    (tmp_path / "w.tsv").write_text("word\tmeaning\nfoo\tnothing\n")
+    assert run(source, tmp_path / "view", "--agent-words", tmp_path / "w.tsv").exit_code == 0

@@ -40,13 +40,16 @@ def make_visit(
     zooms: tuple[float, float, float] = (2.5, 2.5, 5),
     dtype: np.typing.DTypeLike = np.int16,
     warp: bool = False,
+    constant: float = 0.0,
 ) -> Visit:
     """Make one T1ce of a skull-stripped head, ``sub-01 ses-1``, entity ``ce-gd``.
 
-    With a warp, the images of t1-linear are bent after the affine, as with ``--use-antspy``.
+    With a warp, the images of t1-linear are bent after the affine, as with ``--use-antspy``. With
+    a constant, it is added to the raw image; beyond that image's field of view, those of t1-linear
+    are 0 all the same.
     """
     caps, bids, transform = root / "caps", root / "bids", matrix(angle=0.1, scale=0.95)
-    data = volumes.enhance(volumes.brain(RAW_SHAPE))
+    data = volumes.enhance(volumes.brain(RAW_SHAPE)) + constant
     affine = volumes.affine(kind, zooms=zooms, shape=RAW_SHAPE)
     raw = bids / "sub-01" / "ses-1" / "anat" / "sub-01_ses-1_ce-gd_T1w.nii.gz"
     volumes.write(raw, data, affine, dtype=dtype, sform_code=1, qform_code=1)

@@ -259,3 +259,60 @@ def test_hidden_files_and_derivatives_stay_where_they_are(source, tmp_path):
     assert not (out / "derivatives").exists()
     assert not (out / "sub-01/ses-M000/.DS_Store").exists()
     assert (out / ".bidsignore").read_text() == "*.log\n/contrast.tsv\n/pairs.tsv\n"
+
+
+def test_a_visit_that_does_not_tell_is_left_out_and_added_later(source, tmp_path):
+    broken = source / "sub-01/ses-M000/anat/sub-01_ses-M000_T1w.json"
+    whole = broken.read_text()
+    broken.write_text('{"EchoTime": inf}')
+    view, _ = separate(source, tmp_path / "view")
+    assert list(map(str, view.failed)) == ["sub-01 ses-M000"]
+    assert str(broken) in str(view.failed[Visit("sub-01", "ses-M000")])
+    assert t1w(tmp_path / "view") == [name for name in T1W if "sub-01/ses-M000" not in name]
+    broken.write_text(whole)
+    view, _ = separate(source, tmp_path / "view")
+    assert not view.failed
+    assert t1w(tmp_path / "view") == T1W
+    broken.write_text("")
+    assert list(separate(source, tmp_path / "view")[0].failed) == [Visit("sub-01", "ses-M000")]
+
+
+def test_a_table_tells_what_a_word_means(tmp_path):
+    agent = {"ContrastBolusAgent": "Foo"}
+    source = make_bids(tmp_path / "b", {"sub-1_ses-1_T1w": agent, "sub-2_ses-1_T1w": {}})
+    view, _ = separate(source, tmp_path / "one")
+    assert list(map(str, view.failed)) == ["sub-1 ses-1"]
+    (tmp_path / "words.tsv").write_text("word\tmeaning\nfoo\tgiven\n")
+    view, _ = separate(source, tmp_path / "two", words=tmp_path / "words.tsv")
+    assert (view.visits["T1ce"], view.visits["T1nce"]) == (1, 1)
+    chosen = choose(tmp_path / "c.tsv", "sub-1\tses-1\tsub-1_ses-1_T1w.nii.gz\tT1nce")
+    view, _ = separate(source, tmp_path / "three", choices=chosen)
+    assert view.visits["T1nce"] == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "agent", "expected"),
+    [
+        ("sub-1_ses-1_acq-1.5T_T1w", "", "ses-1/anat/sub-1_ses-1_acq-1p5T_T1w.nii.gz"),
+        (
+            "sub-1_ses-1_acq-1.5T_T1w",
+            "Dotarem",
+            "ses-1/anat/sub-1_ses-1_acq-1p5T_ce-dotarem_T1w.nii.gz",
+        ),
+        ("sub-1_ses-1_ce-none_T1w", "", "ses-1/anat/sub-1_ses-1_T1w.nii.gz"),
+        ("sub-1_ses-1_CE-GD_T1W", "", "ses-1/anat/sub-1_ses-1_ce-GD_T1w.nii.gz"),
+        ("sub-1_ses-1_T1w", "yes", "ses-1/anat/sub-1_ses-1_ce-gadolinium_T1w.nii.gz"),
+    ],
+)
+def test_names_in_the_view_are_such_as_clinica_takes(tmp_path, name, agent, expected):
+    source = make_bids(tmp_path / "b", {name: {"ContrastBolusAgent": agent}})
+    separate(source, tmp_path / "view")
+    assert t1w(tmp_path / "view") == [f"sub-1/{expected}"]
+    sidecar = (tmp_path / "view" / "sub-1" / expected.replace(".nii.gz", ".json")).read_text()
+    assert json.loads(sidecar) == {"ContrastBolusAgent": agent}
+
+
+def test_an_image_that_is_listed_twice_is_refused(source, tmp_path):
+    row = "sub-03\tses-M000\tsub-03_ses-M000_run-1_T1w.nii.gz\t"
+    with pytest.raises(SelectionError, match=r"row 3: .*run-1_T1w\.nii\.gz is listed twice"):
+        separation.plan(source, choices=choose(tmp_path / "c.tsv", f"{row}T1ce", f"{row}T1nce"))

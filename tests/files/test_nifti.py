@@ -100,7 +100,7 @@ class TestRefusal:
         path.touch()
         assert "an empty file" in refused(path)
 
-    @pytest.mark.parametrize("content", [b"no image", gzip.compress(b"no image" * 100)])
+    @pytest.mark.parametrize("content", [b"no image", gzip.compress(b"no image" * 100, mtime=0)])
     def test_not_nifti(self, tmp_path, content):
         path = tmp_path / "a.nii.gz"
         path.write_bytes(content)
@@ -283,6 +283,16 @@ class TestSave:
         finally:
             os.umask(old)
         assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+    @pytest.mark.parametrize(
+        ("value", "dtype"), [(np.nan, np.float32), (np.inf, np.int16), (1e39, np.float32)]
+    )
+    def test_nothing_is_written_that_is_not_finite(self, tmp_path, image, value, dtype):
+        wrong = image.data.astype(np.float64)
+        wrong[1, 2, 3] = value
+        with pytest.raises(ImageError, match=r"out\.nii: not written, 1 of its voxels"):
+            nifti.save(tmp_path / "out.nii", wrong, image, dtype=dtype)
+        assert not list(tmp_path.glob("*out*"))
 
     def test_another_shape_is_refused(self, tmp_path, image):
         with pytest.raises(ValueError, match="the image they belong to"):

@@ -94,11 +94,20 @@ class TestSaveChanged:
         written = nib.load(tmp_path / "b.nii")
         assert np.array_equal(written.get_fdata()[..., 0], data / 2)
 
-    def test_voxels_that_are_not_finite_stay(self, tmp_path, data):
-        data[1, 2, 3] = np.nan
+    def test_voxels_that_are_not_finite_become_what_was_read(self, tmp_path, data):
+        data[1, 2, 3], data[4, 5, 6] = np.nan, -np.inf
         source = nifti.load(volumes.write(tmp_path / "a.nii", data))
         nifti_copy.save_changed(tmp_path / "b.nii", source.data, source)
-        assert np.isnan(nib.load(tmp_path / "b.nii").get_fdata()[1, 2, 3])
+        written = nib.load(tmp_path / "b.nii").get_fdata(dtype=np.float32)
+        np.testing.assert_array_equal(written, np.nan_to_num(data, nan=0, neginf=0))
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf, 1e39])
+    def test_nothing_is_written_that_is_not_finite(self, tmp_path, data, image, value):
+        wrong = data.astype(np.float64)
+        wrong[1, 2, 3] = value
+        with pytest.raises(ImageError, match=r"b\.nii\.gz: not written, 1 of its voxels"):
+            nifti_copy.save_changed(tmp_path / "b.nii.gz", wrong, image)
+        assert not list(tmp_path.glob("*b.nii*"))
 
     def test_another_shape_and_a_replaced_file_are_refused(self, tmp_path, data, image):
         with pytest.raises(ValueError, match="the image they change"):

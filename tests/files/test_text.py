@@ -2,6 +2,8 @@ import json
 import os
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.files import text
@@ -58,3 +60,28 @@ def test_what_is_written_is_json(tmp_path, value):
 
     text.write_text(tmp_path / "x.json", text.as_json({"a": value}))
     json.loads((tmp_path / "x.json").read_text(encoding="utf-8"), parse_constant=refuse)
+
+
+PLAIN = st.none() | st.booleans() | st.integers() | st.text()
+VALUES = st.recursive(
+    PLAIN | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text(), VALUES, max_size=4))
+def test_what_was_drawn_is_read(tmp_path, content):
+    text.write_text(tmp_path / "x.json", text.as_json(content))
+    assert text.read_json(tmp_path / "x.json") == content
+
+
+@given(st.binary(max_size=60) | st.text('{}[]:,"a1.eINfn-\\ \n', max_size=60).map(str.encode))
+def test_any_bytes_are_an_object_or_one_line(tmp_path, content):
+    path = tmp_path / "x.json"
+    path.write_bytes(content)
+    try:
+        assert isinstance(text.read_json(path), dict)
+    except SelectionError as error:
+        assert str(error).startswith(f"{path}: ")
+        assert "\n" not in str(error)

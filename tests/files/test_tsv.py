@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.files import tsv
@@ -75,3 +77,35 @@ def test_the_line_that_is_not_utf8_is_named(tmp_path):
     path.write_bytes(b"a\n1\nR\xe9mi\n")
     with pytest.raises(SelectionError, match=r"line 3: byte 0xe9.*save it as UTF-8"):
         tsv.read(path)
+
+
+CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+
+
+@given(st.lists(st.tuples(CELLS, CELLS), max_size=5))
+@example([('"', 'a"'), ("\u2028", "\x1c")])
+def test_what_was_drawn_is_read(tmp_path, drawn):
+    path = tmp_path / "t.tsv"
+    rows = [{"a": a, "b": b} for a, b in drawn]
+    path.write_text(tsv.text(rows, ["a", "b"]), encoding="utf-8", newline="")
+    expected = [
+        {key: " ".join(value.split()) or "n/a" for key, value in row.items()} for row in rows
+    ]
+    assert tsv.read(path) == expected
+
+
+@given(st.binary(max_size=60) | st.text("a\t\n\r\"'é", max_size=60).map(str.encode))
+@example(b'a\n"x\ny\n')
+@example(b"a\r1\r2\r")
+@example(b"a\x0b\n1\x0b2\n")
+def test_every_line_is_a_row_or_one_is_named(tmp_path, content):
+    path = tmp_path / "t.tsv"
+    path.write_bytes(content)
+    try:
+        rows = tsv.read(path)
+    except SelectionError as error:
+        assert str(path) in str(error)
+        assert "\n" not in str(error)
+        return
+    text = content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    assert len(rows) == sum(bool(line.strip()) for line in text.split("\n")[1:])

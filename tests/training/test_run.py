@@ -10,16 +10,18 @@ import pytest
 import torch
 
 from clinica_t1nce.errors import DeviceError, OutputError, TrainingError, WeightsError
-from clinica_t1nce.models.storage import load_weights
+from clinica_t1nce.models import registry
+from clinica_t1nce.models.cards import Card
+from clinica_t1nce.models.storage import load_weights, save_weights
 from clinica_t1nce.synthesis.synthesizer import Synthesizer
 from clinica_t1nce.training import preflight
 from clinica_t1nce.training.callback import Checks
-from clinica_t1nce.training.data.sources import LabelMaps, RealPairs
+from clinica_t1nce.training.data.sources import LabelMaps, Mixed, RealPairs
 from clinica_t1nce.training.data.volume_pairs import PairFiles
 from clinica_t1nce.training.fit import Machine
 from clinica_t1nce.training.modules.generator import GeneratorTraining, Optimisation
-from clinica_t1nce.training.run import train
-from clinica_t1nce.training.settings import Settings, from_preset
+from clinica_t1nce.training.run import network_of, train
+from clinica_t1nce.training.settings import Settings, card_of, from_preset
 from tests.data import volumes
 from tests.data.heads import label_map
 
@@ -194,16 +196,74 @@ def kill_at(patch: pytest.MonkeyPatch, step: int) -> None:
     patch.setattr(Checks, "on_train_batch_end", kill)
 
 
-@pytest.mark.parametrize("source", ["patches", "pairs"])
+@pytest.fixture(scope="module")
+def mixture(label_maps: LabelMaps, tmp_path_factory: pytest.TempPathFactory) -> Mixed:
+    folder = tmp_path_factory.mktemp("folded")
+    files = []
+    for seed in range(3):
+        t1nce = volumes.folded(seed=seed)
+        noise = 6 * np.random.default_rng(seed).normal(size=t1nce.shape) * (t1nce > 0)
+        sides = {"t1ce": volumes.enhance(t1nce), "t1nce": (t1nce + noise).clip(min=0)}
+        paths = {
+            side: volumes.write(folder / f"{seed}_{side}.nii.gz", data)
+            for side, data in sides.items()
+        }
+        files.append(PairFiles(f"sub-{seed}", **paths))
+    sources = {"real": RealPairs(files[:2], files[2:]), "simulated": label_maps}
+    return Mixed(sources, {"real": 2, "simulated": 1})
+
+
+ON_MIXTURE = from_preset(
+    "mixed", name="tiny", widths=(4, 8, 8, 8), patch=32, steps=6, save_every=2, validate_every=3
+)
+
+
+@pytest.fixture(scope="module")
+def on_mixture(mixture: Mixed, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a run on real and simulated patches that went through."""
+    output = tmp_path_factory.mktemp("finished") / "run"
+    train(mixture, output, ON_MIXTURE, CPU, "the command")
+    return output
+
+
+def test_training_on_a_mixture_ends_with_weights_that_work(on_mixture: Path) -> None:
+    weights = on_mixture / "tiny.safetensors"
+    _, card = load_weights(weights)
+    assert card.hyperparameters["fill"]
+    assert card.training["data"].startswith("2 real pairs (2 of 3 pairs); pairs simulated from 1")
+    assert {"validation_total", "validation_outside", "validation_mean_gm"} <= set(card.metrics)
+    volume = volumes.folded()
+    assert Synthesizer.load(weights, "cpu")(volume).image.shape == volume.shape
+
+
+def test_training_goes_on_from_a_network_without_fill(mixture: Mixed, tmp_path: Path) -> None:
+    network = registry.preset("change-unet-deep")
+    network["hyperparameters"]["widths"] = [4, 8, 8, 8]
+    torch.manual_seed(5)
+    module = registry.build("change-unet", **network["hyperparameters"])
+    weights = tmp_path / "plain.safetensors"
+    save_weights(weights, module, Card(name="plain", **network))
+    settings = replace(ON_MIXTURE, architecture="change-unet-fill", init=str(weights))
+    started = network_of(card_of(settings), settings.init)
+    assert torch.equal(started.stem.weight, module.stem.weight)
+    assert started.fill is not None
+    # Not the other way round.
+    save_weights(weights, started, card_of(settings))
+    with pytest.raises(TrainingError, match="weights of another network"):
+        network_of(Card(name="plain", **network), str(weights))
+
+
+@pytest.mark.parametrize("source", ["patches", "pairs", "mixture"])
 def test_killed_training_ends_bit_for_bit_as_an_uninterrupted_one(
     source: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = request.getfixturevalue(f"on_{source}")
-    data, settings = (
-        (request.getfixturevalue("label_maps"), ON_PATCHES)
-        if source == "patches"
-        else (request.getfixturevalue("pairs"), on_volumes())
-    )
+    data, settings = {
+        "patches": ("label_maps", ON_PATCHES),
+        "pairs": ("pairs", on_volumes()),
+        "mixture": ("mixture", ON_MIXTURE),
+    }[source]
+    data = request.getfixturevalue(data)
     for step in (3, 4):
         with monkeypatch.context() as patch, pytest.raises(Killed):
             kill_at(patch, step)

@@ -40,6 +40,7 @@ class Halver:
             confidence=0.5,
             gadolinium=0.9,
             scaling=Scaling(0.0, 2.0),
+            flags=(),
         )
 
 
@@ -200,7 +201,7 @@ NOT_SHOWN = Flag("contradiction", "the metadata say gadolinium (ce entity), the 
     ],
 )
 def test_what_is_to_be_looked_at_is_flagged(selected_by, gadolinium, confidence, expected):
-    synthesis = SimpleNamespace(gadolinium=gadolinium, confidence=confidence)
+    synthesis = SimpleNamespace(gadolinium=gadolinium, confidence=confidence, flags=())
     assert find_flags(selected_by, synthesis) == expected
 
 

@@ -12,12 +12,14 @@ from clinica_t1nce.caps.query import SelectedBy
 from clinica_t1nce.errors import ImageError, SelectionError, TransformError
 from clinica_t1nce.files import nifti
 from clinica_t1nce.synthesis import transfer
+from clinica_t1nce.synthesis.conditioning import condition
 from clinica_t1nce.synthesis.vessels import threshold
 from clinica_t1nce.translation import spaces
 from clinica_t1nce.translation.jobs import Job
 from clinica_t1nce.translation.options import Options
 from clinica_t1nce.translation.runner import translate
 from clinica_t1nce.volumes.intensity import Scaling
+from tests.data import volumes
 from tests.data.raw import CROP_START, make_visit
 from tests.data.transforms import matrix, write_itk
 
@@ -55,6 +57,7 @@ class Generator:
             confidence=0.5,
             gadolinium=0.9,
             scaling=Scaling(0.0, 2.0),
+            flags=(),
         )
 
 
@@ -146,6 +149,53 @@ def test_where_the_crop_is_warped_the_network_sees_the_raw_image(warped, tmp_pat
     removed = image.data - nifti.load(native).data
     bright = image.data > 600
     assert np.abs(removed[bright] / image.data[bright] - 0.5).mean() < 0.15
+
+
+class ByPercentile(Generator):
+    """A Generator that goes by the image that it is shown, as a Synthesizer does."""
+
+    def __call__(self, volume, affine=None):
+        given = condition(volume)
+        change = np.where(given.shown > 500, self.share * given.shown, 0).astype(np.float32)
+        image = given.subtract(change)
+        return SimpleNamespace(
+            **vars(super().__call__(volume)) | {"image": image, "change": volume - image}
+        )
+
+
+@pytest.mark.parametrize("constant", [500, -1024])
+def test_a_constant_is_added_to_the_native_result(visit, tmp_path, constant):
+    raised = make_visit(tmp_path, constant=constant)
+    plain = run(visit, tmp_path / "plain", ByPercentile(), "native")[0]
+    found = run(raised, tmp_path / "raised", ByPercentile(), "native")[0]
+    content = sidecar.read(found)
+    assert content["AgreementWithCrop"] > transfer.SAME
+    difference = nifti.load(found).data - constant - nifti.load(plain).data
+    removed = nifti.load(visit.raw).data - nifti.load(plain).data
+    assert np.abs(difference).sum() < 0.02 * removed.sum()
+    assert np.abs(difference).max() < 0.05 * nifti.load(visit.raw).data.max()
+
+
+def test_nothing_native_falls_below_zero_and_what_is_not_changed_keeps_its_integers(tmp_path):
+    visit = make_visit(tmp_path)
+    raw = nib.load(visit.raw)
+    stored = np.asarray(raw.dataobj).copy()
+    rng = np.random.default_rng(0)
+    # Ringing below 0, and one voxel that no scanner gives; with a slope, as scanners' files have.
+    low = rng.random(stored.shape) < 0.001
+    stored[low & (stored == 0)] = -30
+    stored[30, 40, 20] = 32767
+    volumes.write(
+        visit.raw, stored * 0.37, raw.affine, dtype=np.int16, slope=0.37, sform_code=1, qform_code=1
+    )
+    before = nib.load(visit.raw)
+    assert np.array_equal(before.dataobj.get_unscaled(), stored)
+    (native,) = run(visit, tmp_path / "out", Generator(1.0), "native")
+    after = np.asarray(nib.load(native).dataobj.get_unscaled())
+    assert (after >= np.minimum(stored, 0)).all()
+    assert np.array_equal(after[stored <= 0], stored[stored <= 0])
+    assert after[30, 40, 20] == 32767
+    assert (after < stored).mean() > 0.01
 
 
 def test_where_it_is_not_one_run_does_for_all_grids(made, generator):

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from clinica_t1nce.errors import ImageError, T1nceError
 from clinica_t1nce.files import atomic, nifti
+from clinica_t1nce.files.text import read_json
 from clinica_t1nce.training.data.numbered import Batch, seed_of
 from clinica_t1nce.training.data.variation import Variation
 from clinica_t1nce.training.data.volume_pairs import PairFiles
@@ -245,7 +246,7 @@ class PairCache:
                 np.save(file, prepared.volumes)
             with atomic.temporary(about) as part:
                 part.write_text(json.dumps(asdict(prepared.facts)), encoding="utf-8")
-        facts = json.loads(about.read_text(encoding="utf-8"))
+        facts = read_json(about)
         return PreparedPair(
             np.load(target, mmap_mode="r"), Facts(**{**facts, "blur": tuple(facts["blur"])})
         )

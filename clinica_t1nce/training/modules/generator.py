@@ -295,12 +295,14 @@ class GeneratorTraining(Training):
                 # The T1nce has thick slices: only along the others can the two be compared, and
                 # the sharp T1ce still teaches.
                 target = given
-            difference = smoothed(target - change[n, None], sigmas)
+            difference, left = (
+                smoothed(wanted - change[n, None], sigmas) for wanted in (target, given)
+            )
             weight = (1 + o.enhancing_weight * enhancing) * own
             error = (robust(difference, o.robust_scale) * weight).sum() / weight.sum().clamp(min=1)
             total = total + error
             if o.local:
-                total = total + o.local * local_means(difference, own)
+                total = total + o.local * local_means(left, own)
             if self.output == "change":
                 below = (-_middle(out)[n, None]).clamp(min=0) * own
                 total = total + _SLOPE * below.sum() / own.sum().clamp(min=1)

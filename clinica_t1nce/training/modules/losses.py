@@ -70,8 +70,8 @@ def part_noise(
     """Say what is to be removed, given the difference of two scans that have noise of their own.
 
     Where the mean over 3 voxels a side shows enhancement, and one voxel around, that is the
-    difference. Elsewhere it is its mean over 5 voxels a side: what is faint and widespread, without
-    the noise. Else a network would learn to remove the T1ce's noise, which blurs the image.
+    difference. Elsewhere it is nothing: else a network would learn to remove the T1ce's noise,
+    which blurs the image. What is faint and widespread is left to :func:`local_means`.
 
     Parameters
     ----------
@@ -85,26 +85,20 @@ def part_noise(
     Returns
     -------
     target : torch.Tensor
-        What is to be removed; 0 outside the mask.
+        What is to be removed.
     enhancing : torch.Tensor
         Boolean: where it is the difference itself.
     """
     known = mask.float()
-    near = _mean_around(difference, known, 3)
+    total, counted = (
+        F.avg_pool3d(volume, 3, stride=1, padding=1) for volume in (difference * known, known)
+    )
+    near = total / counted.clamp(min=1e-6)
     # Three standard deviations of the mean of 27 voxels.
     noise = 1.4826 * difference[mask].abs().median() if mask.any() else difference.new_zeros(())
     enhancing = mask & (near > torch.clamp(3 * noise / 27**0.5, min=above))
     enhancing = mask & (F.max_pool3d(enhancing.float(), 3, stride=1, padding=1) > 0)
-    faint = _mean_around(difference, known * ~enhancing, 5).clamp(min=0)
-    return torch.where(enhancing, difference, faint) * known, enhancing
-
-
-def _mean_around(x: torch.Tensor, weight: torch.Tensor, side: int) -> torch.Tensor:
-    """Average over cubes around each voxel, where there is weight; 0 where there is none."""
-    total, counted = (
-        F.avg_pool3d(volume, side, stride=1, padding=side // 2) for volume in (x * weight, weight)
-    )
-    return torch.where(counted > 0, total / counted.clamp(min=1e-6), 0.0)
+    return difference * enhancing, enhancing
 
 
 def local_means(

@@ -343,6 +343,37 @@ def test_weights_without_detector_cannot_let_the_images_tell(empty_caps, weights
         make(empty_caps, weights, parameters={"select": "image"})
 
 
+@pytest.mark.parametrize("ce", ["ce-gd", None])
+def test_an_image_whose_metadata_do_not_tell_fails_alone(tmp_path, weights, ce):
+    visits = {("sub-01", "ses-1"): "", **({("sub-02", "ses-1"): ce} if ce else {})}
+    caps = make_caps(tmp_path / "caps", visits, images=False)
+    anat = tmp_path / "bids/sub-01/ses-1/anat"
+    anat.mkdir(parents=True)
+    (anat / "sub-01_ses-1_T1w.json").write_text('{"ContrastBolusAgent": "foo"}')
+    parameters = {"bids_directory": str(tmp_path / "bids"), "report": False}
+    pipeline = make(caps, weights, parameters=parameters)
+    assert (pipeline.n_selected, pipeline.n_to_do) == ((2, 1) if ce else (1, 0))
+    assert "'foo' (1x)" in pipeline.unknown_words
+    pipeline._to_do = []
+    pipeline.run()
+    (failed,) = [item for item in pipeline.outcomes if item.status == "failed"]
+    assert "ContrastBolusAgent 'foo'" in failed.reason
+    assert "\tundecided\t" in (caps / "t1_synth_nce.tsv").read_text()
+    (tmp_path / "words.tsv").write_text("word\tmeaning\nfoo\tnone\n")
+    if ce:
+        parameters["agent_words"] = tmp_path / "words.tsv"
+        pipeline = make(caps, weights, parameters=parameters)
+        assert (pipeline.n_selected, pipeline.unknown_words) == (1, None)
+        pipeline._to_do = []
+        pipeline.run()
+        assert "\tundecided\t" not in (caps / "t1_synth_nce.tsv").read_text()
+
+
+def test_words_without_metadata_are_refused(empty_caps, weights, tmp_path):
+    with pytest.raises(SelectionError, match="name it with --bids-directory"):
+        make(empty_caps, weights, parameters={"agent_words": tmp_path / "words.tsv"})
+
+
 def test_t1nce_go_the_same_way_if_asked_for(tmp_path, weights):
     caps = make_caps(tmp_path / "caps", MIXED, images=False)
     pipeline = make(caps, weights, parameters={"include_t1nce": True})

@@ -10,8 +10,9 @@ import torch
 from clinica_t1nce.errors import TrainingError
 from clinica_t1nce.training.data import sources
 from clinica_t1nce.training.data.numbered import Apart
+from clinica_t1nce.training.data.real import RealPatches, RealVolumes
 from clinica_t1nce.training.data.simulated import SimulatedHeads
-from clinica_t1nce.training.data.sources import LabelMaps, RealPairs
+from clinica_t1nce.training.data.sources import LabelMaps, Mixed, PlainT1nce, RealPairs
 from clinica_t1nce.training.data.volume_pairs import PairFiles, VolumePairs
 from clinica_t1nce.training.settings import Settings, card_of, from_preset
 from tests.data import volumes
@@ -108,3 +109,67 @@ def test_identity_tells_other_pairs_apart_without_naming_them(tmp_path: Path) ->
     assert identity == RealPairs(pairs[:2]).identity()
     assert identity != RealPairs(pairs[1:]).identity()
     assert "sub-" not in str(identity)
+
+
+def folded_pairs(folder: Path, number: int) -> list[PairFiles]:
+    """Pairs of folded brains, the T1nce with a gain and noise of its own."""
+    pairs = []
+    for seed in range(number):
+        t1nce = volumes.folded(seed=seed)
+        rng = np.random.default_rng(seed)
+        scans = {
+            "t1ce": volumes.enhance(t1nce),
+            "t1nce": np.where(t1nce > 0, 3 * t1nce + 20 * rng.normal(size=t1nce.shape), 0),
+        }
+        paths = {
+            side: volumes.write(folder / f"{seed}_{side}.nii.gz", data.clip(min=0))
+            for side, data in scans.items()
+        }
+        pairs.append(PairFiles(f"sub-{seed}", **paths))
+    return pairs
+
+
+def on_patches(**given: Any) -> Settings:
+    return from_preset("mixed", name="n", patch=32, **given)
+
+
+def test_real_pairs_are_cut_into_patches(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    pairs = folded_pairs(tmp_path, 3)
+    plain = PairFiles("sub-plain", pairs[0].t1nce, pairs[1].t1nce)
+    settings, output = on_patches(), tmp_path / "run"
+    data = RealPairs([pairs[0], plain, pairs[1]], pairs[2:])
+    loaded = data.load(card_of(settings), settings, output, workers=0)
+    assert isinstance(loaded.training, RealPatches)
+    assert loaded.training.epoch == 2
+    assert loaded.training.variation is not None
+    assert isinstance(loaded.validation, RealVolumes)
+    # What cannot be trained on is named, and shown with all others.
+    assert "left out: sub-plain: " in caplog.text
+    assert (output / "real_pairs.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(TrainingError, match=r"none of 1 real pairs can be trained on"):
+        RealPairs([plain]).load(card_of(settings), settings, output, workers=0)
+
+
+def test_sources_together(label_maps: Path, tmp_path: Path) -> None:
+    pairs = folded_pairs(tmp_path, 3)
+    sources = {
+        "real": RealPairs(pairs[:2], pairs[2:]),
+        "simulated": LabelMaps(label_maps),
+        "t1nce": PlainT1nce([pairs[2].t1nce]),
+    }
+    settings = on_patches(augment=False)
+    data = Mixed(sources, {"real": 2, "simulated": 1, "t1nce": 1})
+    loaded = data.load(card_of(settings), settings, tmp_path / "run", workers=0)
+    batch = [loaded.training.pair(number) for number in range(8)]
+    assert len({frozenset(pair) for pair in batch}) == 1
+    assert sum(bool(pair["noisy"]) for pair in batch) == 4
+    same = [torch.equal(pair["t1ce"], pair["t1nce"]) for pair in batch if not pair["noisy"]]
+    assert sum(same) >= 2
+    assert isinstance(loaded.validation, RealVolumes)
+    assert data.description() == (
+        "2 real pairs (2 of 4 pairs); pairs simulated from 1 label maps (1 of 4 pairs); "
+        "1 real T1nce alone (1 of 4 pairs)"
+    )
+    other = Mixed(sources, {"real": 1, "simulated": 1, "t1nce": 1})
+    assert data.identity() != other.identity()
+    assert "sub-" not in str(data.identity())

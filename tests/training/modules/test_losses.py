@@ -129,11 +129,8 @@ def test_noise_is_parted_from_what_enhances() -> None:
     assert enhancing[0, 0, 14:17, 14:17, 3:].all()
     assert float(enhancing.float().mean()) < 0.08
     assert torch.equal(target[enhancing], given[enhancing])
-    # Elsewhere what is faint is kept, and nearly all of the noise is gone.
-    rest = mask & ~enhancing
-    assert float(target[rest].mean()) == pytest.approx(0.02, abs=0.003)
-    assert float(target[rest].std()) < 0.008
-    assert not target[~mask].any()
+    assert not target[~enhancing].any()
+    assert not (enhancing & ~mask).any()
 
 
 def test_strong_noise_does_not_count_as_enhancement() -> None:
