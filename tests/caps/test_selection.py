@@ -82,6 +82,22 @@ def test_a_sidecar_that_does_not_tell_stops_its_visit_only(
     assert message in str(error)
 
 
+def test_a_folder_that_may_not_be_read_stops_its_visit_only(caps, tmp_path, monkeypatch):
+    dataset = make_bids(tmp_path / "bids")
+    evidence = Dataset.evidence
+
+    def guarded(self, visit, image):
+        if visit.session == "ses-M000":
+            raise PermissionError(13, "Permission denied", str(image.parent))
+        return evidence(self, visit, image)
+
+    monkeypatch.setattr(Dataset, "evidence", guarded)
+    chosen = select(Request(caps, dataset=dataset))
+    assert found(chosen) == CE
+    (error,) = chosen.undecided.values()
+    assert str(error).endswith("anat: cannot be read (Permission denied); check its permissions")
+
+
 def test_a_sidecar_that_does_not_tell_is_not_needed_where_all_are_taken(caps, tmp_path):
     dataset = make_bids(tmp_path / "bids", sidecar="{not json")
     chosen = select(Request(caps, query.ALL, dataset=dataset))

@@ -346,6 +346,17 @@ class TestBadInput:
         own.raw.rename(own.bids / "elsewhere.nii.gz")
         self.refused(own, "native", ImageError, str(own.raw), "--bids-directory")
 
+    def test_raw_in_a_folder_that_may_not_be_read(self, own, monkeypatch):
+        is_file = type(own.raw).is_file
+
+        def guarded(path):
+            if "anat" in path.parts:
+                raise PermissionError(13, "Permission denied", str(path))
+            return is_file(path)
+
+        monkeypatch.setattr(type(own.raw), "is_file", guarded)
+        self.refused(own, "native", ImageError, str(own.raw), "check the permissions")
+
     def test_raw_damaged(self, own):
         own.raw.write_bytes(own.raw.read_bytes()[:500])
         self.refused(own, "native", ImageError, str(own.raw), "truncated")
