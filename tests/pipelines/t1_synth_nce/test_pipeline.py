@@ -354,7 +354,7 @@ def test_an_image_whose_metadata_do_not_tell_fails_alone(tmp_path, weights, ce):
     pipeline = make(caps, weights, parameters=parameters)
     assert (pipeline.n_selected, pipeline.n_to_do) == ((2, 1) if ce else (1, 0))
     assert "'foo' (1x)" in pipeline.unknown_words
-    pipeline._to_do = []
+    pipeline.to_do = []
     pipeline.run()
     (failed,) = [item for item in pipeline.outcomes if item.status == "failed"]
     assert "ContrastBolusAgent 'foo'" in failed.reason
@@ -364,7 +364,7 @@ def test_an_image_whose_metadata_do_not_tell_fails_alone(tmp_path, weights, ce):
         parameters["agent_words"] = tmp_path / "words.tsv"
         pipeline = make(caps, weights, parameters=parameters)
         assert (pipeline.n_selected, pipeline.unknown_words) == (1, None)
-        pipeline._to_do = []
+        pipeline.to_do = []
         pipeline.run()
         assert "\tundecided\t" not in (caps / "t1_synth_nce.tsv").read_text()
 
