@@ -309,7 +309,7 @@ def _given_to_the_model(caps: Path) -> set[Path]:
     return {
         caps / source.removeprefix("bids::")
         for source, reason in given
-        if reason != selection.AS_T1NCE
+        if reason not in (selection.AS_T1NCE, query.UNDECIDED)
     }
 
 

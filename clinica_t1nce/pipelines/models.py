@@ -31,7 +31,7 @@ class Model:
     @property
     def memory_gb(self) -> float:
         """What a process needs."""
-        return float(self.card.inference.get("memory_gb", MEMORY_GB))
+        return float(self.card.inference.memory_gb or MEMORY_GB)
 
 
 def check_model(model: str, device: str) -> Model:

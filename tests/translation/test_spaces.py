@@ -16,6 +16,7 @@ from clinica_t1nce.synthesis.vessels import threshold
 from clinica_t1nce.translation import spaces
 from clinica_t1nce.translation.runner import Job, Options, translate
 from clinica_t1nce.volumes.intensity import Scaling
+from tests.data import volumes
 from tests.data.raw import CROP_START, make_visit
 from tests.data.transforms import matrix, write_itk
 

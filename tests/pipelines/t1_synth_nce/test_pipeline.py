@@ -170,7 +170,7 @@ def test_run_skip_outdate_and_overwrite(tmp_path, weights):
     pipeline.card = type(pipeline.card)(**{**card, "sha256": "other"})
     assert len(pipeline.outdated) == 2
     pipeline = make(caps, weights)
-    inference = {**pipeline.card.inference, "batch_statistics": True}
+    inference = replace(pipeline.card.inference, batch_statistics=True)
     pipeline.card = replace(pipeline.card, inference=inference)
     assert len(pipeline.outdated) == 2
 
