@@ -142,7 +142,7 @@ class Request:
     out: Path
     bids: Path | None = None
     model: str | None = None
-    space: str = names.MNI_CROP
+    space: names.Space = names.MNI_CROP
     include_t1nce: bool = False
     choices: Path | None = None
     agent_words: Path | None = None

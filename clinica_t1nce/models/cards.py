@@ -1,14 +1,16 @@
 """The card of weights: what they are, and how to use them.
 
 A card names the architecture and its hyper-parameters, how an image is brought to the network and
-back, what the network was trained on, and the SHA-256 of the weights.
+back, what the network was trained on, and the SHA-256 of the weights. It is closed: a field that
+is not described here is refused by its name, since one that is misspelt would be ignored.
 """
 
 import json
+import math
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
 
 from clinica_t1nce.errors import WeightsError
 from clinica_t1nce.files.text import parse_json
@@ -17,6 +19,118 @@ from clinica_t1nce.volumes import intensity
 
 FORMAT_VERSION = 1
 OUTPUTS = ("image", "change", "score")
+
+_CALIBRATION = ("gadolinium", "confidence", "held_out", "command")
+
+_Part = TypeVar("_Part", "Input", "Inference")
+
+
+@dataclass(frozen=True)
+class Input:
+    """How an image is brought to a network.
+
+    Attributes
+    ----------
+    scaling
+        Method and parameters for :func:`clinica_t1nce.volumes.intensity.measure`.
+    grid
+        Shape that the network works on; None: the image's own.
+    multiple
+        Number that each side is padded to a multiple of where there is no grid.
+    """
+
+    scaling: Mapping[str, Any] = field(default_factory=dict)
+    grid: tuple[int, int, int] | None = None
+    multiple: int = 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what stands on a card; a multiple of 1 is left out."""
+        grid = None if self.grid is None else list(self.grid)
+        multiple = {} if self.multiple == 1 else {"multiple": self.multiple}
+        return {"grid": grid, **multiple, "scaling": dict(self.scaling)}
+
+    def check(self) -> None:
+        """Refuse values that could not be used.
+
+        Raises
+        ------
+        WeightsError
+            Naming the first such field.
+        """
+        grid = self.grid
+        if grid is not None and not (
+            isinstance(grid, list | tuple) and len(grid) == 3 and all(map(_is_count, grid))
+        ):
+            raise WeightsError(f"input.grid {grid!r} is neither null nor three numbers of voxels")
+        if not _is_count(self.multiple):
+            raise WeightsError(f"input.multiple {self.multiple!r} is not a whole number")
+        try:
+            intensity.check_method(dict(self.scaling))
+        except (TypeError, ValueError) as error:
+            raise WeightsError(f"input.scaling: {error}") from error
+
+
+@dataclass(frozen=True)
+class Inference:
+    """How a network is run.
+
+    Attributes
+    ----------
+    mirrors
+        Axes flipped for each prediction; the predictions are averaged.
+    memory_gb
+        Memory that a process takes for one crop, from which the number of processes is planned;
+        None: not known.
+    guided
+        Whether the change follows the edges of the image
+        (:mod:`clinica_t1nce.synthesis.guided_filter`).
+    batch_statistics
+        Whether batch norm takes the statistics of each image
+        (:class:`clinica_t1nce.models.layers.BatchStatisticsNorm`).
+    quantile
+        Quantile of the enhancement that is removed, in (0, 1), interpolated between those that
+        the network gives.
+    """
+
+    mirrors: tuple[tuple[int, ...], ...] = ((),)
+    memory_gb: float | None = None
+    guided: bool = False
+    batch_statistics: bool = False
+    quantile: float = 0.5
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what stands on a card: the mirrors, and what is not the default."""
+        content = {item.name: getattr(self, item.name) for item in fields(self)}
+        defaults = {item.name: item.default for item in fields(self)}
+        del content["mirrors"]
+        changed = {name: value for name, value in content.items() if value != defaults[name]}
+        return {"mirrors": [list(axes) for axes in self.mirrors], **changed}
+
+    def check(self) -> None:
+        """Refuse values that could not be used.
+
+        Raises
+        ------
+        WeightsError
+            Naming the first such field.
+        """
+        mirrors = self.mirrors
+        try:
+            usable = len(mirrors) > 0 and all(
+                len(set(axes)) == len(axes) and set(axes) <= {0, 1, 2} for axes in mirrors
+            )
+        except TypeError:
+            usable = False
+        if not usable:
+            raise WeightsError(f"inference.mirrors {mirrors!r} is not a list of lists of axes 0-2")
+        memory = self.memory_gb
+        if memory is not None and not (_is_number(memory) and memory > 0):
+            raise WeightsError(f"inference.memory_gb {memory!r} is not a number above 0")
+        for name in ("batch_statistics", "guided"):
+            if not isinstance(flag := getattr(self, name), bool):
+                raise WeightsError(f"inference.{name} {flag!r} is neither true nor false")
+        if not isinstance(self.quantile, float) or not 0 < self.quantile < 1:
+            raise WeightsError(f"inference.quantile {self.quantile!r} is not between 0 and 1")
 
 
 @dataclass(frozen=True)
@@ -28,42 +142,42 @@ class Card:
     name
         Letters, digits, ``.``, ``_`` and ``-``: it names folders of a CAPS.
     architecture, hyperparameters
-        What :func:`clinica_t1nce.models.registry.build` takes.
+        Arguments of :func:`clinica_t1nce.models.registry.build`.
     input
-        ``{"grid": [d, h, w] or None, "multiple": k, "scaling": {"method": ..., ...}}``: the
-        network's grid, or, without one, the number that each side is padded to a multiple of;
-        and the scaling as :func:`clinica_t1nce.volumes.intensity.measure` takes it.
+        Grid and scaling of what the network is shown; a mapping with the fields of
+        :class:`Input`, as it stands in JSON, is taken as well.
     output
-        ``"image"``: the network gives the T1nce; ``"change"``: the enhancement to take away;
-        both in scaled units. ``"score"``: it is a discriminator.
+        Meaning of what the network gives: ``"image"``, the T1nce; ``"change"``, the enhancement
+        to take away; both in scaled units. ``"score"``: it is a discriminator.
     inference
-        ``{"mirrors": [[], [0], [0, 2], ...]}``: the axes flipped for each prediction; the
-        predictions are averaged. ``"quantile"``: of a network that gives quantiles, which one is
-        removed, interpolated between those that it gives; the median by default.
-        ``"memory_gb"``: what a process takes for one crop, from which the number of processes
-        is planned. ``"guided"``: the change follows the image's edges, see
-        :mod:`clinica_t1nce.synthesis.guided_filter`. ``"batch_statistics"``: see
-        :mod:`clinica_t1nce.models.batch_statistics`.
+        Views and options; a mapping with the fields of :class:`Inference` is taken as well.
     calibration
         What turns the network's output into a probability of gadolinium and a confidence:
         ``{"gadolinium": {...}, "confidence": {...}}``, see :mod:`clinica_t1nce.synthesis.detector`
-        and :class:`clinica_t1nce.synthesis.Synthesis`. Empty: neither is known.
+        and :class:`clinica_t1nce.synthesis.Synthesis`; ``"held_out"`` and ``"command"`` say how
+        it was found. Empty: neither is known.
     training, metrics
-        Data, command and results, for the reader.
+        Data, command and results, for the reader; these two are open.
     licence
-        Of the weights.
+        Licence of the weights.
     sha256
-        Of the safetensors file; filled in by :func:`clinica_t1nce.models.storage.save_weights`.
+        Checksum of the safetensors file; filled in by
+        :func:`clinica_t1nce.models.storage.save_weights`.
     format_version
-        Of the card.
+        Version of the card's own format.
+
+    Raises
+    ------
+    WeightsError
+        If `input` or `inference` is no such mapping.
     """
 
     name: str
     architecture: str
     hyperparameters: Mapping[str, Any]
-    input: Mapping[str, Any]
+    input: Input
     output: str
-    inference: Mapping[str, Any] = field(default_factory=lambda: {"mirrors": [[]]})
+    inference: Inference = field(default_factory=Inference)
     calibration: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
@@ -71,42 +185,45 @@ class Card:
     sha256: str = ""
     format_version: int = FORMAT_VERSION
 
+    def __post_init__(self) -> None:
+        """Take mappings, as presets and JSON have them, for what they stand for."""
+        object.__setattr__(self, "input", _part(Input, "input", self.input))
+        object.__setattr__(self, "inference", _part(Inference, "inference", self.inference))
+
     @property
     def grid(self) -> tuple[int, int, int] | None:
         """Shape that the network works on, or None for the image's own."""
-        grid = self.input.get("grid")
-        return None if grid is None else (grid[0], grid[1], grid[2])
+        return self.input.grid
 
     @property
     def multiple(self) -> int:
-        """What each side must be a multiple of where there is no grid."""
-        return int(self.input.get("multiple", 1))
+        """Number that each side is padded to a multiple of where there is no grid."""
+        return self.input.multiple
 
     @property
     def scaling(self) -> Mapping[str, Any]:
         """Method and parameters for :func:`clinica_t1nce.volumes.intensity.measure`."""
-        scaling: Mapping[str, Any] = self.input["scaling"]
-        return scaling
+        return self.input.scaling
 
     @property
     def mirrors(self) -> tuple[tuple[int, ...], ...]:
         """Axes to flip, one entry a prediction."""
-        return tuple(tuple(axes) for axes in self.inference.get("mirrors", [[]]))
+        return self.inference.mirrors
 
     @property
     def batch_statistics(self) -> bool:
         """Whether batch norm takes the statistics of each image."""
-        return bool(self.inference.get("batch_statistics", False))
+        return self.inference.batch_statistics
 
     @property
     def guided(self) -> bool:
         """Whether the change is made to follow the image's edges."""
-        return bool(self.inference.get("guided", False))
+        return self.inference.guided
 
     @property
     def quantile(self) -> float:
-        """Which quantile of the enhancement is removed, in (0, 1)."""
-        return float(self.inference.get("quantile", 0.5))
+        """Quantile of the enhancement that is removed, in (0, 1)."""
+        return self.inference.quantile
 
     def to_json(self) -> str:
         """Write the card as JSON text, keys in the order of the attributes.
@@ -116,7 +233,9 @@ class Card:
         str
             Indented, with a line feed at its end.
         """
-        return json.dumps(asdict(self), indent=2) + "\n"
+        content = {item.name: getattr(self, item.name) for item in fields(self)}
+        content["input"], content["inference"] = self.input.to_dict(), self.inference.to_dict()
+        return json.dumps(content, indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> "Card":
@@ -145,12 +264,11 @@ class Card:
             raise WeightsError(
                 f"format_version {version!r}, this clinica-t1nce reads {FORMAT_VERSION}; update it"
             )
-        known = {item.name for item in fields(cls)}
+        known = [item.name for item in fields(cls)]
         needed = ("name", "architecture", "hyperparameters", "input", "output", "sha256")
         if missing := [name for name in needed if name not in content]:
             raise WeightsError(f"fields missing: {', '.join(missing)}")
-        if unknown := sorted(content.keys() - known):
-            raise WeightsError(f"fields unknown: {', '.join(unknown)}")
+        _refuse_unknown(content, known)
         card = cls(**content)
         card.check()
         return card
@@ -168,44 +286,41 @@ class Card:
         if self.architecture not in registry.ARCHITECTURES:
             known = ", ".join(sorted(registry.ARCHITECTURES))
             raise WeightsError(f"architecture {self.architecture!r} unknown; known: {known}")
-        for name in ("hyperparameters", "input", "inference", "calibration", "training", "metrics"):
+        for name in ("hyperparameters", "calibration", "training", "metrics"):
             if not isinstance(getattr(self, name), Mapping):
                 raise WeightsError(f"{name} is not an object")
+        for name in ("licence", "sha256"):
+            if not isinstance(text := getattr(self, name), str):
+                raise WeightsError(f"{name} {text!r} is not a text")
         if self.output not in OUTPUTS:
             raise WeightsError(f"output {self.output!r} unknown; known: {', '.join(OUTPUTS)}")
-        self._check_input()
-        self._check_mirrors()
-        for name in ("batch_statistics", "guided"):
-            if not isinstance(flag := self.inference.get(name, False), bool):
-                raise WeightsError(f"inference.{name} {flag!r} is neither true nor false")
-        quantile = self.inference.get("quantile", 0.5)
-        if not isinstance(quantile, float) or not 0 < quantile < 1:
-            raise WeightsError(f"inference.quantile {quantile!r} is not between 0 and 1")
+        self.input.check()
+        self.inference.check()
+        _refuse_unknown(self.calibration, _CALIBRATION, "calibration.")
 
-    def _check_input(self) -> None:
-        grid = self.input.get("grid")
-        if grid is not None and not (
-            isinstance(grid, list | tuple) and len(grid) == 3 and all(map(_is_count, grid))
-        ):
-            raise WeightsError(f"input.grid {grid!r} is neither null nor three numbers of voxels")
-        if not _is_count(self.input.get("multiple", 1)):
-            raise WeightsError(f"input.multiple {self.input['multiple']!r} is not a whole number")
-        try:
-            intensity.check_method(dict(self.input.get("scaling") or {}))
-        except (TypeError, ValueError) as error:
-            raise WeightsError(f"input.scaling: {error}") from error
 
-    def _check_mirrors(self) -> None:
-        mirrors = self.inference.get("mirrors", [[]])
-        try:
-            usable = len(mirrors) > 0 and all(
-                len(set(axes)) == len(axes) and set(axes) <= {0, 1, 2} for axes in mirrors
-            )
-        except TypeError:
-            usable = False
-        if not usable:
-            raise WeightsError(f"inference.mirrors {mirrors!r} is not a list of lists of axes 0-2")
+def _part(kind: type[_Part], name: str, content: Any) -> _Part:
+    """Take a nested object of a card; lists of JSON become tuples."""
+    if isinstance(content, kind):
+        return content
+    if not isinstance(content, Mapping):
+        raise WeightsError(f"{name} is not an object")
+    _refuse_unknown(content, [item.name for item in fields(kind)], f"{name}.")
+    return kind(**{key: _frozen(value) for key, value in content.items()})
+
+
+def _refuse_unknown(content: Mapping[str, Any], known: Sequence[str], prefix: str = "") -> None:
+    if unknown := sorted(f"{prefix}{key}" for key in content.keys() - set(known)):
+        raise WeightsError(f"fields unknown: {', '.join(unknown)}")
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from clinica_t1nce.synthesis.conditioning import Flag
+from clinica_t1nce.synthesis.flags import Flag
 
 if TYPE_CHECKING:
     from clinica_t1nce.synthesis.synthesizer import Synthesis, Synthesizer

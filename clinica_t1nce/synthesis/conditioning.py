@@ -8,12 +8,13 @@ handed on as it is, to the bit.
 """
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
 
 from clinica_t1nce.errors import ImageError
+from clinica_t1nce.synthesis.flags import Flag
 from clinica_t1nce.volumes import intensity
 
 BRIGHTEST = 10.0
@@ -48,24 +49,6 @@ _FEWEST = 64
 
 _MANY = 300_000
 """Voxels that tell of tissue what all of them do."""
-
-FlagCode = Literal["outliers", "background", "background-unknown"]
-
-
-@dataclass(frozen=True)
-class Flag:
-    """Something about an image that its reader should look at.
-
-    Attributes
-    ----------
-    code
-        Short name of the kind, for tables and scripts.
-    text
-        One line for people.
-    """
-
-    code: FlagCode
-    text: str
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,8 +14,9 @@ from clinica_t1nce.errors import DeviceError, WeightsError
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.models.storage import load_generator
 from clinica_t1nce.synthesis import arrays, detector, guided_filter, transfer
-from clinica_t1nce.synthesis.conditioning import Conditioned, Flag, condition
+from clinica_t1nce.synthesis.conditioning import Conditioned, condition
 from clinica_t1nce.synthesis.decode import Decoded, decode
+from clinica_t1nce.synthesis.flags import Flag
 from clinica_t1nce.volumes import grids, intensity
 
 logger = logging.getLogger("clinica_t1nce")

@@ -114,7 +114,7 @@ def calibrate(
     if not real and len(getattr(module, "quantiles", ())) > 1:
         quantile = choose_quantile(module, card, whole_heads(anatomies, heads // 3))
         logger.info("quantile %s of the enhancement is removed", quantile)
-        card = replace(card, inference={**card.inference, "quantile": quantile})
+        card = replace(card, inference=replace(card.inference, quantile=quantile))
     synthesizer = Synthesizer(module, card)
     simulated = []
     for number, pair in enumerate(whole_heads(anatomies, heads if anatomies else 0), 1):
@@ -156,7 +156,7 @@ def choose_quantile(module: nn.Module, card: Card, pairs: Iterable[Pair]) -> flo
     """
     synthesizers = {
         quantile: Synthesizer(
-            module, replace(card, inference={**card.inference, "quantile": quantile})
+            module, replace(card, inference=replace(card.inference, quantile=quantile))
         )
         for quantile in _QUANTILES
     }

@@ -1,8 +1,10 @@
 import json
 import re
+from pathlib import Path
 
 import pytest
 
+import clinica_t1nce
 from clinica_t1nce.errors import WeightsError
 from clinica_t1nce.models import registry
 from clinica_t1nce.models.cards import Card
@@ -46,9 +48,56 @@ def test_card_is_written_and_read_whole():
         ({"inference": {"quantile": "most"}}, "inference.quantile"),
         ({"inference": {"batch_statistics": "yes"}}, "inference.batch_statistics 'yes'"),
         ({"inference": {"guided": 1}}, "inference.guided 1"),
+        ({"inference": {"memory_gb": -1}}, "inference.memory_gb -1"),
+        ({"inference": {"memory_gb": "2"}}, "inference.memory_gb '2'"),
+        ({"inference": [[]]}, "inference is not an object"),
+        ({"input": None}, "input is not an object"),
+        ({"licence": 3}, "licence 3 is not a text"),
+        ({"sha256": None}, "sha256 None is not a text"),
+        ({"inference": {"mirors": [[]]}}, "fields unknown: inference.mirors"),
+        ({"inference": {"guide": True, "z": 1}}, "fields unknown: inference.guide, inference.z"),
+        ({"input": {"gird": None}}, "fields unknown: input.gird"),
+        ({"calibration": {"gadolinum": {}}}, "fields unknown: calibration.gadolinum"),
+        (
+            {"input": {"scaling": {"method": "percentile", "percentil": 70}}},
+            "input.scaling: scaling 'percentile' does not take {'percentil': 70}",
+        ),
     ],
 )
 def test_fields_that_cannot_be_used(changes, message):
     content = json.loads(make_card(sha256="0" * 64).to_json()) | changes
     with pytest.raises(WeightsError, match=f"^{re.escape(message)}"):
         Card.from_json(json.dumps({key: v for key, v in content.items() if v is not ...}))
+
+
+SHIPPED = sorted((Path(clinica_t1nce.__file__).parent / "weights").glob("*.json"))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_cards_of_earlier_versions_say_the_same(path):
+    old = json.loads(path.read_text(encoding="utf-8"))
+    card = Card.from_json(json.dumps(old))
+    assert json.loads(card.to_json()) == old
+    assert [list(axes) for axes in card.mirrors] == old["inference"]["mirrors"]
+    assert card.inference.memory_gb == old["inference"]["memory_gb"]
+    assert card.guided == old["inference"].get("guided", False)
+    assert card.quantile == old["inference"].get("quantile", 0.5)
+    assert card.scaling == old["input"]["scaling"]
+    assert list(card.grid or []) == (old["input"]["grid"] or [])
+
+
+def test_values_that_are_said_though_they_are_the_defaults_can_be_left_out():
+    said = make_card(
+        inference={"mirrors": [[], [0]], "quantile": 0.5, "guided": False}, calibration={}
+    )
+    assert said == make_card(inference={"mirrors": [[], [0]]})
+    assert json.loads(said.to_json())["inference"] == {"mirrors": [[], [0]]}
+
+
+@pytest.mark.real
+def test_the_card_of_the_trial_on_real_pairs_loads():
+    path = Path("../shared/reference/prototype/real_pairs.json")
+    if not path.is_file():
+        pytest.skip("no prototype here")
+    card = Card.from_json(path.read_text(encoding="utf-8"))
+    assert (card.name, card.quantile, card.guided) == ("real-pairs-trial", 0.5, False)

@@ -563,7 +563,8 @@ class TestVoxelSize:
         there = net(fine, fine_affine).change.reshape(24, 2, 28, 2, 20, 2).mean((1, 3, 5))
         here = net(coarse, coarse_affine).change
         inside = ndimage.binary_erosion(coarse > 0, iterations=2)
-        assert np.abs(there - here)[inside].mean() < 0.04 * here[inside].mean()
+        assert np.abs(there - here)[inside].mean() < 0.1 * here[inside].mean()
+        assert abs((there - here)[inside].mean()) < 0.01 * here[inside].mean()
 
     def test_a_model_of_images_does_not_blur_the_others_grid(self, t1ce):
         net = make(blurry, output="image", grid=[8, 8, 8], scaling={"method": "min-max"})

@@ -152,8 +152,8 @@ def test_the_chosen_quantile_is_on_the_card(tmp_path: Path) -> None:
     nib.save(nib.Nifti1Image(label_map().astype(np.int16), np.eye(4)), maps / "head_dseg.nii.gz")
     calibration.calibrate(weights, maps, tmp_path / "heads", heads=6)
     _, card = load_weights(weights)
-    assert card.inference["quantile"] in (0.5, 0.55, 0.6, 0.65)
-    assert card.inference["mirrors"] == fields["inference"]["mirrors"]
+    assert card.inference.quantile in (0.5, 0.55, 0.6, 0.65)
+    assert card.mirrors == tuple(map(tuple, fields["inference"]["mirrors"]))
 
 
 def test_weights_keep_and_card_gains(tmp_path: Path) -> None:

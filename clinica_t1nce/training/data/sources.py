@@ -289,7 +289,9 @@ class LabelMaps:
             SimulatedHeads(heads, card.grid, card.scaling, seed)
             for seed in (settings.seed, VALIDATION_SEED)
         )
-        folder = output / "simulated" / _digest(self.identity(), settings.seed, card.input)
+        folder = (
+            output / "simulated" / _digest(self.identity(), settings.seed, card.input.to_dict())
+        )
         kept = store(held_out, n_validation, folder, "validation", workers)
         if self.pairs is None:
             return Loaded(torn(training), VolumePairs(*kept, seed=None))
