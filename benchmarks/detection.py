@@ -11,7 +11,7 @@ import numpy as np
 
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.files import tsv
-from clinica_t1nce.translation import judgement
+from clinica_t1nce.translation import classification
 
 
 def measure(truth: np.ndarray, probability: np.ndarray) -> dict[str, float]:
@@ -36,7 +36,7 @@ def measure(truth: np.ndarray, probability: np.ndarray) -> dict[str, float]:
 
 def report(path: Path) -> str:
     """Write the figures, and a row an image."""
-    rows = tsv.read(path, judgement.COLUMNS)
+    rows = tsv.read(path, classification.COLUMNS)
     truth = np.array([row["metadata"] != "nothing" for row in rows])
     probability = np.array([float(row["probability"]) for row in rows])
     figures = measure(truth, probability)

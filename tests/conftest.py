@@ -18,6 +18,9 @@ settings.load_profile("here")
 # Before torch comes in: OpenMP's threads spin while they wait, which on a busy machine makes
 # small tensors ten times slower. Processes that tests start inherit it.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # One process a core: threads would only wait for each other.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"

@@ -25,7 +25,7 @@ from clinica_t1nce.bids.entities import (
 )
 from clinica_t1nce.errors import AgentWordError, SelectionError
 from clinica_t1nce.files import tsv
-from clinica_t1nce.files.text import read_json
+from clinica_t1nce.files.text import is_there, read_json
 
 T1CE, T1NCE = "T1ce", "T1nce"
 
@@ -263,7 +263,7 @@ def prefer(images: Iterable[T1w]) -> list[T1w]:
 
 
 def _scans(path: Path) -> dict[str, tsv.Row]:
-    if not path.is_file():
+    if not is_there(path):
         return {}
     rows = tsv.read_unique(path, "filename")
     return {PurePosixPath(name.replace("\\", "/")).as_posix(): row for (name,), row in rows.items()}

@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 from clinica_t1nce.errors import SelectionError, some
 from clinica_t1nce.files.tsv import read_numbered
 
-TRAIN, VALIDATION, TEST = SPLITS = ("train", "validation", "test")
+Split = Literal["train", "validation", "test"]
+TRAIN, VALIDATION, TEST = SPLITS = get_args(Split)
 QUALITIES = ("low", "medium", "good")
 
 OURS = ("participant_id", "session_id_t1nce", "session_id_t1ce")

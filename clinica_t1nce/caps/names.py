@@ -1,7 +1,9 @@
 """Names of files and folders in a CAPS."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
+from typing import Literal, get_args
 
 from clinica_t1nce.bids.entities import split_extension, without_contrast
 
@@ -15,15 +17,17 @@ SYNTHETIC_ENDING = "_space-MNI152NLin2009cSym_desc-SynthNce_res-1x1x1_T1w.nii.gz
 """How ours end. The ``desc`` between ``space`` and ``res`` keeps them out of Clinica's patterns
 for the images of t1-linear."""
 
-MNI_CROP, MNI, NATIVE = "mni-crop", "mni", "native"
+Space = Literal["mni-crop", "mni", "native"]
+"""Grids of our images: that of t1-linear's crop, of t1-linear's whole image, of the raw image."""
 
-SPACES = {
+MNI_CROP, MNI, NATIVE = get_args(Space)
+
+SPACES: dict[Space, str] = {
     MNI_CROP: SYNTHETIC_ENDING,
     MNI: "_space-MNI152NLin2009cSym_desc-SynthNceFull_res-1x1x1_T1w.nii.gz",
     NATIVE: "_space-orig_desc-SynthNce_T1w.nii.gz",
 }
-"""How the names of our images end on each grid: t1-linear's crop, t1-linear's whole image, the
-raw image."""
+"""How the names of our images end on each grid."""
 
 FOLDER = "t1_synth_nce"
 
@@ -70,7 +74,7 @@ def output_path(crop: Path, model: str) -> Path:
     return visit / FOLDER / f"model-{model}" / synthetic_name(crop.name)
 
 
-def in_space(output: Path, space: str) -> Path:
+def in_space(output: Path, space: Space) -> Path:
     """Name the image on another grid than the crop's.
 
     Parameters
@@ -148,7 +152,11 @@ def raw_path(crop: Path, bids: Path) -> Path:
     stem = crop.name.removesuffix(CROP_ENDING)
     folder = bids / visit.parent.name / visit.name / "anat"
     plain = folder / f"{stem}_T1w.nii"
-    return plain if plain.is_file() else folder / f"{stem}_T1w.nii.gz"
+    # A folder that may not be read is told where the image is read.
+    with suppress(OSError):
+        if plain.is_file():
+            return plain
+    return folder / f"{stem}_T1w.nii.gz"
 
 
 def sidecar_path(image: Path) -> Path:

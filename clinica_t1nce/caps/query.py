@@ -3,13 +3,57 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, cast, get_args
 
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.caps import names
 from clinica_t1nce.errors import SelectionError, some
 from clinica_t1nce.files.tsv import read_numbered
 
-BY_TSV = "tsv"
+Rule = Literal["metadata", "tsv", "all", "image"]
+"""Ways to tell a T1ce: see :class:`clinica_t1nce.caps.selection.Request`."""
+
+RULES: tuple[Rule, ...] = get_args(Rule)
+METADATA, TSV, ALL, IMAGE = RULES
+
+AS_T1NCE: Literal["include-t1nce"] = "include-t1nce"
+"""Rule of an image that is no T1ce, and is to go through the generator all the same."""
+
+
+@dataclass(frozen=True)
+class SelectedBy:
+    """Why an image is taken.
+
+    Attributes
+    ----------
+    rule
+        Rule that took it.
+    reason
+        Evidence that the rule found, from :func:`clinica_t1nce.caps.selection.evidence`; None of
+        rules that ask for none.
+
+    Examples
+    --------
+    >>> SelectedBy.parse("ce entity")
+    SelectedBy(rule='metadata', reason='ce entity')
+    >>> str(SelectedBy("all")), str(SelectedBy("all", "ce entity"))
+    ('all', 'ce entity')
+    """
+
+    rule: Rule | Literal["include-t1nce"]
+    reason: str | None = None
+
+    def __str__(self) -> str:
+        """Give the reason, or the rule where there is none."""
+        return self.reason or self.rule
+
+    @classmethod
+    def parse(cls, text: str) -> "SelectedBy":
+        """Read what :meth:`__str__` wrote, as sidecars of earlier versions hold it."""
+        if text in (*RULES, AS_T1NCE):
+            return cls(cast(Rule, text))
+        return cls(METADATA, text)
+
 
 UNDECIDED = "undecided"
 """Reason of an image of which it is not known whether it is a T1ce: it failed for that."""
@@ -24,14 +68,14 @@ class Crop:
     visit
         Participant and session.
     path
-        The file.
+        Path of the file.
     selected_by
-        Reason to take it, see :mod:`clinica_t1nce.caps.selection`.
+        Rule and reason; None as long as the image itself is to tell.
     """
 
     visit: Visit
     path: Path
-    selected_by: str
+    selected_by: SelectedBy | None
 
 
 @dataclass(frozen=True)
@@ -41,15 +85,19 @@ class Selection:
     Attributes
     ----------
     crops
-        Crops to be translated, sorted by visit and name; no two of them have the same output.
+        Images to be translated, sorted by visit and name; no two of them have the same output.
     ambiguous
         Crops that would overwrite each other's output.
+    colliding
+        Crops of which only the image can tell whether they are T1ce, and which may have the same
+        output as others: to be classified before any is translated.
     undecided
         Errors by crop, of crops whose metadata cannot be read or are not understood.
     """
 
     crops: tuple[Crop, ...]
     ambiguous: tuple[Crop, ...] = ()
+    colliding: tuple[Crop, ...] = ()
     undecided: Mapping[Path, SelectionError] = field(default_factory=dict)
 
 
@@ -88,8 +136,6 @@ def read_visits(tsv: Path) -> list[Visit]:
     rows: dict[Visit, list[int]] = {}
     for number, row in lines:
         visit = Visit(row["participant_id"], row["session_id"])
-        if not any(visit):
-            continue
         if not visit.subject.startswith("sub-") or not visit.session.startswith("ses-"):
             raise SelectionError(
                 f"{tsv}: row {number} ({visit.subject!r}, {visit.session!r}) is not a visit; "
@@ -137,11 +183,15 @@ def without_collisions(crops: Sequence[Crop]) -> Selection:
     by_output: dict[Path, list[Crop]] = {}
     for crop in crops:
         by_output.setdefault(names.output_path(crop.path, "any"), []).append(crop)
-    groups = by_output.values()
-    return Selection(
-        tuple(group[0] for group in groups if len(group) == 1),
-        tuple(crop for group in groups if len(group) > 1 for crop in group),
-    )
+    chosen, ambiguous, colliding = [], [], []
+    for group in by_output.values():
+        if len(group) == 1:
+            chosen += group
+        elif any(crop.selected_by is None for crop in group):
+            colliding += group
+        else:
+            ambiguous += group
+    return Selection(tuple(chosen), tuple(ambiguous), tuple(colliding))
 
 
 def _all_visits(caps: Path) -> Iterator[Visit]:

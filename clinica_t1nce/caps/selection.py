@@ -10,14 +10,19 @@ from clinica_t1nce.bids.contrast import has_contrast
 from clinica_t1nce.bids.dataset import Dataset
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.caps import names, query
-from clinica_t1nce.caps.query import Crop, Selection
+from clinica_t1nce.caps.query import (
+    ALL,
+    AS_T1NCE,
+    IMAGE,
+    METADATA,
+    RULES,
+    TSV,
+    Crop,
+    Rule,
+    SelectedBy,
+    Selection,
+)
 from clinica_t1nce.errors import SelectionError
-
-METADATA, TSV, ALL, IMAGE = "metadata", "tsv", "all", "image"
-RULES = (METADATA, TSV, ALL, IMAGE)
-
-AS_T1NCE = "include-t1nce"
-"""Reason of an image that is no T1ce, and is to go through the generator all the same."""
 
 SEEN = 0.5
 """Probability from which gadolinium counts as seen in an image."""
@@ -32,28 +37,29 @@ class Request:
     caps
         Root of the CAPS.
     rule
-        What makes a crop a T1ce: ``metadata`` (the entity ``ce-``, then, if `dataset` is given,
-        sidecar and ``scans.tsv``: :func:`clinica_t1nce.bids.contrast.evidence`), ``tsv`` (being
-        listed), ``all`` (being there), ``image`` (a probability of at least :data:`SEEN`).
+        Rule that makes a crop a T1ce: ``metadata`` (the entity ``ce-``, then, if `dataset` is
+        given, sidecar and ``scans.tsv``: :func:`clinica_t1nce.bids.contrast.evidence`), ``tsv``
+        (being listed), ``all`` (being there), ``image`` (a probability of at least :data:`SEEN`).
     tsv
         Table of the only visits to look at; needed by the rule ``tsv``.
     dataset
-        The BIDS that t1-linear read.
+        BIDS that t1-linear read.
     probabilities
-        By crop, that gadolinium was given: the only crops that the rule ``image`` looks at.
+        Probability of each crop that gadolinium was given, as far as it is known: of the others,
+        the rule ``image`` leaves `Crop.selected_by` open.
     include_t1nce
         Take the other crops, too, so that all images have gone through the same generator.
     """
 
     caps: Path
-    rule: str = METADATA
+    rule: Rule = METADATA
     tsv: Path | None = None
     dataset: Dataset | None = None
     probabilities: Mapping[Path, float] = field(default_factory=dict)
     include_t1nce: bool = False
 
 
-def rule_for(rule: str | None, tsv: Path | None) -> str:
+def rule_for(rule: Rule | None, tsv: Path | None) -> Rule:
     """Give the rule that holds where none is given: ``tsv`` with a table, else ``metadata``.
 
     Raises
@@ -71,7 +77,7 @@ def rule_for(rule: str | None, tsv: Path | None) -> str:
 
 
 def candidates(request: Request) -> list[tuple[Visit, Path]]:
-    """List the crops that the rule is to judge.
+    """List the crops that the rule looks at.
 
     Raises
     ------
@@ -95,25 +101,26 @@ def select(request: Request) -> Selection:
         If nothing is found, or a table cannot be used.
     """
     every = candidates(request)
-    with_ce = {path.parent for _, path in every if has_contrast(path.name)}
+    by_tsv = request.rule == TSV
+    with_ce = {path.parent for _, path in every if by_tsv and has_contrast(path.name)}
     chosen, undecided = [], {}
     for visit, path in every:
         if request.rule == IMAGE and path not in request.probabilities:
+            chosen.append(Crop(visit, path, None))
             continue
         try:
-            reason = _reason(request, path)
+            selected_by = _select_one(request, path)
         except SelectionError as error:
             undecided[path] = error
             continue
-        if reason == query.BY_TSV and path.parent in with_ce and not has_contrast(path.name):
+        if by_tsv and path.parent in with_ce and not has_contrast(path.name):
             # Of a listed visit with crops of both kinds, the one without ce- is its T1nce.
-            reason = None
-        if reason is None and request.include_t1nce:
-            reason = AS_T1NCE
-        if reason is not None:
-            chosen.append(Crop(visit, path, reason))
-    asked = request.include_t1nce or any(crop.selected_by != AS_T1NCE for crop in chosen)
-    if not asked and not undecided:
+            selected_by = None
+        if selected_by is None and request.include_t1nce:
+            selected_by = SelectedBy(AS_T1NCE)
+        if selected_by is not None:
+            chosen.append(Crop(visit, path, selected_by))
+    if not chosen and not undecided:
         raise SelectionError(_nothing(request, len(every)))
     return replace(query.without_collisions(chosen), undecided=undecided)
 
@@ -131,15 +138,22 @@ def find_undecided(
     return undecided
 
 
+def by_image(probability: float, include_t1nce: bool) -> SelectedBy | None:
+    """Decide by the probability that gadolinium was given; None: the image is not taken."""
+    if probability >= SEEN:
+        return SelectedBy(IMAGE)
+    return SelectedBy(AS_T1NCE) if include_t1nce else None
+
+
 def evidence(crop: Path, dataset: Dataset | None) -> str | None:
     """Say what shows that a crop is contrast-enhanced; None if nothing does.
 
     Parameters
     ----------
     crop
-        A crop of t1-linear.
+        Path of a crop of t1-linear.
     dataset
-        The BIDS that it comes from; None: its name alone is looked at.
+        BIDS that it comes from; None: its name alone is looked at.
 
     Raises
     ------
@@ -149,7 +163,12 @@ def evidence(crop: Path, dataset: Dataset | None) -> str | None:
     if dataset is None:
         return contrast.evidence(crop.name, {})
     raw = names.raw_path(crop, dataset.root)
-    return dataset.evidence(Visit(raw.parts[-4], raw.parts[-3]), raw)
+    try:
+        return dataset.evidence(Visit(raw.parts[-4], raw.parts[-3]), raw)
+    except OSError as error:
+        raise SelectionError(
+            f"{error.filename}: cannot be read ({error.strerror}); check its permissions"
+        ) from error
 
 
 def contradiction(reason: str | None, probability: float | None) -> str | None:
@@ -158,9 +177,9 @@ def contradiction(reason: str | None, probability: float | None) -> str | None:
     Parameters
     ----------
     reason
-        From :func:`evidence`.
+        Result of :func:`evidence`.
     probability
-        That gadolinium was given, by the image.
+        Probability that gadolinium was given, by the image.
     """
     if probability is None or (reason is not None) == (probability >= SEEN):
         return None
@@ -169,24 +188,30 @@ def contradiction(reason: str | None, probability: float | None) -> str | None:
     return f"the metadata say gadolinium ({reason}), the image shows none"
 
 
-def _reason(request: Request, crop: Path) -> str | None:
+def _select_one(request: Request, crop: Path) -> SelectedBy | None:
     if request.rule == TSV:
-        return query.BY_TSV
-    if request.rule == ALL:
-        with suppress(SelectionError):
-            return evidence(crop, request.dataset) or ALL
-        return ALL
+        return SelectedBy(TSV)
+    if request.rule == IMAGE:
+        return by_image(request.probabilities[crop], False)
     if request.rule == METADATA:
-        return evidence(crop, request.dataset)
-    return IMAGE if request.probabilities[crop] >= SEEN else None
+        reason = evidence(crop, request.dataset)
+        return None if reason is None else SelectedBy(METADATA, reason)
+    with suppress(SelectionError):
+        return SelectedBy(ALL, evidence(crop, request.dataset))
+    return SelectedBy(ALL)
+
+
+def none_shows_gadolinium(caps: Path, number: int) -> str:
+    """Say that the rule ``image`` has taken none of a number of crops."""
+    return (
+        f"{caps}: none of its {number} crops shows gadolinium; see gadolinium.tsv, or "
+        "select by --select metadata, tsv or all"
+    )
 
 
 def _nothing(request: Request, number: int) -> str:
     if request.rule == IMAGE:
-        return (
-            f"{request.caps}: none of its {number} crops shows gadolinium; see gadolinium.tsv, or "
-            "select by --select metadata, tsv or all"
-        )
+        return none_shows_gadolinium(request.caps, number)
     where = "has the entity ce- in its name"
     if request.dataset is not None:
         where += ", or an agent in sidecar or scans.tsv"

@@ -1,19 +1,21 @@
 """The JSON beside a synthetic image: where it comes from, what made it, what was changed."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
 import clinica_t1nce
 from clinica_t1nce.caps import names
-from clinica_t1nce.files import atomic
+from clinica_t1nce.caps.query import SelectedBy
+from clinica_t1nce.files import atomic, completeness
 from clinica_t1nce.files.text import find_json
 from clinica_t1nce.synthesis import vessels
+from clinica_t1nce.synthesis.flags import Flag
 
 if TYPE_CHECKING:
     from clinica_t1nce.models.cards import Card
@@ -40,7 +42,7 @@ class Change:
     Attributes
     ----------
     mean, percentile_99
-        Of T1ce - T1nce, in the image's own units.
+        Mean and 99th percentile of T1ce - T1nce, in the image's own units.
     relative
         `mean` over the mean of the T1ce: comparable between scanners.
     """
@@ -61,12 +63,12 @@ class Grid:
     sources
         Files that it was made from beside the crop; the first is the image that it lies on.
     agreement
-        How well the raw image, moved by t1-linear's affine, lies on the crop (1: exactly).
+        Correlation of the raw image, moved by t1-linear's affine, with the crop (1: exactly).
     predicted_on
-        What the network was given.
+        Image that the network was given.
     """
 
-    space: str = names.MNI_CROP
+    space: names.Space = names.MNI_CROP
     sources: tuple[Path, ...] = ()
     agreement: float | None = None
     predicted_on: str | None = None
@@ -108,13 +110,13 @@ def build(
     change: Change,
     confidence: float | None,
     gadolinium: float | None = None,
-    flags: Sequence[str] = (),
+    flags: Sequence[Flag] = (),
     device: str,
     seconds: float,
     n_nonfinite: int = 0,
     scaling: Mapping[str, Any] | None = None,
     root: Path | None = None,
-    selected_by: str | None = None,
+    selected_by: SelectedBy | None = None,
     grid: Grid = Grid(),
 ) -> dict[str, Any]:
     """Describe one synthetic image.
@@ -122,49 +124,51 @@ def build(
     Parameters
     ----------
     source
-        The T1ce it was made from.
+        Path of the T1ce it was made from.
     output
-        The image.
+        Path of the image.
     card
-        Of the model.
+        Card of the model.
     change
-        From :func:`measure_change`.
+        Result of :func:`measure_change`.
     confidence
         0 to 1, or None where the model does not say.
     gadolinium
         Probability that gadolinium was given, by the image, or None where the model does not say.
     flags
-        What is to be looked at.
+        Findings that the user should look at.
     device
         ``"cpu"`` or ``"cuda"``.
     seconds
-        Reading and synthesis; the image is written after its sidecar.
+        Duration of reading and synthesis; the image is written after its sidecar.
     n_nonfinite
-        NaN and infinite voxels of the source that were set to 0.
+        Number of NaN and infinite voxels of the source that were set to 0.
     scaling
-        The intensity scaling used; the card's method where it is not given.
+        Intensity scaling used; the card's method where it is not given.
     root
         Root of the data set, for BIDS URIs.
     selected_by
-        Why the source was taken for a T1ce.
+        Rule and reason for which the source was taken for a T1ce.
     grid
-        Where the image lies.
+        Grid of the image.
     """
-    sources = [names.uri(path, root, output.parent) for path in (source, *grid.sources)]
+    files = (source, *grid.sources)
+    sources = [names.uri(path, root, output.parent) for path in files]
     content: dict[str, Any] = {
         "Description": INTENDED_USE,
         "Synthetic": True,
         "Sources": sources,
+        "SourceFiles": [completeness.fingerprint(path) for path in files],
         "Space": grid.space,
         "SpatialReference": sources[1] if grid.sources else sources[0],
         "Resolution": _RESOLUTIONS[grid.space],
         "GeneratedBy": [{"Name": "clinica-t1nce", "Version": clinica_t1nce.__version__}],
         "GeneratedAt": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "Model": describe(card),
-        "SelectedBy": selected_by,
+        "Selection": selected_by and {"Rule": selected_by.rule, "Reason": selected_by.reason},
         "GadoliniumProbability": _rounded(gadolinium),
         "Confidence": _rounded(confidence),
-        "Flags": list(flags),
+        "Flags": flags_as_json(flags),
         "Change": {
             "Mean": _rounded(change.mean),
             "Percentile99": _rounded(change.percentile_99),
@@ -187,7 +191,7 @@ def build_enhancement(content: Mapping[str, Any], image: str) -> dict[str, Any]:
     Parameters
     ----------
     content
-        Of the synthetic image's sidecar, from :func:`build`.
+        Content of the synthetic image's sidecar, from :func:`build`.
     image
         The synthetic image, as :func:`clinica_t1nce.caps.names.uri` writes it.
     """
@@ -207,9 +211,9 @@ def build_vessels(content: Mapping[str, Any], threshold: float) -> dict[str, Any
     Parameters
     ----------
     content
-        Of the synthetic image's sidecar, from :func:`build`.
+        Content of the synthetic image's sidecar, from :func:`build`.
     threshold
-        From :func:`clinica_t1nce.synthesis.vessels.threshold`.
+        Result of :func:`clinica_t1nce.synthesis.vessels.threshold`.
     """
     return {
         "Description": "Vessels: what lost much brightness and is thin. Choroid plexus, enhancing "
@@ -254,12 +258,100 @@ def read(image: Path) -> dict[str, Any] | None:
     return find_json(names.sidecar_path(image))
 
 
-def is_done(image: Path) -> bool:
-    """Say whether an image and its sidecar are there.
+def selection(content: Mapping[str, Any]) -> SelectedBy | None:
+    """Give why the source was taken, of a sidecar of any version; None where it does not say."""
+    found = content.get("Selection")
+    if isinstance(found, Mapping):
+        return SelectedBy(found.get("Rule", "metadata"), found.get("Reason"))
+    text = content.get("SelectedBy")
+    return SelectedBy.parse(text) if isinstance(text, str) else None
 
-    Both appear under their names only when they are whole, the image last.
-    """
+
+def flags_as_json(found: Iterable[Flag]) -> list[dict[str, str]]:
+    """Write flags as a sidecar's ``Flags``."""
+    return [{"Code": flag.code, "Text": flag.text} for flag in found]
+
+
+_EARLIER_FLAGS = {
+    "low confidence": "low-confidence",
+    "the image shows gadolinium": "contradiction",
+    "the metadata say gadolinium": "contradiction",
+    "t1-linear made the image": "enlarged",
+    "the crop is not the raw image": "warped",
+}
+"""Codes of the texts with which flags of earlier versions, which had none, began."""
+
+
+def flags(content: Mapping[str, Any]) -> list[Flag]:
+    """Give what is to be looked at, of a sidecar of any version."""
+    found = []
+    for item in content.get("Flags", []):
+        if isinstance(item, Mapping):
+            found.append(Flag(str(item.get("Code")), str(item.get("Text"))))
+        else:
+            codes = (code for start, code in _EARLIER_FLAGS.items() if item.startswith(start))
+            found.append(Flag(next(codes, "other"), item))
+    number = content.get("NonFiniteVoxelsSetToZero", 0)
+    if number and not any(flag.code == NON_FINITE for flag in found):
+        found.append(non_finite(number))
+    return found
+
+
+NON_FINITE = "non-finite"
+
+
+def non_finite(number: int) -> Flag:
+    """Flag an image of which voxels had no value."""
+    return Flag(NON_FINITE, f"{number} NaN or infinite voxels were set to 0")
+
+
+Lack = Literal["missing", "damaged", "source-changed", "other-weights"]
+"""Reasons for which an image is to be made, or made again."""
+
+LACKS: dict[Lack, str] = dict(
+    zip(
+        get_args(Lack),
+        (
+            "they were not there",
+            "they could not be opened",
+            "their sources have changed since",
+            "other weights of this name had made them",
+        ),
+        strict=True,
+    )
+)
+
+
+def is_done(image: Path) -> bool:
+    """Say whether an image and its sidecar are there."""
     return image.is_file() and names.sidecar_path(image).is_file()
+
+
+def lack(image: Path, sources: Iterable[Path], model: Mapping[str, Any]) -> Lack | None:
+    """Say why an image is to be made, or made again; None if it is done.
+
+    Both image and sidecar appear under their names only when they are whole, the image last.
+    Sidecars that have no ``SourceFiles``, as earlier versions wrote them, are taken at their word.
+
+    Parameters
+    ----------
+    image
+        Path of the synthetic image.
+    sources
+        Paths of the files that it is made from, in the order of its sidecar's ``Sources``.
+    model
+        Result of :func:`describe` for the weights that are to make it.
+    """
+    if not is_done(image):
+        return "missing"
+    content = read(image)
+    if content is None or not completeness.is_whole(image):
+        return "damaged"
+    if any(map(completeness.has_changed, sources, content.get("SourceFiles", []))):
+        return "source-changed"
+    keys = ("SHA256", "BatchStatistics")
+    made_by = content.get("Model", {})
+    return "other-weights" if any(made_by.get(k) != model.get(k) for k in keys) else None
 
 
 def _rounded(value: float | None) -> float | None:

@@ -25,10 +25,12 @@ COLUMNS = (
     "status",
     "flag",
     "reason",
+    "flag_codes",
 )
 """``space`` names the grids on which the image is there; ``gadolinium`` is the probability that it
 was given, read from the image; ``change`` is the mean change in the head relative to the T1ce;
-``duration`` in seconds; ``status`` is done or failed; ``flag`` says what is to be looked at."""
+``duration`` in seconds; ``status`` is done or failed; ``flag`` says what is to be looked at, and
+``flag_codes`` the same for programs."""
 
 MOST_LOOKS = 5
 """Times that a table is written anew because it has changed meanwhile."""
@@ -113,7 +115,7 @@ def _text(caps: Path, failures: Sequence[Row]) -> str:
 
 def _done_rows(caps: Path) -> Iterable[Row]:
     """Yield one row an image and model; the figures are those on the first of its grids."""
-    found: dict[tuple[str, ...], dict[str, dict[str, Any]]] = {}
+    images: dict[tuple[str, ...], dict[str, dict[str, Any]]] = {}
     for image in query.find_synthetic(caps):
         content = sidecar.read(image)
         if content is None:
@@ -121,25 +123,23 @@ def _done_rows(caps: Path) -> Iterable[Row]:
         visit = image.parents[2]
         source = next(iter(content.get("Sources", [])), "")
         key = visit.parent.name, visit.name, source, image.parent.name
-        found.setdefault(key, {})[content.get("Space", names.MNI_CROP)] = content
-    for (subject, session, source, _), by_space in found.items():
+        images.setdefault(key, {})[content.get("Space", names.MNI_CROP)] = content
+    for (subject, session, source, _), by_space in images.items():
         spaces = [space for space in names.SPACES if space in by_space]
         content = by_space[spaces[0]]
+        found = dict.fromkeys(flag for each in by_space.values() for flag in sidecar.flags(each))
         yield {
             "participant_id": subject,
             "session_id": session,
             "source": source,
             "model": content.get("Model", {}).get("Name"),
             "space": ",".join(spaces),
-            "selected_by": content.get("SelectedBy"),
+            "selected_by": str(sidecar.selection(content) or "n/a"),
             "gadolinium": content.get("GadoliniumProbability"),
             "confidence": content.get("Confidence"),
             "change": content.get("Change", {}).get("MeanRelativeToSource"),
             "duration": content.get("DurationSeconds"),
             "status": "done",
-            "flag": "; ".join(_flags(by_space.values())) or None,
+            "flag": "; ".join(flag.text for flag in found) or None,
+            "flag_codes": ",".join(dict.fromkeys(flag.code for flag in found)) or None,
         }
-
-
-def _flags(contents: Iterable[dict[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(flag for content in contents for flag in content.get("Flags", [])))

@@ -3,39 +3,19 @@
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+from clinica_t1nce.pipelines.command import click_options, working
+
+if TYPE_CHECKING:
+    from clinica_t1nce.translation.options import Device
 
 
 @click.command("detect")
 @click.argument("caps", type=click.Path(file_okay=False, path_type=Path))
-@click.option(
-    "--model",
-    default="default",
-    show_default=True,
-    metavar="NAME|FILE",
-    help="Model that judges: the name of weights that come with clinica-t1nce, or a .safetensors "
-    "file with its .json card beside it.",
-)
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where the network runs.",
-)
-@click.option(
-    "--bids-directory",
-    "bids_directory",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="The BIDS that t1-linear read: its sidecars and scans.tsv are compared with the images.",
-)
-@click.option(
-    "--agent-words",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="TSV file with the columns word and meaning (given, none or nothing): what words for the "
-    "contrast agent in the metadata mean that are not known.",
-)
+@click_options(click.option, "model", "device", "bids_directory", "agent_words")
 @click.option(
     "-tsv",
     "--subjects_sessions_tsv",
@@ -51,13 +31,15 @@ import click
     show_default="cores minus one",
     help="Number of cores.",
 )
-@click.option("--overwrite", is_flag=True, help="Judge images again that were judged before.")
+@click.option(
+    "--overwrite", is_flag=True, help="Classify images again that were classified before."
+)
 def cli(
     caps: Path,
     model: str,
-    device: str,
-    bids_directory: Path | None,
-    agent_words: Path | None,
+    device: "Device",
+    bids_directory: str | None,
+    agent_words: str | None,
     tsv: Path | None,
     n_procs: int,
     overwrite: bool,
@@ -66,28 +48,28 @@ def cli(
 
     Reads the crops of t1-linear. CAPS/gadolinium.tsv gets a row for each, with the probability
     that gadolinium was given, and flags those that contradict the metadata. `clinica run
-    t1-synth-nce CAPS --select image` selects by it. The same command, given again, judges what is
-    new.
+    t1-synth-nce CAPS --select image` selects by it. The same command, given again, looks at what
+    is new.
 
-    Exit code: 0 if every image was judged, 1 if one was not, or could not be compared.
+    Exit code: 0 if every image was classified, 1 if one was not, or could not be compared.
     """
     from clinica_t1nce.bids.agents import NO_WORDS, read_words
     from clinica_t1nce.bids.contrast import describe_unknown
     from clinica_t1nce.bids.dataset import Dataset
     from clinica_t1nce.caps import dataset, selection
-    from clinica_t1nce.pipelines.clinica_log import move_nipype_log
-    from clinica_t1nce.pipelines.detection import detect
+    from clinica_t1nce.pipelines.clinica_quirks import move_nipype_log
+    from clinica_t1nce.pipelines.detection import Detection
     from clinica_t1nce.pipelines.models import check_model
-    from clinica_t1nce.translation import judgement
+    from clinica_t1nce.translation import classification
 
     move_nipype_log(None)
     caps = caps.absolute()
     # The name would only be written by a pipeline; here, none is.
     dataset.check(caps, name="any")
-    words = NO_WORDS if agent_words is None else read_words(agent_words)
-    bids = None if bids_directory is None else Dataset(bids_directory.absolute(), words)
+    words = NO_WORDS if agent_words is None else read_words(Path(agent_words))
+    bids = None if bids_directory is None else Dataset(Path(bids_directory).absolute(), words)
     crops = selection.candidates(selection.Request(caps, tsv=tsv, dataset=bids))
-    judge = check_model(model, device)
+    weights = check_model(model, device)
     undecided = selection.find_undecided(crops, bids)
     if undecided:
         click.echo(
@@ -95,8 +77,11 @@ def cli(
             "see below",
             err=True,
         )
-    probabilities, failures = detect(caps, crops, judge, n_procs=n_procs, again=overwrite)
-    rows = judgement.rewrite(caps, crops, judge.card.name, judge.card.sha256, bids)
+    detection = Detection(caps, crops, weights, again=overwrite)
+    with working():
+        found = detection.run(n_procs)
+    failures = detection.failures
+    rows = classification.rewrite(caps, crops, weights.card.name, weights.card.sha256, bids)
     contradictions = [row for row in rows if row["contradiction"]]
     click.echo(f"T1ce    {sum(row['image'] == 'T1ce' for row in rows)}")
     click.echo(f"T1nce   {sum(row['image'] == 'T1nce' for row in rows)}")
@@ -114,6 +99,6 @@ def cli(
         for error in undecided.values():
             click.echo(f"  {error}")
         click.echo(describe_unknown(undecided.values()) or "", nl=False)
-    click.echo(f"Table: {caps / judgement.NAME}")
-    if failures or undecided or len(probabilities) < len(crops):
+    click.echo(f"Table: {caps / classification.NAME}")
+    if failures or undecided or len(found) < len(crops):
         sys.exit(1)

@@ -8,8 +8,8 @@ import numpy as np
 from clinica_t1nce.files import nifti
 
 MAX_DISTANCE = 50.0
-"""mm from the centre of a volume to the origin of its coordinates: beyond it, Clinica warns that SPM
-will fail."""
+"""mm from the centre of a volume to the origin of its coordinates: beyond it, Clinica warns that
+SPM will fail."""
 
 
 @dataclass(frozen=True, eq=False)

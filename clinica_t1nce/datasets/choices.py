@@ -9,6 +9,7 @@ from clinica_t1nce.bids.dataset import T1CE, T1NCE, Dataset
 from clinica_t1nce.bids.entities import Visit, entities, run_of
 from clinica_t1nce.caps import names, query, selection, sidecar, table
 from clinica_t1nce.caps.dataset import DESCRIPTION
+from clinica_t1nce.caps.query import SelectedBy
 from clinica_t1nce.datasets import separation
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.files import tsv
@@ -144,7 +145,7 @@ def find_in_caps(
     caps: Path,
     *,
     model: str | None,
-    space: str = names.MNI_CROP,
+    space: names.Space = names.MNI_CROP,
     dataset: Dataset | None = None,
     include_t1nce: bool = False,
 ) -> Found:
@@ -300,20 +301,21 @@ def _prefer(group: list[Candidate], name: str | None) -> Choice:
 
 def _given_to_the_model(caps: Path) -> set[Path]:
     """List the crops that t1-synth-nce took for T1ce, by its sidecars and its table."""
-    given: list[tuple[str, str]] = []
+    given: list[tuple[str, SelectedBy | None]] = []
+    no_t1ce = SelectedBy.parse(query.AS_T1NCE), SelectedBy.parse(query.UNDECIDED)
     for image in query.find_synthetic(caps):
         content = sidecar.read(image) or {}
         first = (content.get("Sources") or [])[:1]
-        given += [(source, content.get("SelectedBy", "")) for source in first]
-    given += [(row["source"], row["selected_by"]) for row in table.read(caps)]
+        given += [(source, sidecar.selection(content)) for source in first]
+    given += [(row["source"], SelectedBy.parse(row["selected_by"])) for row in table.read(caps)]
     return {
         caps / source.removeprefix("bids::")
-        for source, reason in given
-        if reason != selection.AS_T1NCE
+        for source, selected_by in given
+        if selected_by not in no_t1ce
     }
 
 
-def _synthetic(crop: Path, model: str | None, space: str) -> Path | None:
+def _synthetic(crop: Path, model: str | None, space: names.Space) -> Path | None:
     if model is None:
         return None
     path = names.output_path(crop, model)
@@ -322,7 +324,7 @@ def _synthetic(crop: Path, model: str | None, space: str) -> Path | None:
     return path if sidecar.is_done(path) else None
 
 
-def _acquired(crop: Path, raw: Path | None, space: str) -> Path | None:
+def _acquired(crop: Path, raw: Path | None, space: names.Space) -> Path | None:
     if space == names.NATIVE:
         return raw
     return names.full_path(crop) if space == names.MNI else crop

@@ -27,7 +27,7 @@ from clinica_t1nce.datasets.choices import (
 from clinica_t1nce.datasets.outputs import Entry
 from clinica_t1nce.errors import OutputError, SelectionError, T1nceError, some
 from clinica_t1nce.files import nifti_copy
-from clinica_t1nce.files.text import read_json
+from clinica_t1nce.files.text import is_there, read_json
 
 KIND = "homogenise"
 README = """\
@@ -142,7 +142,7 @@ class Request:
     out: Path
     bids: Path | None = None
     model: str | None = None
-    space: str = names.MNI_CROP
+    space: names.Space = names.MNI_CROP
     include_t1nce: bool = False
     choices: Path | None = None
     agent_words: Path | None = None
@@ -175,6 +175,7 @@ def prepare(request: Request) -> Origin:
     if request.include_t1nce:
         what += ", all of them through the generator"
     origin = Origin(caps, source, what)
+    _description(origin)
     outputs.check_folder(request.out, origin.roots, KIND, origin.what)
     return origin
 
@@ -361,7 +362,7 @@ def _remove(path: Path) -> None:
 
 def _description(origin: Origin) -> outputs.Plan:
     source: dict[str, Any] = {}
-    if origin.bids is not None and (origin.bids.root / dataset.DESCRIPTION).is_file():
+    if origin.bids is not None and is_there(origin.bids.root / dataset.DESCRIPTION):
         source = read_json(origin.bids.root / dataset.DESCRIPTION)
     elif origin.caps is not None:
         source = {"Name": dataset.name_of(origin.caps)}

@@ -26,7 +26,7 @@ from clinica_t1nce.datasets import outputs
 from clinica_t1nce.datasets.outputs import Entry
 from clinica_t1nce.errors import SelectionError, some
 from clinica_t1nce.files import tsv
-from clinica_t1nce.files.text import as_json, read_json
+from clinica_t1nce.files.text import as_json, is_there, read_json
 
 KIND = "separate"
 WHAT = "T1nce and T1ce of one visit in two sessions"
@@ -194,7 +194,7 @@ def read_map(root: Path) -> dict[Visit, Visit]:
         If ``contrast.tsv`` cannot be used.
     """
     path = root / CONTRAST_TSV
-    if not path.is_file():
+    if not is_there(path):
         return {}
     rows = tsv.read(path, ["participant_id", "session_id", "session_id_source", "status"])
     return {
@@ -263,7 +263,7 @@ def _second_session(dataset: Dataset, visit: Visit, label: str) -> Visit:
 def _add_root(view: View, dataset: Dataset) -> None:
     root = dataset.root
     description = root / DESCRIPTION
-    content = read_json(description) if description.is_file() else {}
+    content = read_json(description) if is_there(description) else {}
     view.files[Path(DESCRIPTION)] = Entry(text=outputs.describe(content, [root], KIND, WHAT))
     ignored = root / ".bidsignore"
     lines = []

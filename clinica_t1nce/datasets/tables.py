@@ -12,7 +12,7 @@ from clinica_t1nce.datasets.choices import ACQUIRED, REGENERATED, SYNTHETIC
 from clinica_t1nce.datasets.outputs import Entry
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.files import tsv
-from clinica_t1nce.files.text import as_json, read_json
+from clinica_t1nce.files.text import as_json, is_there, read_json
 
 T1NCE_TSV = "t1nce.tsv"
 T1NCE_COLUMNS = (
@@ -75,8 +75,9 @@ def check(source: dataset.Dataset) -> None:
     """
     for subject in ["", *sorted({visit.subject for visit in source.visits})]:
         table, key = _table(subject)
-        if (source.root / table).is_file():
+        if is_there(source.root / table):
             tsv.read_unique(source.root / table, key)
+            _explanations(source.root, table)
 
 
 def plan(
@@ -142,16 +143,19 @@ def _participants(subjects: list[str], source: dataset.Dataset | None) -> dict[P
 
 def _taken_over(root: Path, table: Path, key: str, kept: list[str]) -> dict[Path, Entry]:
     """Take a table of the BIDS, and its explanations, over: the rows of what is here."""
-    if not (root / table).is_file():
+    if not is_there(root / table):
         return {}
     known = {value: row for (value,), row in tsv.read_unique(root / table, key).items()}
     rows = [known.get(value, {key: value}) for value in kept]
     columns = next((list(row) for row in known.values()), [key])
     files = {table: Entry(text=tsv.text(rows, columns))}
-    explained = table.with_suffix(".json")
-    if (root / explained).is_file():
-        files[explained] = Entry(text=as_json(read_json(root / explained)))
-    return files
+    return files | _explanations(root, table)
+
+
+def _explanations(root: Path, table: Path) -> dict[Path, Entry]:
+    """Take what explains the columns of a table."""
+    path = table.with_suffix(".json")
+    return {path: Entry(text=as_json(read_json(root / path)))} if is_there(root / path) else {}
 
 
 def _acquisition(row: tsv.Row, source: dataset.Dataset | None) -> tsv.Row:

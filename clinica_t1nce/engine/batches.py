@@ -27,21 +27,21 @@ def batches_wf(
     name
         Name of the workflow.
     make
-        Class of the interface; it has `n_threads`.
+        Class of the interface, which has an input `n_threads`.
     settings
-        Its inputs that are the same in all batches; None: not given.
+        Inputs that are the same in all batches; None: not given.
     dealt
-        Its inputs that are lists, of which each batch gets a share.
+        Names of inputs that are lists, of which each batch gets a share.
     outputs
-        Its outputs that are lists.
+        Names of outputs that are lists.
     n_batches
-        How many nodes.
+        Number of nodes.
     n_threads
         Threads of PyTorch in each; None for all cores.
     memory_gb
-        What one needs, for plug-ins that heed it.
+        Memory that one needs, for plug-ins that heed it.
     for_all
-        Those of `dealt` of which a single item is for everyone.
+        Names among `dealt` of which a single item is for everyone.
 
     Returns
     -------
@@ -83,9 +83,9 @@ def deal(items, index, n_batches, for_all=False):  # type: ignore[no-untyped-def
     items
         List, one item, or Nipype's Undefined.
     index, n_batches
-        Which batch of how many.
+        Place of the batch, and number of batches.
     for_all
-        See above.
+        Whether a single item is for every batch.
 
     Returns
     -------

@@ -8,15 +8,21 @@ import json
 import os
 import socket
 import time
+import traceback
 import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Literal, get_args
 
+from clinica_t1nce.errors import T1nceError, reason
 from clinica_t1nce.files.text import parse_json
 
-STARTED, DONE, FAILED = "started", "done", "failed"
+Kind = Literal["started", "excluded", "done", "failed"]
+"""What may happen to an image, in the order in which a later one overrides an earlier one."""
+
+STARTED, EXCLUDED, DONE, FAILED = KINDS = get_args(Kind)
 
 
 @dataclass(frozen=True)
@@ -26,25 +32,33 @@ class Event:
     Attributes
     ----------
     kind
-        :data:`STARTED`, :data:`DONE` or :data:`FAILED`.
+        Kind of the event; ``"excluded"``: the image itself told that it is not asked for.
     source
-        The T1ce.
+        Path of the image, or another name that no other source has.
     seconds
-        How long it took, if done.
+        Time that it took, if done.
     reason
-        Why it failed, in one line.
+        Reason why it failed, in one line.
     warning
-        What is to be known about it although it was done.
+        Something to know about it although it was done.
     details
-        The traceback of an error that nobody expected.
+        Traceback of an error that nobody expected.
     """
 
-    kind: str
+    kind: Kind
     source: str
     seconds: float | None = None
     reason: str | None = None
     warning: str | None = None
     details: str | None = None
+
+
+def failure(source: object, error: BaseException) -> Event:
+    """Tell a failure: in one line, with the traceback of what nobody expected."""
+    details = None
+    if not isinstance(error, T1nceError):
+        details = "".join(traceback.format_exception(error))
+    return Event(FAILED, str(source), reason=reason(error), details=details)
 
 
 class Writer:
@@ -72,7 +86,7 @@ class Writer:
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        traceback: TracebackType | None,
+        trace: TracebackType | None,
     ) -> None:
         """Close the file."""
         if self._file is not None:
@@ -100,7 +114,7 @@ def read(folder: Path) -> Iterator[Event]:
     Parameters
     ----------
     folder
-        Of the journal.
+        Folder of the journal.
 
     Yields
     ------
@@ -115,16 +129,23 @@ def read(folder: Path) -> Iterator[Event]:
 
 
 def latest(folder: Path) -> dict[str, Event]:
-    """Give the last event of each source.
+    """Give the event of each source that says what became of it.
+
+    Several processes may tell of one source: what ends it counts more than that it was begun.
 
     Parameters
     ----------
     folder
-        Of the journal.
+        Folder of the journal.
 
     Returns
     -------
     dict
         Event by source.
     """
-    return {event.source: event for event in read(folder)}
+    found: dict[str, Event] = {}
+    for event in read(folder):
+        before = found.get(event.source)
+        if before is None or KINDS.index(before.kind) <= KINDS.index(event.kind):
+            found[event.source] = event
+    return found

@@ -34,11 +34,6 @@ class LocalPlugin(DistributedPluginBase):
     ----------
     plugin_args
         ``n_procs``: processes at a time (1); ``n_threads``: OpenMP threads of each (1).
-
-    Attributes
-    ----------
-    deaths : list of str
-        How processes ended that did not end by themselves.
     """
 
     # Nipype's: nodes, their dependencies, and a copy of these.
@@ -53,7 +48,6 @@ class LocalPlugin(DistributedPluginBase):
         self._n_threads = int(arguments.get("n_threads", 1))
         self._processes: dict[int, tuple[subprocess.Popen[bytes], Path]] = {}
         self._last_id = 0
-        self.deaths: list[str] = []
 
     def run(self, graph: Any, config: Any, updatehash: bool = False) -> None:
         """Run a flat graph; no process outlives this call.
@@ -70,6 +64,8 @@ class LocalPlugin(DistributedPluginBase):
         try:
             super().run(graph, config, updatehash=updatehash)
         finally:
+            for process, _ in self._processes.values():
+                _let_go(process)
             for task in list(self._processes):
                 self._clear_task(task)
 
@@ -124,21 +120,24 @@ class LocalPlugin(DistributedPluginBase):
         else:
             death = _explain(code)
             logger.debug("%s; see %s", death, folder / LOG_FILE)
-            self.deaths.append(death)
             trace = [f"RuntimeError: {death}; it printed:\n{_tail(folder / LOG_FILE)}"]
         return {"result": None, "traceback": trace, "taskid": taskid}
 
     def _clear_task(self, taskid: int) -> None:
         process, _ = self._processes.pop(taskid)
-        # The end of its standard input tells it to end.
-        if process.stdin is not None:
-            with suppress(OSError):
-                process.stdin.close()
+        _let_go(process)
         try:
             process.wait(GRACE_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def _let_go(process: "subprocess.Popen[bytes]") -> None:
+    """Tell a process to end: the end of its standard input does."""
+    if process.stdin is not None:
+        with suppress(OSError):
+            process.stdin.close()
 
 
 def _explain(code: int) -> str:

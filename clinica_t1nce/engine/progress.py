@@ -40,7 +40,7 @@ def follow(folder: Path, labels: Mapping[str, str], *, quiet: bool = False) -> I
     folder
         The journal.
     labels
-        What to call each source; sources that are not here are not shown.
+        Name of each source for people; sources that are not here are not shown.
     quiet
         Show nothing.
     """

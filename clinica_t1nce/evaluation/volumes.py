@@ -153,3 +153,27 @@ def dice(
         size = np.count_nonzero(a) + np.count_nonzero(b)
         scores[name] = 2 * np.count_nonzero(a & b) / size if size else float("nan")
     return scores
+
+
+def labelled_volume(labels: np.ndarray, affine: np.ndarray) -> float:
+    """Measure all that is labelled, which stands for the volume inside the skull.
+
+    Parameters
+    ----------
+    labels
+        Label map; 0 is the background.
+    affine
+        4 x 4, voxel indices to mm.
+
+    Returns
+    -------
+    float
+        cm3.
+
+    Examples
+    --------
+    >>> labelled_volume(np.ones((10, 10, 10), int), np.diag([2.0, 1, 1, 1]))
+    2.0
+    """
+    voxel = abs(float(np.linalg.det(affine[:3, :3]))) / 1000
+    return float(np.count_nonzero(labels) * voxel)

@@ -34,6 +34,11 @@ def read_text(path: Path) -> str:
     return text
 
 
+def is_there(path: Path) -> bool:
+    """Say whether a file is there; a link to one that was not fetched is, and cannot be read."""
+    return path.is_file() or path.is_symlink()
+
+
 def parse_json(text: str) -> dict[str, Any]:
     """Read a JSON object from a text.
 

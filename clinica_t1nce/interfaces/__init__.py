@@ -1,6 +1,5 @@
 """Nipype interfaces: files in, files out."""
 
-from clinica_t1nce.interfaces.detection import DetectGadolinium
 from clinica_t1nce.interfaces.evaluation import (
     AlignPair,
     BrainMask,
@@ -9,9 +8,10 @@ from clinica_t1nce.interfaces.evaluation import (
     UnionMask,
 )
 from clinica_t1nce.interfaces.homogenisation import HomogeniseBids
+from clinica_t1nce.interfaces.pair_results import SavePair
 from clinica_t1nce.interfaces.simulation import SimulateGadolinium
 from clinica_t1nce.interfaces.spaces import BlendChange, ToNativeSpace
-from clinica_t1nce.interfaces.synthesis import SynthesizeT1nce
+from clinica_t1nce.interfaces.synthesis import DetectGadolinium, SynthesizeT1nce
 from clinica_t1nce.interfaces.volumes import TissueOverlap, TissueVolumes
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Disturb",
     "HomogeniseBids",
     "ImageSimilarity",
+    "SavePair",
     "SimulateGadolinium",
     "SynthesizeT1nce",
     "TissueOverlap",

@@ -1,17 +1,96 @@
-"""What the interfaces to the evaluation do with files: masks, grids, names in messages."""
+"""What the interfaces share: inputs that are options, masks, grids, names in messages."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from nipype.interfaces.base import Bunch
+from nipype.interfaces.base import (
+    BaseInterfaceInputSpec,
+    Bunch,
+    Directory,
+    InputMultiObject,
+    isdefined,
+    traits,
+)
 from nipype.utils.filemanip import fname_presuffix
 
 from clinica_t1nce.errors import ImageError, T1nceError
+from clinica_t1nce.translation import options
+from clinica_t1nce.translation.options import Options
 
 if TYPE_CHECKING:
     import numpy as np
 
     from clinica_t1nce.files.nifti import Image
+
+
+Spec = TypeVar("Spec", bound=type[BaseInterfaceInputSpec])
+
+
+def with_options(*names: str) -> Callable[[Spec], Spec]:
+    """Give a specification of inputs one input for each option, defined as the option is.
+
+    Parameters
+    ----------
+    *names
+        Names of fields of :class:`clinica_t1nce.translation.options.Options`; all that nodes need
+        if none is given.
+    """
+
+    def add(spec: Spec) -> Spec:
+        for name in names or Options.names():
+            spec.add_class_trait(name, _trait(name))
+        return spec
+
+    return add
+
+
+def _trait(name: str) -> Any:
+    default, kind = options.definition(name).default, options.kind(name)
+    about: dict[str, Any] = {"desc": Options.describe(name)}
+    known = options.choices(name)
+    if isinstance(default, tuple):
+        return InputMultiObject(traits.Enum(*known), value=list(default), usedefault=True, **about)
+    if default is None:
+        plain = {int: lambda: traits.Range(low=1, **about), Path: lambda: Directory(**about)}
+        return traits.Enum(*known, **about) if known else plain[kind]()
+    if known:
+        others = [value for value in known if value != default]
+        return traits.Enum(default, *others, usedefault=True, **about)
+    return {bool: traits.Bool, str: traits.Str}[kind](default, usedefault=True, **about)
+
+
+def trait_values(chosen: Options) -> dict[str, Any]:
+    """Give options as inputs of an interface; those that are None are left out."""
+    values = {name: getattr(chosen, name) for name in Options.names()}
+    plain = {tuple: list, Path: str}
+    return {
+        name: next((plain[kind](value) for kind in plain if isinstance(value, kind)), value)
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+def chosen_options(inputs: BaseInterfaceInputSpec) -> Options:
+    """Read the options from an interface's inputs.
+
+    Parameters
+    ----------
+    inputs
+        Inputs of :func:`with_options`.
+    """
+    values = {name: getattr(inputs, name, None) for name in Options.names()}
+    return Options(**{name: v for name, v in values.items() if v is not None and isdefined(v)})
+
+
+def given(value: Any) -> Any:
+    """Give a trait's value, None if it has none."""
+    return value if isdefined(value) else None
+
+
+def given_path(value: Any) -> Path | None:
+    """Give a trait's value as an absolute path, None if it has none."""
+    return Path(value).absolute() if isdefined(value) else None
 
 
 def load_mask(path: str, image: "Image") -> "np.ndarray":
@@ -20,9 +99,9 @@ def load_mask(path: str, image: "Image") -> "np.ndarray":
     Parameters
     ----------
     path
-        The mask: above 0 is inside.
+        Path of the mask: above 0 is inside.
     image
-        On whose grid it has to be.
+        Image on whose grid it has to be.
 
     Returns
     -------
@@ -50,9 +129,9 @@ def check_grid(image: "Image", other: "Image", mend: str) -> None:
     Parameters
     ----------
     image, other
-        The two.
+        Images to compare.
     mend
-        What the message tells the user to do.
+        Advice for the user in the message.
 
     Raises
     ------
@@ -82,15 +161,15 @@ def save(
     Parameters
     ----------
     data
-        The volume.
+        Voxels of the volume.
     like
         Image whose geometry it has.
     source
-        File whose name it gets.
+        Path of the file whose name it gets.
     suffix
-        Put behind the name, before ``.nii.gz``.
+        Text behind the name, before ``.nii.gz``.
     runtime
-        Of the node.
+        Runtime of the node.
     dtype
         Type in the file.
 
@@ -114,7 +193,7 @@ class named:
     Parameters
     ----------
     path
-        The file.
+        Path of the file.
     """
 
     def __init__(self, path: Path):

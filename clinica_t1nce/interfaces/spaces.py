@@ -54,7 +54,7 @@ class BlendChange(SimpleInterface):
         image = nifti.load(self.inputs.in_file)
         change = t1ce.data - t1nce.data
         data = transfer.carry(change, t1ce.affine, image.data, image.affine)
-        out_file = _out_file(self.inputs.out_file, image.path, runtime)
+        out_file = _out_file(self.inputs.out_file, [image, t1ce, t1nce], runtime)
         self._results["out_file"] = str(nifti.save(out_file, data, image))
         return runtime
 
@@ -99,7 +99,7 @@ class ToNativeSpace(SimpleInterface):
                 "output space native instead"
             )
         data = spaces.carry_to_raw(t1ce.data - t1nce.data, t1ce, raw)
-        out_file = _out_file(self.inputs.out_file, raw.image.path, runtime)
+        out_file = _out_file(self.inputs.out_file, [raw.image, t1ce, t1nce], runtime)
         self._results["out_file"] = str(nifti_copy.save_changed(out_file, data, raw.image))
         return runtime
 
@@ -119,9 +119,13 @@ def _pair(t1ce_file: str, t1nce_file: str) -> "tuple[Image, Image]":
     return t1ce, t1nce
 
 
-def _out_file(given: str, source: Path, runtime: Bunch) -> Path:
+def _out_file(given: str, read: "list[Image]", runtime: Bunch) -> Path:
+    """Say where the result belongs: named after the first image read, and over none of them."""
     from clinica_t1nce.caps import names
+    from clinica_t1nce.translation.jobs import check_output
 
-    if isdefined(given):
-        return Path(given).absolute()
-    return Path(runtime.cwd) / names.derived_name(source.name)
+    if not isdefined(given):
+        return Path(runtime.cwd) / names.derived_name(read[0].path.name)
+    path = Path(given).absolute()
+    check_output(path, [image.path for image in read])
+    return path

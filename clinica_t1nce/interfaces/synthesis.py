@@ -1,6 +1,7 @@
-"""Nipype interface to the synthesis of T1nce from T1ce."""
+"""Nipype interfaces to the generator: T1ce to T1nce, and whether images show gadolinium."""
 
-import traceback
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,29 +19,22 @@ from nipype.interfaces.base import (
 )
 
 from clinica_t1nce.caps import names
+from clinica_t1nce.caps.query import SelectedBy
 from clinica_t1nce.engine import event_log
-from clinica_t1nce.errors import T1nceError, reason
+from clinica_t1nce.errors import reason
+from clinica_t1nce.interfaces.base import chosen_options, given, given_path, with_options
 
 if TYPE_CHECKING:
-    from clinica_t1nce.translation.runner import Job, Result
+    from clinica_t1nce.translation.jobs import Job
+    from clinica_t1nce.translation.runner import Result
 
 
-class _SynthesizeT1nceInputSpec(BaseInterfaceInputSpec):
+class _GeneratorInputSpec(BaseInterfaceInputSpec):
     in_files = InputMultiObject(
         File(),
         mandatory=True,
-        desc="T1ce crops of t1-linear (169 x 208 x 179 voxels of 1 mm)",
+        desc="crops of t1-linear (169 x 208 x 179 voxels of 1 mm)",
     )
-    out_files = InputMultiObject(
-        File(),
-        desc="where the synthetic T1nce belong, one for each of in_files: each is written there "
-        "directly and atomically; in the node's folder, under derived names, if not given",
-    )
-    model = traits.Str(
-        "default", usedefault=True, desc="name of shipped weights, or a .safetensors file"
-    )
-    device = traits.Enum("auto", "cpu", "cuda", usedefault=True, desc="where the network runs")
-    n_threads = traits.Range(low=1, desc="threads of PyTorch (all cores if not given)")
     use_gpu = traits.Bool(
         False, usedefault=True, desc="take one of the GPU slots of Nipype's MultiProc"
     )
@@ -48,37 +42,96 @@ class _SynthesizeT1nceInputSpec(BaseInterfaceInputSpec):
         desc="root of the data set that holds the files, so that sidecars point to the sources "
         "with BIDS URIs (with relative paths if not given)"
     )
-    selected_by = InputMultiObject(
-        traits.Str(),
-        desc="why the images were taken for T1ce, for the sidecars: one text, or one an image",
-    )
-    output_spaces = InputMultiObject(
-        traits.Enum(*names.SPACES),
-        value=[names.MNI_CROP],
-        usedefault=True,
-        desc="grids of the synthetic images: t1-linear's crop, its whole image, the raw image; "
-        "the latter two are found by their CAPS and BIDS names",
-    )
-    bids_directory = Directory(desc="BIDS that t1-linear read, for the native space")
-    blend = traits.Enum(
-        "replace",
-        "change",
-        usedefault=True,
-        desc="of models that predict whole images: take the image, or only what changed",
-    )
-    save_enhancement = traits.Bool(
-        False,
-        usedefault=True,
-        desc="write the map of what was removed, and the mask of vessels in it",
-    )
-    keep_existing = traits.Bool(
-        False, usedefault=True, desc="leave images that are there already as they are"
-    )
     continue_on_error = traits.Bool(
         False, usedefault=True, desc="list images that fail in failures, and go on with the others"
     )
     journal_dir = Directory(
         desc="folder for a file of JSON lines that tell what was started, done and failed"
+    )
+
+
+class _Generator(SimpleInterface):
+    """Runs jobs, loading the model once; never skipped by Nipype's cache.
+
+    With paths for the outputs, these lie outside the cache's sight.
+    """
+
+    _always_run = True
+
+    def _run_interface(self, runtime: Bunch) -> Bunch:
+        jobs = self._jobs(Path(runtime.cwd))
+        outputs: dict[str, list[Any]] = {name: [] for name in self.output_spec().get()}
+        for result in self._results_of(jobs):
+            if result.error is None:
+                self._collect(result, outputs)
+            else:
+                outputs["failures"].append((str(result.job.source), reason(result.error)))
+        self._results.update(outputs)
+        return runtime
+
+    def _results_of(self, jobs: "list[Job]") -> "Iterator[Result]":
+        """Run the jobs, tell the journal, and write pages."""
+        from clinica_t1nce.report.synthetic_pages import PageWriter, Shown
+        from clinica_t1nce.synthesis.synthesizer import Synthesizer
+        from clinica_t1nce.translation.runner import translate_all
+
+        options = jobs[0].options
+        synthesizer = Synthesizer.load(
+            options.model, options.device, options.n_threads, options.blend
+        )
+        pages_folder = given_path(self.inputs.report_dir) if options.report else None
+        root, log_dir = given_path(self.inputs.dataset_root), given_path(self.inputs.journal_dir)
+        with event_log.Writer(log_dir) as log, PageWriter(pages_folder, root) as pages:
+            for result in translate_all(
+                jobs,
+                synthesizer,
+                overlap=synthesizer.device.type == "cuda",
+                on_start=lambda job: log.write(event_log.Event(event_log.STARTED, str(job.source))),
+            ):
+                log.write(_event(result))
+                if result.error is not None and not self.inputs.continue_on_error:
+                    raise result.error
+                if result.sidecar is not None and result.job.output is not None:
+                    pages.add(Shown(result.job.first.image, result.job.output))
+                yield result
+
+    def _jobs(self, folder: Path) -> "list[Job]":
+        raise NotImplementedError
+
+    def _collect(self, result: "Result", outputs: dict[str, list[Any]]) -> None:
+        raise NotImplementedError
+
+    def _paths(self, field: str, folder: Path, name: Any) -> list[Path]:
+        """Give the outputs of the sources: those of a field, or else in a folder."""
+        sources = [Path(path).absolute() for path in self.inputs.in_files]
+        if isdefined(getattr(self.inputs, field)):
+            paths = [Path(path).absolute() for path in getattr(self.inputs, field)]
+        else:
+            paths = [folder / name(source) for source in sources]
+        if len(paths) != len(sources):
+            raise ValueError(f"{len(sources)} in_files, but {len(paths)} {field}")
+        if len(set(paths)) != len(paths):
+            raise ValueError(f"two of in_files would be written to one file; give {field}")
+        return paths
+
+
+@with_options()
+class _SynthesizeT1nceInputSpec(_GeneratorInputSpec):
+    out_files = InputMultiObject(
+        File(),
+        desc="where the synthetic T1nce belong, one for each of in_files: each is written there "
+        "directly and atomically; in the node's folder, under derived names, if not given",
+    )
+    selected_by = InputMultiObject(
+        traits.Either(None, traits.Str(), traits.Tuple(traits.Str(), traits.Str())),
+        desc="why the images were taken for T1ce, for the sidecars, once or one an image: a rule "
+        "(metadata, tsv, all, image, include-t1nce), a pair of a rule and what it found, or any "
+        "text; None of an image that is to tell itself (select)",
+    )
+    classification_files = InputMultiObject(
+        File(),
+        desc="with select=image: where the JSON belongs that says whether an image shows "
+        "gadolinium, one for each of in_files; in the node's folder if not given",
     )
     report_dir = Directory(desc="folder for an HTML page an image; none if not given")
 
@@ -104,10 +157,11 @@ class _SynthesizeT1nceOutputSpec(TraitedSpec):
     )
 
 
-class SynthesizeT1nce(SimpleInterface):
+class SynthesizeT1nce(_Generator):
     """Turn T1ce into synthetic T1nce, loading the model once.
 
-    Never skipped by Nipype's cache: with `out_files`, the outputs lie outside its sight.
+    With ``select="image"``, images that show no gadolinium are left out, and each gets a JSON that
+    says how likely it is that gadolinium was given. Never skipped by Nipype's cache.
 
     Examples
     --------
@@ -118,163 +172,137 @@ class SynthesizeT1nce(SimpleInterface):
 
     input_spec = _SynthesizeT1nceInputSpec
     output_spec = _SynthesizeT1nceOutputSpec
-    _always_run = True
-
-    def _run_interface(self, runtime: Bunch) -> Bunch:
-        from clinica_t1nce.report.synthetic_pages import PageWriter, Shown
-        from clinica_t1nce.synthesis.synthesizer import Synthesizer
-        from clinica_t1nce.translation.runner import translate_all
-
-        jobs = self._jobs(Path(runtime.cwd))
-        synthesizer = Synthesizer.load(
-            self.inputs.model,
-            device=self.inputs.device,
-            n_threads=given(self.inputs.n_threads),
-            blend=self.inputs.blend,
-        )
-        outputs: dict[str, list[Any]] = {name: [] for name in self.output_spec().get()}
-        root, report = (given_path(p) for p in (self.inputs.dataset_root, self.inputs.report_dir))
-        log_dir = given_path(self.inputs.journal_dir)
-        with event_log.Writer(log_dir) as log, PageWriter(report, root) as pages:
-            for result in translate_all(
-                jobs,
-                synthesizer,
-                overlap=synthesizer.device.type == "cuda",
-                on_start=lambda job: log.write(event_log.Event(event_log.STARTED, str(job.source))),
-            ):
-                log.write(_event(result))
-                if result.error is not None and not self.inputs.continue_on_error:
-                    raise result.error
-                if result.error is None:
-                    pages.add(
-                        Shown(result.job.image(result.job.options.spaces[0]), result.job.output)
-                    )
-                _collect(result, outputs)
-        self._results.update(outputs)
-        return runtime
 
     def _jobs(self, folder: Path) -> "list[Job]":
-        from clinica_t1nce.translation.runner import Job, Options
+        from clinica_t1nce.translation.jobs import Job
 
+        options = chosen_options(self.inputs)
         sources = [Path(path).absolute() for path in self.inputs.in_files]
-        if isdefined(self.inputs.out_files):
-            outputs = [Path(path).absolute() for path in self.inputs.out_files]
-        else:
-            outputs = [folder / names.derived_name(source.name) for source in sources]
-        if len(outputs) != len(sources):
-            raise ValueError(f"{len(sources)} in_files, but {len(outputs)} out_files")
-        if len(set(outputs)) != len(outputs):
-            raise ValueError("two of in_files would be written to one file; give out_files")
+        outputs = self._paths("out_files", folder, lambda source: names.derived_name(source.name))
+        classifications: list[Path | None] = [None] * len(sources)
+        if options.decides_by_image:
+            classifications = [*self._paths("classification_files", folder, classification_name)]
         root = given_path(self.inputs.dataset_root)
-        options = Options(
-            spaces=tuple(dict.fromkeys(self.inputs.output_spaces)),
-            bids=given_path(self.inputs.bids_directory),
-            enhancement=self.inputs.save_enhancement,
-            keep=self.inputs.keep_existing,
-        )
-        reasons = _one_each(self.inputs.selected_by, len(sources))
+        reasons = _one_each(given(self.inputs.selected_by), len(sources))
         return [
-            Job(source, output, root, reason, options)
-            for source, output, reason in zip(sources, outputs, reasons, strict=True)
+            Job(source, output, root, selected_by, options, classification)
+            for source, output, selected_by, classification in zip(
+                sources, outputs, reasons, classifications, strict=True
+            )
         ]
 
+    def _collect(self, result: "Result", outputs: dict[str, list[Any]]) -> None:
+        if result.sidecar is None:
+            return
+        files, options = result.job.first, result.job.options
+        outputs["out_files"].append(str(files.image))
+        outputs["sidecars"].append(str(files.sidecar))
+        outputs["confidences"].append(result.sidecar.get("Confidence"))
+        for field, space in (("full_files", names.MNI), ("native_files", names.NATIVE)):
+            if space in options.output_spaces:
+                outputs[field].append(str(result.job.targets.images[space].image))
+        for field, path in (
+            ("enhancement_files", files.enhancement),
+            ("vessel_files", files.vessels),
+        ):
+            if path is not None:
+                outputs[field].append(str(path))
 
-def _one_each(texts: Any, number: int) -> list[str | None]:
-    if not isdefined(texts):
-        return [None] * number
-    if len(texts) == 1:
-        return list(texts) * number
-    if len(texts) != number:
-        raise ValueError(f"{number} in_files, but {len(texts)} texts in selected_by")
-    return list(texts)
 
-
-def failed_event(source: Path, error: Exception) -> event_log.Event:
-    """Tell a failure: in one line, with the traceback of what nobody expected.
-
-    Parameters
-    ----------
-    source
-        The image.
-    error
-        What was raised.
-
-    Returns
-    -------
-    clinica_t1nce.engine.event_log.Event
-    """
-    return event_log.Event(
-        event_log.FAILED,
-        str(source),
-        reason=reason(error),
-        details=None if isinstance(error, T1nceError) else _details(error),
+@with_options("model", "device", "n_threads")
+class _DetectGadoliniumInputSpec(_GeneratorInputSpec):
+    out_files = InputMultiObject(
+        File(),
+        desc="where the JSON that says whether an image shows gadolinium belongs, one for each of "
+        "in_files; in the node's folder if not given",
     )
+
+
+class _DetectGadoliniumOutputSpec(TraitedSpec):
+    probabilities = traits.List(
+        traits.Float(),
+        desc="0 to 1, that gadolinium was given, in the order of in_files; failed ones left out",
+    )
+    out_files = OutputMultiObject(File(exists=True), desc="what was found, as JSON")
+    failures = traits.List(
+        traits.Tuple(traits.Str, traits.Str), desc="pairs of file and reason, one a failed image"
+    )
+
+
+class DetectGadolinium(_Generator):
+    """Say whether T1w images were acquired after gadolinium, loading the model once.
+
+    Examples
+    --------
+    >>> detect = DetectGadolinium(in_files=["a.nii.gz", "b.nii.gz"], device="cpu")
+    >>> detect.inputs.model
+    'default'
+    """
+
+    input_spec = _DetectGadoliniumInputSpec
+    output_spec = _DetectGadoliniumOutputSpec
+
+    def _jobs(self, folder: Path) -> "list[Job]":
+        from clinica_t1nce.translation.jobs import Job
+
+        options = replace(chosen_options(self.inputs), report=False)
+        root = given_path(self.inputs.dataset_root)
+        return [
+            Job(Path(source).absolute(), None, root, None, options, path)
+            for source, path in zip(
+                self.inputs.in_files,
+                self._paths("out_files", folder, classification_name),
+                strict=True,
+            )
+        ]
+
+    def _collect(self, result: "Result", outputs: dict[str, list[Any]]) -> None:
+        assert result.classification is not None
+        outputs["probabilities"].append(result.classification["GadoliniumProbability"])
+        outputs["out_files"].append(str(result.job.classification))
+
+
+def classification_name(source: Path) -> str:
+    """Name the JSON that says whether an image shows gadolinium.
+
+    Examples
+    --------
+    >>> classification_name(Path("sub-01_T1w.nii.gz"))
+    'sub-01_T1w.nii.gz_space-MNI152NLin2009cSym_desc-Gadolinium_res-1x1x1_T1w.json'
+    """
+    return names.gadolinium_path(source).name
+
+
+def _one_each(given: Any, number: int) -> list[SelectedBy | None]:
+    if given is None:
+        return [None] * number
+    parsed = [
+        item
+        if item is None
+        else SelectedBy.parse(item)
+        if isinstance(item, str)
+        else SelectedBy(item[0], item[1] or None)
+        for item in given
+    ]
+    if len(parsed) == 1:
+        return parsed * number
+    if len(parsed) != number:
+        raise ValueError(f"{number} in_files, but {len(parsed)} texts in selected_by")
+    return parsed
 
 
 def _event(result: "Result") -> event_log.Event:
+    source = str(result.job.source)
     if result.error is not None:
-        return failed_event(result.job.source, result.error)
-    content = result.sidecar or {}
+        return event_log.failure(source, result.error)
+    if result.sidecar is None:
+        done = event_log.EXCLUDED if result.job.output is not None else event_log.DONE
+        return event_log.Event(done, source)
+    from clinica_t1nce.caps import sidecar
+
     return event_log.Event(
         event_log.DONE,
-        str(result.job.source),
-        seconds=content.get("DurationSeconds"),
-        warning=_warning(content),
+        source,
+        seconds=result.sidecar.get("DurationSeconds"),
+        warning="; ".join(flag.text for flag in sidecar.flags(result.sidecar)) or None,
     )
-
-
-def _warning(content: dict[str, Any]) -> str | None:
-    n_nonfinite = content.get("NonFiniteVoxelsSetToZero", 0)
-    told = [f"{n_nonfinite} NaN or infinite voxels were set to 0"] if n_nonfinite else []
-    return "; ".join(told + content.get("Flags", [])) or None
-
-
-def _collect(result: "Result", outputs: dict[str, list[Any]]) -> None:
-    if result.error is not None:
-        outputs["failures"].append((str(result.job.source), reason(result.error)))
-        return
-    job = result.job
-    first = job.image(job.options.spaces[0])
-    outputs["out_files"].append(str(first))
-    outputs["sidecars"].append(str(names.sidecar_path(first)))
-    outputs["confidences"].append((result.sidecar or {}).get("Confidence"))
-    for field, space in (("full_files", names.MNI), ("native_files", names.NATIVE)):
-        if space in job.options.spaces:
-            outputs[field].append(str(job.image(space)))
-    if job.options.enhancement:
-        outputs["enhancement_files"].append(str(names.enhancement_path(first)))
-        outputs["vessel_files"].append(str(names.vessels_path(first)))
-
-
-def _details(error: Exception) -> str:
-    return "".join(traceback.format_exception(error))
-
-
-def given(value: Any) -> Any:
-    """Give a trait's value, None if it has none.
-
-    Parameters
-    ----------
-    value
-        Of a trait.
-
-    Returns
-    -------
-    object
-    """
-    return value if isdefined(value) else None
-
-
-def given_path(value: Any) -> Path | None:
-    """Give a trait's value as an absolute path, None if it has none.
-
-    Parameters
-    ----------
-    value
-        Of a trait.
-
-    Returns
-    -------
-    pathlib.Path or None
-    """
-    return Path(value).absolute() if isdefined(value) else None

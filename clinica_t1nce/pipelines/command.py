@@ -1,18 +1,19 @@
 """What the command lines of our pipelines share."""
 
+import signal
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import click
 
 from clinica_t1nce.errors import OutputError, T1nceError, one_line
 from clinica_t1nce.files.text import parse_json
-
-LOCAL_PLUGINS = ("Local", "Linear", "MultiProc", "LegacyMultiProc", "Debug")
-"""Nipype plug-ins that stay on this machine; ``Local`` is ours."""
+from clinica_t1nce.translation import options
 
 
 class OneLineError(click.ClickException):
@@ -26,6 +27,67 @@ class WrongUsageError(OneLineError):
     """The same with exit code 2: nothing was done, and nothing can be with these arguments."""
 
     exit_code = 2
+
+
+class Terminated(BaseException):
+    """A signal asked the process to end: what it holds is given back on the way out."""
+
+    def __init__(self, number: int):
+        super().__init__(number)
+        self.number = number
+
+
+def option_arguments(name: str) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Give the arguments of click's ``option`` for an option of the package.
+
+    Parameters
+    ----------
+    name
+        Name of a field of :class:`clinica_t1nce.translation.options.Options`.
+
+    Returns
+    -------
+    names : tuple of str
+    settings : dict
+    """
+    definition, kind, known = options.definition(name), options.kind(name), options.choices(name)
+    about = definition.metadata
+    argument = about["argument"] or f"--{name.replace('_', '-')}"
+    settings: dict[str, Any] = {"help": about["help"], "default": definition.default}
+    if kind is bool:
+        settings |= {"flag_value": not definition.default, "is_flag": True}
+    elif kind is Path:
+        of_file = about["of_file"]
+        settings["type"] = click.Path(exists=of_file, file_okay=of_file, dir_okay=not of_file)
+    elif known:
+        settings["type"] = click.Choice(known)
+    if kind is not bool and definition.default is not None:
+        settings["show_default"] = True
+    if about["metavar"] is not None:
+        settings["metavar"] = about["metavar"]
+    if isinstance(definition.default, tuple):
+        settings |= {"multiple": True, "default": list(definition.default)}
+    return (argument, name), settings
+
+
+def click_options(add: Callable[..., Any], *names: str) -> Callable[[Any], Any]:
+    """Give a command options of the package, in their order.
+
+    Parameters
+    ----------
+    add
+        Decorator factory, such as ``click.option``.
+    *names
+        Names of fields of :class:`clinica_t1nce.translation.options.Options`.
+    """
+
+    def decorate(command: Any) -> Any:
+        for name in reversed(names):
+            arguments, settings = option_arguments(name)
+            command = add(*arguments, **settings)(command)
+        return command
+
+    return decorate
 
 
 @contextmanager
@@ -43,13 +105,50 @@ def checking() -> Iterator[None]:
 
 @contextmanager
 def working() -> Iterator[None]:
-    """End with one line while the work is done; Ctrl-C says how to go on."""
+    """End with one line while the work is done; Ctrl-C and a termination say how to go on."""
+    from clinica_t1nce.errors import T1nceError
+
     try:
-        yield
+        with _raising_signals():
+            yield
     except T1nceError as error:
         raise OneLineError(str(error)) from error
     except KeyboardInterrupt:
         raise OneLineError("interrupted; run the same command again to go on") from None
+    except Terminated as error:
+        click.echo("Error: terminated; run the same command again to go on", err=True)
+        raise click.exceptions.Exit(128 + error.number) from None
+
+
+@contextmanager
+def _raising_signals() -> Iterator[None]:
+    """Turn signals that end a process into an exception, so that nothing is left behind."""
+    numbers = [signal.SIGTERM, signal.SIGHUP]
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    caught: list[int] = []
+
+    def end(number: int, frame: FrameType | None) -> None:
+        caught.append(number)
+        # A second one ends it at once.
+        for each in before:
+            signal.signal(each, signal.SIG_DFL)
+        raise Terminated(number)
+
+    # What is ignored, as under nohup, stays ignored.
+    before = {n: signal.getsignal(n) for n in numbers if signal.getsignal(n) == signal.SIG_DFL}
+    for number in before:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if caught:
+        # Nipype takes it for the failure of a node that runs in this process.
+        raise Terminated(caught[0])
 
 
 def read_plugin(
@@ -60,9 +159,9 @@ def read_plugin(
     Parameters
     ----------
     name, arguments
-        Of ``--nipype-plugin`` and ``--nipype-plugin-args``.
+        Values of ``--nipype-plugin`` and ``--nipype-plugin-args``.
     working_directory
-        Of ``-wd``: clusters need one that all machines share.
+        Value of ``-wd``: clusters need one that all machines share.
 
     Raises
     ------
@@ -80,6 +179,8 @@ def read_plugin(
         raise WrongUsageError(
             f"--nipype-plugin {name}: Nipype has no such plug-in; known: {', '.join(known)}"
         )
+    from clinica_t1nce.pipelines.base import LOCAL_PLUGINS
+
     if name not in LOCAL_PLUGINS and working_directory is None:
         raise WrongUsageError(
             f"--nipype-plugin {name}: add -wd FOLDER on a disk that all machines share"

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clinica_t1nce.models.cards import Card
+from clinica_t1nce.translation.options import Device
 
 MEMORY_GB = 6.0
 """What a process is taken to need if the model's card does not say (``inference.memory_gb``):
@@ -17,16 +18,16 @@ class Model:
     Attributes
     ----------
     name
-        Of shipped weights, or the absolute path of a file: processes run in folders of their own.
+        Name of shipped weights, or absolute path of a file: processes run in folders of their own.
     card
-        Of the weights.
+        Card of the weights.
     device
-        ``"cpu"`` or ``"cuda"``: the one that is there.
+        Device that is there: ``"cpu"`` or ``"cuda"``.
     """
 
     name: str
     card: Card
-    device: str
+    device: Device
 
     @property
     def memory_gb(self) -> float:
@@ -34,7 +35,7 @@ class Model:
         return float(self.card.inference.memory_gb or MEMORY_GB)
 
 
-def check_model(model: str, device: str) -> Model:
+def check_model(model: str, device: Device) -> Model:
     """Load weights and find the device, to know before any work that both can be used.
 
     Parameters
@@ -55,4 +56,5 @@ def check_model(model: str, device: str) -> Model:
     found = find_device(device)
     _, card = load_generator(model)
     known = model == "default" or model in shipped()
-    return Model(model if known else str(Path(model).absolute()), card, found.type)
+    name = model if known else str(Path(model).absolute())
+    return Model(name, card, "cuda" if found.type == "cuda" else "cpu")

@@ -104,7 +104,7 @@ def write_page(folder: Path, shown: Shown, root: Path | None = None) -> Path:
         mask=_mni_brain(t1ce) if content.get("Space") != "native" else None,
         mask_name="MNI brain",
         measures=_measures(content),
-        flags=_flags(content),
+        flags=[flag.text for flag in sidecar.flags(content)],
         title=_title(shown.output.name),
     )
 
@@ -239,9 +239,9 @@ def _entry(row: table.Row, caps: Path, pages: set[str]) -> PageEntry:
 
 
 def _row_flags(row: table.Row, has_page: bool) -> list[str]:
-    # Without the figures in parentheses, so that one can choose all with the same flag.
-    texts = [] if row["flag"] == "n/a" else row["flag"].split("; ")
-    flags = [text.partition(" (")[0] for text in texts]
+    # Codes, so that one can choose all with the same flag.
+    codes = [] if row["flag_codes"] == "n/a" else row["flag_codes"].split(",")
+    flags = [code.replace("-", " ") for code in codes]
     if row["status"] != "done":
         return ["failed", *flags]
     return flags if has_page else ["no page", *flags]
@@ -286,12 +286,6 @@ def _template_brain(shape: tuple[int, ...], affine: bytes) -> np.ndarray:
 def _title(name: str) -> str:
     """Take participant, session and what else tells images apart from a file name."""
     return name.partition("_space-")[0].replace("_", " ")
-
-
-def _flags(content: dict[str, Any]) -> list[str]:
-    flags = list(content.get("Flags", []))
-    n_nonfinite = content.get("NonFiniteVoxelsSetToZero", 0)
-    return flags + ([f"{n_nonfinite} NaN or infinite voxels were set to 0"] if n_nonfinite else [])
 
 
 def _percent(share: float | None) -> float | None:

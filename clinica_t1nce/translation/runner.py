@@ -4,16 +4,19 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from clinica_t1nce.caps import names, selection, sidecar
+from clinica_t1nce.caps.query import ALL, AS_T1NCE, SelectedBy
 from clinica_t1nce.errors import OutputError
 from clinica_t1nce.files import nifti
-from clinica_t1nce.translation import spaces
+from clinica_t1nce.synthesis.flags import Flag
+from clinica_t1nce.translation import classification, spaces
+from clinica_t1nce.translation.jobs import Job
 
 if TYPE_CHECKING:
     from clinica_t1nce.synthesis.synthesizer import Synthesis, Synthesizer
@@ -28,131 +31,37 @@ LARGEST = 2.5
 
 
 @dataclass(frozen=True)
-class Options:
-    """What is to be made of each image.
-
-    Attributes
-    ----------
-    spaces
-        Grids of the T1nce: keys of :data:`clinica_t1nce.caps.names.SPACES`.
-    bids
-        Root of the BIDS that t1-linear read; needed for the native space.
-    enhancement
-        Write the map of what was removed, and the mask of vessels in it, beside each T1nce, with
-        a sidecar each.
-    keep
-        Leave what is there already as it is.
-    """
-
-    spaces: tuple[str, ...] = (names.MNI_CROP,)
-    bids: Path | None = None
-    enhancement: bool = False
-    keep: bool = False
-
-
-@dataclass(frozen=True)
-class Job:
-    """One image to translate.
-
-    Attributes
-    ----------
-    source
-        A crop of t1-linear, 169 x 208 x 179 voxels of 1 mm.
-    output
-        Where the T1nce on the crop's grid belongs; its sidecar lies beside it, and images on
-        other grids, named after it (:func:`clinica_t1nce.caps.names.in_space`).
-    root
-        Root of the data set that holds both, for the sidecar.
-    selected_by
-        Why the source was taken for a T1ce, for the sidecar.
-    options
-        What is to be made.
-    """
-
-    source: Path
-    output: Path
-    root: Path | None = None
-    selected_by: str | None = None
-    options: Options = Options()
-
-    def image(self, space: str) -> Path:
-        """Say where the T1nce on a grid belongs."""
-        return names.in_space(self.output, space)
-
-    def missing(self) -> tuple[str, ...]:
-        """List the grids of which something that is asked for is not there."""
-        return tuple(space for space in self.options.spaces if not self._is_done(space))
-
-    def _is_done(self, space: str) -> bool:
-        image = self.image(space)
-        beside = _companions(image) if self.options.enhancement else []
-        return sidecar.is_done(image) and all(path.is_file() for path in beside)
-
-
-@dataclass(frozen=True)
 class Result:
-    """What became of a job: a sidecar, or an error.
+    """What became of a job.
 
     Attributes
     ----------
     job
-        What was asked for.
+        Job as it was given.
     sidecar
-        Its content, or None.
+        Content of the sidecar; None if nothing was translated.
+    classification
+        Content of the JSON that says whether the image shows gadolinium; None if that was not
+        asked.
     error
-        Why there is no image, or None.
+        Reason why it failed, or None.
     """
 
     job: Job
     sidecar: dict[str, Any] | None = None
+    classification: dict[str, Any] | None = None
     error: Exception | None = None
 
 
-def translate(job: Job, synthesizer: "Synthesizer") -> dict[str, Any]:
-    """Translate one file.
+@dataclass(frozen=True)
+class _Work:
+    """What was made of a job, not written yet."""
 
-    Parameters
-    ----------
-    job
-        From where to where.
-    synthesizer
-        The loaded model.
-
-    Returns
-    -------
-    dict
-        The sidecar's content.
-
-    Raises
-    ------
-    ImageError
-        If the source cannot be used.
-    OutputError
-        If the image cannot be written; nothing half-written is left.
-    """
-    start = time.perf_counter()
-    return _write(job, _synthesise(job, _read(job), synthesizer), synthesizer, start)
-
-
-def flags(selected_by: str | None, synthesis: "Synthesis") -> list[str]:
-    """Say what is to be looked at in an image.
-
-    Parameters
-    ----------
-    selected_by
-        Why the source was taken.
-    synthesis
-        What came of it.
-    """
-    found = []
-    is_t1ce = None if selected_by in (None, selection.ALL) else selected_by
-    if is_t1ce is not None:
-        reason = None if is_t1ce == selection.AS_T1NCE else is_t1ce
-        contradiction = selection.contradiction(reason, synthesis.gadolinium)
-        found += [contradiction] if contradiction else []
-    if synthesis.confidence is not None and synthesis.confidence < LOW_CONFIDENCE:
-        found.append(f"low confidence ({synthesis.confidence:.2f})")
-    return [*found, *(flag.text for flag in synthesis.flags)]
+    job: Job
+    inputs: spaces.Inputs
+    products: "Sequence[spaces.Product]"
+    probability: float | None
+    start: float
 
 
 def translate_all(
@@ -167,19 +76,18 @@ def translate_all(
     Parameters
     ----------
     jobs
-        What to do.
+        Jobs, in the order of the results.
     synthesizer
-        The loaded model.
+        Loaded model.
     overlap
         Read the next image and write the last one while the network works: for GPUs, where
         gzip takes longer than the network. Up to three images are in memory then.
     on_start
-        Called before the network starts on a job.
+        Function that is called before the network starts on a job.
 
     Yields
     ------
     Result
-        In the order of the jobs.
     """
     if overlap:
         yield from _overlapping(jobs, synthesizer, on_start)
@@ -187,27 +95,56 @@ def translate_all(
     for job in jobs:
         on_start(job)
         try:
-            yield Result(job, translate(job, synthesizer))
+            yield translate(job, synthesizer)
         except Exception as error:
             yield Result(job, error=error)
+
+
+def translate(job: Job, synthesizer: "Synthesizer") -> Result:
+    """Translate one file, or classify it, or both; the network sees it once.
+
+    Parameters
+    ----------
+    job
+        Source, targets and options.
+    synthesizer
+        Loaded model.
+
+    Returns
+    -------
+    Result
+        Without an error.
+
+    Raises
+    ------
+    ImageError
+        If the source cannot be used.
+    WeightsError
+        If the image is to tell whether gadolinium was given, and the weights cannot.
+    OutputError
+        If the image cannot be written; nothing half-written is left.
+    """
+    start = time.perf_counter()
+    return _write(_synthesise(job, _read(job, synthesizer), synthesizer, start), synthesizer)
 
 
 def _overlapping(
     jobs: Sequence[Job], synthesizer: "Synthesizer", on_start: Callable[[Job], None]
 ) -> Iterator[Result]:
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
-        upcoming = reader.submit(_read, jobs[0]) if jobs else None
-        writing: tuple[Job, Future[dict[str, Any]]] | None = None
+        upcoming = reader.submit(_read, jobs[0], synthesizer) if jobs else None
+        writing: tuple[Job, Future[Result]] | None = None
         for index, job in enumerate(jobs):
             reading = upcoming
             assert reading is not None
-            upcoming = reader.submit(_read, jobs[index + 1]) if index + 1 < len(jobs) else None
+            if index + 1 < len(jobs):
+                upcoming = reader.submit(_read, jobs[index + 1], synthesizer)
             on_start(job)
             start = time.perf_counter()
-            written: Future[dict[str, Any]]
+            written: Future[Result]
             try:
-                work = _synthesise(job, reading.result(), synthesizer)
-                written = writer.submit(_write, job, work, synthesizer, start)
+                work = _synthesise(job, reading.result(), synthesizer, start)
+                written = writer.submit(_write, work, synthesizer)
             except Exception as error:
                 written = Future()
                 written.set_exception(error)
@@ -218,46 +155,61 @@ def _overlapping(
             yield _result(*writing)
 
 
-def _result(job: Job, future: "Future[dict[str, Any]]") -> Result:
+def _result(job: Job, future: "Future[Result]") -> Result:
     try:
-        return Result(job, future.result())
+        return future.result()
     except Exception as error:
         return Result(job, error=error)
 
 
-def _read(job: Job) -> spaces.Inputs:
-    return spaces.read(job.source, _wanted(job), job.options.bids)
+def _read(job: Job, synthesizer: "Synthesizer") -> spaces.Inputs:
+    """Read the crop and, if it is known that the image is translated, all else that this takes."""
+    job.check()
+    crop = spaces.read_crop(job.source)
+    wanted = () if job.is_open else _wanted(job, synthesizer)
+    return spaces.read(crop, wanted, job.targets)
 
 
-def _wanted(job: Job) -> tuple[str, ...]:
-    return job.missing() if job.options.keep else job.options.spaces
+def _wanted(job: Job, synthesizer: "Synthesizer") -> tuple[names.Space, ...]:
+    if not job.options.keep_existing:
+        return job.spaces
+    return tuple(job.lacks(sidecar.describe(synthesizer.card)))
 
 
-def _synthesise(
-    job: Job, inputs: spaces.Inputs, synthesizer: "Synthesizer"
-) -> "tuple[spaces.Inputs, list[spaces.Product]]":
-    return inputs, list(spaces.products(inputs, _wanted(job), synthesizer))
+def _synthesise(job: Job, inputs: spaces.Inputs, synthesizer: "Synthesizer", start: float) -> _Work:
+    if not job.is_open:
+        products = spaces.products(inputs, _wanted(job, synthesizer), synthesizer)
+        return _Work(job, inputs, list(products), None, start)
+    synthesis = spaces.synthesise(inputs.crop, inputs.crop.data, synthesizer)
+    classification.require_detector(synthesizer.card, synthesis.gadolinium)
+    probability = synthesis.gadolinium or 0.0
+    if job.spaces:
+        chosen = selection.by_image(probability, job.options.include_t1nce)
+        job = replace(job, selected_by=chosen)
+    wanted = () if job.selected_by is None else _wanted(job, synthesizer)
+    inputs = spaces.read(inputs.crop, wanted, job.targets)
+    products = spaces.products(inputs, wanted, synthesizer, synthesis)
+    return _Work(job, inputs, list(products), probability, start)
 
 
-def _write(
-    job: Job,
-    work: "tuple[spaces.Inputs, list[spaces.Product]]",
-    synthesizer: "Synthesizer",
-    start: float,
-) -> dict[str, Any]:
-    inputs, products = work
+def _write(work: _Work, synthesizer: "Synthesizer") -> Result:
+    job = work.job
+    classified = None
+    if work.probability is not None:
+        classified = classification.write(job, work.probability, synthesizer.card)
+    if not job.spaces or (classified is not None and job.selected_by is None):
+        return Result(job, None, classified)
     # Another process may have made the same images meanwhile.
-    wanted = _wanted(job)
-    products = [product for product in products if product.space in wanted]
+    wanted = _wanted(job, synthesizer)
+    products = [product for product in work.products if product.space in wanted]
     if not products:
-        return sidecar.read(job.image(job.options.spaces[0])) or {}
-    seconds = time.perf_counter() - start
+        return Result(job, sidecar.read(job.first.image) or {}, classified)
+    seconds = (time.perf_counter() - work.start) / len(products)
     contents = [
-        _write_product(job, inputs, product, synthesizer, seconds / len(products))
-        for product in products
+        _write_product(job, work.inputs, product, synthesizer, seconds) for product in products
     ]
-    told = dict.fromkeys(flag for content in contents for flag in content.get("Flags", []))
-    return {**contents[0], "Flags": list(told)}
+    flags = dict.fromkeys(flag for content in contents for flag in sidecar.flags(content))
+    return Result(job, {**contents[0], "Flags": sidecar.flags_as_json(flags)}, classified)
 
 
 def _write_product(
@@ -267,81 +219,106 @@ def _write_product(
     synthesizer: "Synthesizer",
     seconds: float,
 ) -> dict[str, Any]:
-    image = job.image(product.space)
-    change = sidecar.measure_change(product.shown, product.change)
+    files = job.targets.images[product.space]
     content = sidecar.build(
         source=job.source,
-        output=image,
+        output=files.image,
         card=synthesizer.card,
-        change=change,
+        change=sidecar.measure_change(product.shown, product.change),
         confidence=product.synthesis.confidence,
         gadolinium=product.synthesis.gadolinium,
-        flags=flags(job.selected_by, product.synthesis) + _flags_of_grid(inputs, product),
+        flags=find_flags(job.selected_by, product.synthesis) + _flags_of_grid(inputs, product),
         device=str(synthesizer.device),
         seconds=seconds,
         n_nonfinite=product.like.n_nonfinite,
         scaling={**synthesizer.card.scaling, **asdict(product.synthesis.scaling)},
         root=job.root,
         selected_by=job.selected_by,
-        grid=_describe_grid(inputs, product),
+        grid=_describe_grid(job, inputs, product),
     )
     try:
         # An old image beside a new sidecar would be taken for done if we were killed in between.
-        image.unlink(missing_ok=True)
+        files.image.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(
-            f"{image}: cannot be replaced ({error.strerror or error}); get the right to write there"
+            f"{files.image}: cannot be replaced ({error.strerror or error}); get the right to "
+            "write there"
         ) from error
-    written = [names.sidecar_path(image)]
     try:
-        sidecar.write(image, content)
-        if job.options.enhancement:
-            written += _companions(image)
-            _write_companions(job, product, content)
-        product.save(image)
+        sidecar.write(files.image, content)
+        _write_maps(job, product, content)
+        product.save(files.image)
     except BaseException:
-        for path in written:
+        for path in (files.sidecar, *files.companions):
             with suppress(OSError):
                 path.unlink(missing_ok=True)
         raise
     return content
 
 
-def _companions(image: Path) -> list[Path]:
-    maps = [names.enhancement_path(image), names.vessels_path(image)]
-    return [*map(names.sidecar_path, maps), *maps]
+def _write_maps(job: Job, product: spaces.Product, content: dict[str, Any]) -> None:
+    files = job.targets.images[product.space]
+    if files.enhancement is not None:
+        where = names.uri(files.image, job.root, files.image.parent)
+        sidecar.write(files.enhancement, sidecar.build_enhancement(content, where))
+        nifti.save(files.enhancement, product.change, product.like)
+    if files.vessels is not None:
+        sidecar.write(files.vessels, sidecar.build_vessels(content, product.vessel_threshold))
+        nifti.save(files.vessels, product.vessels, product.like, dtype=np.uint8)
 
 
-def _write_companions(job: Job, product: spaces.Product, content: dict[str, Any]) -> None:
-    image = job.image(product.space)
-    removed, vessels = names.enhancement_path(image), names.vessels_path(image)
-    where = names.uri(image, job.root, image.parent)
-    sidecar.write(removed, sidecar.build_enhancement(content, where))
-    nifti.save(removed, product.change, product.like)
-    sidecar.write(vessels, sidecar.build_vessels(content, product.vessel_threshold))
-    nifti.save(vessels, product.vessels, product.like, dtype=np.uint8)
+def find_flags(selected_by: SelectedBy | None, synthesis: "Synthesis") -> list[Flag]:
+    """Say what is to be looked at in an image.
 
-
-def _flags_of_grid(inputs: spaces.Inputs, product: spaces.Product) -> list[str]:
+    Parameters
+    ----------
+    selected_by
+        Rule and reason for which the source was taken.
+    synthesis
+        Result of the network.
+    """
     found = []
+    text = _contradiction(selected_by, synthesis.gadolinium)
+    if text is not None:
+        found.append(Flag("contradiction", text))
+    if synthesis.confidence is not None and synthesis.confidence < LOW_CONFIDENCE:
+        found.append(Flag("low-confidence", f"low confidence ({synthesis.confidence:.2f})"))
+    return [*found, *synthesis.flags]
+
+
+def _contradiction(selected_by: SelectedBy | None, probability: float | None) -> str | None:
+    if selected_by is None or selected_by == SelectedBy(ALL):
+        return None
+    reason = None if selected_by.rule == AS_T1NCE else str(selected_by)
+    return selection.contradiction(reason, probability)
+
+
+def _flags_of_grid(inputs: spaces.Inputs, product: spaces.Product) -> list[Flag]:
+    found = []
+    if product.like.n_nonfinite:
+        found.append(sidecar.non_finite(product.like.n_nonfinite))
     if inputs.enlargement is not None and inputs.enlargement > LARGEST:
         found.append(
-            f"t1-linear made the image {inputs.enlargement:.1f} times larger, which no adult's "
-            "head needs: a skull-stripped brain on the template of a whole head?"
+            Flag(
+                "enlarged",
+                f"t1-linear made the image {inputs.enlargement:.1f} times larger, which no adult's "
+                "head needs: a skull-stripped brain on the template of a whole head?",
+            )
         )
     if product.space == names.NATIVE and inputs.raw is not None and not inputs.raw.follows_affine:
         found.append(
-            f"the crop is not the raw image moved by t1-linear's affine alone (they agree to "
-            f"{inputs.raw.agreement:.2f}): the change was predicted on the raw image"
+            Flag(
+                "warped",
+                "the crop is not the raw image moved by t1-linear's affine alone (they agree to "
+                f"{inputs.raw.agreement:.2f}): the change was predicted on the raw image",
+            )
         )
     return found
 
 
-def _describe_grid(inputs: spaces.Inputs, product: spaces.Product) -> sidecar.Grid:
-    if product.space == names.MNI_CROP:
-        return sidecar.Grid(product.space, ())
-    if inputs.raw is None or product.space == names.MNI:
-        return sidecar.Grid(product.space, (product.like.path,))
-    affine = names.affine_path(inputs.crop.path)
+def _describe_grid(job: Job, inputs: spaces.Inputs, product: spaces.Product) -> sidecar.Grid:
+    sources: tuple[Path, ...] = job.targets.sources(job.source, product.space)[1:]
+    if product.space != names.NATIVE or inputs.raw is None:
+        return sidecar.Grid(product.space, sources)
     on = "crop" if inputs.raw.follows_affine else "raw image, moved by the affine"
-    return sidecar.Grid(product.space, (product.like.path, affine), inputs.raw.agreement, on)
+    return sidecar.Grid(product.space, sources, inputs.raw.agreement, on)

@@ -1,6 +1,7 @@
 """One T1ce of a CAPS on each grid that is asked for: what is read, and what is made of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,10 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clinica_t1nce.caps import names
-from clinica_t1nce.errors import ImageError, SelectionError, T1nceError, TransformError
+from clinica_t1nce.errors import ImageError, T1nceError, TransformError
 from clinica_t1nce.files import nifti, nifti_copy
 from clinica_t1nce.synthesis import transfer, vessels
 from clinica_t1nce.synthesis.conditioning import Conditioned, condition
+from clinica_t1nce.translation.jobs import Targets
 from clinica_t1nce.volumes import grids, itk
 
 if TYPE_CHECKING:
@@ -35,11 +37,12 @@ class Raw:
     gain
         Raw units for one of the crop's, on the crop's grid: what the bias correction took away.
     agreement
-        From :func:`clinica_t1nce.synthesis.transfer.measure_agreement`, of `on_crop` and the crop.
+        Correlation of `on_crop` and the crop, from
+        :func:`clinica_t1nce.synthesis.transfer.measure_agreement`.
     conditioned
-        The raw image with its background and outliers told apart.
+        Raw image with its background and outliers told apart.
     crop_shown
-        The crop without its background and outliers.
+        Crop without its background and outliers.
     """
 
     image: nifti.Image
@@ -67,9 +70,9 @@ class Inputs:
     Attributes
     ----------
     crop, full, raw
-        T1-linear's crop, its whole image, and the raw image.
+        Images: t1-linear's crop, its whole image, and the raw image.
     enlargement
-        From :func:`measure_enlargement`.
+        Times that t1-linear made the image larger, in volume; None without its affine.
     """
 
     crop: nifti.Image
@@ -85,20 +88,20 @@ class Product:
     Attributes
     ----------
     space
-        A key of :data:`clinica_t1nce.caps.names.SPACES`.
+        Name of the grid.
     data
-        The T1nce.
+        Voxels of the T1nce.
     like
-        The T1ce that it was made from, on the same grid.
+        T1ce that it was made from, on the same grid.
     synthesis
-        Of the network, on the crop's grid.
+        Result of the network, on the crop's grid.
     crop
-        Whose grid that is.
+        Image with that grid.
     transform
         4 x 4, mm of MNI space to mm of this grid's space; None: it is MNI space.
     """
 
-    space: str
+    space: names.Space
     data: np.ndarray
     like: nifti.Image
     synthesis: "Synthesis"
@@ -141,68 +144,84 @@ class Product:
             nifti.save(path, self.data, self.like)
 
 
-def read(source: Path, spaces: tuple[str, ...], bids: Path | None) -> Inputs:
-    """Read a crop and what else its products need.
-
-    Parameters
-    ----------
-    source
-        The crop.
-    spaces
-        Keys of :data:`clinica_t1nce.caps.names.SPACES`.
-    bids
-        Root of the BIDS that t1-linear read; needed for the native space.
+def read_crop(source: Path) -> nifti.Image:
+    """Read a crop of t1-linear.
 
     Raises
     ------
-    ImageError, TransformError, SelectionError
-        Naming what is missing, cannot be used, or belongs to another image.
+    ImageError
+        If it is none.
     """
-    crop = nifti.load(source, shape=nifti.CROP_SHAPE, zooms=nifti.CROP_ZOOMS)
-    full = _read_full(crop) if names.MNI in spaces else None
-    raw = None
-    if names.NATIVE in spaces:
-        if bids is None:
-            raise SelectionError(
-                f"{source}: the native space needs the raw image; name its BIDS with "
-                "--bids-directory"
-            )
-        raw = read_raw(crop, names.raw_path(source, bids), names.affine_path(source))
-    return Inputs(crop, full, raw, measure_enlargement(names.affine_path(source)))
+    return nifti.load(source, shape=nifti.CROP_SHAPE, zooms=nifti.CROP_ZOOMS)
 
 
-def measure_enlargement(affine: Path) -> float | None:
-    """Say how many times larger, in volume, t1-linear made an image; None without its affine."""
-    try:
-        transform = itk.read_itk_affine(affine)
-    except TransformError:
-        return None
-    return float(1 / abs(np.linalg.det(transform[:3, :3])))
-
-
-def read_raw(crop: nifti.Image, raw: Path, affine: Path) -> Raw:
-    """Read a raw image and the affine of its crop, and see whether they belong together.
+def read(crop: nifti.Image, wanted: Sequence[names.Space], targets: Targets) -> Inputs:
+    """Read what the products of a crop need beside it.
 
     Parameters
     ----------
     crop
-        A crop of t1-linear.
+        Image from :func:`read_crop`.
+    wanted
+        Grids of the products.
+    targets
+        Paths of the other images.
+
+    Raises
+    ------
+    ImageError, TransformError
+        Naming what is missing, cannot be used, or belongs to another image.
+    """
+    full = raw = transform = None
+    if wanted:
+        with suppress(TransformError):
+            transform = itk.read_itk_affine(targets.affine)
+    if names.MNI in wanted:
+        full = _read_full(crop, targets.full)
+    if names.NATIVE in wanted:
+        assert targets.raw is not None
+        raw = read_raw(crop, targets.raw, targets.affine, transform)
+    return Inputs(crop, full, raw, None if transform is None else _enlargement(transform))
+
+
+def _enlargement(transform: np.ndarray) -> float:
+    return float(1 / abs(np.linalg.det(transform[:3, :3])))
+
+
+def read_raw(
+    crop: nifti.Image, raw: Path, affine: Path, transform: np.ndarray | None = None
+) -> Raw:
+    """Read a raw image, and see whether it and the affine of a crop belong together.
+
+    Parameters
+    ----------
+    crop
+        Image from :func:`read_crop`.
     raw
-        The image that t1-linear took.
+        Path of the image that t1-linear took.
     affine
-        The ``*_affine.mat`` that t1-linear wrote.
+        Path of the ``*_affine.mat`` that t1-linear wrote.
+    transform
+        Matrix in that file, 4 x 4, if it was read already.
 
     Raises
     ------
     ImageError, TransformError
         If a file is missing or cannot be used, or image and affine are not the crop's.
     """
-    if not raw.is_file():
+    try:
+        there = raw.is_file()
+    except OSError as error:
+        raise ImageError(
+            f"{raw}: cannot be read ({error.strerror}); check the permissions of its folder"
+        ) from error
+    if not there:
         raise ImageError(
             f"{raw}: no such file, and it is the raw image of {crop.path.name}; give the BIDS that "
             "t1-linear read with --bids-directory"
         )
-    transform = itk.read_itk_affine(affine)
+    if transform is None:
+        transform = itk.read_itk_affine(affine)
     image = nifti.load(raw)
     conditioned, crop_shown = condition(image.data), condition(crop.data).shown
     shape = crop.data.shape
@@ -217,7 +236,10 @@ def read_raw(crop: nifti.Image, raw: Path, affine: Path) -> Raw:
 
 
 def products(
-    inputs: Inputs, spaces: tuple[str, ...], synthesizer: "Synthesizer"
+    inputs: Inputs,
+    wanted: Sequence[names.Space],
+    synthesizer: "Synthesizer",
+    synthesis: "Synthesis | None" = None,
 ) -> Iterator[Product]:
     """Make the T1nce on each grid; the network runs as often as it must.
 
@@ -228,16 +250,19 @@ def products(
     Parameters
     ----------
     inputs
-        From :func:`read`.
-    spaces
-        Keys of :data:`clinica_t1nce.caps.names.SPACES`.
+        Images from :func:`read`.
+    wanted
+        Grids of the products.
     synthesizer
-        The model.
+        Loaded model.
+    synthesis
+        Result of the network for the crop, if there is one already.
     """
-    crop, synthesis = inputs.crop, None
-    if {names.MNI_CROP, names.MNI} & set(spaces):
-        synthesis = synthesise(crop, crop.data, synthesizer)
-        if names.MNI_CROP in spaces:
+    crop = inputs.crop
+    if {names.MNI_CROP, names.MNI} & set(wanted):
+        if synthesis is None:
+            synthesis = synthesise(crop, crop.data, synthesizer)
+        if names.MNI_CROP in wanted:
             yield Product(names.MNI_CROP, synthesis.image, crop, synthesis, crop)
         if inputs.full is not None:
             full = inputs.full
@@ -273,8 +298,7 @@ def synthesise(crop: nifti.Image, volume: np.ndarray, synthesizer: "Synthesizer"
         raise type(error)(f"{crop.path}: {error}") from error
 
 
-def _read_full(crop: nifti.Image) -> nifti.Image:
-    path = names.full_path(crop.path)
+def _read_full(crop: nifti.Image, path: Path) -> nifti.Image:
     if not path.is_file():
         raise ImageError(
             f"{path}: no such file, and the space mni is its grid; run `clinica run t1-linear` "

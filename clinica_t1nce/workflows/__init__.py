@@ -1,13 +1,10 @@
 """Nipype graphs, without Clinica: doors are `inputnode` and `outputnode`."""
 
-from clinica_t1nce.workflows.detection import init_detection_wf
 from clinica_t1nce.workflows.evaluation import init_evaluation_wf
-from clinica_t1nce.workflows.homogenisation import init_homogenisation_wf
-from clinica_t1nce.workflows.synthesis import init_synthesis_wf
+from clinica_t1nce.workflows.synthesis import init_detection_wf, init_synthesis_wf
 
 __all__ = [
     "init_detection_wf",
     "init_evaluation_wf",
-    "init_homogenisation_wf",
     "init_synthesis_wf",
 ]

@@ -1,6 +1,7 @@
 """Graph that evaluates the synthetic T1nce of one real pair."""
 
 from collections.abc import Mapping
+from typing import Literal, get_args
 
 from nipype.interfaces.utility import IdentityInterface, Merge
 from nipype.pipeline.engine import Node, Workflow
@@ -43,15 +44,20 @@ OUTPUTS = (
     "floor_dice",
 )
 
-ATROPOS, MAPS, LABELS, NONE = SEGMENTATIONS = ("atropos", "maps", "labels", "none")
+BrainMethod = Literal["deepbet", "hd-bet", "template"]
+Align = Literal["rigid", "affine", "none"]
+Protocol = Literal["standard", "authors"]
+Segmentation = Literal["atropos", "maps", "labels", "none"]
+
+ATROPOS, MAPS, LABELS, NONE = SEGMENTATIONS = get_args(Segmentation)
 
 
 def init_evaluation_wf(
     *,
-    brain_mask: str = "deepbet",
-    align: str = "rigid",
-    protocol: str = "standard",
-    segmentation: str = ATROPOS,
+    brain_mask: BrainMethod = "deepbet",
+    align: Align = "rigid",
+    protocol: Protocol = "standard",
+    segmentation: Segmentation = "atropos",
     structures: Mapping[str, int] | None = None,
     noise_floor: bool = False,
     name: str = "evaluation_wf",
@@ -195,7 +201,7 @@ def _connect_similarity(
     brain: Node,
     brain_field: str,
     name: str,
-    protocol: str,
+    protocol: Protocol,
 ) -> Node:
     """Compare the images with the T1nce as it lies in `image`; return the node of the mask."""
     masks = Node(Merge(2), name=f"{name}_masks", run_without_submitting=True)
@@ -223,8 +229,8 @@ def _connect_volumes(
     workflow: Workflow,
     aligned: Node,
     union: Node,
-    align: str,
-    segmentation: str,
+    align: Align,
+    segmentation: Segmentation,
     structures: Mapping[str, int] | None,
 ) -> None:
     named = {} if structures is None else {"names": dict(structures)}

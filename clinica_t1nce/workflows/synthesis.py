@@ -1,13 +1,15 @@
-"""Graph that turns T1ce into synthetic T1nce."""
+"""Graphs around the generator: T1ce to T1nce, and whether images show gadolinium."""
 
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from nipype.pipeline.engine import Workflow
 
 from clinica_t1nce.engine.batches import batches_wf
-from clinica_t1nce.interfaces import SynthesizeT1nce
+from clinica_t1nce.interfaces import DetectGadolinium, SynthesizeT1nce
+from clinica_t1nce.interfaces.base import trait_values
+from clinica_t1nce.translation.options import Device, Options
 
 OUTPUTS = (
     "out_files",
@@ -23,21 +25,15 @@ OUTPUTS = (
 
 def init_synthesis_wf(
     *,
-    model: str | Path = "default",
-    device: str = "auto",
+    options: Options | None = None,
     n_batches: int = 1,
-    n_threads: int | None = None,
     memory_gb: float = 2.0,
     continue_on_error: bool = False,
     dataset_root: str | Path | None = None,
     journal_dir: str | Path | None = None,
-    output_spaces: Sequence[str] = ("mni-crop",),
-    bids_directory: str | Path | None = None,
-    blend: str = "replace",
-    save_enhancement: bool = False,
-    keep_existing: bool = False,
     report_dir: str | Path | None = None,
     name: str = "synthesis_wf",
+    **changes: Any,
 ) -> Workflow:
     """Build a graph that turns T1ce crops of t1-linear into synthetic T1nce.
 
@@ -60,38 +56,25 @@ def init_synthesis_wf(
 
     Parameters
     ----------
-    model
-        Name of shipped weights, or a ``.safetensors`` file.
-    device
-        ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    options
+        Choices of the user; the defaults if not given.
     n_batches
         Nodes that share the images; at most as many as there will be images.
-    n_threads
-        Threads of PyTorch in each batch; None for all cores.
     memory_gb
-        What one batch needs, for plug-ins that heed it.
+        Memory that one batch needs, for plug-ins that heed it.
     continue_on_error
         List images that fail in `failures` and go on with the others.
     dataset_root
         Root of the data set that holds the files, for BIDS URIs in the sidecars.
     journal_dir
         Folder in which each batch tells what it has started, done and failed.
-    output_spaces
-        Grids of the T1nce: ``"mni-crop"``, ``"mni"`` (t1-linear's whole image), ``"native"``
-        (the raw image); the other images are found by their CAPS and BIDS names.
-    bids_directory
-        BIDS that t1-linear read, for the native space.
-    blend
-        Of models that predict whole images: ``"replace"`` takes the image, ``"change"`` only
-        what changed.
-    save_enhancement
-        Write the map of what was removed, and the mask of vessels in it.
-    keep_existing
-        Leave images that are there already as they are.
     report_dir
         Folder for an HTML page an image; None for no pages.
     name
         Name of the workflow.
+    **changes
+        Fields of :class:`clinica_t1nce.translation.options.Options` that differ from `options`:
+        ``init_synthesis_wf(model="default", device="cuda")``.
 
     Returns
     -------
@@ -105,7 +88,11 @@ def init_synthesis_wf(
         Where the T1nce belong, one for each of `in_files`, written directly and atomically; in
         the nodes' folders if not connected.
     selected_by
-        Why the images were taken for T1ce, one text or one an image; for the sidecars.
+        Why the images were taken for T1ce, once or one an image; for the sidecars. None of an
+        image that is to tell itself (``select="image"``).
+    classification_files
+        Where the JSON belongs that says whether an image shows gadolinium, with
+        ``select="image"``.
 
     Outputs
     -------
@@ -123,6 +110,91 @@ def init_synthesis_wf(
     failures
         Pairs of file and reason.
     """
+    options = replace(options or Options(), **changes)
+    return batches_wf(
+        name,
+        SynthesizeT1nce,
+        {
+            **trait_values(options),
+            "use_gpu": options.device == "cuda",
+            "continue_on_error": continue_on_error,
+            "dataset_root": dataset_root,
+            "journal_dir": journal_dir,
+            "report_dir": report_dir,
+        },
+        dealt=("in_files", "out_files", "selected_by", "classification_files"),
+        for_all=("selected_by",),
+        outputs=OUTPUTS,
+        n_batches=n_batches,
+        n_threads=options.n_threads,
+        memory_gb=memory_gb,
+    )
+
+
+def init_detection_wf(
+    *,
+    model: str | Path = "default",
+    device: Device = "auto",
+    n_batches: int = 1,
+    n_threads: int | None = None,
+    memory_gb: float = 2.0,
+    continue_on_error: bool = False,
+    dataset_root: str | Path | None = None,
+    journal_dir: str | Path | None = None,
+    name: str = "detection_wf",
+) -> Workflow:
+    """Build a graph that says of T1w crops of t1-linear whether they show gadolinium.
+
+    Workflow Graph
+        .. workflow::
+            :graph2use: orig
+            :simple_form: yes
+
+            from clinica_t1nce.workflows import init_detection_wf
+            wf = init_detection_wf(n_batches=2)
+
+    Parameters
+    ----------
+    model
+        Name of shipped weights, or a ``.safetensors`` file; its card needs a detector.
+    device
+        ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    n_batches
+        Nodes that share the images; at most as many as there will be images.
+    n_threads
+        Threads of PyTorch in each batch; None for all cores.
+    memory_gb
+        Memory that one batch needs, for plug-ins that heed it.
+    continue_on_error
+        List images that fail in `failures` and go on with the others.
+    dataset_root
+        Root of the data set that holds the files, for BIDS URIs.
+    journal_dir
+        Folder in which each batch tells what it has started, done and failed.
+    name
+        Name of the workflow.
+
+    Returns
+    -------
+    Workflow
+
+    Inputs
+    ------
+    in_files
+        Crops of t1-linear (169 x 208 x 179 voxels of 1 mm), T1ce or T1nce.
+    out_files
+        Where the JSON files belong, one for each of `in_files`; in the nodes' folders if not
+        connected.
+
+    Outputs
+    -------
+    probabilities
+        0 to 1, that gadolinium was given, in the order of `in_files`; failed ones left out.
+    out_files
+        What was found, as JSON.
+    failures
+        Pairs of file and reason.
+    """
     settings: dict[str, Any] = {
         "model": model,
         "device": device,
@@ -130,20 +202,13 @@ def init_synthesis_wf(
         "continue_on_error": continue_on_error,
         "dataset_root": dataset_root,
         "journal_dir": journal_dir,
-        "output_spaces": list(output_spaces),
-        "bids_directory": bids_directory,
-        "blend": blend,
-        "save_enhancement": save_enhancement,
-        "keep_existing": keep_existing,
-        "report_dir": report_dir,
     }
     return batches_wf(
         name,
-        SynthesizeT1nce,
+        DetectGadolinium,
         settings,
-        dealt=("in_files", "out_files", "selected_by"),
-        for_all=("selected_by",),
-        outputs=OUTPUTS,
+        dealt=("in_files", "out_files"),
+        outputs=("probabilities", "out_files", "failures"),
         n_batches=n_batches,
         n_threads=n_threads,
         memory_gb=memory_gb,

@@ -5,7 +5,7 @@ import pytest
 
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.files import tsv
-from clinica_t1nce.translation import judgement
+from clinica_t1nce.translation import classification
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def test_the_table_of_detect_is_read(detection, tmp_path):
         for why in ("ce entity", "nothing")
     ]
     path = tmp_path / "gadolinium.tsv"
-    path.write_text(tsv.text(rows, judgement.COLUMNS))
+    path.write_text(tsv.text(rows, classification.COLUMNS))
     text = detection.report(path)
     assert "| 2 | 0.500 | 0.500 |" in text
     assert "| sub-1 ses-1 | T1nce | 0.9 |" in text

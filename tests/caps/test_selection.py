@@ -4,6 +4,7 @@ import pytest
 
 from clinica_t1nce.bids.dataset import Dataset
 from clinica_t1nce.caps import query, selection
+from clinica_t1nce.caps.query import SelectedBy
 from clinica_t1nce.caps.selection import Request, select
 from clinica_t1nce.errors import SelectionError
 from tests.caps.test_query import write_tsv
@@ -16,7 +17,7 @@ def caps(tmp_path):
 
 
 def found(chosen):
-    return [(str(crop.visit), crop.selected_by) for crop in chosen.crops]
+    return [(str(crop.visit), str(crop.selected_by)) for crop in chosen.crops]
 
 
 def make_bids(root, *, sidecar=None, scans=None):
@@ -81,9 +82,25 @@ def test_a_sidecar_that_does_not_tell_stops_its_visit_only(
     assert message in str(error)
 
 
+def test_a_folder_that_may_not_be_read_stops_its_visit_only(caps, tmp_path, monkeypatch):
+    dataset = make_bids(tmp_path / "bids")
+    evidence = Dataset.evidence
+
+    def guarded(self, visit, image):
+        if visit.session == "ses-M000":
+            raise PermissionError(13, "Permission denied", str(image.parent))
+        return evidence(self, visit, image)
+
+    monkeypatch.setattr(Dataset, "evidence", guarded)
+    chosen = select(Request(caps, dataset=dataset))
+    assert found(chosen) == CE
+    (error,) = chosen.undecided.values()
+    assert str(error).endswith("anat: cannot be read (Permission denied); check its permissions")
+
+
 def test_a_sidecar_that_does_not_tell_is_not_needed_where_all_are_taken(caps, tmp_path):
     dataset = make_bids(tmp_path / "bids", sidecar="{not json")
-    chosen = select(Request(caps, selection.ALL, dataset=dataset))
+    chosen = select(Request(caps, query.ALL, dataset=dataset))
     assert ("sub-01 ses-M000", "all") in found(chosen)
     assert not chosen.undecided
 
@@ -116,16 +133,36 @@ def test_of_a_listed_visit_with_both_the_t1ce_is_taken(caps, tmp_path):
 
 
 def test_all_means_all(caps):
-    assert found(select(Request(caps, selection.ALL))) == [("sub-01 ses-M000", "all"), *CE]
+    assert found(select(Request(caps, query.ALL))) == [("sub-01 ses-M000", "all"), *CE]
 
 
 def test_images_are_taken_at_their_word(caps):
-    first, second, _ = (crop for _, crop in query.find_crops(caps))
+    first, second, third = (crop for _, crop in query.find_crops(caps))
     request = Request(caps, selection.IMAGE, probabilities={first: 0.5, second: 0.49})
-    assert found(select(request)) == [("sub-01 ses-M000", "image")]
-    nothing = Request(caps, selection.IMAGE, probabilities={first: 0.1})
+    chosen = select(request)
+    assert [(crop.path, crop.selected_by) for crop in chosen.crops] == [
+        (first, SelectedBy("image")),
+        (third, None),
+    ]
+    nothing = Request(caps, selection.IMAGE, probabilities={first: 0.1, second: 0.1, third: 0.1})
     with pytest.raises(SelectionError, match=r"none of its 3 crops shows gadolinium"):
         select(nothing)
+
+
+def test_images_with_one_output_are_classified_first(caps):
+    crop_path(caps, "sub-01", "ses-M000ce", "").touch()
+    chosen = select(Request(caps, selection.IMAGE))
+    assert [str(crop.visit) for crop in chosen.crops] == ["sub-01 ses-M000", "sub-02 ses-M000ce"]
+    assert [str(crop.visit) for crop in chosen.colliding] == ["sub-01 ses-M000ce"] * 2
+
+
+def test_rule_and_reason_are_told_apart(caps):
+    crops = select(Request(caps, query.ALL)).crops
+    assert [crop.selected_by for crop in crops] == [
+        SelectedBy("all"),
+        SelectedBy("all", "ce entity"),
+        SelectedBy("all", "ce entity"),
+    ]
 
 
 def test_t1nce_may_be_included(caps):

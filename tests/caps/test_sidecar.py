@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from clinica_t1nce.caps import sidecar
+from clinica_t1nce.caps.query import SelectedBy
 from clinica_t1nce.models.cards import Card
+from clinica_t1nce.synthesis.flags import Flag
 
 CARD = Card(
     "m",
@@ -18,6 +20,8 @@ CARD = Card(
 
 
 def content(tmp_path, **changes):
+    (tmp_path / "a").mkdir(exist_ok=True)
+    (tmp_path / "a" / "x.nii.gz").write_bytes(b"crop")
     arguments = {
         "source": tmp_path / "a" / "x.nii.gz",
         "output": tmp_path / "b" / "y.nii.gz",
@@ -27,7 +31,7 @@ def content(tmp_path, **changes):
         "device": "cpu",
         "seconds": 1.234,
         "root": tmp_path,
-        "selected_by": "tsv",
+        "selected_by": SelectedBy("tsv"),
     }
     return sidecar.build(**arguments | changes)
 
@@ -59,7 +63,9 @@ def test_fields_of_the_sidecar(tmp_path):
     assert found["Synthetic"] is True
     assert found["Model"] == {"Name": "m", "Architecture": "change-unet", "SHA256": "abc"}
     assert found["GeneratedBy"][0]["Name"] == "clinica-t1nce"
-    assert found["SelectedBy"] == "tsv"
+    assert found["Selection"] == {"Rule": "tsv", "Reason": None}
+    (source,) = found["SourceFiles"]
+    assert (source["Size"], len(source["SHA256"])) == (4, 64)
     assert found["Confidence"] == 0.25
     assert found["IntensityScaling"] == {"method": "percentile", "percentile": 70.0}
     assert found["NonFiniteVoxelsSetToZero"] == 3
@@ -72,7 +78,7 @@ def test_fields_of_the_sidecar(tmp_path):
 def test_what_is_unknown_is_left_out(tmp_path):
     found = content(tmp_path, confidence=None, selected_by=None, root=None)
     assert "Confidence" not in found
-    assert "SelectedBy" not in found
+    assert "Selection" not in found
     assert found["Sources"] == ["../a/x.nii.gz"]
 
 
@@ -81,7 +87,7 @@ def test_written_and_read_again(tmp_path):
     path = sidecar.write(image, content(tmp_path))
     assert path == tmp_path / "y.json"
     assert sidecar.read(image) == json.loads(path.read_text())
-    assert [item.name for item in tmp_path.iterdir()] == ["y.json"]
+    assert [item.name for item in tmp_path.iterdir() if item.is_file()] == ["y.json"]
 
 
 @pytest.mark.parametrize("text", ["{", "[]", None])
@@ -98,3 +104,42 @@ def test_done_needs_image_and_sidecar(tmp_path):
         (tmp_path / name).touch()
         states.append(sidecar.is_done(image))
     assert states == [False, False, True]
+
+
+EARLIER = {
+    "SelectedBy": "ce entity",
+    "Flags": [
+        "the metadata say gadolinium (ce entity), the image shows none",
+        "low confidence (0.03)",
+        "t1-linear made the image 3.6 times larger, which no adult's head needs",
+        "the crop is not the raw image moved by t1-linear's affine alone (they agree to 0.9)",
+        "something else",
+    ],
+    "NonFiniteVoxelsSetToZero": 2,
+}
+"""As the sidecars of version 0.1 had it."""
+
+
+def test_sidecars_of_earlier_versions_are_read():
+    assert sidecar.selection(EARLIER) == SelectedBy("metadata", "ce entity")
+    assert sidecar.selection({"SelectedBy": "include-t1nce"}) == SelectedBy("include-t1nce")
+    assert sidecar.selection({}) is None
+    flags = sidecar.flags(EARLIER)
+    assert [flag.code for flag in flags] == [
+        "contradiction",
+        "low-confidence",
+        "enlarged",
+        "warped",
+        "other",
+        "non-finite",
+    ]
+    assert [flag.text for flag in flags[:-1]] == EARLIER["Flags"]
+
+
+def test_selection_and_flags_are_read_back(tmp_path):
+    flags = [Flag("low-confidence", "low confidence (0.03)"), Flag("enlarged", "large")]
+    selected_by = SelectedBy("all", "ce entity")
+    found = content(tmp_path, flags=flags, selected_by=selected_by)
+    assert found["Flags"][0] == {"Code": "low-confidence", "Text": "low confidence (0.03)"}
+    assert sidecar.flags(found) == flags
+    assert sidecar.selection(found) == selected_by

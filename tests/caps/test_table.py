@@ -25,9 +25,9 @@ def done(caps, subject, session, model, space="mni-crop"):
             "Space": space,
             "Sources": ["bids::x"],
             "Model": {"Name": model},
-            "SelectedBy": "ce entity",
+            "Selection": {"Rule": "metadata", "Reason": "ce entity"},
             "GadoliniumProbability": 0.75,
-            "Flags": ["odd", space],
+            "Flags": [{"Code": "odd", "Text": "odd (1)"}, {"Code": "odd", "Text": space}],
             "Change": {"MeanRelativeToSource": 0.1},
             "DurationSeconds": 3.5,
         },
@@ -70,7 +70,8 @@ def test_an_image_on_several_grids_is_one_row(tmp_path):
     (row,) = read(table.rewrite(caps))
     assert row["space"] == "mni-crop,native"
     assert row["gadolinium"] == "0.75"
-    assert row["flag"] == "odd; mni-crop; native"
+    assert row["flag"] == "odd (1); mni-crop; native"
+    assert (row["flag_codes"], row["selected_by"]) == ("odd", "ce entity")
 
 
 def test_a_table_that_says_the_same_is_not_touched(tmp_path):

@@ -7,7 +7,8 @@ from clinica_t1nce.caps import names
 from clinica_t1nce.cli import detect as module
 from clinica_t1nce.errors import SelectionError, WeightsError
 from clinica_t1nce.pipelines import detection
-from clinica_t1nce.translation import judgement
+from clinica_t1nce.pipelines.base import Outcome
+from clinica_t1nce.translation import classification
 from tests.data.caps import DETECTOR, MIXED, make_caps, save_weights
 
 
@@ -22,17 +23,17 @@ def judged(monkeypatch):
     """Stand in for the processes: the first image cannot be read, the others show gadolinium."""
     asked = []
 
-    def run(caps, crops, model, n_procs, quiet):
-        asked.append((len(crops), n_procs))
-        for _, crop in crops[1:]:
+    def work(self, folder, plugin_args, quiet):
+        asked.append((len(self.to_do), plugin_args["n_procs"]))
+        first, *others = self.to_do
+        for _, crop in others:
             path = names.gadolinium_path(crop)
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(
-                f'{{"GadoliniumProbability": 0.9, "Model": {{"SHA256": "{model.card.sha256}"}}}}'
-            )
-        return {crops[0][1]: f"{crops[0][1]}: an empty file; make it again"}
+            model = f'{{"SHA256": "{self._model.card.sha256}"}}'
+            path.write_text(f'{{"GadoliniumProbability": 0.9, "Model": {model}}}')
+        self.outcomes = [Outcome(first, "failed", f"{first[1]}: an empty file; make it again")]
 
-    monkeypatch.setattr(detection, "_run", run)
+    monkeypatch.setattr(detection.Detection, "work", work)
     return asked
 
 
@@ -50,7 +51,7 @@ def test_table_summary_and_exit_code(tmp_path, judged):
     assert "failed  1" in result.output
     assert "an empty file" in result.output
     assert "sub-01 ses-M000: the image shows gadolinium, the metadata do not" in result.output
-    with (caps / judgement.NAME).open(encoding="utf-8", newline="") as file:
+    with (caps / classification.NAME).open(encoding="utf-8", newline="") as file:
         assert len(list(csv.DictReader(file, delimiter="\t"))) == 3
     run(caps, "--model", weights, "--device", "cpu", "-np", 1)
     assert judged[1:] == [(1, 1)]
@@ -79,7 +80,7 @@ def test_what_cannot_be_done_is_told(tmp_path, calibration, options, error, mess
     result = run(caps, "--model", weights, "--device", "cpu", *options)
     assert isinstance(result.exception, error)
     assert message in str(result.exception)
-    assert not (caps / judgement.NAME).exists()
+    assert not (caps / classification.NAME).exists()
 
 
 def test_metadata_that_cannot_be_compared_are_told_before_and_after(tmp_path, judged):
@@ -96,7 +97,7 @@ def test_metadata_that_cannot_be_compared_are_told_before_and_after(tmp_path, ju
     assert lines[0].startswith("Warning: the metadata of 1 of 4 images cannot be compared")
     assert "metadata that cannot be compared  1" in lines
     assert "sub-01_ses-M000_T1w.json: not JSON (line 1" in result.output
-    with (caps / judgement.NAME).open(encoding="utf-8", newline="") as file:
+    with (caps / classification.NAME).open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
     assert [row["metadata"] for row in rows] == ["cannot be read", "ce entity", "ce entity"]
     assert rows[0]["contradiction"] == "n/a"

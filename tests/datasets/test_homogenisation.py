@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from clinica_t1nce.bids.entities import Visit
+from clinica_t1nce.caps import query, table
 from clinica_t1nce.datasets import homogenisation, separation
 from clinica_t1nce.datasets.homogenisation import Request, homogenise
 from clinica_t1nce.errors import SelectionError
@@ -294,6 +295,12 @@ def test_a_caps_that_says_no_bids_is_taken_as_it_is(caps, out):
             {},
             "sub-01_sessions.tsv: listed twice: a",
         ),
+        (
+            lambda caps: (caps.parent / "view/participants.json").write_text("{"),
+            {},
+            "participants.json: not JSON",
+        ),
+        (lambda caps: _write(caps, "dataset_description.json", b"{"), {}, "description.json: not"),
     ],
 )
 def test_what_cannot_be_served_is_one_line_and_nothing_is_made(caps, out, change, options, message):
@@ -326,17 +333,28 @@ def _write(caps, name, content):
         ("anat/sub-01_ses-M012_T1w.json", b"{"),
         ("anat/sub-01_ses-M012_T1w.json", b'{"ContrastBolusAgent": "foo"}'),
         ("sub-01_ses-M012_scans.tsv", b"filename\na\na\n"),
+        ("sub-01_ses-M012_scans.tsv", None),
     ],
 )
 def test_metadata_that_do_not_tell_stop_their_visit_only(caps, out, name, content):
-    _write(caps, f"sub-01/ses-M012/{name}", content)
+    path = f"sub-01/ses-M012/{name}"
+    _write(caps, path, content or b"")
+    if content is None:
+        (caps.parent / "view" / path).unlink()
+        (caps.parent / "view" / path).symlink_to("not_fetched")
+    # As t1-synth-nce left it when it met the same.
+    crop = next(caps.glob("subjects/sub-01/ses-M012/t1_linear/*Crop*"))
+    failed = table.failed_row(
+        "sub-01", "ses-M012", f"bids::{crop.relative_to(caps)}", "m", query.UNDECIDED, "why"
+    )
+    table.rewrite(caps, [failed])
     report = homogenise(Request(caps, out))
     assert list(report.failed) == [Visit("sub-01", "ses-M012")]
     assert sorted(map(str, report.new)) == ["sub-01 ses-M000", "sub-02 ses-M000", "sub-03 ses-M000"]
     assert not (out / "sub-01/ses-M012").exists()
     told = homogenisation.describe(report, out)
     assert any(name.rpartition("/")[2].split(".")[0] in line for line in told)
-    assert any("'foo' (1x)" in line for line in told) is (b"foo" in content)
+    assert any("'foo' (1x)" in line for line in told) is (b"foo" in (content or b""))
 
 
 def test_a_table_tells_what_a_word_means(caps, out, tmp_path):

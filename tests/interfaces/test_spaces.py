@@ -5,7 +5,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from clinica_t1nce.errors import ImageError, TransformError
+from clinica_t1nce.errors import ImageError, OutputError, TransformError
 from clinica_t1nce.files import nifti
 from clinica_t1nce.interfaces import BlendChange, ToNativeSpace
 from tests.data import volumes
@@ -75,6 +75,16 @@ def test_images_on_two_grids_are_refused(visit, tmp_path):
     interface = BlendChange(in_file=str(visit.full), **files(visit, other))
     with pytest.raises(ImageError, match="not on the grid of"):
         interface.run(cwd=str(tmp_path))
+
+
+def test_an_output_that_is_an_input_is_refused(visit, t1nce, tmp_path):
+    link = tmp_path / "link.nii.gz"
+    link.symlink_to(visit.full)
+    interface = BlendChange(in_file=str(visit.full), out_file=str(link), **files(visit, t1nce))
+    before = visit.full.read_bytes()
+    with pytest.raises(OutputError, match=r"link.nii.gz: is the input itself"):
+        interface.run(cwd=str(tmp_path))
+    assert visit.full.read_bytes() == before
 
 
 @pytest.mark.parametrize("interface", [BlendChange, ToNativeSpace])

@@ -52,6 +52,10 @@ def test_names_and_mandatory_flags_of_the_inputs():
         "save_enhancement",
         "keep_existing",
         "report_dir",
+        "classification_files",
+        "select",
+        "include_t1nce",
+        "report",
     }
     assert all(trait.desc for trait in traits.values())
 

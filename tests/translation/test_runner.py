@@ -1,3 +1,4 @@
+import os
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -6,9 +7,13 @@ import numpy as np
 import pytest
 
 from clinica_t1nce.caps import names, sidecar
-from clinica_t1nce.errors import ImageError, OutputError
+from clinica_t1nce.caps.query import SelectedBy
+from clinica_t1nce.errors import ImageError, OutputError, WeightsError
 from clinica_t1nce.files import nifti
-from clinica_t1nce.translation.runner import Job, Options, flags, translate, translate_all
+from clinica_t1nce.synthesis.flags import Flag
+from clinica_t1nce.translation.jobs import Job
+from clinica_t1nce.translation.options import Options
+from clinica_t1nce.translation.runner import find_flags, translate, translate_all
 from clinica_t1nce.volumes.intensity import Scaling
 from tests.data.caps import crop_path, head, write_crop
 
@@ -42,7 +47,7 @@ class Halver:
 @pytest.fixture
 def job(tmp_path):
     source = write_crop(crop_path(tmp_path, "sub-01", "ses-1", "ce-gd"), head())
-    return Job(source, names.output_path(source, "half"), tmp_path, "tsv")
+    return Job(source, names.output_path(source, "half"), tmp_path, SelectedBy("tsv"))
 
 
 def bright(tmp_path):
@@ -51,7 +56,7 @@ def bright(tmp_path):
 
 
 def test_image_and_sidecar_are_written(job):
-    content = translate(job, Halver())
+    content = translate(job, Halver()).sidecar
     written = nifti.load(job.output)
     assert np.array_equal(written.data, head() / np.float32(2))
     assert np.array_equal(written.affine, nifti.load(job.source).affine)
@@ -99,7 +104,8 @@ def test_what_another_process_has_made_meanwhile_is_kept(job):
             return super().__call__(volume, affine)
 
     seen = []
-    content = translate(replace(job, options=Options(keep=True)), Overtaken())
+    options = Options(keep_existing=True)
+    content = translate(replace(job, options=options), Overtaken()).sidecar
     assert seen == [job.output.stat().st_ino]
     assert content == sidecar.read(job.output)
 
@@ -128,7 +134,7 @@ def test_odd_crops_give_the_same_image(job, kind):
         image = nib.Nifti1Image(stored, plain.affine, header)
         image.header.set_slope_inter(0.5, -3)
     nib.save(image, job.source)
-    content = translate(job, Halver())
+    content = translate(job, Halver()).sidecar
     written = nifti.load(job.output)
     assert np.array_equal(written.data, expected)
     assert nib.load(job.output).shape == nifti.CROP_SHAPE
@@ -176,19 +182,167 @@ def test_the_same_bytes_again(job):
     assert job.output.read_bytes() == first
 
 
+SHOWN = Flag("contradiction", "the image shows gadolinium, the metadata do not")
+NOT_SHOWN = Flag("contradiction", "the metadata say gadolinium (ce entity), the image shows none")
+
+
 @pytest.mark.parametrize(
     ("selected_by", "gadolinium", "confidence", "expected"),
     [
-        ("ce entity", 0.9, 0.8, []),
-        ("ce entity", None, None, []),
+        (SelectedBy("metadata", "ce entity"), 0.9, 0.8, []),
+        (SelectedBy("metadata", "ce entity"), None, None, []),
         (None, 0.1, 0.8, []),
-        ("all", 0.1, 0.8, []),
-        ("ce entity", 0.1, 0.8, ["the metadata say gadolinium (ce entity), the image shows none"]),
-        ("include-t1nce", 0.1, 0.8, []),
-        ("include-t1nce", 0.9, 0.8, ["the image shows gadolinium, the metadata do not"]),
-        ("tsv", 0.9, 0.0, ["low confidence (0.00)"]),
+        (SelectedBy("all"), 0.1, 0.8, []),
+        (SelectedBy("all", "ce entity"), 0.1, 0.8, [NOT_SHOWN]),
+        (SelectedBy("metadata", "ce entity"), 0.1, 0.8, [NOT_SHOWN]),
+        (SelectedBy("include-t1nce"), 0.1, 0.8, []),
+        (SelectedBy("include-t1nce"), 0.9, 0.8, [SHOWN]),
+        (SelectedBy("tsv"), 0.9, 0.0, [Flag("low-confidence", "low confidence (0.00)")]),
     ],
 )
 def test_what_is_to_be_looked_at_is_flagged(selected_by, gadolinium, confidence, expected):
     synthesis = SimpleNamespace(gadolinium=gadolinium, confidence=confidence, flags=())
-    assert flags(selected_by, synthesis) == expected
+    assert find_flags(selected_by, synthesis) == expected
+
+
+class Counting(Halver):
+    """Counts what the network is given, and finds one probability."""
+
+    def __init__(self, probability):
+        self.probability = probability
+        self.seen = 0
+
+    def __call__(self, volume, affine=None):
+        self.seen += 1
+        synthesis = super().__call__(volume, affine)
+        synthesis.gadolinium = self.probability
+        return synthesis
+
+
+@pytest.fixture
+def open_job(job):
+    path = names.gadolinium_path(job.source)
+    options = Options(select="image")
+    return replace(job, selected_by=None, options=options, classification=path)
+
+
+def test_an_image_that_is_classified_and_chosen_goes_through_the_network_once(open_job):
+    generator = Counting(0.9)
+    result = translate(open_job, generator)
+    assert generator.seen == 1
+    assert result.sidecar["Selection"] == {"Rule": "image", "Reason": None}
+    assert result.classification["GadoliniumProbability"] == 0.9
+    assert open_job.output.is_file()
+    assert open_job.classification.is_file()
+
+
+def test_an_image_that_shows_no_gadolinium_is_left_out(open_job):
+    result = translate(open_job, Counting(0.2))
+    assert (result.sidecar, result.error) == (None, None)
+    assert result.classification["GadoliniumProbability"] == 0.2
+    assert not open_job.output.exists()
+    options = replace(open_job.options, include_t1nce=True)
+    result = translate(replace(open_job, options=options), Counting(0.2))
+    assert result.sidecar["Selection"] == {"Rule": "include-t1nce", "Reason": None}
+    assert open_job.output.is_file()
+
+
+def test_a_job_without_output_is_classified_only(open_job):
+    generator = Counting(0.9)
+    result = translate(replace(open_job, output=None, options=Options()), generator)
+    assert (result.sidecar, generator.seen) == (None, 1)
+    assert not open_job.output.exists()
+    assert open_job.classification.is_file()
+
+
+def test_weights_without_detector_cannot_let_the_image_tell(open_job):
+    with pytest.raises(WeightsError, match="clinica-t1nce calibrate"):
+        translate(open_job, Counting(None))
+    assert not open_job.classification.exists()
+
+
+@pytest.mark.parametrize("link", [None, "symlink_to", "hardlink_to"])
+def test_an_output_that_is_the_input_is_refused(job, tmp_path, link):
+    output = job.source
+    if link is not None:
+        output = tmp_path / "other.nii.gz"
+        getattr(output, link)(job.source)
+    before = job.source.read_bytes()
+    with pytest.raises(OutputError, match="is the input itself"):
+        translate(replace(job, output=output), Halver())
+    assert job.source.read_bytes() == before
+
+
+def test_an_output_that_is_no_nifti_is_refused(job, tmp_path):
+    with pytest.raises(OutputError, match=r"x.txt: not the name of a NIfTI image"):
+        translate(replace(job, output=tmp_path / "x.txt"), Halver())
+
+
+def change_source(job):
+    write_crop(job.source, head(7))
+
+
+def touch_source(job):
+    os.utime(job.source, ns=(1, 1))
+
+
+def empty_image(job):
+    job.output.write_bytes(b"")
+
+
+def cut_image(job):
+    job.output.write_bytes(job.output.read_bytes()[:-100])
+
+
+def change_weights(job):
+    content = sidecar.read(job.output)
+    sidecar.write(job.output, {**content, "Model": {**content["Model"], "SHA256": "1"}})
+
+
+def break_sidecar(job):
+    names.sidecar_path(job.output).write_text("{")
+
+
+def earlier_sidecar(job):
+    content = sidecar.read(job.output)
+    del content["SourceFiles"]
+    sidecar.write(job.output, content)
+
+
+def remove_image(job):
+    job.output.unlink()
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (change_source, "source-changed"),
+        (touch_source, None),
+        (empty_image, "damaged"),
+        (cut_image, "damaged"),
+        (break_sidecar, "damaged"),
+        (change_weights, "other-weights"),
+        (earlier_sidecar, None),
+        (remove_image, "missing"),
+    ],
+)
+def test_done_means_the_same_source_and_weights_and_an_image_that_opens(job, change, expected):
+    model = sidecar.describe(Halver.card)
+    translate(job, Halver())
+    assert job.lacks(model) == {}
+    change(job)
+    assert job.lacks(model) == ({} if expected is None else {"mni-crop": expected})
+    translate(replace(job, options=Options(keep_existing=True)), Halver())
+    assert job.lacks(model) == {}
+    assert nifti.load(job.output).data.max() == nifti.load(job.source).data.max() / 2
+
+
+def test_a_map_that_is_gone_or_cut_is_made_again(job):
+    model = sidecar.describe(Halver.card)
+    job = replace(job, options=Options(save_enhancement=True))
+    translate(job, Halver())
+    assert job.lacks(model) == {}
+    job.first.vessels.write_bytes(b"")
+    assert job.lacks(model) == {"mni-crop": "damaged"}
+    job.first.vessels.unlink()
+    assert job.lacks(model) == {"mni-crop": "missing"}

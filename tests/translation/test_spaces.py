@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 
 from clinica_t1nce.caps import names, sidecar
+from clinica_t1nce.caps.query import SelectedBy
 from clinica_t1nce.errors import ImageError, SelectionError, TransformError
 from clinica_t1nce.files import nifti
 from clinica_t1nce.synthesis import transfer
 from clinica_t1nce.synthesis.conditioning import condition
 from clinica_t1nce.synthesis.vessels import threshold
 from clinica_t1nce.translation import spaces
-from clinica_t1nce.translation.runner import Job, Options, translate
+from clinica_t1nce.translation.jobs import Job
+from clinica_t1nce.translation.options import Options
+from clinica_t1nce.translation.runner import translate
 from clinica_t1nce.volumes.intensity import Scaling
 from tests.data import volumes
 from tests.data.raw import CROP_START, make_visit
@@ -70,13 +73,22 @@ def warped(tmp_path_factory):
 
 def job(visit, folder, options):
     output = folder / names.output_path(visit.crop, "cheap").name
-    return Job(visit.crop, output, visit.caps, "tsv", options)
+    return Job(visit.crop, output, visit.caps, SelectedBy("tsv"), options)
 
 
 def run(visit, folder, generator, *wanted, **options):
-    task = job(visit, folder, Options(wanted, visit.bids, **options))
+    task = job(visit, folder, Options(output_spaces=wanted, bids_directory=visit.bids, **options))
     translate(task, generator)
-    return [task.image(space) for space in wanted]
+    return [task.targets.images[space].image for space in wanted]
+
+
+MODEL = sidecar.describe(Generator.card)
+
+
+def read(visit, space, bids):
+    """Read what one grid needs."""
+    task = job(visit, visit.caps, Options(output_spaces=(space,), bids_directory=bids))
+    return spaces.read(spaces.read_crop(visit.crop), (space,), task.targets)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +99,7 @@ def generator():
 @pytest.fixture(scope="module")
 def made(visit, generator, tmp_path_factory):
     """The three images, in the order of ALL, and what lies beside them."""
-    return run(visit, tmp_path_factory.mktemp("made"), generator, *ALL, enhancement=True)
+    return run(visit, tmp_path_factory.mktemp("made"), generator, *ALL, save_enhancement=True)
 
 
 def test_each_grid_has_the_header_of_its_own_image(visit, made):
@@ -124,14 +136,15 @@ def test_the_round_trip_of_an_unchanged_image_differs_by_nothing(visit, tmp_path
 def test_where_the_crop_is_warped_the_network_sees_the_raw_image(warped, tmp_path):
     generator = Generator()
     (native,) = run(warped, tmp_path, generator, "native")
-    raw = spaces.read(warped.crop, ("native",), warped.bids).raw
+    raw = read(warped, "native", warped.bids).raw
     assert not raw.follows_affine
     (seen,) = generator.seen
     assert transfer.measure_agreement(seen, raw.on_crop) == pytest.approx(1)
     content = sidecar.read(native)
     assert content["ChangePredictedOn"] == "raw image, moved by the affine"
     assert content["AgreementWithCrop"] < transfer.SAME
-    assert "not the raw image moved by t1-linear's affine" in content["Flags"][0]
+    assert "not the raw image moved by t1-linear's affine" in content["Flags"][0]["Text"]
+    assert content["Flags"][0]["Code"] == "warped"
     image = nifti.load(warped.raw)
     removed = image.data - nifti.load(native).data
     bright = image.data > 600
@@ -244,12 +257,12 @@ def test_what_lies_beside_says_what_it_is(visit, made):
 
 
 def test_a_map_without_its_sidecar_is_made_again(visit, tmp_path):
-    (crop,) = run(visit, tmp_path, Generator(), "mni-crop", enhancement=True)
-    again = job(visit, tmp_path, Options(("mni-crop",), enhancement=True, keep=True))
-    assert again.missing() == ()
+    (crop,) = run(visit, tmp_path, Generator(), "mni-crop", save_enhancement=True)
+    again = job(visit, tmp_path, Options(save_enhancement=True, keep_existing=True))
+    assert again.lacks(MODEL) == {}
     beside = names.sidecar_path(names.vessels_path(crop))
     beside.unlink()
-    assert again.missing() == ("mni-crop",)
+    assert again.lacks(MODEL) == {"mni-crop": "missing"}
     translate(again, Generator())
     assert beside.is_file()
 
@@ -260,24 +273,38 @@ def test_a_brain_that_was_blown_up_to_a_head_is_flagged(visit, tmp_path, scale, 
     own = replace(visit, crop=tmp_path / "caps" / visit.crop.relative_to(visit.caps))
     write_itk(names.affine_path(own.crop), matrix(scale=scale))
     (crop,) = run(own, tmp_path, Generator(), "mni-crop")
-    told = [flag for flag in sidecar.read(crop)["Flags"] if "3.6 times larger" in flag]
-    assert len(told) == flagged
+    told = [flag for flag in sidecar.read(crop)["Flags"] if "3.6 times larger" in flag["Text"]]
+    assert [flag["Code"] for flag in told] == ["enlarged"] * flagged
 
 
 def test_what_is_there_is_kept_and_what_is_missing_made(visit, tmp_path):
     (crop,) = run(visit, tmp_path, Generator(), "mni-crop")
     before = crop.stat().st_mtime_ns
-    options = Options(("mni-crop", "native"), visit.bids, keep=True)
+    options = Options(
+        output_spaces=("mni-crop", "native"), bids_directory=visit.bids, keep_existing=True
+    )
     task = job(visit, tmp_path, options)
-    assert task.missing() == ("native",)
+    assert task.lacks(MODEL) == {"native": "missing"}
     translate(task, Generator())
     assert crop.stat().st_mtime_ns == before
-    assert task.missing() == ()
+    assert task.lacks(MODEL) == {}
     generator = Generator()
-    assert translate(task, generator)["Space"] == "mni-crop"
+    assert translate(task, generator).sidecar["Space"] == "mni-crop"
     assert generator.seen == []
-    with_map = job(visit, tmp_path, Options(("mni-crop",), enhancement=True, keep=True))
-    assert with_map.missing() == ("mni-crop",)
+    with_map = job(visit, tmp_path, Options(save_enhancement=True, keep_existing=True))
+    assert with_map.lacks(MODEL) == {"mni-crop": "missing"}
+
+
+def test_another_raw_image_makes_the_native_image_again(visit, tmp_path):
+    shutil.copytree(visit.bids, tmp_path / "bids")
+    own = replace(visit, bids=tmp_path / "bids")
+    run(own, tmp_path, Generator(), "mni-crop", "native")
+    options = Options(output_spaces=("mni-crop", "native"), bids_directory=own.bids)
+    task = job(own, tmp_path, options)
+    assert task.lacks(MODEL) == {}
+    with task.targets.raw.open("ab") as file:
+        file.write(b"more")
+    assert task.lacks(MODEL) == {"native": "source-changed"}
 
 
 def test_a_raw_image_without_gzip_is_found(visit, tmp_path):
@@ -302,7 +329,7 @@ class TestBadInput:
         return replace(visit, **paths)
 
     def refused(self, own, space, error, *words):
-        task = job(own, own.caps / "out", Options((space,), own.bids))
+        task = job(own, own.caps / "out", Options(output_spaces=(space,), bids_directory=own.bids))
         with pytest.raises(error) as caught:
             translate(task, Generator())
         assert "\n" not in str(caught.value)
@@ -324,6 +351,17 @@ class TestBadInput:
         own.raw.rename(own.bids / "elsewhere.nii.gz")
         self.refused(own, "native", ImageError, str(own.raw), "--bids-directory")
 
+    def test_raw_in_a_folder_that_may_not_be_read(self, own, monkeypatch):
+        is_file = type(own.raw).is_file
+
+        def guarded(path):
+            if "anat" in path.parts:
+                raise PermissionError(13, "Permission denied", str(path))
+            return is_file(path)
+
+        monkeypatch.setattr(type(own.raw), "is_file", guarded)
+        self.refused(own, "native", ImageError, str(own.raw), "check the permissions")
+
     def test_raw_damaged(self, own):
         own.raw.write_bytes(own.raw.read_bytes()[:500])
         self.refused(own, "native", ImageError, str(own.raw), "truncated")
@@ -337,9 +375,9 @@ class TestBadInput:
         nifti.save(own.full, full.data[::-1], full)
         self.refused(own, "mni", ImageError, "was not cut from")
 
-    def test_no_bids(self, own):
+    def test_no_bids(self):
         with pytest.raises(SelectionError, match="--bids-directory"):
-            spaces.read(own.crop, ("native",), None)
+            Options(output_spaces=["native"])
 
 
 def test_a_float_image_of_other_orientation_keeps_its_type(tmp_path):

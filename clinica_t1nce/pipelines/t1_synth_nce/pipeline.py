@@ -1,47 +1,41 @@
 """The Clinica pipeline: T1ce crops of a CAPS in, synthetic T1nce in the same CAPS out."""
 
 import os
-import shutil
-import tempfile
-from functools import cached_property
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clinica.dataset import Visit
-from clinica.pipelines.engine import Pipeline
 from networkx import DiGraph
-from nipype.pipeline.engine import Workflow
 
+from clinica_t1nce.bids.agents import NO_WORDS, read_words
 from clinica_t1nce.bids.contrast import describe_unknown
+from clinica_t1nce.bids.dataset import Dataset
+from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.caps import dataset, names, query, selection, sidecar, table
-from clinica_t1nce.engine.local_plugin import LocalPlugin
-from clinica_t1nce.engine.progress import follow
-from clinica_t1nce.engine.resources import memory_gb, share_out
-from clinica_t1nce.errors import SelectionError, one_line
-from clinica_t1nce.pipelines.command import LOCAL_PLUGINS
+from clinica_t1nce.caps.query import Crop
+from clinica_t1nce.errors import one_line
+from clinica_t1nce.pipelines.base import DONE, EXCLUDED, FAILED, SKIPPED, Outcome
+from clinica_t1nce.pipelines.clinica_pipeline import ClinicaPipeline
+from clinica_t1nce.pipelines.detection import Detection, known_probabilities
 from clinica_t1nce.pipelines.models import check_model
-from clinica_t1nce.pipelines.sharing import construct, own_folder
-from clinica_t1nce.pipelines.t1_synth_nce import outcome
-from clinica_t1nce.pipelines.t1_synth_nce.request import (
-    DEFAULTS,
-    look_at_images,
-    parse_options,
-    parse_request,
-)
-from clinica_t1nce.translation.runner import Job
+from clinica_t1nce.translation import classification
+from clinica_t1nce.translation.jobs import Job
+from clinica_t1nce.translation.options import Options
 from clinica_t1nce.workflows import init_synthesis_wf
 
 if TYPE_CHECKING:
     from clinica_t1nce.models.cards import Card
 
-IMAGES_PER_JOB = 20
-"""At most so many in one job of a cluster: a quarter of an hour on few cores."""
+_FIELDS = ("in_files", "out_files", "selected_by", "classification_files")
 
 
-class T1SynthNce(Pipeline):
+class T1SynthNce(ClinicaPipeline[Crop]):
     """Translate the T1ce of a CAPS into synthetic T1nce.
 
-    Everything that can be known to be wrong is raised here, before any work.
+    Everything that can be known to be wrong is raised here, before any work; the network is not
+    asked here.
 
     Parameters
     ----------
@@ -54,25 +48,31 @@ class T1SynthNce(Pipeline):
     base_dir
         Working directory; a temporary one, removed in the end, if not given.
     parameters
-        Those of :data:`DEFAULTS`, as the command's options of the same names; ``n_procs`` is the
-        number of cores for ``select: image``, which looks at the images right here.
+        Choices of the user, by the names of the fields of
+        :class:`clinica_t1nce.translation.options.Options`, or such an object.
     name
-        Of the pipeline.
+        Name of the pipeline.
     ignore_dependencies
-        As for every Clinica pipeline; there are none.
+        Dependencies that Clinica is not to look for; there are none.
     caps_name
         Name for a CAPS that has no ``dataset_description.json``: it is written then.
 
     Attributes
     ----------
     card : Card
-        Of the model.
-    outcomes : list of clinica_t1nce.pipelines.t1_synth_nce.outcome.Outcome
+        Card of the model.
+    options : Options
+        Choices of the user.
+    outcomes : list of clinica_t1nce.pipelines.base.Outcome
         One for each image that was asked for, once the pipeline has run.
+    n_excluded : int
+        Images that showed no gadolinium and were to tell, once the pipeline has run.
+    remade : collections.Counter
+        Numbers of images that are made again, by what was wrong with them.
     report : pathlib.Path or None
-        The index of the HTML pages, once it is written.
+        Index of the HTML pages, once it is written.
     report_failures : list of str
-        What of the report could not be written, and why, a line each.
+        Parts of the report that could not be written, and why, a line each.
 
     Raises
     ------
@@ -85,7 +85,6 @@ class T1SynthNce(Pipeline):
     """
 
     card: "Card"
-    base_dir: Any
 
     def __init__(
         self,
@@ -93,91 +92,77 @@ class T1SynthNce(Pipeline):
         tsv_file: str | Path | None = None,
         overwrite_caps: bool = False,
         base_dir: str | Path | None = None,
-        parameters: dict[str, Any] | None = None,
+        parameters: Mapping[str, Any] | Options | None = None,
         name: str = "t1-synth-nce",
         ignore_dependencies: list[str] | None = None,
         caps_name: str | None = None,
     ):
-        parameters = {**DEFAULTS, **(parameters or {})}
         caps = Path(caps_directory).absolute()
         dataset.check(caps, name=caps_name)
-        self._options = parse_options(parameters, keep=not overwrite_caps)
-        request = parse_request(caps, parameters, None if tsv_file is None else Path(tsv_file))
-        self._model = check_model(parameters["model"], parameters["device"])
-        self.card, self._device = self._model.card, self._model.device
-        parameters["model"] = self._model.name
-        self._unjudged: dict[Path, str] = {}
-        if request.rule == selection.IMAGE:
-            request, self._unjudged = look_at_images(request, self._model, parameters["n_procs"])
-        self._selection = selection.select(request)
-        self._n_batches = 1
-        self._n_threads: int | None = None
-        self._journal: Path | None = None
-        self.outcomes: list[outcome.Outcome] = []
+        options = parameters if isinstance(parameters, Options) else Options.of(parameters or {})
+        tsv = None if tsv_file is None else Path(tsv_file)
+        bids, table_of_words = options.bids_directory, options.agent_words
+        words = NO_WORDS if table_of_words is None else read_words(table_of_words)
+        self._request = selection.Request(
+            caps,
+            selection.rule_for(options.select, tsv),
+            tsv,
+            None if bids is None else Dataset(bids, words),
+            include_t1nce=options.include_t1nce,
+        )
+        self._model = check_model(options.model, options.device)
+        self.card, self.device = self._model.card, self._model.device
+        self.options = replace(
+            options,
+            model=self._model.name,
+            device=self.device,
+            select=self._request.rule,
+            keep_existing=not overwrite_caps,
+        )
+        self.outcomes, self.n_excluded, self.remade = [], 0, Counter[sidecar.Lack]()
         self.report: Path | None = None
         self.report_failures: list[str] = []
-        self._to_do = [
-            crop for crop in self._selection.crops if overwrite_caps or self._job(crop).missing()
-        ]
-        if self._to_do:
-            files = len(self._options.spaces) * (2 if self._options.enhancement else 1)
-            dataset.check_room(caps, len(self._to_do) * files)
-        _describe(caps, caps_name)
-        construct(
-            super().__init__,
-            caps_directory=str(caps),
-            tsv_file=None if tsv_file is None else str(tsv_file),
-            overwrite_caps=overwrite_caps,
-            base_dir=None if base_dir is None else str(base_dir),
-            parameters=parameters,
+        self._selection = self._select()
+        self.to_do = self._missing(self._selection.crops)
+        files = len(options.output_spaces) * (2 if options.save_enhancement else 1)
+        if self.to_do:
+            dataset.check_room(caps, len(self.to_do) * files)
+        self.connect_to_clinica(
+            caps,
             name=name,
+            caps_name=caps_name,
+            base_dir=base_dir,
             ignore_dependencies=ignore_dependencies,
-            # The name that is there, or Clinica warns that it differs from a random one.
-            caps_name=dataset.name_of(caps) or caps_name,
+            parameters=asdict(self.options),
+            tsv_file=tsv_file,
+            overwrite_caps=overwrite_caps,
+            describe=True,
         )
 
     @property
     def n_selected(self) -> int:
-        """Images that were asked for."""
+        """Number of images that were asked for, or are to tell whether they are."""
         chosen = self._selection
-        doubtful = len(chosen.ambiguous) + len(chosen.undecided) + len(self._unjudged)
-        return len(chosen.crops) + doubtful
+        return len([*chosen.crops, *chosen.ambiguous, *chosen.colliding, *chosen.undecided])
 
     @property
     def unknown_words(self) -> str | None:
         """Words on contrast agents that are not known, in one line; None if there are none."""
         return describe_unknown(self._selection.undecided.values())
 
-    @property
-    def n_to_do(self) -> int:
-        """Images that are not there yet, or are to be made again."""
-        return len(self._to_do)
-
-    @property
-    def device(self) -> str:
-        """``"cpu"`` or ``"cuda"``."""
-        return self._device
-
-    @cached_property
-    def outdated(self) -> list[query.Crop]:
-        """Images to be skipped that other weights made under this model's name."""
-        skipped = set(self._selection.crops) - set(self._to_do)
-        return [
-            crop
-            for crop in sorted(skipped, key=lambda crop: crop.path)
-            if (sidecar.read(self.output_path(crop)) or {}).get("Model")
-            != sidecar.describe(self.card)
-        ]
-
-    def output_path(self, crop: query.Crop) -> Path:
+    def output_path(self, crop: Crop) -> Path:
         """Say where the T1nce of a crop belongs, on the first grid that was asked for."""
-        return self._job(crop).image(self._options.spaces[0])
+        return self.job_of(crop).first.image
 
-    def plan(self, n_cores: int) -> tuple[int, int]:
-        """Say how many processes, and threads of each, a run on this machine takes."""
-        if self._device == "cuda":
-            return 1, n_cores
-        return share_out(max(1, self.n_to_do), n_cores, self._memory_gb, 0.9 * memory_gb())
+    def job_of(self, crop: Crop) -> Job:
+        """Give the job of a crop, with all its paths."""
+        return Job(
+            crop.path,
+            names.output_path(crop.path, self.card.name),
+            self._request.caps,
+            crop.selected_by,
+            self.options,
+        )
 
     def run(
         self,
@@ -209,191 +194,188 @@ class T1SynthNce(Pipeline):
         networkx.DiGraph
             The graph that was run; empty if everything was there already.
         """
-        arguments = dict(plugin_args or {})
-        runner = self._runner(plugin, arguments)
-        base, graph = Path(self.base_dir), DiGraph()
-        self.outcomes = outcome.before_work(self._selection, self._to_do)
-        self.outcomes += outcome.unjudged(self._unjudged)
-        self.outcomes += outcome.undecided(self._selection)
-        try:
-            if self._to_do:
-                with own_folder(base) as folder:
-                    self.base_dir = folder
-                    while self._to_do:
-                        graph = self._run_round(runner, arguments, update_hash, quiet)
-        finally:
-            if not self.base_dir_was_specified:
-                shutil.rmtree(base, ignore_errors=True)
-        self.outcomes.sort(key=lambda item: item.crop.path)
-        failures = (item for item in self.outcomes if item.status == outcome.FAILED)
-        table.rewrite(
-            self.caps_directory,
-            (outcome.failed_row(item, self.caps_directory, self.card.name) for item in failures),
-        )
-        if self.parameters["report"]:
-            self._complete_report(int((plugin_args or {}).get("n_procs", 1)))
+        n_cores = int((plugin_args or {}).get("n_procs", 1))
+        if self._selection.colliding:
+            self._settle_collisions(n_cores, quiet)
+        waiting = set(self.to_do)
+        skipped = [Outcome(c, SKIPPED) for c in self._selection.crops if c not in waiting]
+        self.outcomes += [*skipped, *map(_ambiguous, self._selection.ambiguous)]
+        self.outcomes += [
+            Outcome(Crop(Visit(*path.parts[-4:-2]), path, None), FAILED, str(error))
+            for path, error in self._selection.undecided.items()
+        ]
+        graph: Any = DiGraph()
+        if self.to_do:
+            with self.working_folder() as folder:
+                graph = self.work(folder, plugin, plugin_args, update_hash=update_hash, quiet=quiet)
+        self._conclude()
+        if self.options.report:
+            self._complete_report(n_cores)
         return graph
 
-    def get_processed_visits(self) -> list[Visit]:
-        """List the visits of which every image that was asked for is there."""
-        missing = {crop.visit for crop in self._to_do}
-        done = {crop.visit for crop in self._selection.crops} - missing
-        return [Visit(*visit) for visit in sorted(done)]
+    def source_of(self, item: Crop) -> str:
+        """Give the path of a crop."""
+        return str(item.path)
 
-    def determine_subject_and_session_to_process(self) -> None:
-        """Leave out what is done; it is counted in the end rather than listed now."""
-        done = set(self.get_processed_visits())
-        visits = map(Visit, self._subjects, self._sessions)
-        missing = [visit for visit in visits if visit not in done]
-        self.subjects = [visit.subject for visit in missing]
-        self.sessions = [visit.session for visit in missing]
+    def label_of(self, item: Crop) -> str:
+        """Give the visit of a crop."""
+        return str(item.visit)
+
+    @property
+    def memory_per_process(self) -> float:
+        """Memory that a process needs, in GB."""
+        return self._model.memory_gb
+
+    def visits_of(self) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+        """List participant and session of all that was asked for, and of all that is to do."""
+        every, missing = (
+            sorted({(crop.visit.subject, crop.visit.session) for crop in crops})
+            for crops in (self._selection.crops, self.to_do)
+        )
+        return every, missing
 
     def get_input_fields(self) -> list[str]:
         """List the fields of the input node."""
-        return ["in_files", "out_files", "selected_by"]
+        return list(_FIELDS)
 
     def get_output_fields(self) -> list[str]:
         """List the fields of the output node."""
         return ["out_files", "failures"]
 
-    def _compute_subjects_and_sessions(self) -> None:
-        visits = sorted({crop.visit for crop in self._selection.crops})
-        self._subjects = [visit.subject for visit in visits]
-        self._sessions = [visit.session for visit in visits]
-
-    def _check_custom_dependencies(self) -> None:
-        pass
-
-    def _check_pipeline_parameters(self) -> None:
-        unknown = set(self.parameters) - set(DEFAULTS)
-        if unknown:
-            raise SelectionError(
-                f"unknown parameters {sorted(unknown)}; known: {', '.join(DEFAULTS)}"
-            )
-
     def _build_input_node(self) -> None:
-        self.input_node.inputs.in_files = [str(crop.path) for crop in self._to_do]
-        self.input_node.inputs.out_files = [str(self._job(crop).output) for crop in self._to_do]
-        self.input_node.inputs.selected_by = [crop.selected_by for crop in self._to_do]
+        doors, crops = self.input_node.inputs, self.to_do
+        doors.in_files = [str(crop.path) for crop in crops]
+        doors.out_files = [str(self.job_of(crop).output) for crop in crops]
+        doors.selected_by = [
+            crop.selected_by and (crop.selected_by.rule, crop.selected_by.reason or "")
+            for crop in crops
+        ]
+        doors.classification_files = [str(names.gadolinium_path(crop.path)) for crop in crops]
 
     def _build_core_nodes(self) -> None:
         synthesis = init_synthesis_wf(
-            model=self.parameters["model"],
-            device=self._device,
-            n_batches=min(self._n_batches, max(1, self.n_to_do)),
-            n_threads=self._n_threads,
-            memory_gb=self._memory_gb,
+            options=replace(self.options, n_threads=self.how.n_threads),
+            n_batches=self.how.n_batches,
+            memory_gb=self._model.memory_gb,
             continue_on_error=True,
-            dataset_root=self.caps_directory,
-            journal_dir=self._journal,
-            output_spaces=self._options.spaces,
-            bids_directory=self._options.bids,
-            blend=self.parameters["blend"],
-            save_enhancement=self._options.enhancement,
-            keep_existing=self._options.keep,
-            report_dir=self._report_folder if self.parameters["report"] else None,
+            dataset_root=self._request.caps,
+            journal_dir=self.how.journal,
+            report_dir=self._report_folder,
             name="synthesis",
         )
-        self.connect(
-            [
-                (
-                    self.input_node,
-                    synthesis,
-                    [
-                        (field, f"inputnode.{field}")
-                        for field in ("in_files", "out_files", "selected_by")
-                    ],
-                ),
-                (
-                    synthesis,
-                    self.output_node,
-                    [("outputnode.out_files", "out_files"), ("outputnode.failures", "failures")],
-                ),
-            ]
+        fields = [(field, f"inputnode.{field}") for field in _FIELDS]
+        results = [(f"outputnode.{field}", field) for field in self.get_output_fields()]
+        self.connect([(self.input_node, synthesis, fields), (synthesis, self.output_node, results)])
+
+    def _select(self) -> query.Selection:
+        """Choose images by what is known before any work."""
+        if self._request.rule == query.IMAGE:
+            classification.require_detector(self.card, self.card.calibration.get("gadolinium"))
+            crops = [crop for _, crop in selection.candidates(self._request)]
+            self._request = replace(
+                self._request, probabilities=known_probabilities(crops, self.card)
+            )
+        return selection.select(self._request)
+
+    def _missing(self, crops: tuple[Crop, ...]) -> list[Crop]:
+        """List the images that are not there, or not as asked for."""
+        if not self.options.keep_existing:
+            return list(crops)
+        model, missing = sidecar.describe(self.card), []
+        for crop in crops:
+            lacks = self.job_of(crop).lacks(model)
+            if lacks:
+                missing.append(crop)
+                self.remade.update({lack for lack in lacks.values() if lack != "missing"})
+        return missing
+
+    def _settle_collisions(self, n_cores: int, quiet: bool) -> None:
+        """Let images that would have one output tell first which of them are T1ce."""
+        crops = [(crop.visit, crop.path) for crop in self._selection.colliding]
+        detection = Detection(self._request.caps, crops, self._model)
+        found = detection.run(n_cores, quiet=quiet)
+        self.outcomes += [
+            Outcome(Crop(visit, path, None), FAILED, detection.failures[path])
+            for visit, path in crops
+            if path in detection.failures
+        ]
+        chosen = [
+            Crop(visit, path, selected_by)
+            for visit, path in crops
+            if path in found
+            and (selected_by := selection.by_image(found[path], self.options.include_t1nce))
+        ]
+        self.n_excluded += len(found) - len(chosen)
+        settled = query.without_collisions(chosen)
+        self._selection = replace(
+            self._selection,
+            crops=(*self._selection.crops, *settled.crops),
+            ambiguous=(*self._selection.ambiguous, *settled.ambiguous),
+            colliding=(),
         )
+        self.to_do += self._missing(settled.crops)
 
-    def _build_output_node(self) -> None:
-        """Nothing to do: the images are written to their places, each as soon as it is made."""
+    def _conclude(self) -> None:
+        """Put the outcomes in order, and write the tables."""
+        caps = self._request.caps
+        self.n_excluded += sum(outcome.status == EXCLUDED for outcome in self.outcomes)
+        self.outcomes = sorted(
+            (outcome for outcome in self.outcomes if outcome.status != EXCLUDED),
+            key=lambda outcome: outcome.item.path,
+        )
+        table.rewrite(
+            caps,
+            (
+                table.failed_row(
+                    outcome.item.visit.subject,
+                    outcome.item.visit.session,
+                    names.uri(outcome.item.path, caps, caps),
+                    self.card.name,
+                    self._told_by(outcome.item),
+                    outcome.reason or "",
+                )
+                for outcome in self.outcomes
+                if outcome.status == FAILED
+            ),
+        )
+        if self._request.rule == query.IMAGE:
+            crops = selection.candidates(self._request)
+            classification.rewrite(
+                caps, crops, self.card.name, self.card.sha256, self._request.dataset
+            )
 
-    def _job(self, crop: query.Crop) -> Job:
-        output = names.output_path(crop.path, self.card.name)
-        return Job(crop.path, output, options=self._options)
-
-    @property
-    def _memory_gb(self) -> float:
-        return self._model.memory_gb
+    def _told_by(self, crop: Crop) -> str:
+        if crop.path in self._selection.undecided:
+            return query.UNDECIDED
+        return str(crop.selected_by or self._request.rule)
 
     @property
     def _report_folder(self) -> Path:
         from clinica_t1nce.report.synthetic_pages import FOLDER
 
-        return Path(self.caps_directory) / FOLDER
+        return self._request.caps / FOLDER
 
     def _complete_report(self, n_cores: int) -> None:
         """Write pages that are missing, and the index; whatever fails, the images are there."""
         from clinica_t1nce.report.synthetic_pages import Shown, complete
 
-        shown = [
-            Shown(self.output_path(item.crop), self._job(item.crop).output)
-            for item in self.outcomes
-            if item.status != outcome.FAILED
-        ]
+        jobs = [self.job_of(item.item) for item in self.outcomes if item.status in (DONE, SKIPPED)]
+        shown = [Shown(job.first.image, job.output) for job in jobs if job.output is not None]
+        n_threads = min(n_cores, os.cpu_count() or 1)
         try:
             self.report, failures = complete(
-                self._report_folder,
-                Path(self.caps_directory),
-                shown,
-                min(n_cores, os.cpu_count() or 1),
+                self._report_folder, self._request.caps, shown, n_threads
             )
         except Exception as error:
             self.report_failures.append(one_line(error))
         else:
             self.report_failures += [f"{image}: no page: {reason}" for image, reason in failures]
 
-    def _runner(self, plugin: Any, arguments: dict[str, Any]) -> Any:
-        n_cores = int(arguments.get("n_procs", 1))
-        if plugin in (None, *LOCAL_PLUGINS) or not isinstance(plugin, str):
-            self._n_batches, self._n_threads = self.plan(n_cores)
-        else:
-            self._n_batches = max(n_cores, -(-self.n_to_do // IMAGES_PER_JOB))
-            self._n_threads = None
-        if plugin in (None, "Local"):
-            arguments |= {"n_procs": self._n_batches, "n_threads": self._n_threads}
-            return LocalPlugin
-        return plugin
 
-    def _run_round(
-        self, runner: Any, arguments: dict[str, Any], update_hash: bool, quiet: bool
-    ) -> Any:
-        """Work on all that is to do; what a dead process never came to is left for another."""
-        self._journal = Path(tempfile.mkdtemp(prefix="journal-", dir=self.base_dir))
-        self._init_nodes()
-        self.is_built = False
-        self.build()
-        self.config["execution"].update(
-            {
-                "crashdump_dir": str(self.base_dir / "crash"),
-                "stop_on_first_crash": "false",
-                "poll_sleep_duration": "0.2",
-                "create_report": "false",
-            }
-        )
-        if runner is LocalPlugin:
-            runner = LocalPlugin(arguments)
-        labels = {str(crop.path): str(crop.visit) for crop in self._to_do}
-        graph, error = DiGraph(), None
-        with follow(self._journal, labels, quiet=quiet):
-            try:
-                graph = Workflow.run(self, runner, arguments, update_hash)
-            except Exception as raised:
-                error = raised
-        outcomes, self._to_do = outcome.settle(self._to_do, self._journal, error)
-        self.outcomes += outcomes
-        return graph
-
-
-def _describe(caps: Path, name: str | None) -> None:
-    from clinica.dataset import BIDS_VERSION, CAPS_VERSION
-
-    if name is not None:
-        dataset.describe(caps, name, bids_version=str(BIDS_VERSION), caps_version=str(CAPS_VERSION))
+def _ambiguous(crop: Crop) -> Outcome[Crop]:
+    return Outcome(
+        crop,
+        FAILED,
+        f"{crop.path}: another T1ce of this visit would have the same output; "
+        "keep one of them in t1_linear, or tell them apart by acq- or run-",
+    )

@@ -1,27 +1,30 @@
 """Command line of ``clinica run t1-synth-nce-evaluate``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import click
 from clinica import option
 from clinica.pipelines import cli_param
 
+from clinica_t1nce.bids.pairs import SPLITS
 from clinica_t1nce.files import tsv
-from clinica_t1nce.pipelines.clinica_log import TidyCommand, move_nipype_log
+from clinica_t1nce.pipelines.clinica_quirks import TidyCommand, move_nipype_log
 from clinica_t1nce.pipelines.command import WrongUsageError, checking, count, read_plugin, working
+from clinica_t1nce.workflows.evaluation import Align, BrainMethod, Protocol
 
 if TYPE_CHECKING:
+    from clinica_t1nce.bids.pairs import Split
     from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pipeline import T1SynthNceEvaluate
 
 pipeline_name = "t1-synth-nce-evaluate"
 
-BRAIN_METHODS = ("deepbet", "hd-bet", "template")
 SEGMENTATIONS = ("atropos", "spm", "none")
 
 
 @click.command(name=pipeline_name, cls=TidyCommand)
-@cli_param.argument.caps_directory
+# Not Clinica's own, which refuses a CAPS that cannot be written to: this one is only read.
+@click.argument("caps_directory", type=click.Path(file_okay=False, resolve_path=True))
 @click.argument("pairs_tsv", type=click.Path(exists=True, dir_okay=False))
 @click.argument("output_dir", type=click.Path(file_okay=False))
 @cli_param.option_group.pipeline_specific_options
@@ -35,7 +38,7 @@ SEGMENTATIONS = ("atropos", "spm", "none")
 )
 @cli_param.option_group.option(
     "--split",
-    type=click.Choice(["test", "validation", "train", "all"]),
+    type=click.Choice([*reversed(SPLITS), "all"]),
     default="test",
     show_default=True,
     help="If PAIRS_TSV has the column split: the rows to evaluate.",
@@ -44,7 +47,7 @@ SEGMENTATIONS = ("atropos", "spm", "none")
     "--brain-mask",
     default="deepbet",
     show_default=True,
-    metavar="|".join((*BRAIN_METHODS, "PATTERN")),
+    metavar="|".join((*get_args(BrainMethod), "PATTERN")),
     help="Where the brain is. PATTERN: files of your own, below the CAPS or absolute, in which "
     "{participant_id}, {session_id}, {image} (T1ce or T1nce), {source} (the crop's name without "
     "_T1w.nii.gz) and * stand for the pair's. Images that are skull-stripped already are their "
@@ -52,7 +55,7 @@ SEGMENTATIONS = ("atropos", "spm", "none")
 )
 @cli_param.option_group.option(
     "--align",
-    type=click.Choice(["rigid", "affine", "none"]),
+    type=click.Choice(get_args(Align)),
     default="rigid",
     show_default=True,
     help="Bring the T1nce to the T1ce, which t1-linear has registered each on its own. What can "
@@ -60,7 +63,7 @@ SEGMENTATIONS = ("atropos", "spm", "none")
 )
 @cli_param.option_group.option(
     "--protocol",
-    type=click.Choice(["standard", "authors"]),
+    type=click.Choice(get_args(Protocol)),
     default="standard",
     show_default=True,
     help="authors: add MAE, PSNR and SSIM as the code of the paper's authors computes them.",
@@ -129,10 +132,10 @@ def cli(
     pairs_tsv: str,
     output_dir: str,
     models: tuple[str, ...] = (),
-    split: str = "test",
+    split: "Split" = "test",
     brain_mask: str = "deepbet",
-    align: str = "rigid",
-    protocol: str = "standard",
+    align: Align = "rigid",
+    protocol: Protocol = "standard",
     segmentation: str = "atropos",
     spm_caps: tuple[str, ...] = (),
     priors: tuple[str, ...] | None = None,
@@ -160,7 +163,8 @@ def cli(
     from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pair_jobs import Settings
     from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pipeline import T1SynthNceEvaluate
 
-    move_nipype_log(Path(working_directory) if working_directory else None)
+    with checking():
+        move_nipype_log(Path(working_directory) if working_directory else None)
     plugin, plugin_args = read_plugin(nipype_plugin, nipype_plugin_args, working_directory)
     if segmentation not in SEGMENTATIONS and not segmentation.startswith("labels:"):
         raise WrongUsageError(

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast, get_args
 
 from clinica_t1nce.bids import pairs
 from clinica_t1nce.caps import names
@@ -13,9 +13,20 @@ from clinica_t1nce.caps.pair_images import find_pair
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.evaluation.quality import quality_of
 from clinica_t1nce.files.text import find_json
-from clinica_t1nce.workflows.evaluation import ATROPOS, LABELS, MAPS
+from clinica_t1nce.workflows.evaluation import (
+    ATROPOS,
+    LABELS,
+    MAPS,
+    Align,
+    BrainMethod,
+    Protocol,
+    Segmentation,
+)
 
 Row = tuple[pairs.PairRow, Mapping[str, str]]
+
+Wanted = pairs.Split | Literal["all"]
+"""Split of a table whose rows are evaluated."""
 
 T1CE, T1NCE = "T1ce", "T1nce"
 GRADES = ("contrast", "motion", "noise")
@@ -36,7 +47,7 @@ class Settings:
     brain_mask
         A method, or a file or pattern of masks.
     align, protocol
-        As in :func:`clinica_t1nce.workflows.init_evaluation_wf`.
+        Options of :func:`clinica_t1nce.workflows.init_evaluation_wf`.
     segmentation
         ``"atropos"``, ``"spm"``, ``"labels:PATTERN"`` or ``"none"``.
     spm_caps
@@ -50,8 +61,8 @@ class Settings:
     """
 
     brain_mask: str = "deepbet"
-    align: str = "rigid"
-    protocol: str = "standard"
+    align: Align = "rigid"
+    protocol: Protocol = "standard"
     segmentation: str = ATROPOS
     spm_caps: Mapping[str, Path] = field(default_factory=dict)
     priors: tuple[Path, ...] = ()
@@ -59,16 +70,21 @@ class Settings:
     noise_floor: bool = False
 
     @property
-    def kind(self) -> str:
+    def kind(self) -> Segmentation:
         """The segmentation as the graph calls it."""
         if self.segmentation.startswith("labels:"):
-            return LABELS
-        return MAPS if self.segmentation == "spm" else self.segmentation
+            return "labels"
+        return "maps" if self.segmentation == "spm" else cast(Segmentation, self.segmentation)
+
+    @property
+    def mask_method(self) -> BrainMethod:
+        """Method for images without a mask of their own."""
+        return "deepbet" if self.mask_pattern else cast(BrainMethod, self.brain_mask)
 
     @property
     def mask_pattern(self) -> str | None:
         """The pattern of masks, if it is one."""
-        return None if self.brain_mask in ("deepbet", "hd-bet", "template") else self.brain_mask
+        return None if self.brain_mask in get_args(BrainMethod) else self.brain_mask
 
 
 @dataclass(frozen=True)
@@ -78,17 +94,17 @@ class PairJob:
     Attributes
     ----------
     row
-        Of the table.
+        Row of the table.
     quality
-        Of the T1ce, or None.
+        Quality of the T1ce, or None.
     images
         The T1nce, the T1ce and the output of each model, by ``"T1nce"``, ``"T1ce"`` and model.
     masks
-        Of the T1nce and the T1ce, if the user has them.
+        Brain masks of the T1nce and the T1ce, if the user has them.
     maps, labels
-        Of each of `images`, if the user has them.
+        Tissue maps, and label map, of each of `images`, if the user has them.
     fingerprint
-        Of all that the result depends on.
+        Digest of all that the result depends on.
     """
 
     row: pairs.PairRow
@@ -114,7 +130,11 @@ class PairJob:
 
 
 def select(
-    caps: Path, tsv: Path, models: Sequence[str], settings: Settings, split: str = pairs.TEST
+    caps: Path,
+    tsv: Path,
+    models: Sequence[str],
+    settings: Settings,
+    split: Wanted = "test",
 ) -> tuple[list[PairJob], dict[str, str]]:
     """Find what the rows of a table ask for.
 
@@ -176,7 +196,7 @@ def read_record(job: PairJob, out: Path) -> dict[str, Any] | None:
     return find_json(job.record_path(out))
 
 
-def _of_split(tsv: Path, rows: list[Row], split: str) -> list[Row]:
+def _of_split(tsv: Path, rows: list[Row], split: Wanted) -> list[Row]:
     """Keep the rows of a split: people that a model was trained on tell nothing about it."""
     if split == "all" or all(row.split is None for row, _ in rows):
         return rows

@@ -1,30 +1,26 @@
 """The Clinica pipeline: pairs of a CAPS in, tables, figures and a report out."""
 
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from clinica.dataset import Visit
-from clinica.pipelines.engine import Pipeline
 from networkx import DiGraph
-from nipype.pipeline.engine import Node, Workflow
+from nipype.pipeline.engine import Node
 
 import clinica_t1nce
 from clinica_t1nce.bids import pairs
 from clinica_t1nce.caps import dataset
 from clinica_t1nce.datasets import outputs
-from clinica_t1nce.engine.local_plugin import LocalPlugin
-from clinica_t1nce.engine.resources import memory_gb
-from clinica_t1nce.errors import SelectionError, one_line
+from clinica_t1nce.engine.watched import watch
+from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.evaluation.tables import Table
 from clinica_t1nce.files.text import as_json, write_text
-from clinica_t1nce.pipelines.command import LOCAL_PLUGINS
-from clinica_t1nce.pipelines.sharing import construct, own_folder
+from clinica_t1nce.interfaces import SavePair
+from clinica_t1nce.pipelines.base import FAILED
+from clinica_t1nce.pipelines.clinica_pipeline import ClinicaPipeline
 from clinica_t1nce.pipelines.t1_synth_nce_evaluate import pair_jobs
+from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pair_jobs import PairJob
 from clinica_t1nce.pipelines.t1_synth_nce_evaluate.results import page_path, write_results
-from clinica_t1nce.pipelines.t1_synth_nce_evaluate.saving import SavePair
 from clinica_t1nce.workflows import init_evaluation_wf
 from clinica_t1nce.workflows.evaluation import OUTPUTS
 
@@ -36,7 +32,7 @@ DEFAULTS: dict[str, Any] = {"models": (), "settings": pair_jobs.Settings(), "spl
 _MARKER = "t1-synth-nce-evaluate"
 
 
-class T1SynthNceEvaluate(Pipeline):
+class T1SynthNceEvaluate(ClinicaPipeline[PairJob]):
     """Compare T1ce and synthetic T1nce with the real T1nce of the same visits.
 
     Everything that can be known to be wrong with the request as a whole is raised here, before
@@ -49,7 +45,7 @@ class T1SynthNceEvaluate(Pipeline):
     pairs_tsv
         Table of pairs: ``participant_id``, ``session_id_t1nce``, ``session_id_t1ce``.
     output_directory
-        Where tables, figures and report belong.
+        Folder for tables, figures and report.
     overwrite
         Evaluate pairs again that were evaluated already.
     base_dir
@@ -58,11 +54,11 @@ class T1SynthNceEvaluate(Pipeline):
         ``models`` (names; empty for all in the CAPS), ``settings`` and ``split`` (which rows of a
         table with such a column; ``"test"``).
     name
-        Of the pipeline.
+        Name of the pipeline.
     ignore_dependencies
-        As for every Clinica pipeline; there are none.
+        Dependencies that Clinica is not to look for; there are none.
     caps_name
-        As for every Clinica pipeline.
+        Name for a CAPS that has no description; none is written.
 
     Attributes
     ----------
@@ -77,7 +73,7 @@ class T1SynthNceEvaluate(Pipeline):
         If folder, table or options cannot be used.
     """
 
-    base_dir: Any
+    nodes_per_item = 2
 
     def __init__(
         self,
@@ -91,6 +87,9 @@ class T1SynthNceEvaluate(Pipeline):
         ignore_dependencies: list[str] | None = None,
         caps_name: str | None = None,
     ):
+        unknown = sorted(set(parameters or {}) - set(DEFAULTS))
+        if unknown:
+            raise SelectionError(f"unknown parameters {unknown}; known: {', '.join(DEFAULTS)}")
         parameters = {**DEFAULTS, **(parameters or {})}
         caps = Path(caps_directory).absolute()
         dataset.check(caps, name=caps_name)
@@ -104,23 +103,16 @@ class T1SynthNceEvaluate(Pipeline):
             label: {"participant_id": label.partition(" ")[0]} for label in self.failures
         }
         self._overwrite = overwrite
-        self._to_do = self._missing(self.jobs)
+        self.to_do, self.outcomes = self._missing(self.jobs), []
         self.tables: dict[str, Table] = {}
-        self._n_threads = 1
-        construct(
-            super().__init__,
-            caps_directory=str(caps),
-            base_dir=None if base_dir is None else str(base_dir),
-            parameters=parameters,
+        self.connect_to_clinica(
+            caps,
             name=name,
+            caps_name=caps_name,
+            base_dir=base_dir,
             ignore_dependencies=ignore_dependencies,
-            caps_name=dataset.name_of(caps) or caps_name,
+            parameters=parameters,
         )
-
-    @property
-    def n_to_do(self) -> int:
-        """Pairs that are not evaluated yet."""
-        return len(self._to_do)
 
     @property
     def models(self) -> list[str]:
@@ -152,19 +144,19 @@ class T1SynthNceEvaluate(Pipeline):
         networkx.DiGraph
             The graph that was run; empty if every pair was evaluated already.
         """
-        out, base = self.output_directory, Path(self.base_dir)
+        out = self.output_directory
         _describe(out, self.caps_directory)
         graph: Any = DiGraph()
         # Another run may have evaluated pairs since this one was asked for.
-        self._to_do = self._missing(self._to_do)
-        try:
-            if self._to_do:
-                with own_folder(base) as folder:
-                    self.base_dir = folder
-                    graph = self._run_graph(plugin, dict(plugin_args or {}), update_hash)
-        finally:
-            if not self.base_dir_was_specified:
-                shutil.rmtree(base, ignore_errors=True)
+        self.to_do = self._missing(self.to_do)
+        for job in self.to_do:
+            job.record_path(out).unlink(missing_ok=True)
+        if self.to_do:
+            with self.working_folder() as folder:
+                graph = self.work(folder, plugin, plugin_args, update_hash=update_hash, quiet=True)
+        for outcome in self.outcomes:
+            if outcome.status == FAILED:
+                self._leave_out(outcome.item, outcome.reason or "failed")
         records = [
             record
             for job in self.jobs
@@ -177,101 +169,49 @@ class T1SynthNceEvaluate(Pipeline):
         self.tables = write_results(out, records, failures, self._settings)
         return graph
 
-    def _missing(self, jobs: Sequence[pair_jobs.PairJob]) -> list[pair_jobs.PairJob]:
+    def _missing(self, jobs: Sequence[PairJob]) -> list[PairJob]:
         """List the pairs that are to be evaluated."""
         out = self.output_directory
         return [job for job in jobs if self._overwrite or not pair_jobs.is_done(job, out)]
 
-    def _run_graph(self, plugin: Any, arguments: dict[str, Any], update_hash: bool) -> Any:
-        for job in self._to_do:
-            job.record_path(self.output_directory).unlink(missing_ok=True)
-        runner: Any = plugin
-        if plugin in (None, *LOCAL_PLUGINS):
-            n_cores = int(arguments.get("n_procs", 1))
-            by_memory = int(0.9 * memory_gb() // MEMORY_GB)
-            n_processes = max(1, min(n_cores, by_memory, 2 * len(self._to_do)))
-            self._n_threads = max(1, n_cores // n_processes)
-            arguments |= {"n_procs": n_processes, "n_threads": self._n_threads}
-        self._init_nodes()
-        self.is_built = False
-        self.build()
-        # A folder of its own: an earlier run's reasons are not this one's.
-        crashes = Path(tempfile.mkdtemp(prefix="crash-", dir=self.base_dir))
-        self.config["execution"].update(
-            {
-                "crashdump_dir": str(crashes),
-                "crashfile_format": "pklz",
-                "stop_on_first_crash": "false",
-                "poll_sleep_duration": "0.2",
-                "create_report": "false",
-            }
+    def _leave_out(self, job: PairJob, reason: str) -> None:
+        self.failures[str(job.row)] = reason
+        self._rows_out[str(job.row)] = {
+            "participant_id": job.row.subject,
+            "session_id_t1ce": str(job.row.t1ce),
+            "session_id_t1nce": str(job.row.t1nce),
+            "quality": job.quality or "",
+        }
+
+    def source_of(self, item: PairJob) -> str:
+        """Give the name of a pair."""
+        return item.name
+
+    def label_of(self, item: PairJob) -> str:
+        """Give the name of a pair."""
+        return item.name
+
+    @property
+    def memory_per_process(self) -> float:
+        """Memory that a process needs, in GB."""
+        return MEMORY_GB
+
+    def visits_of(self) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+        """List participant and session of the T1ce of all pairs, and of those that are to do."""
+        every, missing = (
+            [(job.row.subject, str(job.row.t1ce)) for job in jobs]
+            for jobs in (self.jobs, self.to_do)
         )
-        if plugin in (None, "Local"):
-            runner = LocalPlugin(arguments)
-        graph, error = DiGraph(), None
-        try:
-            graph = Workflow.run(self, runner, arguments, update_hash)
-        except Exception as raised:
-            error = raised
-        reasons = _reasons(crashes)
-        for job in self._to_do:
-            if not pair_jobs.is_done(job, self.output_directory):
-                reason = reasons.get(_node_name(job)) or (
-                    "no process came to it" if error is None else one_line(error)
-                )
-                self.failures[str(job.row)] = reason
-                self._rows_out[str(job.row)] = {
-                    "participant_id": job.row.subject,
-                    "session_id_t1ce": str(job.row.t1ce),
-                    "session_id_t1nce": str(job.row.t1nce),
-                    "quality": job.quality or "",
-                }
-        return graph
-
-    def get_processed_visits(self) -> list[Visit]:
-        """List the visits of the pairs that were evaluated already."""
-        waiting = {job.name for job in self._to_do}
-        return [
-            Visit(job.row.subject, str(job.row.t1ce))
-            for job in self.jobs
-            if job.name not in waiting
-        ]
-
-    def determine_subject_and_session_to_process(self) -> None:
-        """Leave out what is done."""
-        self.subjects = [job.row.subject for job in self._to_do]
-        self.sessions = [str(job.row.t1ce) for job in self._to_do]
-
-    def get_input_fields(self) -> list[str]:
-        """List the fields of the input node."""
-        return []
-
-    def get_output_fields(self) -> list[str]:
-        """List the fields of the output node."""
-        return []
-
-    def _compute_subjects_and_sessions(self) -> None:
-        self._subjects = [job.row.subject for job in self.jobs]
-        self._sessions = [str(job.row.t1ce) for job in self.jobs]
-
-    def _check_custom_dependencies(self) -> None:
-        pass
-
-    def _check_pipeline_parameters(self) -> None:
-        unknown = set(self.parameters) - set(DEFAULTS)
-        if unknown:
-            raise SelectionError(
-                f"unknown parameters {sorted(unknown)}; known: {', '.join(DEFAULTS)}"
-            )
+        return every, missing
 
     def _build_input_node(self) -> None:
         """Nothing to do: each pair has a graph with inputs of its own."""
 
     def _build_core_nodes(self) -> None:
         settings = self._settings
-        for job in self._to_do:
+        for job in self.to_do:
             graph = init_evaluation_wf(
-                brain_mask="deepbet" if settings.mask_pattern else settings.brain_mask,
+                brain_mask=settings.mask_method,
                 align=settings.align,
                 protocol=settings.protocol,
                 segmentation=settings.kind,
@@ -282,12 +222,10 @@ class T1SynthNceEvaluate(Pipeline):
             _set_inputs(graph.get_node("inputnode").inputs, job, settings)
             save = Node(SavePair(**self._saving(job)), name="save", mem_gb=1)
             graph.connect([(graph.get_node("outputnode"), save, [(f, f) for f in OUTPUTS])])
+            watch(graph, self.how.journal, self.source_of(job), "save")
             self.add_nodes([graph])
 
-    def _build_output_node(self) -> None:
-        """Nothing to do: each pair is written to its place as soon as it is evaluated."""
-
-    def _saving(self, job: pair_jobs.PairJob) -> dict[str, Any]:
+    def _saving(self, job: PairJob) -> dict[str, Any]:
         record = {
             "participant_id": job.row.subject,
             "session_id_t1ce": str(job.row.t1ce),
@@ -310,7 +248,7 @@ class T1SynthNceEvaluate(Pipeline):
         return content
 
 
-def _set_inputs(inputs: Any, job: pair_jobs.PairJob, settings: pair_jobs.Settings) -> None:
+def _set_inputs(inputs: Any, job: PairJob, settings: pair_jobs.Settings) -> None:
     inputs.t1nce, inputs.t1ce, *inputs.synthetic = (str(path) for path in job.images.values())
     if job.masks:
         inputs.t1nce_mask = str(job.masks[pair_jobs.T1NCE])
@@ -323,26 +261,9 @@ def _set_inputs(inputs: Any, job: pair_jobs.PairJob, settings: pair_jobs.Setting
         inputs.prior_files = [str(path) for path in settings.priors]
 
 
-def _node_name(job: pair_jobs.PairJob) -> str:
+def _node_name(job: PairJob) -> str:
     # Nipype allows letters, digits and underscores.
     return "pair_" + "".join(c if c.isalnum() else "_" for c in job.name)
-
-
-def _reasons(crashes: Path) -> dict[str, str]:
-    """Read why nodes failed, from what Nipype leaves; by the name of the pair's graph."""
-    from nipype.utils.filemanip import loadcrash
-
-    reasons: dict[str, str] = {}
-    for path in sorted(crashes.glob("crash-*.pklz")):
-        try:
-            content = loadcrash(str(path))
-            graph = content["node"].fullname.split(".")[1]
-            trace = content["traceback"]
-        except Exception:  # a crash file of another release of Nipype, or half written
-            continue
-        text = trace if isinstance(trace, str) else "".join(trace)
-        reasons.setdefault(graph, one_line(text))
-    return reasons
 
 
 def _check_output(out: Path, caps: Path) -> None:

@@ -38,7 +38,7 @@ def write_results(
     out
         The output folder; the images of each pair are there already.
     records
-        Of the pairs evaluated.
+        Records of the pairs evaluated.
     failures
         Pairs left out: ``participant_id`` and what else is known of the pair, and ``reason``.
     settings

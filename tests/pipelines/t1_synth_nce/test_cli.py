@@ -2,22 +2,23 @@ import json
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 from click.testing import CliRunner
 
 from clinica_t1nce.bids.entities import Visit
-from clinica_t1nce.caps.query import Crop
+from clinica_t1nce.caps.query import Crop, SelectedBy
 from clinica_t1nce.datasets import homogenisation
 from clinica_t1nce.errors import OutputError
+from clinica_t1nce.pipelines.base import Outcome
 from clinica_t1nce.pipelines.t1_synth_nce import cli as module
 from clinica_t1nce.pipelines.t1_synth_nce import pipeline as pipeline_module
-from clinica_t1nce.pipelines.t1_synth_nce.outcome import Outcome
-from clinica_t1nce.pipelines.t1_synth_nce.request import DEFAULTS
+from clinica_t1nce.translation.options import GROUPS, Options
 from tests.data.bids import make_bids
 from tests.data.caps import make_caps, save_weights
 
-CROP = Crop(Visit("sub-01", "ses-1"), Path("/caps/x.nii.gz"), "tsv")
+CROP = Crop(Visit("sub-01", "ses-1"), Path("/caps/x.nii.gz"), SelectedBy("tsv"))
 
 
 class Recorder:
@@ -27,6 +28,8 @@ class Recorder:
     error = None
     report = None
     report_failures = ()
+    remade: ClassVar = {}
+    n_excluded = 0
     unknown_words = None
 
     def __init__(self, **arguments):
@@ -34,7 +37,8 @@ class Recorder:
         type(self).last = self
         self.caps_directory = Path(arguments["caps_directory"])
         self.card = SimpleNamespace(name="m")
-        self.device, self.n_selected, self.n_to_do, self.outdated = "cpu", 2, 1, []
+        self.device, self.n_selected, self.n_to_do = "cpu", 2, 1
+        self.options = arguments["parameters"]
 
     def plan(self, n_cores):
         return 1, n_cores
@@ -47,7 +51,7 @@ class Recorder:
 
 @pytest.fixture(autouse=True)
 def own_temporary_folder(tmp_path_factory, monkeypatch):
-    """Clinica makes a working directory for each pipeline, run or not."""
+    """Working directories of their own."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("tmp")))
 
 
@@ -86,19 +90,18 @@ def test_every_option_reaches_the_pipeline(tmp_path, recorder):
         "tsv_file": str(tsv),
         "overwrite_caps": True,
         "base_dir": str(tmp_path / "wd"),
-        "parameters": {
-            "model": "m",
-            "device": "cpu",
-            "select": "image",
-            "include_t1nce": True,
-            "n_procs": 1,
-            "output_spaces": ("mni", "native"),
-            "bids_directory": str(tmp_path),
-            "agent_words": tsv,
-            "blend": "change",
-            "save_enhancement": True,
-            "report": False,
-        },
+        "parameters": Options(
+            model="m",
+            device="cpu",
+            select="image",
+            include_t1nce=True,
+            output_spaces=("mni", "native"),
+            bids_directory=tmp_path,
+            agent_words=tsv,
+            blend="change",
+            save_enhancement=True,
+            report=False,
+        ),
         "name": "t1-synth-nce",
         "caps_name": "n",
     }
@@ -111,10 +114,7 @@ def test_every_option_reaches_the_pipeline(tmp_path, recorder):
 def test_defaults(tmp_path, recorder):
     result = run(tmp_path)
     assert result.exit_code == 0, result.output
-    parameters = recorder.last.seen["init"]["parameters"]
-    assert parameters["n_procs"] >= 1
-    given = {"n_procs": 1, "output_spaces": list(parameters["output_spaces"])}
-    assert {**parameters, **given} == DEFAULTS
+    assert recorder.last.seen["init"]["parameters"] == Options()
     assert recorder.last.seen["init"]["overwrite_caps"] is False
     assert recorder.last.seen["run"]["plugin"] is None
     assert recorder.last.seen["run"]["plugin_args"]["n_procs"] >= 1
@@ -187,14 +187,29 @@ def test_success_is_exit_code_0(tmp_path, recorder):
     assert run(tmp_path).exit_code == 0
 
 
-def test_other_weights_of_the_same_name_are_told(tmp_path, monkeypatch, recorder):
-    class Outdated(recorder):
-        def __init__(self, **arguments):
-            super().__init__(**arguments)
-            self.outdated = [CROP]
+def test_what_is_made_again_is_told_with_the_reason(tmp_path, recorder):
+    recorder.remade = {"source-changed": 1, "other-weights": 2}
+    lines = run(tmp_path).output.splitlines()
+    assert "1 image to be made again: their sources have changed since" in lines
+    assert "2 images to be made again: other weights of this name had made them" in lines
 
-    monkeypatch.setattr(pipeline_module, "T1SynthNce", Outdated)
-    assert "1 of those done already were made by other weights" in run(tmp_path).output
+
+def test_what_shows_no_gadolinium_is_counted_or_wrong_usage(tmp_path, recorder):
+    recorder.n_excluded = 3
+    result = run(tmp_path, "--select", "image")
+    assert result.exit_code == 2
+    assert "none of its 3 crops shows gadolinium" in result.output
+    recorder.outcomes = [Outcome(CROP, "done")]
+    result = run(tmp_path, "--select", "image")
+    assert result.exit_code == 0
+    assert "no T1ce  3 (the images show no gadolinium)" in result.output
+
+
+def test_every_option_of_the_package_is_one_of_the_command():
+    by_name = {option.name: option for option in module.cli.params}
+    shown = [name for group in GROUPS for name in Options.names(group)]
+    assert len(shown) >= 10
+    assert [by_name[name].help for name in shown] == [Options.describe(name) for name in shown]
 
 
 def test_ctrl_c_says_how_to_go_on(tmp_path, recorder):
@@ -291,6 +306,16 @@ def test_what_cannot_be_asked_for_is_one_line_and_exit_code_2(
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_a_working_directory_that_cannot_be_made_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.delenv("CLINICA_LOGGING_DIR")
+    caps = make_caps(tmp_path / "caps", {("sub-01", "ses-1"): "ce-gd"}, images=False)
+    (tmp_path / "f").touch()
+    result = run(caps, "-wd", tmp_path / "f" / "x")
+    assert result.exit_code == 1
+    (line,) = result.output.splitlines()
+    assert "f/x: cannot be made" in line
+
+
 @pytest.mark.parametrize("folder", ["empty", "missing"])
 def test_no_caps(tmp_path, folder):
     (tmp_path / "empty").mkdir()
@@ -306,7 +331,7 @@ def test_a_full_caps_is_exit_code_1(tmp_path, monkeypatch):
     result = run(caps, "--model", save_weights(tmp_path), "--device", "cpu")
     assert result.exit_code == 1
     (line,) = result.output.splitlines()
-    assert "GB needed" in line
+    assert " needed for 1 images" in line
 
 
 @pytest.fixture

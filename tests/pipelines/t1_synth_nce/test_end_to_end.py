@@ -206,6 +206,25 @@ def test_a_killed_worker_costs_one_image(four, cwd, weights):
     assert (table.count("\tdone\t"), table.count("\tfailed\t")) == (3, 1)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_termination_leaves_nothing_for_others_to_clean(
+    four, cwd, weights, tmp_path, monkeypatch, number
+):
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    process = start(four, "--model", weights, "-np", 1, cwd=cwd)
+    wait_for(lambda: len(made(four)) >= 1, process)
+    assert list(folder.iterdir()) != []
+    process.send_signal(number)
+    out, err = process.communicate()
+    assert process.returncode == 128 + number
+    assert err.splitlines()[-1] == "Error: terminated; run the same command again to go on"
+    assert "Traceback" not in out + err
+    assert list(folder.iterdir()) == []
+    assert hidden(four) == []
+
+
 def test_a_broken_image_and_a_tsv(four, cwd, weights, tmp_path):
     crops = sorted(four.glob("subjects/*/*/t1_linear/*Crop*"))
     crops[1].write_bytes(b"")
@@ -219,7 +238,7 @@ def test_a_broken_image_and_a_tsv(four, cwd, weights, tmp_path):
     (image,) = made(four)
     assert "sub-02" in image.name
     sidecar = json.loads(Path(str(image).replace(".nii.gz", ".json")).read_text())
-    assert sidecar["SelectedBy"] == "tsv"
+    assert sidecar["Selection"]["Rule"] == "tsv"
     assert (tmp_path / "work").is_dir()
     assert list(cwd.iterdir()) == []
 

@@ -1,18 +1,20 @@
 import json
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
 import pytest
 from clinica.pipelines.engine import Pipeline
 
-from clinica_t1nce.caps import query
+from clinica_t1nce.caps import names, query, sidecar
+from clinica_t1nce.caps.query import SelectedBy
 from clinica_t1nce.errors import DeviceError, OutputError, SelectionError, WeightsError
+from clinica_t1nce.pipelines import base, detection
+from clinica_t1nce.pipelines.models import check_model
 from clinica_t1nce.pipelines.t1_synth_nce import pipeline as module
-from clinica_t1nce.pipelines.t1_synth_nce import request
 from clinica_t1nce.pipelines.t1_synth_nce.pipeline import T1SynthNce
-from tests.data.caps import MIXED, make_caps, save_weights
+from clinica_t1nce.synthesis import synthesizer
+from tests.data.caps import DETECTOR, MIXED, crop_path, head, make_caps, save_weights, write_crop
 from tests.data.raw import make_visit
 
 TWO = {("sub-01", "ses-1"): "ce-gd", ("sub-02", "ses-1"): "ce-gd"}
@@ -20,7 +22,7 @@ TWO = {("sub-01", "ses-1"): "ce-gd", ("sub-02", "ses-1"): "ce-gd"}
 
 @pytest.fixture(autouse=True)
 def own_temporary_folder(tmp_path_factory, monkeypatch):
-    """Clinica makes a working directory for each pipeline, run or not."""
+    """Working directories of their own."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("tmp")))
 
 
@@ -47,7 +49,14 @@ def test_everything_abstract_is_defined():
         if getattr(item, "__isabstractmethod__", False)
     }
     assert len(abstract) >= 7
-    assert abstract <= set(vars(T1SynthNce))
+    ours = {
+        name
+        for kind in T1SynthNce.__mro__
+        if "clinica_t1nce" in kind.__module__
+        for name in vars(kind)
+    }
+    assert abstract <= ours
+    assert not T1SynthNce.__abstractmethods__
 
 
 def test_info_file_is_found_and_whole(empty_caps, weights):
@@ -105,23 +114,33 @@ def test_weights_are_found_from_any_folder(empty_caps, weights, monkeypatch):
 
 def test_unknown_parameters_are_refused(empty_caps, weights):
     with pytest.raises(SelectionError, match="colour"):
-        make(empty_caps, weights, parameters={"colour": "red"}).build()
+        make(empty_caps, weights, parameters={"colour": "red"})
 
 
 @pytest.mark.parametrize(("device", "expected"), [("cpu", (2, 4)), ("cuda", (1, 8))])
 def test_on_a_gpu_one_process(empty_caps, weights, monkeypatch, device, expected):
-    monkeypatch.setattr(module, "memory_gb", lambda: 100.0)
+    monkeypatch.setattr(base, "memory_gb", lambda: 100.0)
     pipeline = make(empty_caps, weights)
-    pipeline._device = device
+    pipeline.device = device
     assert pipeline.plan(8) == expected
 
 
 @pytest.mark.parametrize(("n_procs", "n_batches"), [(2, 3), (5, 5)])
-def test_on_a_cluster_jobs_of_at_most_twenty_images(tmp_path, weights, n_procs, n_batches):
+def test_on_a_cluster_jobs_of_at_most_twenty_images(
+    tmp_path, weights, monkeypatch, n_procs, n_batches
+):
     visits = {(f"sub-{n:02}", "ses-1"): "ce-gd" for n in range(45)}
     pipeline = make(make_caps(tmp_path / "caps", visits, images=False), weights)
-    assert pipeline._runner("SLURM", {"n_procs": n_procs}) == "SLURM"
-    assert (pipeline._n_batches, pipeline._n_threads) == (n_batches, None)
+    rounds = []
+
+    def build(items, how):
+        rounds.append((len(items), how.n_batches, how.n_threads))
+        raise RuntimeError("enough")
+
+    monkeypatch.setattr(pipeline, "build_round", build)
+    with pytest.raises(RuntimeError, match="enough"):
+        pipeline.work(tmp_path, "SLURM", {"n_procs": n_procs})
+    assert rounds == [(45, n_batches, None)]
 
 
 def test_graph_as_clinica_builds_it(empty_caps, weights):
@@ -131,7 +150,7 @@ def test_graph_as_clinica_builds_it(empty_caps, weights):
     assert batch.inputs.model == weights
     assert batch.inputs.dataset_root == str(empty_caps)
     assert batch.inputs.continue_on_error is True
-    assert pipeline.input_node.inputs.selected_by == ["ce entity"] * 2
+    assert pipeline.input_node.inputs.selected_by == [("metadata", "ce entity")] * 2
     assert batch.inputs.output_spaces == ["mni-crop"]
     assert batch.inputs.keep_existing is True
     assert [Path(path).parent.name for path in pipeline.input_node.inputs.out_files] == [
@@ -156,23 +175,28 @@ def test_run_skip_outdate_and_overwrite(tmp_path, weights):
     crop.write_bytes(whole)
     pipeline = make(caps, weights, base_dir=tmp_path / "work")
     assert [str(visit) for visit in pipeline.get_processed_visits()] == ["sub-01 ses-1"]
-    assert pipeline.outdated == []
+    assert pipeline.remade == {}
     pipeline.run(plugin="Linear", quiet=True)
     assert [item.status for item in pipeline.outcomes] == ["skipped", "done"]
     rows = (caps / "t1_synth_nce.tsv").read_text().splitlines()
     assert len(rows) == 3
     assert all("\tdone\t" in row for row in rows[1:])
 
-    others = save_weights(tmp_path / "others")
-    card = json.loads(others.with_suffix(".json").read_text())
-    pipeline = make(caps, str(others))
-    assert card["sha256"] == pipeline.card.sha256
-    pipeline.card = type(pipeline.card)(**{**card, "sha256": "other"})
-    assert len(pipeline.outdated) == 2
+    write_crop(crop, head(9))
+    (second / "t1_synth_nce").mkdir(exist_ok=True)
+    image = next(caps.glob("subjects/sub-01/*/t1_synth_nce/*/*.nii.gz"))
+    image.write_bytes(b"")
+    pipeline = make(caps, weights, base_dir=tmp_path / "work")
+    assert pipeline.remade == {"damaged": 1, "source-changed": 1}
+    pipeline.run(plugin="Linear", quiet=True)
+    assert [item.status for item in pipeline.outcomes] == ["done", "done"]
+    assert make(caps, weights).n_to_do == 0
+
+    for image in caps.glob("subjects/*/*/t1_synth_nce/*/*.nii.gz"):
+        content = sidecar.read(image)
+        sidecar.write(image, content | {"Model": content["Model"] | {"SHA256": "other"}})
     pipeline = make(caps, weights)
-    inference = replace(pipeline.card.inference, batch_statistics=True)
-    pipeline.card = replace(pipeline.card, inference=inference)
-    assert len(pipeline.outdated) == 2
+    assert (pipeline.n_to_do, pipeline.remade) == (2, {"other-weights": 2})
 
     images = sorted(caps.glob("subjects/*/*/t1_synth_nce/*/*.nii.gz"))
     before = {path: (path.stat().st_ino, path.read_bytes()) for path in images}
@@ -219,20 +243,16 @@ def test_a_report_that_fails_costs_no_image(tmp_path, weights, monkeypatch, whol
     pipeline = make(caps, weights)
     pipeline.run(plugin="Linear", quiet=True)
     assert [item.status for item in pipeline.outcomes] == ["done"]
-    assert pipeline.output_path(pipeline.outcomes[0].crop).is_file()
+    assert pipeline.output_path(pipeline.outcomes[0].item).is_file()
     (failure,) = pipeline.report_failures
     assert failure.endswith("a mistake of ours")
     assert "\n" not in failure
 
 
-def test_when_everything_is_there_nothing_runs(empty_caps, weights):
-    pipeline = make(empty_caps, weights)
-    for crop in list(pipeline._to_do):
-        image = pipeline.output_path(crop)
-        image.parent.mkdir(parents=True)
-        image.touch()
-        image.with_name(image.name.replace(".nii.gz", ".json")).write_text("{}")
-    pipeline = make(empty_caps, weights)
+def test_when_everything_is_there_nothing_runs(tmp_path, weights):
+    caps = make_caps(tmp_path / "caps", TWO)
+    make(caps, weights).run(plugin="Linear", quiet=True)
+    pipeline = make(caps, weights)
     graph = pipeline.run(plugin="no such plug-in")
     assert len(graph) == 0
     assert [item.status for item in pipeline.outcomes] == ["skipped", "skipped"]
@@ -257,28 +277,70 @@ def test_a_grid_that_is_asked_for_later_is_made_and_the_other_kept(tmp_path, wei
     assert make(caps, weights, parameters=parameters).n_to_do == 0
 
 
-def test_the_images_may_tell(tmp_path, weights, monkeypatch):
+@pytest.fixture(scope="module")
+def detecting(tmp_path_factory):
+    """Weights that see gadolinium everywhere."""
+    return str(save_weights(tmp_path_factory.mktemp("weights"), calibration=DETECTOR))
+
+
+def test_the_images_may_tell_and_the_constructor_asks_no_network(tmp_path, detecting, monkeypatch):
     visits = {("sub-01", "ses-1"): "", ("sub-02", "ses-1"): "ce-gd", ("sub-03", "ses-1"): ""}
-    caps = make_caps(tmp_path / "caps", visits, images=False)
+    caps = make_caps(tmp_path / "caps", visits)
     first, second, third = (crop for _, crop in query.find_crops(caps))
-    asked = []
-
-    def detect(root, crops, model, *, n_procs):
-        asked.append((root, [crop for _, crop in crops], model.name, n_procs))
-        return {first: 0.9, second: 0.2}, {third: f"{third}: an empty file; make it again"}
-
-    monkeypatch.setattr(request, "detect", detect)
-    pipeline = make(caps, weights, parameters={"select": "image", "n_procs": 3})
-    assert asked == [(caps, [first, second, third], weights, 3)]
-    assert [crop.path for crop in pipeline._to_do] == [first]
-    assert pipeline._to_do[0].selected_by == "image"
-    assert pipeline.n_selected == 2
-    assert (caps / "gadolinium.tsv").is_file()
-    pipeline._to_do = []
-    pipeline.run()
-    (failed,) = [item for item in pipeline.outcomes if item.status == "failed"]
-    assert str(failed.crop.visit) == "sub-03 ses-1"
+    third.write_bytes(b"")
+    path = names.gadolinium_path(second)
+    path.parent.mkdir(parents=True)
+    sha256 = check_model(detecting, "cpu").card.sha256
+    path.write_text(json.dumps({"GadoliniumProbability": 0.2, "Model": {"SHA256": sha256}}))
+    with monkeypatch.context() as patched:
+        patched.setattr(synthesizer.Synthesizer, "__call__", None)
+        pipeline = make(caps, detecting, parameters={"select": "image"})
+    assert [(crop.path, crop.selected_by) for crop in pipeline.to_do] == [
+        (first, None),
+        (third, None),
+    ]
+    pipeline.run(plugin="Linear", quiet=True)
+    done, failed = pipeline.outcomes
+    assert (done.item.path, done.status) == (first, "done")
+    content = sidecar.read(pipeline.output_path(done.item))
+    assert sidecar.selection(content) == SelectedBy("image")
+    assert (failed.item.path, failed.status) == (third, "failed")
     assert "an empty file" in failed.reason
+    table = (caps / "gadolinium.tsv").read_text()
+    assert [line.split("\t")[5] for line in table.splitlines()[1:]] == ["T1ce", "T1nce"]
+    assert "\timage\t" in (caps / "t1_synth_nce.tsv").read_text()
+
+
+def test_images_that_show_no_gadolinium_are_left_out(tmp_path):
+    caps = make_caps(tmp_path / "caps", TWO)
+    none = {"gadolinium": {**DETECTOR["gadolinium"], "intercept": -2.0}}
+    weights = str(save_weights(tmp_path, calibration=none))
+    pipeline = make(caps, weights, parameters={"select": "image"})
+    assert pipeline.n_selected == 2
+    pipeline.run(plugin="Linear", quiet=True)
+    assert (pipeline.outcomes, pipeline.n_excluded) == ([], 2)
+    assert list(caps.glob("subjects/*/*/t1_synth_nce/model-*")) == []
+    with pytest.raises(SelectionError, match="none of its 2 crops shows gadolinium"):
+        make(caps, weights, parameters={"select": "image"})
+
+
+def test_images_with_one_output_tell_first_which_is_the_t1ce(tmp_path, detecting, monkeypatch):
+    caps = make_caps(tmp_path / "caps", {("sub-01", "ses-1"): "ce-gd"})
+    write_crop(crop_path(caps, "sub-01", "ses-1"), head(1))
+    pipeline = make(caps, detecting, parameters={"select": "image"})
+    assert (pipeline.n_selected, pipeline.n_to_do) == (2, 0)
+    crops = {crop.path: crop for crop in pipeline._selection.colliding}
+    found = {path: 0.9 if "ce-gd" in path.name else 0.1 for path in crops}
+    monkeypatch.setattr(detection.Detection, "run", lambda self, n_procs, quiet: found)
+    pipeline.run(plugin="Linear", quiet=True)
+    (done,) = pipeline.outcomes
+    assert (done.status, "ce-gd" in done.item.path.name) == ("done", True)
+    assert pipeline.n_excluded == 1
+
+
+def test_weights_without_detector_cannot_let_the_images_tell(empty_caps, weights):
+    with pytest.raises(WeightsError, match="cannot tell whether gadolinium was given"):
+        make(empty_caps, weights, parameters={"select": "image"})
 
 
 @pytest.mark.parametrize("ce", ["ce-gd", None])
@@ -315,7 +377,7 @@ def test_words_without_metadata_are_refused(empty_caps, weights, tmp_path):
 def test_t1nce_go_the_same_way_if_asked_for(tmp_path, weights):
     caps = make_caps(tmp_path / "caps", MIXED, images=False)
     pipeline = make(caps, weights, parameters={"include_t1nce": True})
-    assert [crop.selected_by for crop in pipeline._to_do] == [
+    assert [str(crop.selected_by) for crop in pipeline.to_do] == [
         "include-t1nce",
         "ce entity",
         "ce entity",

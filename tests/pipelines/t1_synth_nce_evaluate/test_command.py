@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import re
 import tempfile
 
@@ -379,3 +380,14 @@ def test_no_model_at_all(tmp_path, pairs):
     result = run(root, pairs, tmp_path / "out")
     assert result.exit_code == 2
     assert "run `clinica run t1-synth-nce` first" in " ".join(result.output.split())
+
+
+def test_a_caps_that_cannot_be_written_to_will_do(tmp_path, pairs, monkeypatch):
+    visits = {("sub-00", "ses-M000"): "", ("sub-00", "ses-M000ce"): "ce-x"}
+    root = make_caps(tmp_path / "c", visits)
+    before = (root / "dataset_description.json").read_text()
+    monkeypatch.setattr(os, "access", lambda path, mode, **more: mode != os.W_OK)
+    result = run(root, pairs, tmp_path / "out")
+    assert "not writable" not in result.output
+    assert "run `clinica run t1-synth-nce` first" in " ".join(result.output.split())
+    assert (root / "dataset_description.json").read_text() == before

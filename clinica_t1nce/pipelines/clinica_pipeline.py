@@ -1,0 +1,141 @@
+"""A resumable pipeline that is one of Clinica's."""
+
+import secrets
+import tempfile
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from clinica.dataset import BIDS_VERSION, CAPS_VERSION, Visit
+from clinica.pipelines.engine import Pipeline
+from nipype.pipeline.engine import Workflow
+
+from clinica_t1nce.caps import dataset
+from clinica_t1nce.pipelines.base import Item, ResumablePipeline, Round, own_folder, passing_folder
+from clinica_t1nce.pipelines.clinica_quirks import construct
+
+
+class ClinicaPipeline(ResumablePipeline[Item], Pipeline):
+    """A pipeline on a CAPS whose graph is built anew for each round, and never asks anything.
+
+    Sub-classes set `to_do` and `outcomes`, then call :meth:`connect_to_clinica`.
+    """
+
+    base_dir: Any
+    how: Round
+
+    def connect_to_clinica(
+        self,
+        caps: Path,
+        *,
+        name: str,
+        caps_name: str | None,
+        base_dir: str | Path | None,
+        ignore_dependencies: list[str] | None,
+        parameters: dict[str, Any],
+        tsv_file: str | Path | None = None,
+        overwrite_caps: bool = False,
+        describe: bool = False,
+    ) -> None:
+        """Call Clinica's constructor; see :class:`clinica.pipelines.engine.Pipeline`.
+
+        Parameters
+        ----------
+        caps
+            Root of the CAPS.
+        name, base_dir, ignore_dependencies, parameters, tsv_file, overwrite_caps
+            Arguments of Clinica's constructor.
+        caps_name
+            Name for a CAPS that has no description.
+        describe
+            Write the description that is missing.
+        """
+        self.how = Round(Path(), 1, None)
+        self._passing = base_dir is None
+        if base_dir is None:
+            # Made when the run begins: a pipeline that is never run leaves nothing.
+            base_dir = Path(tempfile.gettempdir(), f"{name}-{secrets.token_hex(8)}")
+        if describe and caps_name is not None:
+            dataset.describe(
+                caps,
+                caps_name,
+                bids_version=str(BIDS_VERSION),
+                caps_version=str(CAPS_VERSION),
+            )
+        construct(
+            super().__init__,
+            caps_directory=str(caps),
+            tsv_file=None if tsv_file is None else str(tsv_file),
+            overwrite_caps=overwrite_caps,
+            base_dir=str(base_dir),
+            parameters=parameters,
+            name=name,
+            ignore_dependencies=ignore_dependencies,
+            # The name that is there, or Clinica warns that it differs from a random one.
+            caps_name=dataset.name_of(caps) or caps_name,
+        )
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Workflow:
+        """Copy the graph alone: Nipype copies a workflow before it runs it, and needs no more."""
+        plain = Workflow(self.name, base_dir=self.base_dir)
+        for name in vars(plain):
+            setattr(plain, name, deepcopy(getattr(self, name), memo))
+        return plain
+
+    @contextmanager
+    def working_folder(self) -> Iterator[Path]:
+        """Give a folder that no other run works in; a passing one goes in the end."""
+        base = Path(self.base_dir)
+        with passing_folder(base) if self._passing else own_folder(base) as folder:
+            self.base_dir = folder
+            try:
+                yield folder
+            finally:
+                self.base_dir = base
+
+    def build_round(self, items: Sequence[Item], how: Round) -> Workflow:
+        """Build Clinica's own graph, for what is to do."""
+        self.how = how
+        self._init_nodes()
+        self.is_built = False
+        return self.build()
+
+    @abstractmethod
+    def visits_of(self) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+        """List participant and session of all that was asked for, and of all that is to do."""
+
+    def get_processed_visits(self) -> list[Visit]:
+        """List the visits of which everything that was asked for is there."""
+        every, missing = self.visits_of()
+        return [Visit(*visit) for visit in sorted(set(every) - set(missing))]
+
+    def determine_subject_and_session_to_process(self) -> None:
+        """Leave out what is done; it is counted in the end rather than listed now."""
+        _, missing = self.visits_of()
+        self.subjects = [subject for subject, _ in missing]
+        self.sessions = [session for _, session in missing]
+
+    def get_input_fields(self) -> list[str]:
+        """List the fields of the input node."""
+        return []
+
+    def get_output_fields(self) -> list[str]:
+        """List the fields of the output node."""
+        return []
+
+    def _compute_subjects_and_sessions(self) -> None:
+        every, _ = self.visits_of()
+        self._subjects = [subject for subject, _ in every]
+        self._sessions = [session for _, session in every]
+
+    def _check_custom_dependencies(self) -> None:
+        pass
+
+    def _check_pipeline_parameters(self) -> None:
+        """Nothing to do: the constructor refuses what it does not know."""
+
+    def _build_output_node(self) -> None:
+        """Nothing to do: everything is written to its place as soon as it is made."""
