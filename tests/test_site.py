@@ -106,9 +106,44 @@ def test_roles_become_links_and_directives_go(repository):
     from griffe import Module
 
     roles = load(repository, "roles")
-    role, directive = "See :func:`~clinica_t1nce.a.b`.", ".. workflow::\n    :simple_form: yes"
-    text = f"{role}\n\n{directive}\n\n::\n\n    x --> y\n"
+    text = """Of :func:`~clinica_t1nce.a`.
+
+Workflow Graph
+    .. workflow::
+        :simple_form: yes
+
+    ::
+
+        x --> y
+
+Parameters
+----------
+x
+    A number.
+
+Inputs
+------
+in_file, mask
+    One image.
+"""
     found = roles.to_markdown(text, Module("clinica_t1nce"))
-    assert '<autoref identifier="clinica_t1nce.a.b" optional><code>b</code></autoref>' in found
-    assert "workflow" not in found
-    assert "```text\n    x --> y\n```" in found
+    assert (
+        found
+        == """Of <autoref identifier="clinica_t1nce.a" optional><code>a</code></autoref>.
+
+Its graph:
+
+```text
+x --> y
+```
+
+Parameters
+----------
+x
+    A number.
+
+Inputs
+------
+- **in_file, mask**:
+    One image."""
+    )
