@@ -23,7 +23,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from clinica_t1nce.models import registry
-from clinica_t1nce.models.doubling import DoublingConv3d
+from clinica_t1nce.models.layers import DoublingConv3d
 from clinica_t1nce.models.trans_unet import SelfAttention
 
 WAYS = ("ours", "plain")

@@ -22,7 +22,7 @@ Spellings = list[set[str]]
 @pytest.fixture(scope="module")
 def pages(repository) -> dict[Path, str]:
     paths = [repository / "README.md", repository / "benchmarks" / "README.md"]
-    paths += sorted((repository / "docs").glob("*.md"))
+    paths += [repository / "CHANGELOG.md", *sorted((repository / "docs").rglob("*.md"))]
     return {path: path.read_text(encoding="utf-8") for path in paths}
 
 

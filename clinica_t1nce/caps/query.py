@@ -136,8 +136,6 @@ def read_visits(tsv: Path) -> list[Visit]:
     rows: dict[Visit, list[int]] = {}
     for number, row in lines:
         visit = Visit(row["participant_id"], row["session_id"])
-        if not any(visit):
-            continue
         if not visit.subject.startswith("sub-") or not visit.session.startswith("ses-"):
             raise SelectionError(
                 f"{tsv}: row {number} ({visit.subject!r}, {visit.session!r}) is not a visit; "

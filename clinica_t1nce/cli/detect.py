@@ -98,7 +98,9 @@ def cli(
         click.echo(f"metadata that cannot be compared  {len(undecided)}")
         for error in undecided.values():
             click.echo(f"  {error}")
-        click.echo(describe_unknown(undecided.values()) or "", nl=False)
+        unknown = describe_unknown(undecided.values())
+        if unknown:
+            click.echo(unknown)
     click.echo(f"Table: {caps / classification.NAME}")
     if failures or undecided or len(found) < len(crops):
         sys.exit(1)

@@ -19,8 +19,8 @@ from torch import nn
 
 from clinica_t1nce.errors import WeightsError
 from clinica_t1nce.models import registry, tensors
-from clinica_t1nce.models.batch_statistics import has_batch_norm
 from clinica_t1nce.models.cards import Card
+from clinica_t1nce.models.layers import has_batch_norm
 from clinica_t1nce.models.storage import file_sha256, save_weights
 
 logger = logging.getLogger("clinica_t1nce")

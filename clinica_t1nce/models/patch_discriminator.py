@@ -6,7 +6,7 @@ from itertools import product
 import torch
 from torch import nn
 
-from clinica_t1nce.models.sides import check_sides
+from clinica_t1nce.models.layers import check_sides
 
 
 def patch_starts(shape: Sequence[int], patch: int = 64, stride: int = 50) -> list[tuple[int, ...]]:

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from clinica_t1nce.models.doubling import DoublingConv3d
-from clinica_t1nce.models.sides import check_sides
+from clinica_t1nce.models.layers import DoublingConv3d, check_sides
 
 ACTIVATIONS = {"tanh": nn.Tanh, "linear": nn.Identity}
 """What may stand at the end."""

@@ -18,8 +18,8 @@ from torch import nn
 from clinica_t1nce.errors import WeightsError
 from clinica_t1nce.files import atomic
 from clinica_t1nce.models import registry, tensors
-from clinica_t1nce.models.batch_statistics import use_batch_statistics
 from clinica_t1nce.models.cards import Card
+from clinica_t1nce.models.layers import use_batch_statistics
 
 DEFAULT_MODEL = "change-unet-v4"
 """The shipped weights that ``default`` stands for."""

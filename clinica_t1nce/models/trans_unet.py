@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from clinica_t1nce.models.sides import check_sides
+from clinica_t1nce.models.layers import PositionTable, SelfAttention, check_sides
 
 
 class EncoderBlock(nn.Module):
@@ -89,68 +89,6 @@ class Encoder(nn.Module):
                 x = self.get_submodule(name)(x)
             maps.append(x)
         return maps
-
-
-class PositionTable(nn.Module):
-    """Add what each token's place is worth, learned for one grid and interpolated to others.
-
-    Parameters
-    ----------
-    width
-        Channels of a token.
-    grid
-        Tokens along each axis of the volume that the table is learned on.
-    """
-
-    def __init__(self, width: int, grid: tuple[int, ...]):
-        super().__init__()
-        self.grid = grid
-        self.position_embeddings = nn.Parameter(torch.zeros(1, grid[0] * grid[1] * grid[2], width))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Add the table to a map of tokens, N x width x d x h x w."""
-        table = self.position_embeddings.transpose(1, 2).unflatten(2, self.grid)
-        if x.shape[2:] != table.shape[2:]:
-            table = F.interpolate(table, x.shape[2:], mode="trilinear", align_corners=False)
-        return x + table
-
-
-class SelfAttention(nn.Module):
-    """Multi-head self-attention by PyTorch's scaled dot product, N x tokens x width.
-
-    Parameters
-    ----------
-    width
-        Channels of a token.
-    heads
-        A divisor of `width`.
-    attention_dropout, dropout
-        Probabilities, in training, of attention weights and of the output.
-
-    Raises
-    ------
-    ValueError
-        If `width` is no multiple of `heads`.
-    """
-
-    def __init__(self, width: int, heads: int, attention_dropout: float, dropout: float):
-        super().__init__()
-        if width % heads:
-            raise ValueError(f"embedding {width} is not a multiple of heads {heads}")
-        self.heads = heads
-        self.attention_dropout = attention_dropout
-        self.qkv = nn.Linear(width, 3 * width, bias=False)
-        self.proj = nn.Linear(width, width)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Let each token look at all."""
-        # N x tokens x (3 * heads * channels) to 3 of N x heads x tokens x channels.
-        query, key, value = self.qkv(x).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        dropout = self.attention_dropout if self.training else 0.0
-        out = F.scaled_dot_product_attention(query, key, value, dropout_p=dropout)
-        projected: torch.Tensor = self.dropout(self.proj(out.transpose(1, 2).flatten(2)))
-        return projected
 
 
 class FeedForward(nn.Module):

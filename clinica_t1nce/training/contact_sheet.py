@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from clinica_t1nce.files import atomic
-from clinica_t1nce.training.data.real import PreparedPair
+from clinica_t1nce.training.data.fitted_pairs import PreparedPair
 
 _COLUMNS = 4
 _INCH = 1.6

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from clinica_t1nce.training.data.fitted_pairs import ENHANCING
 from clinica_t1nce.training.data.numbered import Batch
-from clinica_t1nce.training.data.real import ENHANCING
 
 TISSUES = ("csf", "gm", "wm")
 

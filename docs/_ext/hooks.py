@@ -5,6 +5,8 @@ blocks that are made of the package as it is (commands, traits of interfaces), a
 pages as they were built.
 """
 
+import html
+import inspect
 import posixpath
 import re
 from collections.abc import Iterator
@@ -30,6 +32,7 @@ OUTSIDE = {
 """Files outside of ``docs/``, and what stands for them on the site."""
 
 LINK = re.compile(r"(\]\()(?!https?:|#)([^)\s#]+)")
+PATHLIKE = re.compile(r"(?:an? )?pathlike object or string representing an? (existing )?(\w+)")
 MARKER = re.compile(r"^<!-- (commands|interfaces|workflows) -->$", re.MULTILINE)
 
 
@@ -72,26 +75,61 @@ def _link_to_site(markdown: str, folder: str, page: str) -> str:
 
 
 def _commands() -> Iterator[str]:
-    """Describe each command from its own click command, in the order of ``--help``."""
+    """Describe each command from its own click command, in the order of ``--help``.
+
+    Not by mkdocs-click, which knows no lazy commands, takes the ``<sub>`` of a path for HTML and
+    names click's internal default where an option has none.
+    """
     from clinica_t1nce.cli.main import cli
 
-    yield from _group(cli, "clinica-t1nce")
+    yield from _group(cli, click.Context(cli, info_name="clinica-t1nce"))
 
 
-def _group(group: click.Group, name: str) -> Iterator[str]:
-    for word in group.list_commands(click.Context(group)):
-        command = group.get_command(click.Context(group), word)
+def _group(group: click.Group, context: click.Context) -> Iterator[str]:
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        command = getattr(command, "load", lambda known=command: known)()
+        settings = command.context_settings
+        inner = click.Context(command, info_name=name, parent=context, **settings)
         if isinstance(command, click.Group):
-            yield from _group(command, f"{name} {word}")
-            continue
-        source = command.source
-        yield "::: mkdocs-click"
-        yield f"    :module: {source.module}"
-        yield f"    :command: {source.attribute}"
-        yield f"    :prog_name: {name} {word}"
-        yield "    :depth: 1"
-        yield "    :style: table"
+            yield from _group(command, inner)
+        else:
+            yield from _command(command, inner)
+
+
+def _command(command: click.Command, context: click.Context) -> Iterator[str]:
+    yield f"## `{context.command_path}`"
+    yield ""
+    for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):
+        if paragraph.startswith("\b\n"):
+            yield f"```text\n{paragraph[2:]}\n```"
+        else:
+            yield _prose(paragraph)
         yield ""
+    yield f"```text\n{context.command_path} {' '.join(command.collect_usage_pieces(context))}\n```"
+    yield ""
+    for option in command.get_params(context):
+        record = option.get_help_record(context)
+        if record is None or isinstance(option, click.Argument):
+            continue
+        names, text = (" ".join(part.split()) for part in record)
+        if option.opts:
+            yield from _definition(f"`{names}`", _prose(text))
+        else:  # A heading of an option group.
+            yield from (f"**{names.removesuffix(':')}**", "")
+
+
+def _prose(text: str) -> str:
+    """Write a help text as Markdown: options as code, and nothing taken for markup."""
+    parts = re.split(r"(`[^`]*`)", text)
+    for i in range(0, len(parts), 2):
+        parts[i] = re.sub(r"([*_\[\]\\])", r"\\\1", html.escape(parts[i], quote=False))
+        parts[i] = re.sub(r"(?<![\w-])(--?[a-z][\w-]*\w)", r"`\1`", parts[i])
+    return "".join(parts)
+
+
+def _definition(term: str, text: str) -> Iterator[str]:
+    yield from (term, f":   {text}", "")
 
 
 def _interfaces() -> Iterator[str]:
@@ -107,27 +145,19 @@ def _interfaces() -> Iterator[str]:
 
 
 def _traits(title: str, spec: Any) -> Iterator[str]:
-    rows = [_trait(name, trait) for name, trait in sorted(spec.traits(desc=_is_given).items())]
-    if rows:
+    described = spec.traits(desc=lambda text: text is not None)
+    if described:
         yield f"**{title}**"
         yield ""
-        yield "| name | type | | meaning |"
-        yield "|---|---|---|---|"
-        yield from rows
-        yield ""
-
-
-def _is_given(description: str | None) -> bool:
-    return description is not None
-
-
-def _trait(name: str, trait: Any) -> str:
-    kind = " ".join(trait.full_info(None, name, None).split())
-    kind = re.sub(r"^(an?|the) ", "", kind)
-    default = trait.default if trait.usedefault else None
-    note = "required" if trait.mandatory else f"`{default!r}`" if default is not None else ""
-    cells = (cell.replace("|", "\\|") for cell in (f"`{name}`", kind, note, trait.desc))
-    return f"| {' | '.join(cells)} |"
+    for name, trait in sorted(described.items(), key=lambda item: (not item[1].mandatory, item[0])):
+        kind = " ".join(trait.full_info(None, name, None).split())
+        kind = PATHLIKE.sub(r"\1\2", kind).replace("items which are ", "")
+        kind = re.sub(r"^an? ", "", kind)
+        notes = ["required"] if trait.mandatory else []
+        if trait.usedefault:
+            notes.append(f"default `{trait.default!r}`")
+        kind = "; ".join([_prose(kind), *notes])
+        yield from _definition(f"`{name}` <small>({kind})</small>", _prose(trait.desc))
 
 
 def _workflows() -> Iterator[str]:

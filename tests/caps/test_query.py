@@ -23,6 +23,12 @@ def test_uncropped_images_and_strangers_are_no_crops(caps):
     assert len(list(query.find_crops(caps))) == 3
 
 
+def test_a_quotation_mark_loses_no_visit(tmp_path):
+    header = "participant_id\tsession_id\tnote"
+    path = write_tsv(tmp_path, 'sub-1\tses-1\t"moved', "sub-2\tses-1\tok", header=header)
+    assert query.read_visits(path) == [("sub-1", "ses-1"), ("sub-2", "ses-1")]
+
+
 def test_tsv_may_have_a_bom_other_columns_empty_lines_and_crlf(tmp_path):
     path = tmp_path / "visits.tsv"
     text = "\ufeffage\tsession_id\tparticipant_id\r\n70\tses-1 \tsub-1\r\n\r\n71\tses-2\tsub-1\r\n"
@@ -39,6 +45,7 @@ def test_tsv_may_have_a_bom_other_columns_empty_lines_and_crlf(tmp_path):
         ("participant_id\tsession_id", [], "lists no visit"),
         ("participant_id\tsession_id", ["01\tM000"], r"row 2 .* not a visit"),
         ("participant_id\tsession_id", ["sub-01"], r"row 2 .* not a visit"),
+        ("participant_id\tsession_id\tnote", ["\t\tlost"], r"row 2 .* not a visit"),
         (
             "participant_id\tsession_id",
             ["sub-01\tses-1", "sub-02\tses-1", "sub-01\tses-1"],

@@ -10,6 +10,7 @@ from lightning.pytorch import LightningModule
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from clinica_t1nce.synthesis.decode import decode
 from clinica_t1nce.training.data.numbered import Batch, seed_of
 from clinica_t1nce.training.measures import measure
 from clinica_t1nce.training.modules.losses import (
@@ -247,9 +248,7 @@ class GeneratorTraining(Training):
     def validation_losses(self, batch: Batch) -> Mapping[str, torch.Tensor]:
         """Measure the weights that are kept: on real pairs the images, else the loss."""
         if "deviation" in batch:
-            return measure(
-                bounded_image(self._out(self.kept, batch), batch["t1ce"], self.output), batch
-            )
+            return measure(image_of(self._out(self.kept, batch), batch["t1ce"], self.output), batch)
         return {"loss": self._loss(self.kept, batch)}
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
@@ -286,7 +285,7 @@ class GeneratorTraining(Training):
     def _of_scans(self, out: torch.Tensor, batch: Batch) -> torch.Tensor:
         """Give the loss on real pairs: two scans, each with its own noise, slices and field."""
         t1ce, t1nce, mask, o = batch["t1ce"], batch["t1nce"], batch["mask"], self.optimisation
-        change = t1ce - bounded_image(out, t1ce, self.output)
+        change = t1ce - image_of(out, t1ce, self.output)
         total = out.new_zeros(())
         for n, sigmas in enumerate(batch["blur"].tolist()):
             own, given = mask[n, None], (t1ce - t1nce)[n, None]
@@ -349,13 +348,7 @@ def synthesise(network: nn.Module, t1ce: torch.Tensor, output: str) -> torch.Ten
 
 
 def image_of(out: torch.Tensor, t1ce: torch.Tensor, output: str) -> torch.Tensor:
-    """Turn what a generator gave into the T1nce; see :func:`synthesise`."""
-    middle = _middle(out)
-    return t1ce - middle if output == "change" else middle
-
-
-def bounded_image(out: torch.Tensor, t1ce: torch.Tensor, output: str) -> torch.Tensor:
-    """Turn what a generator gave into the T1nce, as synthesis does: nothing is added to the T1ce.
+    """Turn what a generator gave into the T1nce, as synthesis does.
 
     Parameters
     ----------
@@ -366,9 +359,8 @@ def bounded_image(out: torch.Tensor, t1ce: torch.Tensor, output: str) -> torch.T
     output
         As :func:`synthesise`.
     """
-    if output == "image":
-        return _middle(out)
-    return t1ce - _middle(out).clamp(min=0).minimum(t1ce.clamp(min=0))
+    middle = _middle(out)
+    return middle if output == "image" else t1ce - decode(middle, t1ce, output).change
 
 
 def _middle(out: torch.Tensor) -> torch.Tensor:

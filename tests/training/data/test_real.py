@@ -7,14 +7,8 @@ import torch
 from scipy import ndimage
 
 from clinica_t1nce.errors import ImageError
-from clinica_t1nce.training.data.real import (
-    Facts,
-    PairCache,
-    PreparedPair,
-    RealPatches,
-    RealVolumes,
-    prepare,
-)
+from clinica_t1nce.training.data.fitted_pairs import Facts, PreparedPair, prepare
+from clinica_t1nce.training.data.real import PairCache, RealPatches, RealVolumes
 from clinica_t1nce.training.data.variation import Variation
 from clinica_t1nce.training.data.volume_pairs import PairFiles
 from clinica_t1nce.volumes.intensity import measure_percentile
