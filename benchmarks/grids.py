@@ -33,9 +33,9 @@ def main() -> None:
     arguments = parser.parse_args()
     print("| image | sharpness | agreement |\n|---|---:|---:|")
     for visit, crop in query.find_crops(arguments.caps):
-        inputs = spaces.read(crop, (names.NATIVE,), arguments.bids)
-        assert inputs.raw is not None
-        figures = f"{sharpness(inputs.crop.data):.2f} | {inputs.raw.agreement:.2f}"
+        image = spaces.read_crop(crop)
+        raw = spaces.read_raw(image, names.raw_path(crop, arguments.bids), names.affine_path(crop))
+        figures = f"{sharpness(image.data):.2f} | {raw.agreement:.2f}"
         print(f"| {visit} | {figures} |", flush=True)
 
 

@@ -14,7 +14,6 @@ from clinica_t1nce.caps import names
 from clinica_t1nce.caps.query import SelectedBy
 from clinica_t1nce.files import atomic, completeness
 from clinica_t1nce.files.text import find_json
-from clinica_t1nce.synthesis import vessels
 from clinica_t1nce.synthesis.flags import Flag
 
 if TYPE_CHECKING:
@@ -215,6 +214,9 @@ def build_vessels(content: Mapping[str, Any], threshold: float) -> dict[str, Any
     threshold
         Result of :func:`clinica_t1nce.synthesis.vessels.threshold`.
     """
+    # It brings torch with it, which a command's help does without.
+    from clinica_t1nce.synthesis import vessels
+
     return {
         "Description": "Vessels: what lost much brightness and is thin. Choroid plexus, enhancing "
         "meninges and thin rims of lesions are in it.",

@@ -56,5 +56,5 @@ def test_rows_table_and_picture(script, pairs, tmp_path):
 
 
 def test_models_of_another_scaling_are_refused(script):
-    with pytest.raises(WeightsError, match="change-unet-v4: not scaled as the paper's"):
-        script.load("change-unet-v4", "cpu")
+    with pytest.raises(WeightsError, match="change-unet-v5: not scaled as the paper's"):
+        script.load("change-unet-v5", "cpu")

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from clinica_t1nce.errors import WeightsError
-from clinica_t1nce.models import conversion, load_generator, storage
+from clinica_t1nce.models import conversion, storage
 from tests.data import checkpoints, recipe, reference
 
 CLASSES = {
@@ -89,7 +89,7 @@ def test_outputs_are_those_of_the_authors_classes(tmp_path, name, side, every):
     }
     checkpoint = checkpoints.write(tmp_path / "checkpoint.pth.tar", state)
     conversion.convert(checkpoint, tmp_path / "mine.safetensors")
-    network = load_generator(tmp_path / "mine.safetensors")
+    network = storage.load_generator(tmp_path / "mine.safetensors")[0]
     out = reference.run(network, reference.volumes(side, 0))[0, 0, ::every, ::every, ::every]
     expected = reference.golden(f"{name}/out")
     assert np.abs(out.numpy() - expected).max() <= 1e-5 * np.abs(expected).max()
@@ -100,7 +100,9 @@ def test_batch_statistics_reach_the_network(tmp_path, architecture):
     checkpoint = checkpoints.write(tmp_path / "c.tar", checkpoints.authors_state(architecture))
     card = conversion.convert(checkpoint, tmp_path / "out.safetensors", batch_statistics=True)
     assert card.batch_statistics
-    out = reference.run(load_generator(tmp_path / "out.safetensors"), *inputs(architecture))
+    out = reference.run(
+        storage.load_generator(tmp_path / "out.safetensors")[0], *inputs(architecture)
+    )
     network = checkpoints.network(architecture)
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm3d):

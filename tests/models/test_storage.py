@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from clinica_t1nce.errors import OutputError, WeightsError
-from clinica_t1nce.models import cards, load_generator, registry, storage
+from clinica_t1nce.models import cards, registry, storage
 
 
 def make_card(**changes):
@@ -74,7 +74,7 @@ def test_batch_norm_and_layout_come_back(tmp_path):
     network(torch.rand(1, 1, 8, 8, 8))
     card = make_card(architecture="att-unet")
     storage.save_weights(tmp_path / "a.safetensors", network, card)
-    loaded = load_generator(tmp_path / "a.safetensors").state_dict()
+    loaded = storage.load_generator(tmp_path / "a.safetensors")[0].state_dict()
     for name, tensor in network.state_dict().items():
         assert torch.equal(tensor, loaded[name]), name
     assert loaded["Conv1.conv.1.num_batches_tracked"] == 1
@@ -83,7 +83,7 @@ def test_batch_norm_and_layout_come_back(tmp_path):
 def test_half_precision_weights_become_float32(tmp_path, network):
     path = tmp_path / "half.safetensors"
     storage.save_weights(path, network.half(), make_card())
-    dtypes = {parameter.dtype for parameter in load_generator(path).parameters()}
+    dtypes = {parameter.dtype for parameter in storage.load_generator(path)[0].parameters()}
     assert dtypes == {torch.float32}
 
 
@@ -99,7 +99,7 @@ class TestNames:
     @pytest.mark.parametrize("name", ["default", storage.DEFAULT_MODEL])
     def test_default_is_shipped(self, shelf, name):
         assert storage.load_weights(name)[1].name == storage.DEFAULT_MODEL
-        assert not load_generator(name).training
+        assert not storage.load_generator(name)[0].training
 
     def test_shipped_are_listed(self, shelf):
         (shelf / "cardless.safetensors").touch()
@@ -213,9 +213,8 @@ def test_a_discriminator_is_loaded_but_is_no_generator(tmp_path):
     pair = torch.rand(2, 1, 1, 64, 64, 64)
     torch.testing.assert_close(loaded(*pair), module(*pair))
     assert card.output == "score"
-    for load in (load_generator, storage.load_generator):
-        with pytest.raises(WeightsError, match=r"judge.* is a discriminator, which makes no image"):
-            load(path)
+    with pytest.raises(WeightsError, match=r"judge.* is a discriminator, which makes no image"):
+        storage.load_generator(path)
 
 
 def test_shipped_weights_load():

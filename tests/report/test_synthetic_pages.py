@@ -18,6 +18,7 @@ from clinica_t1nce.report.synthetic_pages import (
     is_done,
     page_path,
 )
+from clinica_t1nce.synthesis.flags import Flag
 from tests.data.caps import MIXED, crop_path, make_caps
 from tests.report.pages import Page
 
@@ -57,7 +58,12 @@ def made(tmp_path_factory):
     crops = [crop_path(caps, *visit, entities) for visit, entities in MIXED.items() if entities]
     shown = [
         synthesise(
-            caps, crop, confidence, n_nonfinite=n, gadolinium=0.875, flags=["odd (7)"] * (n > 0)
+            caps,
+            crop,
+            confidence,
+            n_nonfinite=n,
+            gadolinium=0.875,
+            flags=[Flag("odd", "odd (7)")] * (n > 0),
         )
         for crop, confidence, n in zip(crops, (0.75, 0.25), (0, 7), strict=True)
     ]
@@ -94,8 +100,8 @@ def test_a_page_each_and_an_index_least_confident_first(caps, shown):
         [0.25, 0.875, 1.23, "tiny"],
         [0.75, 0.875, 1.23, "tiny"],
     ]
-    assert data["flags"] == ["odd"]
-    assert [row[2] for row in data["rows"]] == [[0], []]
+    assert data["flags"] == ["non finite", "odd"]
+    assert [row[2] for row in data["rows"]] == [[1, 0], []]
     assert all((index.parent / row[1]).is_file() for row in data["rows"])
 
     page = Page(page_path(index.parent, shown[1].output))

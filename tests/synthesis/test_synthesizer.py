@@ -2,7 +2,7 @@ import hashlib
 import logging
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -365,7 +365,9 @@ class TestDeterminism:
 
     def test_batch_norm_is_in_evaluation_mode(self, t1ce):
         module = registry.build("att-unet", widths=[2, 4]).train()
-        fields = registry.preset("att-unet") | {"input": make(None).card.input | {"multiple": 2}}
+        fields = registry.preset("att-unet") | {
+            "input": asdict(make(None).card.input) | {"multiple": 2}
+        }
         before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
         Synthesizer(module, cards.Card(name="tiny", **fields))(t1ce)
         assert all(torch.equal(before[name], t) for name, t in module.state_dict().items())

@@ -55,7 +55,8 @@ def test_two_processes_are_one_with_a_double_batch(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
-    assert one.shape == (3, 4)
+    # Step, epoch, loss, and nine measures of the pair for validation.
+    assert one.shape == (3, 12)
     assert one[:, :2].tolist() == two[:, :2].tolist()
     np.testing.assert_allclose(two[:, 2:], one[:, 2:], rtol=1e-3)
     # It is a curve.
