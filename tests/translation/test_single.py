@@ -83,7 +83,7 @@ def test_image_in_memory(dtype):
 
 
 def test_bias_field_is_given_back_to_the_change(monkeypatch):
-    field = np.linspace(0.5, 2, DATA.shape[0], dtype=np.float32)[:, None, None]
+    field = np.linspace(0.9, 1.2, DATA.shape[0], dtype=np.float32)[:, None, None]
     monkeypatch.setattr(single.bias, "measure_bias", lambda volume, affine: field)
     found = single.synthesise(DATA * field, volumes.affine(), Generator())
     np.testing.assert_allclose(
@@ -148,7 +148,7 @@ def test_folder_stands_for_its_images_but_synthetic_ones(tmp_path):
 def test_what_holds_no_image_is_refused(tmp_path):
     with pytest.raises(SelectionError, match="no such file"):
         single.find_sources([tmp_path / "a.nii"])
-    with pytest.raises(SelectionError, match="no .nii or .nii.gz file"):
+    with pytest.raises(SelectionError, match=r"no \.nii or \.nii\.gz file"):
         single.find_sources([tmp_path])
     slice_ = tmp_path / "IM0001"
     slice_.write_bytes(bytes(128) + b"DICM" + bytes(99))
@@ -187,7 +187,7 @@ def test_nothing_is_overwritten_unasked(tmp_path):
         single.plan([source], link, overwrite=True)
     # The JSON of a scanner's image is an input, too.
     names.sidecar_path(source).write_text("{}")
-    with pytest.raises(OutputError, match="in.json: is the input itself"):
+    with pytest.raises(OutputError, match=r"in\.json: is the input itself"):
         single.plan([source], tmp_path / "in.nii", overwrite=True)
     with pytest.raises(SelectionError, match="one file for 2 images"):
         single.plan([source, out], tmp_path / "new.nii.gz")
