@@ -7,16 +7,13 @@ from nibabel.affines import voxel_sizes
 from scipy import ndimage
 
 from clinica_t1nce.errors import ImageError, one_line
-from clinica_t1nce.volumes import grids
+from clinica_t1nce.volumes import grids, intensity
 
 SIDE = 6.0
 """Side, in mm, of the voxels that N4 is given: the field is far smoother."""
 
 DISTANCE = 200
 """Distance, in mm, of the knots of the field's spline: that of t1-linear since Clinica 0.12."""
-
-FOREGROUND = 0.05
-"""The head is what is brighter than this share of the 99th percentile of what is above 0."""
 
 FEWEST = 150
 """Voxels of :data:`SIDE` in the head below which there is no field to measure: 32 ml."""
@@ -53,7 +50,7 @@ def measure_bias(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
         np.maximum(volume, 0).astype(np.float32), np.maximum(np.rint(step), 1).astype(int)
     )
     coarse = grids.sample(smooth, np.eye(4), shape, to_volume)
-    head = _foreground(coarse)
+    head = intensity.foreground(coarse)
     if head.sum() < FEWEST:
         return np.ones(volume.shape, np.float32)
     field = _run_n4(coarse, head)
@@ -68,13 +65,6 @@ def measure_bias(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
         mode="nearest",
     )
     return found
-
-
-def _foreground(volume: np.ndarray) -> np.ndarray:
-    positive = volume[volume > 0]
-    if positive.size == 0:
-        return np.zeros(volume.shape, bool)
-    return volume > FOREGROUND * float(np.percentile(positive, 99))
 
 
 def _run_n4(volume: np.ndarray, mask: np.ndarray) -> np.ndarray:
