@@ -11,9 +11,8 @@ import torch
 
 from clinica_t1nce.caps import names, query
 from clinica_t1nce.evaluation.recovery import gradient_energy
-from clinica_t1nce.synthesis import transfer
 from clinica_t1nce.translation import spaces
-from clinica_t1nce.volumes import grids
+from clinica_t1nce.volumes import grids, intensity
 
 PAPER_GRID = (128, 128, 128)
 
@@ -22,7 +21,7 @@ def sharpness(volume: np.ndarray) -> float:
     """Give the share of gradient energy in the head that the paper's grid, and back, leaves."""
     x = torch.from_numpy(volume)[None, None]
     back = grids.resample(grids.resample(x, PAPER_GRID), volume.shape)[0, 0].numpy()
-    head = transfer.foreground(volume)
+    head = intensity.foreground(volume)
     return gradient_energy(back, head) / gradient_energy(volume, head)
 
 

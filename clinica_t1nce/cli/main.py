@@ -12,6 +12,9 @@ from clinica_t1nce.plugin import PIPELINES, CommandSource
 CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 160}
 
 COMMANDS = {
+    "translate": CommandSource(
+        "clinica_t1nce.cli.translate", "cli", "Translate T1ce, NIfTI files, without a CAPS."
+    ),
     "calibrate": CommandSource(
         "clinica_t1nce.cli.calibrate",
         "cli",

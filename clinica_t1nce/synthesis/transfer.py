@@ -11,9 +11,6 @@ from clinica_t1nce.errors import TransformError
 from clinica_t1nce.synthesis.conditioning import Conditioned, condition
 from clinica_t1nce.volumes import grids, intensity
 
-FOREGROUND = 0.05
-"""The head is what is brighter than this share of the 99th percentile."""
-
 GAIN_WIDTH = 12.0
 """Standard deviation, in voxels of 1 mm, over which receive gains are compared: bias fields
 are as smooth as that, anatomy is not."""
@@ -103,7 +100,7 @@ def measure_gain(image: np.ndarray, reference: np.ndarray) -> np.ndarray:
         float32, positive, smooth: `reference` times it has the local brightness of `image`. 1
         where neither shows anything.
     """
-    both = foreground(image) & foreground(reference)
+    both = intensity.foreground(image) & intensity.foreground(reference)
     if not both.any():
         return np.ones(image.shape, np.float32)
     sums = [_pool(np.where(both, volume, 0), _POOL) for volume in (image, reference)]
@@ -139,7 +136,7 @@ def measure_agreement(image: np.ndarray, reference: np.ndarray) -> float:
     float
         Pearson's correlation where at least one of them shows the head; 0 if nothing does.
     """
-    either = foreground(image) | foreground(reference)
+    either = intensity.foreground(image) | intensity.foreground(reference)
     if either.sum() < 2:
         return 0.0
     a, b = (volume[either].astype(np.float64) for volume in (image, reference))
@@ -183,11 +180,3 @@ def require_related(image: np.ndarray, reference: np.ndarray, what: str) -> None
             f"{what} (in cubes of {ROUGH} mm they agree to {agreement:.2f}, not to {RELATED:g}); "
             "run `clinica run t1-linear` again for this visit"
         )
-
-
-def foreground(volume: np.ndarray) -> np.ndarray:
-    """Mask the head: what is brighter than a share of the brightest voxels, :data:`FOREGROUND`."""
-    positive = volume[volume > 0]
-    if positive.size == 0:
-        return np.zeros(volume.shape, bool)
-    return volume > FOREGROUND * float(np.percentile(positive, 99))

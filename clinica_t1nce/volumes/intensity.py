@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 Volume = TypeVar("Volume", np.ndarray, "torch.Tensor")
 
+FOREGROUND = 0.05
+"""The head is what is brighter than this share of the 99th percentile."""
+
 
 @dataclass(frozen=True)
 class Scaling:
@@ -107,6 +110,14 @@ METHODS: dict[str, Callable[..., Scaling]] = {
     "min-max": measure_min_max,
     "percentile": measure_percentile,
 }
+
+
+def foreground(volume: np.ndarray) -> np.ndarray:
+    """Mask the head: what is brighter than a share of the brightest voxels, :data:`FOREGROUND`."""
+    positive = volume[volume > 0]
+    if positive.size == 0:
+        return np.zeros(volume.shape, bool)
+    return volume > FOREGROUND * float(np.percentile(positive, 99))
 
 
 def check_method(scaling: dict[str, Any]) -> None:

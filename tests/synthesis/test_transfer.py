@@ -164,8 +164,3 @@ def test_images_that_do_not_lie_on_each_other_are_refused(heads, transform):
     head, _ = heads
     with pytest.raises(TransformError, match=r"^a.mat: of another image \(in cubes of 8 mm"):
         transfer.require_related(transform(head), head, "a.mat: of another image")
-
-
-def test_the_head_is_what_is_bright():
-    assert transfer.foreground(np.array([-5, 0, 1, 60, 100])).tolist() == [0, 0, 0, 1, 1]
-    assert not transfer.foreground(np.zeros(4)).any()

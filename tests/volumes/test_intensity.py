@@ -71,3 +71,8 @@ def test_an_unusable_scaling_is_found_without_a_volume(scaling, message):
 
 def test_a_usable_scaling_passes():
     intensity.check_method({"method": "percentile", "percentile": 60, "floor": 0.1})
+
+
+def test_the_head_is_what_is_bright():
+    assert intensity.foreground(np.array([-5, 0, 1, 60, 100])).tolist() == [0, 0, 0, 1, 1]
+    assert not intensity.foreground(np.zeros(4)).any()

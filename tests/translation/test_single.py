@@ -1,0 +1,195 @@
+from types import SimpleNamespace
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from clinica_t1nce.caps import names, sidecar
+from clinica_t1nce.errors import ImageError, OutputError, SelectionError
+from clinica_t1nce.synthesis.synthesizer import Synthesis
+from clinica_t1nce.translation import single
+from clinica_t1nce.volumes.intensity import Scaling
+from tests.data import volumes
+
+DATA = volumes.enhance(volumes.brain())
+
+
+class Generator:
+    """Stands for a Synthesizer: takes a share of everything above 500."""
+
+    card = SimpleNamespace(
+        batch_statistics=False, name="cheap", architecture="none", sha256="0", scaling={}
+    )
+    device = "cpu"
+
+    def __init__(self, share=0.5):
+        self.share = share
+
+    def carrying_change(self):
+        return self
+
+    def __call__(self, volume, affine):
+        change = np.where(volume > 500, self.share * volume, 0).astype(np.float32)
+        return Synthesis(volume - change, change, 0.9, 0.5, 0.5, Scaling(0.0, 2.0))
+
+
+@pytest.mark.parametrize("kind", ["ras", "las", "pir", "oblique", "sheared"])
+@pytest.mark.parametrize("zooms", [(1, 1, 1), (0.5, 0.5, 0.5), (1, 1, 5)])
+def test_change_is_taken_and_header_stays(tmp_path, kind, zooms):
+    affine = volumes.affine(kind, zooms=zooms)
+    source = volumes.write(
+        tmp_path / "in.nii.gz", DATA, affine, dtype=np.int16, slope=0.5, qform_code=1
+    )
+    files = single.Files(source, tmp_path / "out.nii.gz", tmp_path / "out_enhancement.nii.gz")
+    content = single.translate_file(files, Generator())
+    before, after = nib.load(source), nib.load(files.image)
+    assert before.header.binaryblock == after.header.binaryblock
+    assert nib.load(files.enhancement).shape == DATA.shape
+    t1ce, t1nce = before.get_fdata(), after.get_fdata()
+    bright = t1ce > 600
+    np.testing.assert_allclose(t1nce[bright], t1ce[bright] / 2, atol=0.5)
+    np.testing.assert_array_equal(t1nce[t1ce < 400], t1ce[t1ce < 400])
+    removed = nib.load(files.enhancement).get_fdata()
+    np.testing.assert_allclose(removed, t1ce - t1nce, atol=0.3)
+    assert content == sidecar.read(files.image)
+    assert content["Synthetic"] is True
+    assert content["Model"]["SHA256"] == "0"
+    assert content["GadoliniumProbability"] == 0.9
+    assert content["Confidence"] == 0.5
+    assert content["Sources"] == ["in.nii.gz"]
+    assert sidecar.read(files.enhancement)["Sources"] == ["in.nii.gz", "out.nii.gz"]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32, np.float64])
+def test_nothing_removed_is_the_same_file(tmp_path, dtype):
+    data = DATA / 4 if dtype == np.uint8 else DATA
+    source = volumes.write(tmp_path / "in.nii", data, volumes.affine("las"), dtype=dtype)
+    files = single.Files(source, tmp_path / "out.nii")
+    single.translate_file(files, Generator(0))
+    assert files.image.read_bytes() == source.read_bytes()
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.float32, np.float64])
+def test_image_in_memory(dtype):
+    image = nib.Nifti1Image(DATA.astype(dtype), volumes.affine("oblique"))
+    image.set_qform(image.affine, 1)
+    image.set_sform(image.affine, 2)
+    found = single.translate_image(image, Generator())
+    assert found.header.binaryblock == image.header.binaryblock
+    assert found.get_data_dtype() == dtype
+    assert found.dataobj[DATA > 600].max() < 0.6 * DATA.max()
+    same = single.translate_image(image, Generator(0))
+    np.testing.assert_array_equal(same.dataobj, image.dataobj)
+
+
+def test_bias_field_is_given_back_to_the_change(monkeypatch):
+    field = np.linspace(0.9, 1.2, DATA.shape[0], dtype=np.float32)[:, None, None]
+    monkeypatch.setattr(single.bias, "measure_bias", lambda volume, affine: field)
+    found = single.synthesise(DATA * field, volumes.affine(), Generator())
+    np.testing.assert_allclose(
+        found.change, np.where(DATA > 500, DATA / 2, 0) * field, rtol=1e-4, atol=1e-2
+    )
+
+
+def ct():
+    body = np.where(DATA > 0, np.random.default_rng(0).normal(35, 20, DATA.shape), -1000)
+    return body
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "message"),
+    [
+        (DATA[:, :, 0], {}, "2-D"),
+        (np.stack([DATA, DATA], -1), {}, "4-D with 2 frames"),
+        (np.round(DATA / 200), {"dtype": np.int16}, "label map"),
+        (ct(), {"dtype": np.int16}, "a CT"),
+        (DATA, {"affine": volumes.affine(zooms=(1, 1, 9))}, "voxels of 1 x 1 x 9 mm"),
+        (DATA, {"affine": volumes.affine(zooms=(0.1, 1, 1))}, "voxels of 0.1 x 1 x 1 mm"),
+    ],
+)
+def test_what_is_no_t1w_is_refused(tmp_path, data, options, message):
+    source = volumes.write(tmp_path / "in.nii.gz", data, **options)
+    files = single.Files(source, tmp_path / "out.nii.gz")
+    with pytest.raises(ImageError, match=message) as caught:
+        single.translate_file(files, Generator())
+    assert str(source) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_no_nifti(tmp_path):
+    source = tmp_path / "in.nii.gz"
+    source.write_text("hello")
+    with pytest.raises(ImageError, match="not a NIfTI file"):
+        single.translate_file(single.Files(source, tmp_path / "out.nii.gz"), Generator())
+
+
+def test_a_failure_leaves_nothing(tmp_path, monkeypatch):
+    source = volumes.write(tmp_path / "in.nii.gz", DATA)
+
+    def fail(*arguments):
+        raise OutputError("disk full")
+
+    monkeypatch.setattr(single.nifti_copy, "save_changed", fail)
+    files = single.Files(source, tmp_path / "out.nii.gz", tmp_path / "more.nii.gz")
+    with pytest.raises(OutputError):
+        single.translate_file(files, Generator())
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_folder_stands_for_its_images_but_synthetic_ones(tmp_path):
+    a, b = (volumes.write(tmp_path / name, DATA) for name in ("a.nii", "b.nii.gz"))
+    sidecar.write(b, {"Synthetic": True})
+    (tmp_path / "notes.txt").write_text("")
+    assert single.find_sources([tmp_path, a]) == [a]
+    assert single.find_sources([tmp_path, b]) == [a, b]
+
+
+def test_what_holds_no_image_is_refused(tmp_path):
+    with pytest.raises(SelectionError, match="no such file"):
+        single.find_sources([tmp_path / "a.nii"])
+    with pytest.raises(SelectionError, match=r"no \.nii or \.nii\.gz file"):
+        single.find_sources([tmp_path])
+    slice_ = tmp_path / "IM0001"
+    slice_.write_bytes(bytes(128) + b"DICM" + bytes(99))
+    for given in (tmp_path, slice_):
+        with pytest.raises(SelectionError, match=f"dcm2niix .* {tmp_path}$"):
+            single.find_sources([given])
+    only = volumes.write(tmp_path / "a.nii", DATA)
+    sidecar.write(only, {"Synthetic": True})
+    with pytest.raises(SelectionError, match="synthetic images only"):
+        single.find_sources([tmp_path])
+
+
+def test_outputs_are_named_after_the_sources(tmp_path):
+    sources = [tmp_path / "sub-1_T1w.nii.gz", tmp_path / "x.nii"]
+    jobs = single.plan(sources, tmp_path / "out", save_enhancement=True)
+    assert [job.image.name for job in jobs] == [
+        "sub-1_desc-SynthNce_T1w.nii.gz",
+        "x_desc-SynthNce.nii",
+    ]
+    assert jobs[0].enhancement == names.enhancement_path(jobs[0].image)
+    (job,) = single.plan(sources[:1], tmp_path / "out.nii")
+    assert job.image == tmp_path / "out.nii"
+
+
+def test_nothing_is_overwritten_unasked(tmp_path):
+    source = volumes.write(tmp_path / "in.nii.gz", DATA)
+    out = volumes.write(tmp_path / "out.nii.gz", DATA)
+    with pytest.raises(SelectionError, match="--overwrite"):
+        single.plan([source], out)
+    assert single.plan([source], out, overwrite=True)[0].image == out
+    with pytest.raises(OutputError, match="is the input itself"):
+        single.plan([source], source, overwrite=True)
+    link = tmp_path / "link.nii.gz"
+    link.symlink_to(source)
+    with pytest.raises(OutputError, match="is the input itself"):
+        single.plan([source], link, overwrite=True)
+    # The JSON of a scanner's image is an input, too.
+    names.sidecar_path(source).write_text("{}")
+    with pytest.raises(OutputError, match=r"in\.json: is the input itself"):
+        single.plan([source], tmp_path / "in.nii", overwrite=True)
+    with pytest.raises(SelectionError, match="one file for 2 images"):
+        single.plan([source, out], tmp_path / "new.nii.gz")
+    with pytest.raises(SelectionError, match="into different folders"):
+        single.plan([tmp_path / "a" / "x.nii", tmp_path / "b" / "x.nii"], tmp_path / "new")
