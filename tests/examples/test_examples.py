@@ -43,7 +43,7 @@ def test_demo_takes_enhancement_away(demo) -> None:
         if "sub-demo0" in line and "%" in line
     ]
     assert len(shares) == 2
-    # 74 and 26 % of what could be removed.
+    # 86 and 27 % of what could be removed.
     assert min(shares) > 15
 
 
