@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from clinica_t1nce.errors import ImageError
 from clinica_t1nce.files import atomic, nifti
 from clinica_t1nce.report.scales import choose_slices, gray_scale, ras_zooms
-from clinica_t1nce.synthesis.transfer import foreground
 from clinica_t1nce.volumes.grids import to_ras
+from clinica_t1nce.volumes.intensity import foreground
 
 VISIBLE = 0.15
 """Share of the gray scale from which what was removed is drawn."""

@@ -98,7 +98,7 @@ def contrast_label(name: str) -> str | None:
     ('gd', None)
     """
     # Most names have none: pybids takes 0.1 ms to say so.
-    if "_ce-" not in name.lower():
+    if "_ce-" not in f"_{name.lower()}":
         return None
     from bids.layout import parse_file_entities
 
