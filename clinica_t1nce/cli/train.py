@@ -138,6 +138,8 @@ def _table(
         raise click.UsageError(
             "give CAPS PAIRS_TSV OUTPUT, or OUTPUT with --files TSV, --label-maps FOLDER or both"
         )
+    if fold is not None or low_quality:
+        raise click.UsageError("--fold and --low-quality are of CAPS PAIRS_TSV; leave them out")
     if files_tsv is None:
         return None
     return {

@@ -99,10 +99,17 @@ def anchor(t1ce: np.ndarray, fitted: np.ndarray, tissue: np.ndarray) -> np.ndarr
     -------
     numpy.ndarray
         float32 volume; 0 stays 0.
+
+    Raises
+    ------
+    ImageError
+        If fewer than 1000 voxels do not enhance, or all have one intensity.
     """
     from skimage.filters import threshold_multiotsu
 
     x, y = t1ce[tissue], fitted[tissue]
+    if y.size < _FEWEST or np.ptp(y) == 0:
+        raise ImageError(f"{y.size} voxels of tissue do not enhance: too few to compare images by")
     low, high = np.percentile(y, [0.5, 99.5])
     thresholds = threshold_multiotsu(np.clip(y, low, high), classes=3)
     classes = np.digitize(y, thresholds)

@@ -214,6 +214,8 @@ def test_one_source_alone(called: dict[str, Any], files_tsv: str, tmp_path: Path
         (["more", "--files", "TSV"], "give CAPS PAIRS_TSV OUTPUT, or OUTPUT with"),
         (["nowhere", "pairs.tsv"], "nowhere: no such file or folder"),
         (["--files", "TSV", "--pairs", "3"], "give --label-maps"),
+        (["--files", "TSV", "--fold", "1"], "--fold and --low-quality are of CAPS PAIRS_TSV"),
+        (["--files", "TSV", "--low-quality"], "--fold and --low-quality are of CAPS PAIRS_TSV"),
         (["--files", "TSV", "--mix", "simulated=1"], "--mix has to name the sources: real, t1nce"),
         (["--files", "TSV", "--mix", "real=0"], "'real=0' is not one of real, simulated, t1nce"),
         (["--files", "TSV", "--mix", "reel=1"], "'reel=1' is not one of"),

@@ -56,3 +56,10 @@ def test_shrunken_contrast_is_mended_where_nothing_enhances() -> None:
     assert np.abs(mended - truth)[~enhancing].mean() < 0.015
     shrunken[0] = 0
     assert not anchor(t1ce, shrunken, ~enhancing)[0].any()
+
+
+def test_an_image_that_enhances_everywhere_is_refused() -> None:
+    t1ce, t1nce, enhancing, _ = scans()
+    few = enhancing & (np.indices(t1ce.shape)[1] < 3)
+    with pytest.raises(ImageError, match="48 voxels of tissue do not enhance"):
+        anchor(t1ce, t1nce, few)

@@ -272,6 +272,13 @@ class GeneratorTraining(Training):
 
     def reconstruction(self, out: torch.Tensor, batch: Batch) -> torch.Tensor:
         """Give the loss of what the network gave for a batch's T1ce."""
+        loss = self._of_voxels(out, batch)
+        if self.optimisation.perceptual:
+            image = image_of(out, batch["t1ce"], self.output)
+            loss = loss + self.optimisation.perceptual * dissimilarity(image, batch["t1nce"])
+        return loss
+
+    def _of_voxels(self, out: torch.Tensor, batch: Batch) -> torch.Tensor:
         if "noisy" not in batch:
             return self._of_twins(out, batch)
         noisy = batch["noisy"]
@@ -317,10 +324,7 @@ class GeneratorTraining(Training):
         # Muscle and fat may be enhanced or bright by nature: there, better to remove too little.
         enhancing = enhancing & batch.get("intracranial", enhancing)
         weight = (1 + o.enhancing_weight * enhancing) * batch["mask"]
-        loss = (error * weight).sum() / weight.sum()
-        if o.perceptual:
-            loss = loss + o.perceptual * dissimilarity(image_of(out, t1ce, self.output), t1nce)
-        return loss
+        return (error * weight).sum() / weight.sum()
 
 
 def averaged(network: nn.Module, optimisation: Optimisation) -> AveragedModel | None:

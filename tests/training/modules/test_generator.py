@@ -71,6 +71,18 @@ def test_loss_of_real_and_simulated_pairs_in_one_batch_by_hand() -> None:
     assert found == pytest.approx((2 * real + 0.25) / 3, abs=1e-5)
 
 
+def test_the_perceptual_loss_sees_real_pairs_too() -> None:
+    losses = []
+    for weight in (0.0, 0.5):
+        optimisation = Optimisation(steps=10, perceptual=weight)
+        module = GeneratorTraining(Constant(0.25), "change", optimisation)
+        losses.append(module._loss(module.network, scans()).item())
+    batch = scans()
+    expected = dissimilarity(batch["t1ce"] - 0.25, batch["t1nce"]).item()
+    assert losses[1] - losses[0] == pytest.approx(0.5 * expected, abs=1e-6)
+    assert expected > 0.01
+
+
 def test_what_enhances_counts_more_in_real_pairs() -> None:
     batch = {name: value[:1] for name, value in scans().items()}
     losses = []
