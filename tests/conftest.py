@@ -6,14 +6,17 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Machines of CI are slow at times, and every file that a test draws goes to one place.
-settings.register_profile(
-    "here",
-    deadline=None,
-    database=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-settings.load_profile("here")
+# Machines of CI are slow at times, and every file that a test draws goes to one place. The same
+# examples are drawn each time; HYPOTHESIS_PROFILE=explore draws new ones, to look for more.
+for name, fixed in (("here", True), ("explore", False)):
+    settings.register_profile(
+        name,
+        deadline=None,
+        database=None,
+        derandomize=fixed,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "here"))
 
 # Before torch comes in: OpenMP's threads spin while they wait, which on a busy machine makes
 # small tensors ten times slower. Processes that tests start inherit it.

@@ -92,6 +92,9 @@ _NUMBER = re.compile(
     r"[-+]?(\d+(?:[.,]\d*)?)(?:e[-+]?\d+)?(?: ?(?:ml|cc|mg|mmol|g|l|μl|ul)(?:/kg)?)?"
 )
 
+_AROUND = " '\"`()[]{}<>.,;:"
+"""What may stand around a word without a meaning."""
+
 _JOINED = re.compile(
     r"(?P<before>non?|not|without|wo|pre|post|with|sans|avec|ohne|mit|kein|keine|zonder|sin|con)"
     r"(?P<after>contrast\w*|kontrast\w*|gad\w*|gd\w*|inj\w*|km|ce|enhanced|agent)"
@@ -197,7 +200,7 @@ def read_words(path: Path) -> Words:
 
 def _meaning(text: str) -> Meaning:
     phrase = plain(text)
-    folded = _folded(text).strip(" '\"")
+    folded = _folded(text).strip(_AROUND)
     sign = _SIGN.fullmatch(folded)
     if sign:
         return "none" if sign[1] == "-" else "given"

@@ -104,5 +104,6 @@ WORDS = sorted(agents.NOTHING | agents.NEGATIONS | {"dotarem", "gadovist 7 ml", 
     st.sampled_from([str.upper, str.title, str]),
     st.sampled_from(["{}", " {}\t", '"{}"', "{}\0", "\ufeff{}", "({})", "'{}'."]),
 )
+@example("c+", str.upper, "({})")
 def test_case_and_what_stands_around_a_word_say_nothing(word, case, around):
     assert agents.meaning(around.format(case(word))) == agents.meaning(word)
