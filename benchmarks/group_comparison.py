@@ -1,0 +1,171 @@
+"""Simulate a study in which one group has mostly T1ce: what becomes of its effect size.
+
+    python benchmarks/group_comparison.py LABEL_MAPS --out DIR [--people 24] [--model default]
+
+Each person is a slab of a simulated head (docs/simulation.md), rendered twice: without and with
+gadolinium. Patients have lost more of their cortical surface than controls. Most patients and few
+controls were given gadolinium. Gray matter and CSF are measured as parts of the intracranial
+volume by three Gaussians fitted to the intensities, once if nobody had been given any, once from
+the images as they are, and once with synthetic T1nce in place of the T1ce. Writes people.tsv,
+effects.tsv and figure.png.
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy import ndimage
+
+from clinica_t1nce.evaluation.smooth_recovery import classify_tissues
+from clinica_t1nce.simulation.anatomy import MARGIN, Anatomy, decode
+from clinica_t1nce.simulation.simulator import Pair, render, sample_recipe
+from clinica_t1nce.simulation.tissues import Tissue
+from clinica_t1nce.synthesis.synthesizer import Synthesizer
+from clinica_t1nce.training.data.anatomies import find_label_maps, load_heads
+
+SLAB = 48
+"""Slices of each head, about the middle of the brain."""
+
+LOST = {"controls": 0.15, "patients": 0.30}
+"""Part of the cortical surface that a group has lost a voxel of, on average."""
+
+SPREAD = 0.05
+"""Standard deviation of that part within a group."""
+
+WITH_GADOLINIUM = {"controls": 0.2, "patients": 0.8}
+PATCH = 3.0
+"""Standard deviation in mm of the noise that decides where surface is lost."""
+
+CONDITIONS = ("no gadolinium", "T1ce as it is", "synthetic T1nce")
+TISSUES = {"GM": 2, "CSF": 1}
+N_BOOTSTRAP = 2000
+
+
+def atrophied(anatomy: Anatomy, lost: float, rng: np.random.Generator) -> Anatomy:
+    """Turn a part of the outermost cortex into CSF, in patches."""
+    depth = -decode(anatomy.distances[1].astype(np.float32), 1)
+    surface = (anatomy.tissue == Tissue.CORTEX) & (depth < 1)
+    noise = ndimage.gaussian_filter(rng.standard_normal(surface.shape, np.float32), PATCH)
+    gone = surface & (noise < np.quantile(noise[surface], min(max(lost, 0.0), 1.0)))
+    return replace(anatomy, tissue=np.where(gone, np.uint8(Tissue.CSF), anatomy.tissue))
+
+
+def render_person(anatomy: Anatomy, rng: np.random.Generator) -> Pair:
+    shape = [n - 2 * MARGIN + 16 for n in anatomy.tissue.shape]
+    shape[2] = SLAB
+    recipe = sample_recipe(rng, anatomy, shape)
+    recipe = recipe.about([(n - 1) / 2 for n in anatomy.tissue.shape])
+    recipe = replace(
+        recipe, enhanced=True, stripping=None, defacing=None, field_of_view=None, second=None
+    )
+    return render(recipe, anatomy, shape)
+
+
+def measure(volume: np.ndarray, intracranial: np.ndarray) -> dict[str, float]:
+    labels = classify_tissues(volume, intracranial)[intracranial]
+    return {name: float((labels == label).mean()) for name, label in TISSUES.items()}
+
+
+def simulate(
+    heads: list[Anatomy], people: int, synthesizer: Synthesizer, seed: int
+) -> pd.DataFrame:
+    rows = []
+    for number in range(people):
+        for column, (group, lost) in enumerate(LOST.items()):
+            rng = np.random.default_rng([seed, number, column])
+            anatomy = atrophied(heads[number % len(heads)], rng.normal(lost, SPREAD), rng)
+            pair = render_person(anatomy, rng)
+            given = (number + 0.5) / people < WITH_GADOLINIUM[group]
+            t1ce, t1nce = (image[0].numpy() for image in (pair.t1ce, pair.t1nce))
+            inside = pair.intracranial[0].numpy()
+            found = dict.fromkeys(CONDITIONS, measure(t1nce, inside))
+            if given:
+                synthetic = synthesizer(t1ce, np.eye(4)).image
+                found["T1ce as it is"] = measure(t1ce, inside)
+                found["synthetic T1nce"] = measure(synthetic, inside)
+            for condition, fractions in found.items():
+                rows += [
+                    {
+                        **{"person": f"{group[0]}{number:02}", "group": group, "T1ce": given},
+                        **{"condition": condition, "tissue": tissue, "fraction": fraction},
+                    }
+                    for tissue, fraction in fractions.items()
+                ]
+        print(f"{number + 1} of {people}", flush=True)
+    return pd.DataFrame(rows)
+
+
+def cohens_d(controls: np.ndarray, patients: np.ndarray) -> float:
+    """Difference patients - controls over the pooled standard deviation of equal groups."""
+    pooled = np.sqrt((controls.var(ddof=1) + patients.var(ddof=1)) / 2)
+    return float((patients.mean() - controls.mean()) / pooled)
+
+
+def effects(people: pd.DataFrame) -> pd.DataFrame:
+    rows = []
+    for (tissue, condition), part in people.groupby(["tissue", "condition"], sort=False):
+        groups = [part.loc[part["group"] == g, "fraction"].to_numpy() for g in LOST]
+        rng = np.random.default_rng(0)
+        drawn = [
+            cohens_d(*(rng.choice(values, len(values)) for values in groups))
+            for _ in range(N_BOOTSTRAP)
+        ]
+        low, high = np.quantile(drawn, [0.025, 0.975])
+        means = dict(zip(LOST, (float(g.mean()) for g in groups), strict=True))
+        found = {"d": cohens_d(*groups), "low": low, "high": high}
+        rows.append({"tissue": tissue, "condition": condition, **means, **found})
+    return pd.DataFrame(rows)
+
+
+def draw(people: pd.DataFrame, found: pd.DataFrame, out: Path) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.8), layout="constrained")
+    rng = np.random.default_rng(0)
+    for ax, tissue in zip(figure.subplots(1, len(TISSUES)), TISSUES, strict=True):
+        ticks = []
+        for place, condition in enumerate(CONDITIONS):
+            chosen = people[(people["tissue"] == tissue) & (people["condition"] == condition)]
+            for side, (group, colour) in enumerate(zip(LOST, ("#3b6ea8", "#c05a2b"), strict=True)):
+                part = chosen[chosen["group"] == group]
+                where = place + 0.4 * side - 0.2 + rng.uniform(-0.08, 0.08, len(part))
+                for given, marker in ((False, "o"), (True, "^")):
+                    these = (part["T1ce"] == given).to_numpy()
+                    label = f"{group}, {'with' if given else 'without'} gadolinium"
+                    style = {"s": 14, "color": colour, "marker": marker, "alpha": 0.7}
+                    values = 100 * part["fraction"].to_numpy()[these]
+                    ax.scatter(where[these], values, label=None if place else label, **style)
+            row = found[(found["tissue"] == tissue) & (found["condition"] == condition)].iloc[0]
+            ticks.append(f"{condition}\nd = {row['d']:.2f} [{row['low']:.2f}, {row['high']:.2f}]")
+        ax.set_xticks(range(len(CONDITIONS)), ticks, fontsize=8)
+        ax.set_ylabel(f"{tissue}, % of the intracranial volume")
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
+    figure.savefig(out, dpi=120)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("label_maps", type=Path, help="folder of *_dseg.nii.gz")
+    parser.add_argument("--cache", type=Path, default=Path("heads"), help="of prepared label maps")
+    parser.add_argument("--people", type=int, default=24, help="people in each group")
+    parser.add_argument("--model", default="default")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, required=True)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    paths = find_label_maps(given.label_maps)[: given.people]
+    heads = load_heads(paths, given.cache)
+    people = simulate(heads, given.people, Synthesizer.load(given.model, "cpu"), given.seed)
+    found = effects(people)
+    given.out.mkdir(parents=True, exist_ok=True)
+    for name, frame in (("people", people), ("effects", found)):
+        frame.to_csv(given.out / f"{name}.tsv", sep="\t", index=False, float_format="%.4f")
+    draw(people, found, given.out / "figure.png")
+    print(found.to_string(index=False, float_format="%.2f"))
+
+
+if __name__ == "__main__":
+    main()
