@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clinica_t1nce.bids.dataset import T1CE, T1NCE, Dataset
 from clinica_t1nce.bids.entities import Visit, entities, run_of
+from clinica_t1nce.bids.t1w_images import T1CE, T1NCE, Dataset
 from clinica_t1nce.caps import names, query, selection, sidecar, table
-from clinica_t1nce.caps.dataset import DESCRIPTION
+from clinica_t1nce.caps.description import DESCRIPTION
 from clinica_t1nce.caps.query import SelectedBy
 from clinica_t1nce.datasets import separation
 from clinica_t1nce.errors import SelectionError

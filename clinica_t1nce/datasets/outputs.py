@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import clinica_t1nce
-from clinica_t1nce.caps.dataset import DESCRIPTION
+from clinica_t1nce.caps.description import DESCRIPTION
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.files import atomic
 from clinica_t1nce.files.text import as_json, find_json, write_text

@@ -8,9 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clinica_t1nce.bids.agents import NO_WORDS, plain, read_words
-from clinica_t1nce.bids.contrast import has_contrast
-from clinica_t1nce.bids.dataset import T1CE, T1NCE, Dataset, T1w, prefer
+from clinica_t1nce.bids.agent_evidence import has_contrast
+from clinica_t1nce.bids.agent_words import NO_WORDS, plain, read_words
 from clinica_t1nce.bids.entities import (
     Visit,
     contrast_label,
@@ -21,7 +20,8 @@ from clinica_t1nce.bids.entities import (
     with_session,
     without_contrast,
 )
-from clinica_t1nce.caps.dataset import DESCRIPTION
+from clinica_t1nce.bids.t1w_images import T1CE, T1NCE, Dataset, T1w, prefer
+from clinica_t1nce.caps.description import DESCRIPTION
 from clinica_t1nce.datasets import outputs
 from clinica_t1nce.datasets.outputs import Entry
 from clinica_t1nce.errors import SelectionError, some
@@ -101,7 +101,7 @@ def plan(
         take. A column ``contrast`` (``T1ce`` or ``T1nce``) overrules what the metadata say.
     words
         Table of the meanings of words on contrast agents, see
-        :func:`clinica_t1nce.bids.agents.read_words`.
+        :func:`clinica_t1nce.bids.agent_words.read_words`.
 
     Raises
     ------

@@ -13,9 +13,15 @@ from clinica.dataset import BIDS_VERSION, CAPS_VERSION, Visit
 from clinica.pipelines.engine import Pipeline
 from nipype.pipeline.engine import Workflow
 
-from clinica_t1nce.caps import dataset
-from clinica_t1nce.pipelines.base import Item, ResumablePipeline, Round, own_folder, passing_folder
+from clinica_t1nce.caps import description
 from clinica_t1nce.pipelines.clinica_quirks import construct
+from clinica_t1nce.pipelines.resumable import (
+    Item,
+    ResumablePipeline,
+    Round,
+    own_folder,
+    passing_folder,
+)
 
 
 class ClinicaPipeline(ResumablePipeline[Item], Pipeline):
@@ -59,7 +65,7 @@ class ClinicaPipeline(ResumablePipeline[Item], Pipeline):
             # Made when the run begins: a pipeline that is never run leaves nothing.
             base_dir = Path(tempfile.gettempdir(), f"{name}-{secrets.token_hex(8)}")
         if describe and caps_name is not None:
-            dataset.describe(
+            description.describe(
                 caps,
                 caps_name,
                 bids_version=str(BIDS_VERSION),
@@ -75,7 +81,7 @@ class ClinicaPipeline(ResumablePipeline[Item], Pipeline):
             name=name,
             ignore_dependencies=ignore_dependencies,
             # The name that is there, or Clinica warns that it differs from a random one.
-            caps_name=dataset.name_of(caps) or caps_name,
+            caps_name=description.name_of(caps) or caps_name,
         )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Workflow:

@@ -7,7 +7,7 @@ from clinica_t1nce.caps import names
 from clinica_t1nce.cli import detect as module
 from clinica_t1nce.errors import SelectionError, WeightsError
 from clinica_t1nce.pipelines import detection
-from clinica_t1nce.pipelines.base import Outcome
+from clinica_t1nce.pipelines.resumable import Outcome
 from clinica_t1nce.translation import classification
 from tests.data.caps import DETECTOR, MIXED, make_caps, save_weights
 

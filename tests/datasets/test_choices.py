@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from clinica_t1nce.bids.contrast import has_contrast
-from clinica_t1nce.bids.dataset import Dataset
+from clinica_t1nce.bids.agent_evidence import has_contrast
 from clinica_t1nce.bids.entities import Visit
+from clinica_t1nce.bids.t1w_images import Dataset
 from clinica_t1nce.caps import names
 from clinica_t1nce.datasets import separation
 from clinica_t1nce.datasets.choices import (

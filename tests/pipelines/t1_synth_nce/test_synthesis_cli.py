@@ -11,9 +11,9 @@ from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.caps.query import Crop, SelectedBy
 from clinica_t1nce.datasets import homogenisation
 from clinica_t1nce.errors import OutputError
-from clinica_t1nce.pipelines.base import Outcome
-from clinica_t1nce.pipelines.t1_synth_nce import cli as module
-from clinica_t1nce.pipelines.t1_synth_nce import pipeline as pipeline_module
+from clinica_t1nce.pipelines.resumable import Outcome
+from clinica_t1nce.pipelines.t1_synth_nce import synthesis_cli as module
+from clinica_t1nce.pipelines.t1_synth_nce import synthesis_pipeline as pipeline_module
 from clinica_t1nce.translation.options import GROUPS, Options
 from tests.data.bids import make_bids
 from tests.data.caps import make_caps, save_weights

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from networkx import DiGraph
 
-from clinica_t1nce.bids.agents import NO_WORDS, read_words
-from clinica_t1nce.bids.contrast import describe_unknown
-from clinica_t1nce.bids.dataset import Dataset
+from clinica_t1nce.bids.agent_evidence import describe_unknown
+from clinica_t1nce.bids.agent_words import NO_WORDS, read_words
 from clinica_t1nce.bids.entities import Visit
-from clinica_t1nce.caps import dataset, names, query, selection, sidecar, table
+from clinica_t1nce.bids.t1w_images import Dataset
+from clinica_t1nce.caps import description, names, query, selection, sidecar, table
 from clinica_t1nce.caps.query import Crop
 from clinica_t1nce.errors import one_line
-from clinica_t1nce.pipelines.base import DONE, EXCLUDED, FAILED, SKIPPED, Outcome
 from clinica_t1nce.pipelines.clinica_pipeline import ClinicaPipeline
 from clinica_t1nce.pipelines.detection import Detection, known_probabilities
 from clinica_t1nce.pipelines.models import check_model
+from clinica_t1nce.pipelines.resumable import DONE, EXCLUDED, FAILED, SKIPPED, Outcome
 from clinica_t1nce.translation import classification
 from clinica_t1nce.translation.jobs import Job
 from clinica_t1nce.translation.options import Options
@@ -63,7 +63,7 @@ class T1SynthNce(ClinicaPipeline[Crop]):
         Card of the model.
     options : Options
         Choices of the user.
-    outcomes : list of clinica_t1nce.pipelines.base.Outcome
+    outcomes : list of clinica_t1nce.pipelines.resumable.Outcome
         One for each image that was asked for, once the pipeline has run.
     n_excluded : int
         Images that showed no gadolinium and were to tell, once the pipeline has run.
@@ -98,7 +98,7 @@ class T1SynthNce(ClinicaPipeline[Crop]):
         caps_name: str | None = None,
     ):
         caps = Path(caps_directory).absolute()
-        dataset.check(caps, name=caps_name)
+        description.check(caps, name=caps_name)
         options = parameters if isinstance(parameters, Options) else Options.of(parameters or {})
         tsv = None if tsv_file is None else Path(tsv_file)
         bids, table_of_words = options.bids_directory, options.agent_words
@@ -126,7 +126,7 @@ class T1SynthNce(ClinicaPipeline[Crop]):
         self.to_do = self._missing(self._selection.crops)
         files = len(options.output_spaces) * (2 if options.save_enhancement else 1)
         if self.to_do:
-            dataset.check_room(caps, len(self.to_do) * files)
+            description.check_room(caps, len(self.to_do) * files)
         self.connect_to_clinica(
             caps,
             name=name,
