@@ -14,9 +14,9 @@ from clinica.pipelines.engine import Pipeline
 from nipype.pipeline.engine import Workflow
 
 from clinica_t1nce.caps import description
+from clinica_t1nce.engine.event_log import Item
 from clinica_t1nce.pipelines.clinica_quirks import construct
 from clinica_t1nce.pipelines.resumable import (
-    Item,
     ResumablePipeline,
     Round,
     own_folder,

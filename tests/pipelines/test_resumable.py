@@ -30,11 +30,11 @@ def test_a_dead_process_fails_the_image_it_was_at_and_leaves_the_rest(tmp_path):
     outcomes, left = settle(
         tmp_path,
         [
-            event_log.Event("started", paths[0]),
-            event_log.Event("done", paths[0], warning="w"),
-            event_log.Event("started", paths[1]),
-            event_log.Event("failed", paths[1], reason="bad", details="trace"),
-            event_log.Event("started", paths[2]),
+            event_log.Event(paths[0], "started"),
+            event_log.Event(paths[0], "done", warning="w"),
+            event_log.Event(paths[1], "started"),
+            event_log.Event(paths[1], "failed", reason="bad", details="trace"),
+            event_log.Event(paths[2], "started"),
         ],
         RuntimeError("killed"),
     )
@@ -62,7 +62,7 @@ def test_when_no_image_was_come_to_all_have_failed(tmp_path, error, reason):
 
 
 def test_what_the_image_itself_excludes_is_told_apart(tmp_path):
-    events = [event_log.Event("excluded", str(crop.path)) for crop in CROPS]
+    events = [event_log.Event(str(crop.path), "excluded") for crop in CROPS]
     outcomes, left = settle(tmp_path, events)
     assert ([item.status for item in outcomes], left) == (["excluded"] * 4, [])
 
@@ -70,8 +70,8 @@ def test_what_the_image_itself_excludes_is_told_apart(tmp_path):
 def test_a_failure_counts_more_than_what_another_process_begins_later(tmp_path):
     source = str(CROPS[0].path)
     for event in (
-        event_log.Event("failed", source, reason="bad"),
-        event_log.Event("started", source),
+        event_log.Event(source, "failed", reason="bad"),
+        event_log.Event(source, "started"),
     ):
         with event_log.Writer(tmp_path) as log:
             log.write(event)

@@ -15,11 +15,11 @@ from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.bids.t1w_images import Dataset
 from clinica_t1nce.caps import description, names, query, selection, sidecar, table
 from clinica_t1nce.caps.query import Crop
+from clinica_t1nce.engine.event_log import DONE, EXCLUDED, FAILED, SKIPPED, Event
 from clinica_t1nce.errors import one_line
 from clinica_t1nce.pipelines.clinica_pipeline import ClinicaPipeline
 from clinica_t1nce.pipelines.detection import Detection, known_probabilities
 from clinica_t1nce.pipelines.models import check_model
-from clinica_t1nce.pipelines.resumable import DONE, EXCLUDED, FAILED, SKIPPED, Outcome
 from clinica_t1nce.translation import classification
 from clinica_t1nce.translation.jobs import Job
 from clinica_t1nce.translation.options import Options
@@ -63,7 +63,7 @@ class T1SynthNce(ClinicaPipeline[Crop]):
         Card of the model.
     options : Options
         Choices of the user.
-    outcomes : list of clinica_t1nce.pipelines.resumable.Outcome
+    outcomes : list of clinica_t1nce.engine.event_log.Event
         One for each image that was asked for, once the pipeline has run.
     n_excluded : int
         Images that showed no gadolinium and were to tell, once the pipeline has run.
@@ -198,10 +198,10 @@ class T1SynthNce(ClinicaPipeline[Crop]):
         if self._selection.colliding:
             self._settle_collisions(n_cores, quiet)
         waiting = set(self.to_do)
-        skipped = [Outcome(c, SKIPPED) for c in self._selection.crops if c not in waiting]
+        skipped = [Event(c, SKIPPED) for c in self._selection.crops if c not in waiting]
         self.outcomes += [*skipped, *map(_ambiguous, self._selection.ambiguous)]
         self.outcomes += [
-            Outcome(Crop(Visit(*path.parts[-4:-2]), path, None), FAILED, str(error))
+            Event(Crop(Visit(*path.parts[-4:-2]), path, None), FAILED, str(error))
             for path, error in self._selection.undecided.items()
         ]
         graph: Any = DiGraph()
@@ -295,7 +295,7 @@ class T1SynthNce(ClinicaPipeline[Crop]):
         detection = Detection(self._request.caps, crops, self._model)
         found = detection.run(n_cores, quiet=quiet)
         self.outcomes += [
-            Outcome(Crop(visit, path, None), FAILED, detection.failures[path])
+            Event(Crop(visit, path, None), FAILED, detection.failures[path])
             for visit, path in crops
             if path in detection.failures
         ]
@@ -372,8 +372,8 @@ class T1SynthNce(ClinicaPipeline[Crop]):
             self.report_failures += [f"{image}: no page: {reason}" for image, reason in failures]
 
 
-def _ambiguous(crop: Crop) -> Outcome[Crop]:
-    return Outcome(
+def _ambiguous(crop: Crop) -> Event[Crop]:
+    return Event(
         crop,
         FAILED,
         f"{crop.path}: another T1ce of this visit would have the same output; "

@@ -11,13 +11,13 @@ import clinica_t1nce
 from clinica_t1nce.bids import pairs
 from clinica_t1nce.caps import description
 from clinica_t1nce.datasets import outputs
+from clinica_t1nce.engine.event_log import FAILED
 from clinica_t1nce.engine.watched import watch
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.evaluation.tables import Table
 from clinica_t1nce.files.text import as_json, write_text
 from clinica_t1nce.interfaces import SavePair
 from clinica_t1nce.pipelines.clinica_pipeline import ClinicaPipeline
-from clinica_t1nce.pipelines.resumable import FAILED
 from clinica_t1nce.pipelines.t1_synth_nce_evaluate import pair_jobs
 from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pair_jobs import PairJob
 from clinica_t1nce.pipelines.t1_synth_nce_evaluate.results import page_path, write_results
