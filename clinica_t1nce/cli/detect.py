@@ -59,7 +59,7 @@ def cli(
     from clinica_t1nce.caps import description, selection
     from clinica_t1nce.pipelines.clinica_quirks import move_nipype_log
     from clinica_t1nce.pipelines.detection import Detection
-    from clinica_t1nce.pipelines.models import check_model
+    from clinica_t1nce.pipelines.resumable import check_model
     from clinica_t1nce.translation import classification
 
     move_nipype_log(None)

@@ -14,8 +14,7 @@ from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.caps import names
 from clinica_t1nce.engine.event_log import FAILED
 from clinica_t1nce.models.cards import Card
-from clinica_t1nce.pipelines.models import Model
-from clinica_t1nce.pipelines.resumable import ResumablePipeline, Round, passing_folder
+from clinica_t1nce.pipelines.resumable import Model, ResumablePipeline, Round, passing_folder
 from clinica_t1nce.translation import classification
 
 VisitCrop = tuple[Visit, Path]

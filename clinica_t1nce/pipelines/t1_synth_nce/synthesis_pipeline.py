@@ -19,7 +19,7 @@ from clinica_t1nce.engine.event_log import DONE, EXCLUDED, FAILED, SKIPPED, Even
 from clinica_t1nce.errors import one_line
 from clinica_t1nce.pipelines.clinica_pipeline import ClinicaPipeline
 from clinica_t1nce.pipelines.detection import Detection, known_probabilities
-from clinica_t1nce.pipelines.models import check_model
+from clinica_t1nce.pipelines.resumable import check_model
 from clinica_t1nce.translation import classification
 from clinica_t1nce.translation.jobs import Job
 from clinica_t1nce.translation.options import Options

@@ -10,7 +10,7 @@ from clinica_t1nce.caps import names, query, sidecar
 from clinica_t1nce.caps.query import SelectedBy
 from clinica_t1nce.errors import DeviceError, OutputError, SelectionError, WeightsError
 from clinica_t1nce.pipelines import detection, resumable
-from clinica_t1nce.pipelines.models import check_model
+from clinica_t1nce.pipelines.resumable import check_model
 from clinica_t1nce.pipelines.t1_synth_nce import synthesis_pipeline as module
 from clinica_t1nce.pipelines.t1_synth_nce.synthesis_pipeline import T1SynthNce
 from clinica_t1nce.synthesis import synthesizer
