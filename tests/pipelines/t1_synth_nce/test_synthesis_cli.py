@@ -326,7 +326,7 @@ def test_no_caps(tmp_path, folder):
 
 
 def test_a_full_caps_is_exit_code_1(tmp_path, monkeypatch):
-    monkeypatch.setattr(pipeline_module.dataset, "MB_PER_IMAGE", 10**12)
+    monkeypatch.setattr(pipeline_module.description, "MB_PER_IMAGE", 10**12)
     caps = make_caps(tmp_path / "caps", {("sub-01", "ses-1"): "ce-gd"}, images=False)
     result = run(caps, "--model", save_weights(tmp_path), "--device", "cpu")
     assert result.exit_code == 1

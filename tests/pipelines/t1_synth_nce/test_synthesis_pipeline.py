@@ -95,7 +95,7 @@ def test_a_device_that_is_not_there(empty_caps, weights, monkeypatch):
 
 
 def test_a_full_caps(empty_caps, weights, monkeypatch):
-    monkeypatch.setattr(module.dataset, "MB_PER_IMAGE", 10**12)
+    monkeypatch.setattr(module.description, "MB_PER_IMAGE", 10**12)
     with pytest.raises(OutputError, match="free space"):
         make(empty_caps, weights)
 
