@@ -48,7 +48,8 @@ class Request:
         Probability of each crop that gadolinium was given, as far as it is known: of the others,
         the rule ``image`` leaves `Crop.selected_by` open.
     include_t1nce
-        Take the other crops, too, so that all images have gone through the same generator.
+        Whether the other crops are taken, too, so that all images have gone through the same
+        generator.
     """
 
     caps: Path

@@ -32,8 +32,8 @@ class Candidate:
     path
         The image.
     kind
-        ``"acquired"`` (a T1nce), ``"regenerated"`` (a T1nce that has gone through the generator)
-        or ``"synthetic"`` (made from a T1ce).
+        Origin of the image: ``"acquired"`` (a T1nce), ``"regenerated"`` (a T1nce that has gone
+        through the generator) or ``"synthetic"`` (made from a T1ce).
     session
         Session in the CAPS.
     raw

@@ -119,11 +119,11 @@ def share_out(
     Parameters
     ----------
     n_images
-        At least 1.
+        Number of images, at least 1.
     n_cores
-        At least 1.
+        Number of cores, at least 1.
     memory_per_process, memory
-        In GB.
+        Memory that a process needs, and memory that there is, in GB.
 
     Returns
     -------

@@ -36,8 +36,8 @@ class Event(Generic[Item]):
     item
         Thing that was asked for; in a journal its path, or another name that no other item has.
     status
-        ``"started"``, ``"excluded"`` (the image told that it is not asked for), ``"skipped"`` (it
-        was there already), ``"done"`` or ``"failed"``.
+        State of the item: ``"started"``, ``"excluded"`` (the image told that it is not asked for),
+        ``"skipped"`` (it was there already), ``"done"`` or ``"failed"``.
     reason
         Reason why it failed, in one line.
     warning
@@ -101,7 +101,7 @@ class Writer:
         Parameters
         ----------
         event
-            What has happened.
+            Event that has happened.
         """
         if self._file is not None:
             content = {key: value for key, value in asdict(event).items() if value is not None}

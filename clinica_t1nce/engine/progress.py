@@ -42,7 +42,7 @@ def follow(folder: Path, labels: Mapping[str, str], *, quiet: bool = False) -> I
     labels
         Name of each source for people; sources that are not here are not shown.
     quiet
-        Show nothing.
+        Whether nothing is shown.
     """
     if quiet:
         yield

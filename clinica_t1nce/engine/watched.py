@@ -17,7 +17,7 @@ class WatchedNode(Node):
     journal
         Folder of the journal.
     source
-        Name of what the graph works on.
+        Name of the item that the graph works on.
     last
         Whether the work is done with this node.
     """
@@ -51,7 +51,7 @@ def watch(workflow: Workflow, journal: Path, source: str, last: str) -> None:
     journal
         Folder of the journal.
     source
-        Name of what the graph works on.
+        Name of the item that the graph works on.
     last
         Name of the node with which the work is done.
     """

@@ -57,7 +57,7 @@ class ClinicaPipeline(ResumablePipeline[Item], Pipeline):
         caps_name
             Name for a CAPS that has no description.
         describe
-            Write the description that is missing.
+            Whether a description that is missing is written.
         """
         self.how = Round(Path(), 1, None)
         self._passing = base_dir is None

@@ -109,7 +109,7 @@ def construct(initialise: Callable[..., None], **arguments: Any) -> None:
     Parameters
     ----------
     initialise
-        ``super().__init__`` of a pipeline on a CAPS that was checked
+        Constructor, ``super().__init__`` of a pipeline on a CAPS that was checked
         (:func:`clinica_t1nce.caps.description.check`).
     arguments
         Arguments of the constructor, ``base_dir`` among them.

@@ -32,7 +32,7 @@ class Detection(ResumablePipeline[VisitCrop]):
     model
         Weights that classify.
     again
-        Classify those again that these weights have classified before.
+        Whether crops that these weights have classified before are classified again.
 
     Raises
     ------
@@ -74,7 +74,7 @@ class Detection(ResumablePipeline[VisitCrop]):
         n_procs
             Number of cores.
         quiet
-            Show no progress.
+            Whether no progress is shown.
 
         Returns
         -------

@@ -66,9 +66,9 @@ def check_model(model: str, device: Device) -> Model:
     Parameters
     ----------
     model
-        Name or file of weights, ``"default"``.
+        Name or file of weights, such as ``"default"``.
     device
-        ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        Device that is asked for: ``"auto"``, ``"cpu"`` or ``"cuda"``.
 
     Raises
     ------
@@ -172,9 +172,9 @@ class ResumablePipeline(ABC, Generic[Item]):
             Arguments of the plug-in; ``n_procs`` is the number of cores (1), or, on a cluster,
             the least number of jobs.
         update_hash
-            As for every Nipype workflow.
+            Argument of every Nipype workflow's ``run``.
         quiet
-            Show no progress.
+            Whether no progress is shown.
 
         Returns
         -------

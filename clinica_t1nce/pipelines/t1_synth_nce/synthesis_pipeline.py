@@ -44,7 +44,7 @@ class T1SynthNce(ClinicaPipeline[Crop]):
     tsv_file
         Table of the visits to take; without it, all visits are looked at.
     overwrite_caps
-        Make images again that are there already.
+        Whether images that are there already are made again.
     base_dir
         Working directory; a temporary one, removed in the end, if not given.
     parameters
@@ -64,7 +64,7 @@ class T1SynthNce(ClinicaPipeline[Crop]):
     options : Options
         Choices of the user.
     outcomes : list of clinica_t1nce.engine.event_log.Event
-        One for each image that was asked for, once the pipeline has run.
+        Last event of each image that was asked for, once the pipeline has run.
     n_excluded : int
         Images that showed no gadolinium and were to tell, once the pipeline has run.
     remade : collections.Counter
@@ -180,14 +180,14 @@ class T1SynthNce(ClinicaPipeline[Crop]):
         plugin
             Nipype execution plug-in; None for processes on this machine.
         plugin_args
-            Its arguments; ``n_procs`` is the number of cores (1), or, on a cluster, the least
-            number of jobs.
+            Arguments of the plug-in; ``n_procs`` is the number of cores (1), or, on a cluster, the
+            least number of jobs.
         update_hash
-            As for every Nipype workflow.
+            Argument of every Nipype workflow's ``run``.
         bypass_check
             There is no check that would ask anything.
         quiet
-            Show no progress.
+            Whether no progress is shown.
 
         Returns
         -------

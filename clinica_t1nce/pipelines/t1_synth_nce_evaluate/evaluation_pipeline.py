@@ -47,12 +47,12 @@ class T1SynthNceEvaluate(ClinicaPipeline[PairJob]):
     output_directory
         Folder for tables, figures and report.
     overwrite
-        Evaluate pairs again that were evaluated already.
+        Whether pairs that were evaluated already are evaluated again.
     base_dir
         Working directory; a temporary one, removed in the end, if not given.
     parameters
-        ``models`` (names; empty for all in the CAPS), ``settings`` and ``split`` (which rows of a
-        table with such a column; ``"test"``).
+        Choices of the user: ``models`` (names; empty for all in the CAPS), ``settings`` and
+        ``split`` (which rows of a table with such a column; ``"test"``).
     name
         Name of the pipeline.
     ignore_dependencies
@@ -133,9 +133,9 @@ class T1SynthNceEvaluate(ClinicaPipeline[PairJob]):
         plugin
             Nipype execution plug-in; None for processes on this machine.
         plugin_args
-            Its arguments; ``n_procs`` is the number of cores (1).
+            Arguments of the plug-in; ``n_procs`` is the number of cores (1).
         update_hash
-            As for every Nipype workflow.
+            Argument of every Nipype workflow's ``run``.
         bypass_check
             There is no check that would ask anything.
 
