@@ -6,7 +6,7 @@ from pathlib import Path
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.caps import names, query, sidecar
 from clinica_t1nce.datasets.choices import SYNTHETIC
-from clinica_t1nce.datasets.tables import T1NCE_TSV
+from clinica_t1nce.datasets.homogenised_tables import T1NCE_TSV
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.files import tsv
 

@@ -77,16 +77,18 @@ def init_evaluation_wf(
     Parameters
     ----------
     brain_mask
-        ``"deepbet"``, ``"hd-bet"`` or ``"template"``, for images without a mask of their own.
+        Method that finds the brain: ``"deepbet"``, ``"hd-bet"`` or ``"template"``, for images
+        without a mask of their own.
     align
-        ``"rigid"``, ``"affine"`` or ``"none"``: how the T1nce is brought to the T1ce. Unless it
-        is ``"none"``, what can be measured without alignment is measured as well.
+        Movement that brings the T1nce to the T1ce: ``"rigid"``, ``"affine"`` or ``"none"``. Unless
+        it is ``"none"``, what can be measured without alignment is measured as well.
     protocol
-        ``"standard"``, or ``"authors"`` for the figures of the paper's code as well.
+        Definition of the measures: ``"standard"``, or ``"authors"`` for the figures of the paper's
+        code as well.
     segmentations
         Ways to get volumes, each with a name of its own; none for no volumes.
     noise_floor
-        Segment the aligned T1nce twice more, after small changes
+        Whether the aligned T1nce is segmented twice more, after small changes
         (:func:`clinica_t1nce.evaluation.agreement.disturb`); only with Atropos in the shared mask.
     name
         Name of the workflow.
@@ -117,9 +119,9 @@ def init_evaluation_wf(
     mask
         Union of the two brains, on the T1ce's grid.
     mask_unaligned
-        The same where the T1nce lay before the alignment, if it was aligned.
+        Union where the T1nce lay before the alignment, if it was aligned.
     mask_sources, mask_overlap
-        Where the two masks come from, and common part over union.
+        Origins of the two masks, and their common part over union.
     similarity, similarity_unaligned
         A mapping of measures for the T1ce and each of `synthetic`
         (:func:`clinica_t1nce.evaluation.measures.measure_images`).

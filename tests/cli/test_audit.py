@@ -4,8 +4,8 @@ from click.testing import CliRunner
 
 from clinica_t1nce.caps import names
 from clinica_t1nce.cli import main
+from clinica_t1nce.datasets.homogenised_tables import T1NCE_TSV
 from clinica_t1nce.datasets.provenance import find_origins
-from clinica_t1nce.datasets.tables import T1NCE_TSV
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.files import tsv
 from tests.data import volumes

@@ -7,7 +7,7 @@ import pytest
 from clinica_t1nce.caps import names
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.evaluation.structures import PATTERNS, VolumeMethod, preset
-from clinica_t1nce.pipelines.t1_synth_nce_evaluate import cli
+from clinica_t1nce.pipelines.t1_synth_nce_evaluate import evaluation_cli as cli
 from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pair_jobs import Settings, is_done, select
 from tests.data.caps import crop_path, make_caps
 
