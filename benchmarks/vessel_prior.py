@@ -83,11 +83,11 @@ def from_mni(labels: np.ndarray, affine: np.ndarray) -> np.ndarray:
     looks = np.select(
         [np.isin(tissues, WHITE_MATTER), np.isin(tissues, GRAY_MATTER)], [1.0, 0.7], 0.0
     )
-    template = load_mni152_template(resolution=2)
+    smooth = ndimage.gaussian_filter(looks.astype(np.float32), 0.8)[::2, ::2, ::2]
+    template = load_mni152_template(resolution=2 * COARSE)
     brain = np.asarray(template.dataobj, np.float32)
-    return align_images(
-        looks.astype(np.float32), affine, brain, template.affine, kind="affine"
-    ).transform
+    doubled = affine @ np.diag([2, 2, 2, 1])
+    return align_images(smooth, doubled, brain, template.affine, kind="affine").transform
 
 
 def main() -> None:

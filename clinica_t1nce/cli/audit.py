@@ -1,5 +1,6 @@
 """``clinica-t1nce audit``."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,8 +114,6 @@ def _measure(path: Path, probability: Any) -> Features:
 
 
 def _detector(model: str, device: "Device") -> Any:
-    import numpy as np
-
     from clinica_t1nce.synthesis.synthesizer import Synthesizer
     from clinica_t1nce.translation.classification import require_detector
 
@@ -122,8 +121,10 @@ def _detector(model: str, device: "Device") -> Any:
     require_detector(synthesizer.card, synthesizer.card.calibration.get("gadolinium"))
 
     def logit(image: Any) -> float:
-        found = np.clip(synthesizer(image.data, image.affine).gadolinium, 1e-6, 1 - 1e-6)
-        return float(np.log(found / (1 - found)))
+        found = synthesizer(image.data, image.affine).gadolinium
+        assert found is not None, "the model has a detector"
+        bounded = min(max(found, 1e-6), 1 - 1e-6)
+        return math.log(bounded / (1 - bounded))
 
     return logit
 
