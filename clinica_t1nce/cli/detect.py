@@ -53,8 +53,7 @@ def cli(
 
     Exit code: 0 if every image was classified, 1 if one was not, or could not be compared.
     """
-    from clinica_t1nce.bids.agent_evidence import describe_unknown
-    from clinica_t1nce.bids.agent_words import NO_WORDS, read_words
+    from clinica_t1nce.bids.contrast_agents import NO_WORDS, describe_unknown, read_words
     from clinica_t1nce.bids.t1w_images import Dataset
     from clinica_t1nce.caps import description, selection
     from clinica_t1nce.pipelines.clinica_quirks import move_nipype_log

@@ -51,7 +51,7 @@ def cli(
     Exit code: 0 if every visit is in OUT, 1 if the metadata of one cannot be read or are not
     understood, 2 for wrong usage.
     """
-    from clinica_t1nce.bids.agent_evidence import describe_unknown
+    from clinica_t1nce.bids.contrast_agents import describe_unknown
     from clinica_t1nce.datasets import outputs, separation
 
     view = separation.plan(bids, label=label, choices=choices, words=agent_words)

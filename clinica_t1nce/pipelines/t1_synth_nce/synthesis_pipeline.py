@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from networkx import DiGraph
 
-from clinica_t1nce.bids.agent_evidence import describe_unknown
-from clinica_t1nce.bids.agent_words import NO_WORDS, read_words
+from clinica_t1nce.bids.contrast_agents import NO_WORDS, describe_unknown, read_words
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.bids.t1w_images import Dataset
 from clinica_t1nce.caps import description, names, query, selection, sidecar, table
