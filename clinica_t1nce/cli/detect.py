@@ -38,8 +38,8 @@ def cli(
     caps: Path,
     model: str,
     device: "Device",
-    bids_directory: str | None,
-    agent_words: str | None,
+    bids_directory: Path | None,
+    agent_words: Path | None,
     tsv: Path | None,
     n_procs: int,
     overwrite: bool,
@@ -65,8 +65,8 @@ def cli(
     caps = caps.absolute()
     # The name would only be written by a pipeline; here, none is.
     description.check(caps, name="any")
-    words = NO_WORDS if agent_words is None else read_words(Path(agent_words))
-    bids = None if bids_directory is None else Dataset(Path(bids_directory).absolute(), words)
+    words = NO_WORDS if agent_words is None else read_words(agent_words)
+    bids = None if bids_directory is None else Dataset(bids_directory.absolute(), words)
     crops = selection.candidates(selection.Request(caps, tsv=tsv, dataset=bids))
     weights = check_model(model, device)
     undecided = selection.find_undecided(crops, bids)
