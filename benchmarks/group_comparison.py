@@ -1,6 +1,6 @@
 """Simulate a study in which one group has mostly T1ce: what becomes of its effect size.
 
-    python benchmarks/group_comparison.py LABEL_MAPS --out DIR [--people 24] [--model default]
+    python benchmarks/group_comparison.py LABEL_MAPS --out DIR [--people 16] [--model default]
 
 Each person is a slab of a simulated head (docs/simulation.md), rendered twice: without and with
 gadolinium. Patients have lost more of their cortical surface than controls. Most patients and few
@@ -26,7 +26,7 @@ from clinica_t1nce.simulation.tissues import Tissue
 from clinica_t1nce.synthesis.synthesizer import Synthesizer
 from clinica_t1nce.training.data.anatomies import find_label_maps, load_heads
 
-SLAB = 48
+SLAB = 32
 """Slices of each head, about the middle of the brain."""
 
 LOST = {"controls": 0.15, "patients": 0.30}
@@ -45,12 +45,15 @@ N_BOOTSTRAP = 2000
 
 
 def atrophied(anatomy: Anatomy, lost: float, rng: np.random.Generator) -> Anatomy:
-    """Turn a part of the outermost cortex into CSF, in patches."""
-    depth = -decode(anatomy.distances[1].astype(np.float32), 1)
-    surface = (anatomy.tissue == Tissue.CORTEX) & (depth < 1)
+    """Turn a part of the outermost cortex near the slab into CSF, in patches."""
+    middle, tissue = anatomy.tissue.shape[2] // 2, anatomy.tissue.copy()
+    near = np.s_[:, :, middle - SLAB : middle + SLAB]
+    depth = -decode(anatomy.distances[1][near].astype(np.float32), 1)
+    surface = (tissue[near] == Tissue.CORTEX) & (depth < 1)
     noise = ndimage.gaussian_filter(rng.standard_normal(surface.shape, np.float32), PATCH)
     gone = surface & (noise < np.quantile(noise[surface], min(max(lost, 0.0), 1.0)))
-    return replace(anatomy, tissue=np.where(gone, np.uint8(Tissue.CSF), anatomy.tissue))
+    tissue[near][gone] = Tissue.CSF
+    return replace(anatomy, tissue=tissue)
 
 
 def render_person(anatomy: Anatomy, rng: np.random.Generator) -> Pair:
@@ -65,7 +68,9 @@ def render_person(anatomy: Anatomy, rng: np.random.Generator) -> Pair:
 
 
 def measure(volume: np.ndarray, intracranial: np.ndarray) -> dict[str, float]:
-    labels = classify_tissues(volume, intracranial)[intracranial]
+    # Every second voxel says the same in an eighth of the time.
+    some = np.s_[::2, ::2, ::2]
+    labels = classify_tissues(volume[some], intracranial[some])[intracranial[some]]
     return {name: float((labels == label).mean()) for name, label in TISSUES.items()}
 
 
@@ -150,7 +155,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("label_maps", type=Path, help="folder of *_dseg.nii.gz")
     parser.add_argument("--cache", type=Path, default=Path("heads"), help="of prepared label maps")
-    parser.add_argument("--people", type=int, default=24, help="people in each group")
+    parser.add_argument("--people", type=int, default=16, help="people in each group")
     parser.add_argument("--model", default="default")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True)
