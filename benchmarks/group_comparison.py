@@ -3,15 +3,16 @@
     python benchmarks/group_comparison.py LABEL_MAPS --out DIR [--people 16] [--model default]
 
 Each person is a slab of a simulated head (docs/simulation.md), rendered twice: without and with
-gadolinium. Patients have lost more of their cortical surface than controls. Most patients and few
-controls were given gadolinium. Gray matter and CSF are measured as parts of the intracranial
-volume by three Gaussians fitted to the intensities, once if nobody had been given any, once from
-the images as they are, and once with synthetic T1nce in place of the T1ce. Writes people.tsv,
-effects.tsv and figure.png.
+gadolinium, by one scanner. Patients have lost more of their cortical surface than controls. Most
+patients and few controls were given gadolinium. Gray matter and CSF are measured as parts of the
+intracranial volume by fixed Gaussians of the three tissues, those of the scanner's T1nce: once if
+nobody had been given any, once from the images as they are, and once with synthetic T1nce in place
+of the T1ce. Writes people.tsv, effects.tsv and figure.png.
 """
 
 import argparse
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,10 @@ import pandas as pd
 import torch
 from scipy import ndimage
 
-from clinica_t1nce.evaluation.smooth_recovery import classify_tissues
 from clinica_t1nce.simulation.anatomy import MARGIN, Anatomy, decode
+from clinica_t1nce.simulation.contrast import Contrast
+from clinica_t1nce.simulation.gadolinium import USUAL, sample_effects
+from clinica_t1nce.simulation.scanner import Acquisition, Quality
 from clinica_t1nce.simulation.simulator import Pair, render, sample_recipe
 from clinica_t1nce.simulation.tissues import Tissue
 from clinica_t1nce.synthesis.synthesizer import Synthesizer
@@ -39,15 +42,18 @@ WITH_GADOLINIUM = {"controls": 0.2, "patients": 0.8}
 PATCH = 3.0
 """Standard deviation in mm of the noise that decides where surface is lost."""
 
+STUDY = Quality(noise=(0.01, 0.03), bias=(0.0, 0.03), thick=0, motion=0, ghosts=0, wrap=0)
+"""Quality of the scanner: good, so that the groups and gadolinium are what differs."""
+
 CONDITIONS = ("no gadolinium", "T1ce as it is", "synthetic T1nce")
-TISSUES = {"GM": 2, "CSF": 1}
+TISSUES = {"GM": 1, "CSF": 0}
 N_BOOTSTRAP = 2000
 
 
 def atrophied(anatomy: Anatomy, lost: float, rng: np.random.Generator) -> Anatomy:
     """Turn a part of the outermost cortex near the slab into CSF, in patches."""
     middle, tissue = anatomy.tissue.shape[2] // 2, anatomy.tissue.copy()
-    near = np.s_[:, :, middle - SLAB : middle + SLAB]
+    near = np.s_[:, :, max(middle - SLAB, 0) : middle + SLAB]
     depth = -decode(anatomy.distances[1][near].astype(np.float32), 1)
     surface = (tissue[near] == Tissue.CORTEX) & (depth < 1)
     noise = ndimage.gaussian_filter(rng.standard_normal(surface.shape, np.float32), PATCH)
@@ -56,21 +62,36 @@ def atrophied(anatomy: Anatomy, lost: float, rng: np.random.Generator) -> Anatom
     return replace(anatomy, tissue=tissue)
 
 
-def render_person(anatomy: Anatomy, rng: np.random.Generator) -> Pair:
+def draw_scanner(rng: np.random.Generator) -> tuple[Contrast, Acquisition]:
+    """Draw a sequence that tells the three tissues apart well, and the steps of its scans."""
+    while True:
+        contrast = Contrast.sample_sequence(rng)
+        if 0.6 < contrast.gray < 0.75 and contrast.csf < 0.35:
+            return contrast, Acquisition.sample(rng, STUDY)
+
+
+def render_person(
+    anatomy: Anatomy, contrast: Contrast, acquisition: Acquisition, rng: np.random.Generator
+) -> Pair:
     shape = [n - 2 * MARGIN + 16 for n in anatomy.tissue.shape]
     shape[2] = SLAB
-    recipe = sample_recipe(rng, anatomy, shape)
-    recipe = recipe.about([(n - 1) / 2 for n in anatomy.tissue.shape])
+    recipe = sample_recipe(rng, anatomy, shape, STUDY)
     recipe = replace(
-        recipe, enhanced=True, stripping=None, defacing=None, field_of_view=None, second=None
+        recipe.about([(n - 1) / 2 for n in anatomy.tissue.shape]),
+        **{"contrast": contrast, "acquisition": acquisition, "enhanced": True},
+        effects=tuple(sample_effects(rng, contrast, USUAL)),
+        **dict.fromkeys(("stripping", "defacing", "field_of_view", "second")),
     )
     return render(recipe, anatomy, shape)
 
 
-def measure(volume: np.ndarray, intracranial: np.ndarray) -> dict[str, float]:
-    # Every second voxel says the same in an eighth of the time.
-    some = np.s_[::2, ::2, ::2]
-    labels = classify_tissues(volume[some], intracranial[some])[intracranial[some]]
+def measure(
+    volume: np.ndarray, intracranial: np.ndarray, contrast: Contrast, scale: float
+) -> dict[str, float]:
+    """Give each voxel to the nearest mean of CSF, gray and white matter without gadolinium."""
+    means = np.array([contrast.csf, contrast.gray, 1.0])
+    borders = scale * (means[1:] + means[:-1]) / 2
+    labels = np.digitize(volume[intracranial], borders)
     return {name: float((labels == label).mean()) for name, label in TISSUES.items()}
 
 
@@ -78,19 +99,23 @@ def simulate(
     heads: list[Anatomy], people: int, synthesizer: Synthesizer, seed: int
 ) -> pd.DataFrame:
     rows = []
+    contrast, acquisition = draw_scanner(np.random.default_rng(seed))
     for number in range(people):
         for column, (group, lost) in enumerate(LOST.items()):
             rng = np.random.default_rng([seed, number, column])
             anatomy = atrophied(heads[number % len(heads)], rng.normal(lost, SPREAD), rng)
-            pair = render_person(anatomy, rng)
+            pair = render_person(anatomy, contrast, acquisition, rng)
             given = (number + 0.5) / people < WITH_GADOLINIUM[group]
             t1ce, t1nce = (image[0].numpy() for image in (pair.t1ce, pair.t1nce))
             inside = pair.intracranial[0].numpy()
-            found = dict.fromkeys(CONDITIONS, measure(t1nce, inside))
+            found_in = partial(
+                measure, intracranial=inside, contrast=contrast, scale=acquisition.scale
+            )
+            found = dict.fromkeys(CONDITIONS, found_in(t1nce))
             if given:
                 synthetic = synthesizer(t1ce, np.eye(4)).image
-                found["T1ce as it is"] = measure(t1ce, inside)
-                found["synthetic T1nce"] = measure(synthetic, inside)
+                found["T1ce as it is"] = found_in(t1ce)
+                found["synthetic T1nce"] = found_in(synthetic)
             for condition, fractions in found.items():
                 rows += [
                     {
