@@ -31,11 +31,11 @@ def brain_mask(volume: np.ndarray, affine: np.ndarray, method: str) -> tuple[np.
     Parameters
     ----------
     volume
-        A crop of t1-linear, or another image in MNI space.
+        Crop of t1-linear, or another image in MNI space.
     affine
-        4 x 4, voxel indices to mm, RAS+.
+        Affine, 4 x 4, voxel indices to mm, RAS+.
     method
-        A key of :data:`METHODS`.
+        Key of :data:`METHODS`.
 
     Returns
     -------
@@ -121,16 +121,6 @@ def nonzero_mask(*volumes: np.ndarray) -> np.ndarray:
     """Mask the brain of skull-stripped images: where all of them exceed 0.
 
     Negative voxels, which B-splines leave around a brain, are outside.
-
-    Parameters
-    ----------
-    *volumes
-        One or more, of one shape.
-
-    Returns
-    -------
-    numpy.ndarray
-        Boolean.
     """
     mask = np.ones(volumes[0].shape, bool)
     for volume in volumes:
@@ -139,17 +129,7 @@ def nonzero_mask(*volumes: np.ndarray) -> np.ndarray:
 
 
 def union_mask(*masks: np.ndarray) -> np.ndarray:
-    """Join the brain masks of a pair, as the paper does (section 6).
-
-    Parameters
-    ----------
-    *masks
-        Boolean, of one shape.
-
-    Returns
-    -------
-    numpy.ndarray
-        Boolean: in any of them.
+    """Join the brain masks of a pair, boolean, as the paper does (section 6).
 
     Raises
     ------

@@ -21,7 +21,7 @@ def most_probable(maps: Sequence[np.ndarray], *, background: bool = True) -> np.
     maps
         Probability maps of one shape, each in [0, 1], together at most 1 in each voxel.
     background
-        Let what is missing to 1 compete as well, so that a voxel outside the brain has no
+        Whether what is missing to 1 competes as well, so that a voxel outside the brain has no
         tissue. Without, every voxel in which a probability exceeds 0 has one.
 
     Returns
@@ -73,9 +73,9 @@ def measure_volumes(
     labels
         Label map, integers.
     affine
-        4 x 4, voxel indices to mm: the volume of a voxel is the determinant.
+        Affine, 4 x 4, voxel indices to mm: the volume of a voxel is the determinant.
     names
-        What each value is called.
+        Value of each name.
 
     Returns
     -------
@@ -110,7 +110,7 @@ def volume_difference(
     tiv
         Total intracranial volume of the real T1nce, cm3: of GM, WM and CSF together.
     mean_tiv
-        The same, mean of all pairs.
+        Mean total intracranial volume of all pairs, cm3.
 
     Returns
     -------
@@ -133,7 +133,7 @@ def dice(
     reference, other
         Label maps of one shape.
     names
-        What each value is called.
+        Value of each name.
 
     Returns
     -------

@@ -466,10 +466,10 @@ def test_blending_by_change_keeps_the_resolution_that_a_small_grid_loses():
     volume = volumes.brain()
     arguments = {"output": "image", "grid": [8, 8, 8], "scaling": {"method": "min-max"}}
     replaced = make(blurry, **arguments)
-    carrying = replaced.carrying_change()
-    assert not replaced.carries_change
-    assert carrying.carries_change
-    assert carrying.carrying_change() is carrying
+    carrying = replaced.transferring_change()
+    assert not replaced.transfers_change
+    assert carrying.transfers_change
+    assert carrying.transferring_change() is carrying
     inside = volume > 200
     scale = volume.max() - volume.min()
     np.testing.assert_allclose(carrying(volume).change[inside], 0.25 * scale, atol=1e-3 * scale)
@@ -478,8 +478,8 @@ def test_blending_by_change_keeps_the_resolution_that_a_small_grid_loses():
 
 def test_blending_makes_no_difference_to_a_model_of_changes():
     synthesizer = make(lambda x: 0.1 * x)
-    assert synthesizer.carries_change
-    assert synthesizer.carrying_change() is synthesizer
+    assert synthesizer.transfers_change
+    assert synthesizer.transferring_change() is synthesizer
 
 
 def test_unknown_blending_is_refused():
