@@ -53,19 +53,19 @@ def cli(
 
     Exit code: 0 if every image was classified, 1 if one was not, or could not be compared.
     """
-    from clinica_t1nce.bids.agents import NO_WORDS, read_words
-    from clinica_t1nce.bids.contrast import describe_unknown
-    from clinica_t1nce.bids.dataset import Dataset
-    from clinica_t1nce.caps import dataset, selection
+    from clinica_t1nce.bids.agent_evidence import describe_unknown
+    from clinica_t1nce.bids.agent_words import NO_WORDS, read_words
+    from clinica_t1nce.bids.t1w_images import Dataset
+    from clinica_t1nce.caps import description, selection
     from clinica_t1nce.pipelines.clinica_quirks import move_nipype_log
     from clinica_t1nce.pipelines.detection import Detection
-    from clinica_t1nce.pipelines.models import check_model
+    from clinica_t1nce.pipelines.resumable import check_model
     from clinica_t1nce.translation import classification
 
     move_nipype_log(None)
     caps = caps.absolute()
     # The name would only be written by a pipeline; here, none is.
-    dataset.check(caps, name="any")
+    description.check(caps, name="any")
     words = NO_WORDS if agent_words is None else read_words(Path(agent_words))
     bids = None if bids_directory is None else Dataset(Path(bids_directory).absolute(), words)
     crops = selection.candidates(selection.Request(caps, tsv=tsv, dataset=bids))

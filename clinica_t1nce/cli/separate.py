@@ -51,12 +51,12 @@ def cli(
     Exit code: 0 if every visit is in OUT, 1 if the metadata of one cannot be read or are not
     understood, 2 for wrong usage.
     """
-    from clinica_t1nce.bids.contrast import describe_unknown
-    from clinica_t1nce.datasets import separation
+    from clinica_t1nce.bids.agent_evidence import describe_unknown
+    from clinica_t1nce.datasets import outputs, separation
 
     view = separation.plan(bids, label=label, choices=choices, words=agent_words)
     separation.check(view, out, bids)
-    n_new = separation.write(view, out, copy=copy)
+    n_new = outputs.write(out, view.files, copy=copy)
     visits = view.visits
     click.echo(
         f"{sum(visits.values())} visits: {visits['both']} with both images, {visits['T1nce']} with "

@@ -13,9 +13,15 @@ from clinica.dataset import BIDS_VERSION, CAPS_VERSION, Visit
 from clinica.pipelines.engine import Pipeline
 from nipype.pipeline.engine import Workflow
 
-from clinica_t1nce.caps import dataset
-from clinica_t1nce.pipelines.base import Item, ResumablePipeline, Round, own_folder, passing_folder
+from clinica_t1nce.caps import description
+from clinica_t1nce.engine.event_log import Item
 from clinica_t1nce.pipelines.clinica_quirks import construct
+from clinica_t1nce.pipelines.resumable import (
+    ResumablePipeline,
+    Round,
+    own_folder,
+    passing_folder,
+)
 
 
 class ClinicaPipeline(ResumablePipeline[Item], Pipeline):
@@ -51,7 +57,7 @@ class ClinicaPipeline(ResumablePipeline[Item], Pipeline):
         caps_name
             Name for a CAPS that has no description.
         describe
-            Write the description that is missing.
+            Whether a description that is missing is written.
         """
         self.how = Round(Path(), 1, None)
         self._passing = base_dir is None
@@ -59,7 +65,7 @@ class ClinicaPipeline(ResumablePipeline[Item], Pipeline):
             # Made when the run begins: a pipeline that is never run leaves nothing.
             base_dir = Path(tempfile.gettempdir(), f"{name}-{secrets.token_hex(8)}")
         if describe and caps_name is not None:
-            dataset.describe(
+            description.describe(
                 caps,
                 caps_name,
                 bids_version=str(BIDS_VERSION),
@@ -75,7 +81,7 @@ class ClinicaPipeline(ResumablePipeline[Item], Pipeline):
             name=name,
             ignore_dependencies=ignore_dependencies,
             # The name that is there, or Clinica warns that it differs from a random one.
-            caps_name=dataset.name_of(caps) or caps_name,
+            caps_name=description.name_of(caps) or caps_name,
         )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Workflow:

@@ -179,7 +179,7 @@ def read_plugin(
         raise WrongUsageError(
             f"--nipype-plugin {name}: Nipype has no such plug-in; known: {', '.join(known)}"
         )
-    from clinica_t1nce.pipelines.base import LOCAL_PLUGINS
+    from clinica_t1nce.pipelines.resumable import LOCAL_PLUGINS
 
     if name not in LOCAL_PLUGINS and working_directory is None:
         raise WrongUsageError(

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from clinica_t1nce.bids import agents
-from clinica_t1nce.bids.agents import NO_WORDS, Words
+from clinica_t1nce.bids import agent_words
+from clinica_t1nce.bids.agent_words import NO_WORDS, Words
 from clinica_t1nce.bids.entities import contrast_label
 from clinica_t1nce.errors import AgentWordError, some
 
@@ -38,7 +38,7 @@ def evidence(
     scans_row
         Row of ``scans.tsv`` on the image.
     words
-        Meanings of words, from :func:`clinica_t1nce.bids.agents.read_words`.
+        Meanings of words, from :func:`clinica_t1nce.bids.agent_words.read_words`.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def evidence(
     ------
     AgentWordError
         If nothing shows an agent, and a field says something that is in no list of
-        :mod:`clinica_t1nce.bids.agents`.
+        :mod:`clinica_t1nce.bids.agent_words`.
 
     Examples
     --------
@@ -58,7 +58,7 @@ def evidence(
     """
     label = contrast_label(name)
     if label is not None:
-        said = agents.label_meaning(label, words)
+        said = agent_words.label_meaning(label, words)
         if said == "unknown":
             raise AgentWordError(f"{name}: {_unknown('the entity ce-', label)}", [f"ce-{label}"])
         if said != "nothing":
@@ -68,11 +68,11 @@ def evidence(
     values += [(BY_SCANS, column, value) for column, value in row.items() if is_field(column)]
     unknown: dict[str, str] = {}
     for source, field, value in values:
-        said = agents.meaning(value, words)
+        said = agent_words.meaning(value, words)
         if said == "given":
             return source
         if said == "unknown":
-            unknown.setdefault(agents.as_word(value), field)
+            unknown.setdefault(agent_words.as_word(value), field)
     if unknown:
         problem = "; ".join(_unknown(field, word) for word, field in unknown.items())
         raise AgentWordError(f"{name}: {problem}", list(unknown))
@@ -88,7 +88,7 @@ def has_contrast(name: str) -> bool:
     (True, False)
     """
     label = contrast_label(name)
-    return label is not None and agents.label_meaning(label) == "given"
+    return label is not None and agent_words.label_meaning(label) == "given"
 
 
 def describe_unknown(errors: Iterable[Exception]) -> str | None:

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from clinica_t1nce.bids import agents
-from clinica_t1nce.bids.contrast import describe_unknown, evidence
+from clinica_t1nce.bids import agent_words
+from clinica_t1nce.bids.agent_evidence import describe_unknown, evidence
 from clinica_t1nce.errors import AgentWordError
 
 PLAIN = "sub-01_ses-1_T1w.nii.gz"
@@ -85,18 +85,20 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_any_value_has_a_meaning(value):
-    assert agents.meaning(value) in ("given", "none", "nothing", "unknown")
-    assert agents.find_agent(value) is None or agents.meaning(value) == "given"
+    assert agent_words.meaning(value) in ("given", "none", "nothing", "unknown")
+    assert agent_words.find_agent(value) is None or agent_words.meaning(value) == "given"
 
 
 @given(st.integers() | st.floats() | (st.integers() | st.floats()).map(str))
 @example("inf")
 @example("-0.0")
 def test_numbers_are_never_agents(value):
-    assert agents.meaning(value) in ("none", "nothing")
+    assert agent_words.meaning(value) in ("none", "nothing")
 
 
-WORDS = sorted(agents.NOTHING | agents.NEGATIONS | {"dotarem", "gadovist 7 ml", "foo", "c+"})
+WORDS = sorted(
+    agent_words.NOTHING | agent_words.NEGATIONS | {"dotarem", "gadovist 7 ml", "foo", "c+"}
+)
 
 
 @given(
@@ -106,4 +108,4 @@ WORDS = sorted(agents.NOTHING | agents.NEGATIONS | {"dotarem", "gadovist 7 ml", 
 )
 @example("c+", str.upper, "({})")
 def test_case_and_what_stands_around_a_word_say_nothing(word, case, around):
-    assert agents.meaning(around.format(case(word))) == agents.meaning(word)
+    assert agent_words.meaning(around.format(case(word))) == agent_words.meaning(word)

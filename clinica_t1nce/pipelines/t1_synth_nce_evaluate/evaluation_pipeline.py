@@ -9,14 +9,14 @@ from nipype.pipeline.engine import Node
 
 import clinica_t1nce
 from clinica_t1nce.bids import pairs
-from clinica_t1nce.caps import dataset
+from clinica_t1nce.caps import description
 from clinica_t1nce.datasets import outputs
+from clinica_t1nce.engine.event_log import FAILED
 from clinica_t1nce.engine.watched import watch
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.evaluation.tables import Table
 from clinica_t1nce.files.text import as_json, write_text
 from clinica_t1nce.interfaces import SavePair
-from clinica_t1nce.pipelines.base import FAILED
 from clinica_t1nce.pipelines.clinica_pipeline import ClinicaPipeline
 from clinica_t1nce.pipelines.t1_synth_nce_evaluate import pair_jobs
 from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pair_jobs import PairJob
@@ -47,12 +47,12 @@ class T1SynthNceEvaluate(ClinicaPipeline[PairJob]):
     output_directory
         Folder for tables, figures and report.
     overwrite
-        Evaluate pairs again that were evaluated already.
+        Whether pairs that were evaluated already are evaluated again.
     base_dir
         Working directory; a temporary one, removed in the end, if not given.
     parameters
-        ``models`` (names; empty for all in the CAPS), ``settings`` and ``split`` (which rows of a
-        table with such a column; ``"test"``).
+        Choices of the user: ``models`` (names; empty for all in the CAPS), ``settings`` and
+        ``split`` (which rows of a table with such a column; ``"test"``).
     name
         Name of the pipeline.
     ignore_dependencies
@@ -92,7 +92,7 @@ class T1SynthNceEvaluate(ClinicaPipeline[PairJob]):
             raise SelectionError(f"unknown parameters {unknown}; known: {', '.join(DEFAULTS)}")
         parameters = {**DEFAULTS, **(parameters or {})}
         caps = Path(caps_directory).absolute()
-        dataset.check(caps, name=caps_name)
+        description.check(caps, name=caps_name)
         self.output_directory = Path(output_directory).absolute()
         _check_output(self.output_directory, caps)
         self._settings: pair_jobs.Settings = parameters["settings"]
@@ -133,9 +133,9 @@ class T1SynthNceEvaluate(ClinicaPipeline[PairJob]):
         plugin
             Nipype execution plug-in; None for processes on this machine.
         plugin_args
-            Its arguments; ``n_procs`` is the number of cores (1).
+            Arguments of the plug-in; ``n_procs`` is the number of cores (1).
         update_hash
-            As for every Nipype workflow.
+            Argument of every Nipype workflow's ``run``.
         bypass_check
             There is no check that would ask anything.
 
@@ -296,4 +296,4 @@ def _describe(out: Path, caps: Path) -> None:
         ],
         "SourceDatasets": [{"URL": Path(caps).resolve().as_uri()}],
     }
-    write_text(out / dataset.DESCRIPTION, as_json(content))
+    write_text(out / description.DESCRIPTION, as_json(content))

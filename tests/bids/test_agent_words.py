@@ -2,8 +2,8 @@ import math
 
 import pytest
 
-from clinica_t1nce.bids import agents
-from clinica_t1nce.bids.agents import find_agent, label_meaning, meaning, read_words
+from clinica_t1nce.bids import agent_words
+from clinica_t1nce.bids.agent_words import find_agent, label_meaning, meaning, read_words
 from clinica_t1nce.errors import SelectionError
 
 NOTHING = [None, "", "   ", "-", "?", "n/a", "NA", "N.A.", "nan", "NaN", math.nan, [], {}, "null"]
@@ -60,7 +60,7 @@ def test_the_agent_is_a_name():
 
 
 def test_no_word_is_in_two_lists():
-    lists = (agents.NOTHING, agents.NEGATIONS, agents.AFFIRMATIONS)
+    lists = (agent_words.NOTHING, agent_words.NEGATIONS, agent_words.AFFIRMATIONS)
     assert sum(map(len, lists)) == len(frozenset.union(*lists))
 
 
