@@ -206,8 +206,8 @@ def tabulate_agreement(frames: "Mapping[str, pd.DataFrame]") -> "pd.DataFrame":
     Parameters
     ----------
     frames
-        From :func:`clinica_t1nce.evaluation.frames.collect`; of `dice` the first alignment counts.
-        The rows of ``noise_floor`` follow those of the images.
+        Tables of :func:`clinica_t1nce.evaluation.frames.collect`; of `dice` the first alignment
+        counts. The rows of ``noise_floor`` follow those of the images.
 
     Returns
     -------

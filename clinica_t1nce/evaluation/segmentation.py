@@ -57,9 +57,9 @@ def template_priors(shape: tuple[int, ...], affine: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     shape
-        Of the grid.
+        Shape of the grid.
     affine
-        4 x 4, voxel indices to mm in MNI space, RAS+.
+        Affine, 4 x 4, voxel indices to mm in MNI space, RAS+.
 
     Returns
     -------

@@ -126,7 +126,7 @@ def make_tables(
     Parameters
     ----------
     frames, statistics
-        From :mod:`clinica_t1nce.evaluation.frames`.
+        Tables of :mod:`clinica_t1nce.evaluation.frames`.
     agreement
         Table of :func:`clinica_t1nce.evaluation.agreement.tabulate_agreement`.
 

@@ -87,8 +87,7 @@ def measure_volumes(
     ImageError
         If one of the names has no voxel.
     """
-    voxel = abs(float(np.linalg.det(affine[:3, :3]))) / 1000
-    volumes = {n: float(np.count_nonzero(labels == v) * voxel) for n, v in names.items()}
+    volumes = {name: labelled_volume(labels == value, affine) for name, value in names.items()}
     missing = [name for name, volume in volumes.items() if volume == 0]
     if missing:
         raise ImageError(f"no voxel of {', '.join(missing)}; check the segmentation")
@@ -161,14 +160,14 @@ def labelled_volume(labels: np.ndarray, affine: np.ndarray) -> float:
     Parameters
     ----------
     labels
-        Label map; 0 is the background.
+        Label map or mask; 0 is the background.
     affine
-        4 x 4, voxel indices to mm.
+        Affine, 4 x 4, voxel indices to mm.
 
     Returns
     -------
     float
-        cm3.
+        Volume in cm3.
 
     Examples
     --------

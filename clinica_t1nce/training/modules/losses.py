@@ -142,7 +142,7 @@ def local_distributions(
     mask: torch.Tensor,
     sides: Sequence[int] = DISTRIBUTION_SIDES,
 ) -> torch.Tensor:
-    """Give the mean distance between the distributions of intensities in blocks.
+    """Return the mean distance between the distributions of intensities in blocks.
 
     Where a network cannot know whether fluid or cortex lies under a vessel, the error of voxels is
     smallest for an intensity in between, which a segmentation takes for cortex throughout. The
@@ -152,11 +152,11 @@ def local_distributions(
     Parameters
     ----------
     image, target
-        N x 1 x D x H x W, white matter = 1.
+        Images, N x 1 x D x H x W, white matter = 1.
     where
-        Boolean, the same shape: enhancing voxels; blocks without one in five are left out.
+        Boolean mask of enhancing voxels; blocks without one in five are left out.
     mask
-        Boolean, the same shape: blocks with voxels outside are left out.
+        Boolean mask of what counts; blocks with voxels outside are left out.
     sides
         Sides of the blocks in voxels.
 
