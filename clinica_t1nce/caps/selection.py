@@ -5,8 +5,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from clinica_t1nce.bids import agent_evidence
-from clinica_t1nce.bids.agent_evidence import has_contrast
+from clinica_t1nce.bids import contrast_agents
+from clinica_t1nce.bids.contrast_agents import has_contrast
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.bids.t1w_images import Dataset
 from clinica_t1nce.caps import names, query
@@ -38,7 +38,7 @@ class Request:
         Root of the CAPS.
     rule
         Rule that makes a crop a T1ce: ``metadata`` (the entity ``ce-``, then, if `dataset` is
-        given, sidecar and ``scans.tsv``: :mod:`clinica_t1nce.bids.agent_evidence`), ``tsv`` (being
+        given, sidecar and ``scans.tsv``: :mod:`clinica_t1nce.bids.contrast_agents`), ``tsv`` (being
         listed), ``all`` (being there), ``image`` (a probability of at least :data:`SEEN`).
     tsv
         Table of the only visits to look at; needed by the rule ``tsv``.
@@ -162,7 +162,7 @@ def evidence(crop: Path, dataset: Dataset | None) -> str | None:
         If a sidecar or ``scans.tsv`` cannot be read, or says something that is not known.
     """
     if dataset is None:
-        return agent_evidence.evidence(crop.name, {})
+        return contrast_agents.evidence(crop.name, {})
     raw = names.raw_path(crop, dataset.root)
     try:
         return dataset.evidence(Visit(raw.parts[-4], raw.parts[-3]), raw)

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clinica_t1nce.bids.agent_evidence import describe_unknown
-from clinica_t1nce.bids.agent_words import NO_WORDS, read_words
+from clinica_t1nce.bids.contrast_agents import NO_WORDS, describe_unknown, read_words
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.bids.t1w_images import Dataset
 from clinica_t1nce.caps import description, names, sidecar
@@ -131,7 +130,7 @@ class Request:
         Table of images to take.
     agent_words
         Table of the meanings of words on contrast agents, see
-        :func:`clinica_t1nce.bids.agent_words.read_words`.
+        :func:`clinica_t1nce.bids.contrast_agents.read_words`.
     copy
         Whether files are copied rather than linked.
     overwrite

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from clinica_t1nce.bids import agent_evidence, t1w_images
+from clinica_t1nce.bids import contrast_agents, t1w_images
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.caps import sidecar
 from clinica_t1nce.datasets import outputs
@@ -164,7 +164,7 @@ def _acquisition(row: tsv.Row, source: t1w_images.Dataset | None) -> tsv.Row:
         return {}
     path = Path(row["raw"])
     found = source.scans_row(Visit(*path.parts[:2]), path.name)
-    return {key: value for key, value in found.items() if not agent_evidence.is_field(key)}
+    return {key: value for key, value in found.items() if not contrast_agents.is_field(key)}
 
 
 def _scans(visit: Visit, row: tsv.Row, known: tsv.Row) -> str:

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clinica_t1nce.bids.agent_evidence import has_contrast
-from clinica_t1nce.bids.agent_words import NO_WORDS, plain, read_words
+from clinica_t1nce.bids.contrast_agents import NO_WORDS, has_contrast, plain, read_words
 from clinica_t1nce.bids.entities import (
     Visit,
     contrast_label,
@@ -101,7 +100,7 @@ def plan(
         take. A column ``contrast`` (``T1ce`` or ``T1nce``) overrules what the metadata say.
     words
         Table of the meanings of words on contrast agents, see
-        :func:`clinica_t1nce.bids.agent_words.read_words`.
+        :func:`clinica_t1nce.bids.contrast_agents.read_words`.
 
     Raises
     ------

@@ -11,6 +11,7 @@ from typing import Any
 
 from clinica.dataset import BIDS_VERSION, CAPS_VERSION, Visit
 from clinica.pipelines.engine import Pipeline
+from networkx import DiGraph
 from nipype.pipeline.engine import Workflow
 
 from clinica_t1nce.caps import description
@@ -28,10 +29,64 @@ class ClinicaPipeline(ResumablePipeline[Item], Pipeline):
     """A pipeline on a CAPS whose graph is built anew for each round, and never asks anything.
 
     Sub-classes set `to_do` and `outcomes`, then call :meth:`connect_to_clinica`.
+
+    Attributes
+    ----------
+    shows_progress : bool
+        Whether a run shows its progress.
     """
 
     base_dir: Any
     how: Round
+    shows_progress = True
+
+    def run(
+        self,
+        plugin: Any = None,
+        plugin_args: dict[str, Any] | None = None,
+        update_hash: bool = False,
+        bypass_check: bool = True,
+        *,
+        quiet: bool = False,
+    ) -> Any:
+        """Work on all that is to do; failures are collected in `outcomes`, none is raised.
+
+        Parameters
+        ----------
+        plugin
+            Nipype execution plug-in; None for processes on this machine.
+        plugin_args
+            Arguments of the plug-in; ``n_procs`` is the number of cores (1), or, on a cluster, the
+            least number of jobs.
+        update_hash
+            Argument of every Nipype workflow's ``run``.
+        bypass_check
+            Whether Clinica's checks are passed over; there is none that would ask anything.
+        quiet
+            Whether no progress is shown.
+
+        Returns
+        -------
+        networkx.DiGraph
+            Graph that was run; empty if everything was there already.
+        """
+        n_cores = int((plugin_args or {}).get("n_procs", 1))
+        quiet = quiet or not self.shows_progress
+        graph: Any = DiGraph()
+        self.begin(n_cores, quiet)
+        if self.to_do:
+            with self.working_folder() as folder:
+                graph = self.work(folder, plugin, plugin_args, update_hash=update_hash, quiet=quiet)
+        self.conclude(n_cores)
+        return graph
+
+    @abstractmethod
+    def begin(self, n_cores: int, quiet: bool) -> None:
+        """Say, when a run begins, what is to do."""
+
+    @abstractmethod
+    def conclude(self, n_cores: int) -> None:
+        """Write tables and reports, when all is done."""
 
     def connect_to_clinica(
         self,

@@ -58,7 +58,9 @@ def option_arguments(name: str) -> tuple[tuple[str, ...], dict[str, Any]]:
         settings |= {"flag_value": not definition.default, "is_flag": True}
     elif kind is Path:
         of_file = about["of_file"]
-        settings["type"] = click.Path(exists=of_file, file_okay=of_file, dir_okay=not of_file)
+        settings["type"] = click.Path(
+            exists=of_file, file_okay=of_file, dir_okay=not of_file, path_type=Path
+        )
     elif known:
         settings["type"] = click.Choice(known)
     if kind is not bool and definition.default is not None:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from clinica_t1nce.bids.agent_evidence import has_contrast
+from clinica_t1nce.bids.contrast_agents import has_contrast
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.bids.t1w_images import Dataset
 from clinica_t1nce.caps import names

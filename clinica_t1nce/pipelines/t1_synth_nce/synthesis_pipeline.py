@@ -7,10 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from networkx import DiGraph
-
-from clinica_t1nce.bids.agent_evidence import describe_unknown
-from clinica_t1nce.bids.agent_words import NO_WORDS, read_words
+from clinica_t1nce.bids.contrast_agents import NO_WORDS, describe_unknown, read_words
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.bids.t1w_images import Dataset
 from clinica_t1nce.caps import description, names, query, selection, sidecar, table
@@ -164,37 +161,8 @@ class T1SynthNce(ClinicaPipeline[Crop]):
             self.options,
         )
 
-    def run(
-        self,
-        plugin: Any = None,
-        plugin_args: dict[str, Any] | None = None,
-        update_hash: bool = False,
-        bypass_check: bool = True,
-        *,
-        quiet: bool = False,
-    ) -> Any:
-        """Make the images; failures are collected in `outcomes`, none is raised.
-
-        Parameters
-        ----------
-        plugin
-            Nipype execution plug-in; None for processes on this machine.
-        plugin_args
-            Arguments of the plug-in; ``n_procs`` is the number of cores (1), or, on a cluster, the
-            least number of jobs.
-        update_hash
-            Argument of every Nipype workflow's ``run``.
-        bypass_check
-            There is no check that would ask anything.
-        quiet
-            Whether no progress is shown.
-
-        Returns
-        -------
-        networkx.DiGraph
-            The graph that was run; empty if everything was there already.
-        """
-        n_cores = int((plugin_args or {}).get("n_procs", 1))
+    def begin(self, n_cores: int, quiet: bool) -> None:
+        """Let colliding images tell what they are; note what is skipped or cannot be done."""
         if self._selection.colliding:
             self._settle_collisions(n_cores, quiet)
         waiting = set(self.to_do)
@@ -204,14 +172,6 @@ class T1SynthNce(ClinicaPipeline[Crop]):
             Event(Crop(Visit(*path.parts[-4:-2]), path, None), FAILED, str(error))
             for path, error in self._selection.undecided.items()
         ]
-        graph: Any = DiGraph()
-        if self.to_do:
-            with self.working_folder() as folder:
-                graph = self.work(folder, plugin, plugin_args, update_hash=update_hash, quiet=quiet)
-        self._conclude()
-        if self.options.report:
-            self._complete_report(n_cores)
-        return graph
 
     def source_of(self, item: Crop) -> str:
         """Give the path of a crop."""
@@ -315,8 +275,8 @@ class T1SynthNce(ClinicaPipeline[Crop]):
         )
         self.to_do += self._missing(settled.crops)
 
-    def _conclude(self) -> None:
-        """Put the outcomes in order, and write the tables."""
+    def conclude(self, n_cores: int) -> None:
+        """Put the outcomes in order; write the tables and the report."""
         caps = self._request.caps
         self.n_excluded += sum(outcome.status == EXCLUDED for outcome in self.outcomes)
         self.outcomes = sorted(
@@ -343,6 +303,8 @@ class T1SynthNce(ClinicaPipeline[Crop]):
             classification.rewrite(
                 caps, crops, self.card.name, self.card.sha256, self._request.dataset
             )
+        if self.options.report:
+            self._complete_report(n_cores)
 
     def _told_by(self, crop: Crop) -> str:
         if crop.path in self._selection.undecided:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from networkx import DiGraph
 from nipype.pipeline.engine import Node
 
 import clinica_t1nce
@@ -74,6 +73,7 @@ class T1SynthNceEvaluate(ClinicaPipeline[PairJob]):
     """
 
     nodes_per_item = 2
+    shows_progress = False
 
     def __init__(
         self,
@@ -119,41 +119,16 @@ class T1SynthNceEvaluate(ClinicaPipeline[PairJob]):
         """Names of the models compared."""
         return [] if not self.jobs else list(self.jobs[0].images)[2:]
 
-    def run(
-        self,
-        plugin: Any = None,
-        plugin_args: dict[str, Any] | None = None,
-        update_hash: bool = False,
-        bypass_check: bool = True,
-    ) -> Any:
-        """Evaluate the pairs; failures are collected in `failures`, none is raised.
-
-        Parameters
-        ----------
-        plugin
-            Nipype execution plug-in; None for processes on this machine.
-        plugin_args
-            Arguments of the plug-in; ``n_procs`` is the number of cores (1).
-        update_hash
-            Argument of every Nipype workflow's ``run``.
-        bypass_check
-            There is no check that would ask anything.
-
-        Returns
-        -------
-        networkx.DiGraph
-            The graph that was run; empty if every pair was evaluated already.
-        """
-        out = self.output_directory
-        _describe(out, self.caps_directory)
-        graph: Any = DiGraph()
-        # Another run may have evaluated pairs since this one was asked for.
+    def begin(self, n_cores: int, quiet: bool) -> None:
+        """Leave out pairs that another run has evaluated since; remove what is made anew."""
+        _describe(self.output_directory, self.caps_directory)
         self.to_do = self._missing(self.to_do)
         for job in self.to_do:
-            job.record_path(out).unlink(missing_ok=True)
-        if self.to_do:
-            with self.working_folder() as folder:
-                graph = self.work(folder, plugin, plugin_args, update_hash=update_hash, quiet=True)
+            job.record_path(self.output_directory).unlink(missing_ok=True)
+
+    def conclude(self, n_cores: int) -> None:
+        """Write tables, figures and report."""
+        out = self.output_directory
         for outcome in self.outcomes:
             if outcome.status == FAILED:
                 self._leave_out(outcome.item, outcome.reason or "failed")
@@ -167,7 +142,6 @@ class T1SynthNceEvaluate(ClinicaPipeline[PairJob]):
             self._rows_out[label] | {"reason": reason} for label, reason in self.failures.items()
         ]
         self.tables = write_results(out, records, failures, self._settings)
-        return graph
 
     def _missing(self, jobs: Sequence[PairJob]) -> list[PairJob]:
         """List the pairs that are to be evaluated."""
