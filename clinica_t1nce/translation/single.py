@@ -136,7 +136,7 @@ def synthesise(volume: np.ndarray, affine: np.ndarray, synthesizer: "Synthesizer
     """
     given = condition(volume)
     field = bias.measure_bias(given.shown, affine)
-    found = synthesizer.carrying_change()(given.shown / field, affine)
+    found = synthesizer.transferring_change()(given.shown / field, affine)
     change = transfer.without_negligible(found.change * field, given.shown)
     image = given.subtract(change)
     return replace(found, image=image, change=volume - image, flags=given.flags)
