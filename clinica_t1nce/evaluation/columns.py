@@ -78,6 +78,7 @@ _MEANINGS: dict[str, str | tuple[str, str | None]] = {
     "inside": "Error in enhancing voxels over the T1ce's there",
     "outside": "Error in the other voxels over the T1ce's there",
     "sharpness": ("Gradient energy over the T1ce's, further than 2 voxels from enhancing ones"),
+    "segmentation": "What measured the volumes: Atropos or another segmentation",
     "tissue": "Tissue or structure",
     "volume": ("Volume in the image", "cm3"),
     "volume_t1nce": ("Volume in the T1nce", "cm3"),
