@@ -1,13 +1,12 @@
 """``clinica-t1nce detect``."""
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from clinica_t1nce.pipelines.command import click_options, working
+from clinica_t1nce.pipelines.command import click_options, n_procs_option, working
 
 if TYPE_CHECKING:
     from clinica_t1nce.translation.options import Device
@@ -23,14 +22,7 @@ if TYPE_CHECKING:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="TSV file with the columns participant_id and session_id: the only visits to look at.",
 )
-@click.option(
-    "-np",
-    "--n_procs",
-    type=click.IntRange(min=1),
-    default=lambda: max(1, (os.cpu_count() or 2) - 1),
-    show_default="cores minus one",
-    help="Number of cores.",
-)
+@n_procs_option
 @click.option(
     "--overwrite", is_flag=True, help="Classify images again that were classified before."
 )
