@@ -15,13 +15,18 @@ COMMANDS = {
     "translate": CommandSource(
         "clinica_t1nce.cli.translate", "cli", "Translate T1ce, NIfTI files, without a CAPS."
     ),
+    "bids": CommandSource(
+        "clinica_t1nce.cli.bids", "cli", "Translate each T1ce of a BIDS data set, as a BIDS App."
+    ),
     "calibrate": CommandSource(
         "clinica_t1nce.cli.calibrate",
         "cli",
         "Let weights tell whether gadolinium was given, and how sure they are.",
     ),
     "detect": CommandSource(
-        "clinica_t1nce.cli.detect", "cli", "Say of each T1w of a CAPS whether it shows gadolinium."
+        "clinica_t1nce.cli.detect",
+        "cli",
+        "Say of T1w, files or those of a BIDS or CAPS, whether they show gadolinium.",
     ),
     "separate": CommandSource(
         "clinica_t1nce.cli.separate",
