@@ -126,7 +126,7 @@ def cli(
     Exit code: 0 if every T1ce has its T1nce, 1 if one has not, 2 if nothing was begun.
     """
     from clinica_t1nce.pipelines import bids_app
-    from clinica_t1nce.pipelines.models import check_model
+    from clinica_t1nce.pipelines.resumable import check_model
 
     request = bids_app.Request(**choices)
     if level == GROUP:

@@ -46,9 +46,9 @@ def cli(
     """Translate T1ce, NIfTI files or folders of them, without a CAPS.
 
     IN is a T1w after gadolinium of any orientation, with voxels of 0.3 to 6.5 mm, whole head or
-    skull-stripped; the network sees it in MNI space, as after t1-linear. OUT keeps its grid, header
-    and type, and its voxels where nothing is removed. A JSON of the same name says what was done. Of a folder, the .nii and .nii.gz directly in it are
-    taken.
+    skull-stripped; the network sees it in MNI space, as after t1-linear. OUT keeps its grid,
+    header and type, and its voxels where nothing is removed. A JSON of the same name says what was
+    done. Of a folder, the .nii and .nii.gz directly in it are taken.
 
     Exit code: 0 if every image was translated, 1 if one was not, 2 if nothing was begun.
     """
@@ -69,7 +69,7 @@ def cli(
         )
     except T1nceError as error:
         raise WrongUsageError(str(error)) from error
-    from clinica_t1nce.pipelines.models import check_model
+    from clinica_t1nce.pipelines.resumable import check_model
     from clinica_t1nce.pipelines.single_images import Translator, each, share_cores
 
     n_failed = 0

@@ -6,7 +6,7 @@ from typing import Any
 
 import clinica_t1nce
 from clinica_t1nce.bids.entities import split_extension, without_contrast
-from clinica_t1nce.caps.dataset import DESCRIPTION
+from clinica_t1nce.caps.description import DESCRIPTION
 from clinica_t1nce.datasets import outputs
 from clinica_t1nce.datasets.outputs import Entry
 from clinica_t1nce.errors import SelectionError
@@ -96,20 +96,21 @@ def methods(models: Sequence[Mapping[str, Any]]) -> str:
     return f"""# Methods
 
 Synthetic T1-weighted images without contrast agent were made from the contrast-enhanced ones with
-clinica-t1nce {clinica_t1nce.__version__}, weights {named}, after the method of Bottani et al. (2024).
-Each image was corrected for its bias field by N4 (Tustison et al., 2010) and registered by an affine
-transform of ANTs (Avants et al., 2011) to the {MNI} template; the enhancement that the network found
-there was brought back to the image's own grid and subtracted.
+clinica-t1nce {clinica_t1nce.__version__}, weights {named},
+after the method of Bottani et al. (2024). Each image was corrected for its bias field by N4
+(Tustison et al., 2010) and registered by an affine transform of ANTs (Avants et al., 2011) to the
+{MNI} template; the enhancement that the network found there was brought back to the
+image's own grid and subtracted.
 
 # References
 
-- Bottani S, et al. Contrast-enhanced to non-contrast-enhanced image translation to exploit a clinical
-  data warehouse of T1-weighted brain MRI. BMC Medical Imaging, 2024. doi:10.1186/s12880-024-01242-3
-- Tustison NJ, et al. N4ITK: improved N3 bias correction. IEEE Transactions on Medical Imaging, 2010.
-  doi:10.1109/TMI.2010.2046908
+- Bottani S, et al. Contrast-enhanced to non-contrast-enhanced image translation to exploit a
+  clinical data warehouse of T1-weighted brain MRI. BMC Medical Imaging, 2024.
+  doi:10.1186/s12880-024-01242-3
+- Tustison NJ, et al. N4ITK: improved N3 bias correction. IEEE Transactions on Medical Imaging,
+  2010. doi:10.1109/TMI.2010.2046908
 - Avants BB, et al. A reproducible evaluation of ANTs similarity metric performance in brain image
   registration. NeuroImage, 2011. doi:10.1016/j.neuroimage.2010.09.025
-- Where whole heads were given: Fisch L, et al. deepbet: fast brain extraction of T1-weighted MRI using
-  convolutional neural networks. Computers in Biology and Medicine, 2024.
-  doi:10.1016/j.compbiomed.2024.108845
+- Where whole heads were given: Fisch L, et al. deepbet: fast brain extraction of T1-weighted MRI
+  using convolutional neural networks. Computers in Biology and Medicine, 2024.
 """

@@ -35,9 +35,9 @@ class Image:
     Attributes
     ----------
     data
-        float32, 3-D, C order, finite, axes as in the file.
+        Voxels: float32, 3-D, C order, finite, axes as in the file.
     affine
-        4 x 4, float64: voxel indices to mm, RAS+.
+        Matrix, 4 x 4, float64: voxel indices to mm, RAS+.
     header
         The file's header.
     path
@@ -62,7 +62,7 @@ class Geometry:
     shape
         Voxels along the first three axes.
     affine
-        4 x 4, float64: voxel indices to mm, RAS+.
+        Matrix, 4 x 4, float64: voxel indices to mm, RAS+.
     has_both_forms
         Whether qform and sform are both set, and the same to 0.001 mm.
     """
@@ -116,7 +116,7 @@ def load(
     zooms
         Voxel size expected along the same axes, in mm, to 0.001 mm, or None for any.
     constant
-        Allow one value in all voxels, as a mask or a map may have.
+        Whether all voxels may have one value, as a mask or a map may have.
 
     Returns
     -------
@@ -167,7 +167,7 @@ def save(
     Parameters
     ----------
     path
-        Where to write; ``.gz`` compresses. Folders are made.
+        Path of the file; ``.gz`` compresses. Folders are made.
     data
         Voxels, in the shape and the axes of ``like.data``.
     like
@@ -214,7 +214,7 @@ def require_finite(path: Path, data: np.ndarray) -> None:
     path
         File that was to be written.
     data
-        Its voxels.
+        Voxels of the image.
 
     Raises
     ------

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from clinica_t1nce.bids import filters
-from clinica_t1nce.bids.agents import NO_WORDS, read_words
-from clinica_t1nce.bids.dataset import T1CE, Dataset, T1w
+from clinica_t1nce.bids.contrast_agents import NO_WORDS, read_words
+from clinica_t1nce.bids.t1w_images import T1CE, Dataset, T1w
 from clinica_t1nce.caps import names, sidecar
 from clinica_t1nce.datasets import derivative, outputs
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.files import tsv
 from clinica_t1nce.files.text import write_text
-from clinica_t1nce.pipelines.models import Model
+from clinica_t1nce.pipelines.resumable import Model
 from clinica_t1nce.pipelines.single_images import Translator, each, share_cores
 from clinica_t1nce.translation.single import Files
 
@@ -47,7 +47,7 @@ class Request:
         Labels, with or without ``sub-`` and ``ses-``; none: all.
     filter_file, agent_words
         Tables of :func:`clinica_t1nce.bids.filters.read_filter` and
-        :func:`clinica_t1nce.bids.agents.read_words`.
+        :func:`clinica_t1nce.bids.contrast_agents.read_words`.
     space
         One of :data:`clinica_t1nce.datasets.derivative.SPACES`.
     save_enhancement

@@ -11,9 +11,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from clinica_t1nce.engine.resources import memory_gb, share_out
+from clinica_t1nce.engine.batches import memory_gb, share_out
 from clinica_t1nce.errors import DeviceError, reason
-from clinica_t1nce.pipelines.models import Model
+from clinica_t1nce.pipelines.resumable import Model
 from clinica_t1nce.translation.single import Files
 
 if TYPE_CHECKING:

@@ -80,19 +80,21 @@ def init_evaluation_wf(
     Parameters
     ----------
     brain_mask
-        ``"deepbet"``, ``"hd-bet"`` or ``"template"``, for images without a mask of their own.
+        Method that finds the brain: ``"deepbet"``, ``"hd-bet"`` or ``"template"``, for images
+        without a mask of their own.
     align
-        ``"rigid"``, ``"affine"`` or ``"none"``: how the T1nce is brought to the T1ce. Unless it
-        is ``"none"``, what can be measured without alignment is measured as well.
+        Movement that brings the T1nce to the T1ce: ``"rigid"``, ``"affine"`` or ``"none"``. Unless
+        it is ``"none"``, what can be measured without alignment is measured as well.
     protocol
-        ``"standard"``, or ``"authors"`` for the figures of the paper's code as well.
+        Definition of the measures: ``"standard"``, or ``"authors"`` for the figures of the paper's
+        code as well.
     segmentation
-        ``"atropos"``, ``"maps"`` (`probability_files`), ``"labels"`` (`label_files`) or
-        ``"none"``.
+        Source of the tissues: ``"atropos"``, ``"maps"`` (`probability_files`), ``"labels"``
+        (`label_files`) or ``"none"``.
     structures
         Structure to label, for label maps with others than GM 1, WM 2 and CSF 3.
     noise_floor
-        Segment the aligned T1nce twice more, after small changes
+        Whether the aligned T1nce is segmented twice more, after small changes
         (:func:`clinica_t1nce.evaluation.agreement.disturb`); only with ``"atropos"``.
     name
         Name of the workflow.
@@ -110,10 +112,10 @@ def init_evaluation_wf(
     t1nce_mask, t1ce_mask
         Brain masks on the grids of the two; optional.
     probability_files
-        For the T1nce, the T1ce and each of `synthetic` its maps of GM, WM and CSF; each on the
-        grid of its image.
+        Maps of GM, WM and CSF of the T1nce, the T1ce and each of `synthetic`; each on the grid of
+        its image.
     label_files
-        In the same order, a label map of each.
+        Label map of each, in the same order.
     prior_files
         GM, WM and CSF on the T1ce's grid, for Atropos; optional.
 
@@ -124,18 +126,19 @@ def init_evaluation_wf(
     mask
         Union of the two brains, on the T1ce's grid.
     mask_unaligned
-        The same where the T1nce lay before the alignment, if it was aligned.
+        Union where the T1nce lay before the alignment, if it was aligned.
     mask_sources, mask_overlap
-        Where the two masks come from, and common part over union.
+        Origins of the two masks, and their common part over union.
     similarity, similarity_unaligned
         A mapping of measures for the T1ce and each of `synthetic`
         (:func:`clinica_t1nce.evaluation.measures.measure_images`).
     label_files, gm_files, volumes
-        Of the T1nce, the T1ce and each of `synthetic`.
+        Label maps, maps of gray matter, and volumes by structure of the T1nce, the T1ce and each of
+        `synthetic`.
     dice, dice_unaligned
         A mapping of structure to Dice for the T1ce and each of `synthetic`.
     floor_volumes, floor_dice
-        The same for each change of the T1nce, with `noise_floor`.
+        Volumes and Dice for each change of the T1nce, with `noise_floor`.
 
     Raises
     ------

@@ -49,7 +49,7 @@ class Settings:
     align, protocol
         Options of :func:`clinica_t1nce.workflows.init_evaluation_wf`.
     segmentation
-        ``"atropos"``, ``"spm"``, ``"labels:PATTERN"`` or ``"none"``.
+        Source of the tissue volumes: ``"atropos"``, ``"spm"``, ``"labels:PATTERN"`` or ``"none"``.
     spm_caps
         CAPS with SPM's maps, by ``"T1nce"``, ``"T1ce"`` and the names of models.
     priors

@@ -16,9 +16,9 @@ from clinica_t1nce.caps import names
 from clinica_t1nce.evaluation import similarity
 from clinica_t1nce.evaluation.agreement import FLOOR
 from clinica_t1nce.evaluation.segmentation import Segmentation
-from clinica_t1nce.pipelines.t1_synth_nce_evaluate import cli as module
+from clinica_t1nce.pipelines.t1_synth_nce_evaluate import evaluation_cli as module
+from clinica_t1nce.pipelines.t1_synth_nce_evaluate.evaluation_pipeline import T1SynthNceEvaluate
 from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pair_jobs import Settings
-from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pipeline import T1SynthNceEvaluate
 from tests.data import volumes
 from tests.data.caps import crop_path, make_caps
 

@@ -15,7 +15,7 @@ from clinica_t1nce.workflows.evaluation import Align, BrainMethod, Protocol
 
 if TYPE_CHECKING:
     from clinica_t1nce.bids.pairs import Split
-    from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pipeline import T1SynthNceEvaluate
+    from clinica_t1nce.pipelines.t1_synth_nce_evaluate.evaluation_pipeline import T1SynthNceEvaluate
 
 pipeline_name = "t1-synth-nce-evaluate"
 
@@ -160,8 +160,8 @@ def cli(
 
     Exit code: 0 if every pair was evaluated, 1 if one was left out, 2 for wrong usage.
     """
+    from clinica_t1nce.pipelines.t1_synth_nce_evaluate.evaluation_pipeline import T1SynthNceEvaluate
     from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pair_jobs import Settings
-    from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pipeline import T1SynthNceEvaluate
 
     with checking():
         move_nipype_log(Path(working_directory) if working_directory else None)
