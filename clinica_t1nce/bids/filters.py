@@ -48,7 +48,7 @@ def read_filter(path: Path) -> dict[str, Any]:
         raise SelectionError(f"{path}: t1w is not an object; give entities and labels")
     found = {}
     for name, wanted in content.items():
-        if _GIVEN.get(name) == wanted:
+        if (name, wanted) in _GIVEN.items():
             continue
         key = ENTITIES.get(name, name)
         if key not in KEYS:
