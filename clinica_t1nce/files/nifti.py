@@ -148,6 +148,37 @@ def on_grid(source: Image, data: np.ndarray, affine: np.ndarray) -> Image:
     return Image(data, affine, header, source.path)
 
 
+def load_labels(path: str | Path) -> Image:
+    """Read a label map, NIfTI or FreeSurfer's ``.mgz``.
+
+    Parameters
+    ----------
+    path
+        File with one label a voxel.
+
+    Returns
+    -------
+    Image
+        Labels as float32; a map of FreeSurfer keeps its affine, in a new header.
+
+    Raises
+    ------
+    ImageError
+        As :func:`load`; one value in all voxels is allowed.
+    """
+    path = Path(path)
+    if path.suffix not in (".mgz", ".mgh"):
+        return load(path, constant=True)
+    try:
+        found = nib.MGHImage.from_bytes(read_bytes(path))
+        nifti = nib.Nifti1Image(np.asarray(found.dataobj, np.float32), found.affine)
+    except (ImageFileError, HeaderDataError, ValueError, TypeError, OSError) as error:
+        raise ImageError(
+            f"{path}: not a readable label map of FreeSurfer; make it again"
+        ) from error
+    return Image(_frame(path, nifti), _checked_affine(path, nifti), nifti.header.copy(), path)
+
+
 def save(
     path: str | Path,
     data: np.ndarray,

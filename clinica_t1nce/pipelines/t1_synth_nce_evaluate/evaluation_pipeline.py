@@ -188,8 +188,7 @@ class T1SynthNceEvaluate(ClinicaPipeline[PairJob]):
                 brain_mask=settings.mask_method,
                 align=settings.align,
                 protocol=settings.protocol,
-                segmentation=settings.kind,
-                structures=settings.structures,
+                segmentations=settings.segmentations,
                 noise_floor=settings.noise_floor,
                 name=_node_name(job),
             )
@@ -217,8 +216,6 @@ class T1SynthNceEvaluate(ClinicaPipeline[PairJob]):
             "align": self._settings.align,
             "page_path": str(page_path(self.output_directory, record)),
         }
-        if self._settings.structures is not None:
-            content["names"] = dict(self._settings.structures)
         return content
 
 
@@ -227,10 +224,9 @@ def _set_inputs(inputs: Any, job: PairJob, settings: pair_jobs.Settings) -> None
     if job.masks:
         inputs.t1nce_mask = str(job.masks[pair_jobs.T1NCE])
         inputs.t1ce_mask = str(job.masks[pair_jobs.T1CE])
-    if job.maps:
-        inputs.probability_files = [[str(path) for path in job.maps[name]] for name in job.images]
-    if job.labels:
-        inputs.label_files = [str(job.labels[name]) for name in job.images]
+    for name, found in job.segmented.items():
+        files = [str(e) if isinstance(e, Path) else [str(path) for path in e] for e in found]
+        setattr(inputs, f"files_{name}", files)
     if settings.priors:
         inputs.prior_files = [str(path) for path in settings.priors]
 
