@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -11,10 +11,14 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from clinica_t1nce.bids.contrast_agents import NO_WORDS, read_words
+from clinica_t1nce.bids.entities import is_t1w
+from clinica_t1nce.bids.t1w_images import Dataset
+from clinica_t1nce.caps import selection
 from clinica_t1nce.engine.batches import memory_gb, share_out
-from clinica_t1nce.errors import DeviceError, reason
+from clinica_t1nce.errors import DeviceError, SelectionError, reason
 from clinica_t1nce.pipelines.resumable import Model
-from clinica_t1nce.translation.single import Files
+from clinica_t1nce.translation.single import Files, find_sources
 
 if TYPE_CHECKING:
     from clinica_t1nce.synthesis.synthesizer import Synthesizer
@@ -79,6 +83,95 @@ class Classifier:
 
         synthesizer = load(self.model.name, self.model.device, self.n_threads)
         return single.classify_file(source, synthesizer)
+
+
+COLUMNS = ("source", "probability", "image", "metadata", "contradiction")
+"""Of the table of :func:`classify`, as of that of a CAPS."""
+
+
+def find_t1w(
+    sources: Sequence[Path], agent_words: Path | None = None
+) -> tuple[dict[Path, str | None], int]:
+    """List T1w, of files, folders of them or a BIDS, and what their metadata show.
+
+    Parameters
+    ----------
+    sources
+        NIfTI files and folders of them, or one BIDS.
+    agent_words
+        Table of :func:`clinica_t1nce.bids.contrast_agents.read_words`, for a BIDS.
+
+    Returns
+    -------
+    found : dict
+        Evidence of a contrast agent by image, None without; "" where the metadata do not tell.
+    n_undecided : int
+        Number of visits whose metadata cannot be read or are not understood; their images are
+        among `found`.
+
+    Raises
+    ------
+    SelectionError
+        If there is none.
+    """
+    first = sources[0]
+    if len(sources) > 1 or not first.is_dir() or not any(first.glob("sub-*/")):
+        return dict.fromkeys(find_sources(sources), ""), 0
+    words = NO_WORDS if agent_words is None else read_words(agent_words)
+    dataset = Dataset(first, words, without_sessions=True)
+    found: dict[Path, str | None] = {}
+    n_undecided = 0
+    for visit in dataset.visits:
+        try:
+            found |= {image.path: image.evidence for image in dataset.t1w(visit)}
+        except SelectionError:
+            n_undecided += 1
+            anat = first / visit.subject / visit.session / "anat"
+            found |= {path: "" for path in sorted(anat.iterdir()) if is_t1w(path.name)}
+    if not found:
+        raise SelectionError(f"{first}: holds no T1w; give files, a BIDS or a CAPS")
+    return found, n_undecided
+
+
+def classify(
+    found: Mapping[Path, str | None], model: Model, n_procs: int
+) -> tuple[list[dict[str, str]], list[str]]:
+    """Say of images how likely it is that gadolinium was given.
+
+    Parameters
+    ----------
+    found
+        Result of :func:`find_t1w`.
+    model
+        Weights with a detector.
+    n_procs
+        Number of cores.
+
+    Returns
+    -------
+    rows : list of dict
+        One an image, with :data:`COLUMNS`.
+    failures : list of str
+        Reasons of the images that could not be classified.
+    """
+    rows, failures = [], []
+    n_processes, n_threads = share_cores(len(found), n_procs, model)
+    for path, probability, failure in each(Classifier(model, n_threads), [*found], n_processes):
+        if probability is None:
+            failures.append(str(failure))
+            continue
+        evidence = found[path]
+        told = None if evidence == "" else selection.contradiction(evidence, probability)
+        rows.append(
+            {
+                "source": str(path),
+                "probability": f"{probability:.4f}",
+                "image": "T1ce" if probability >= selection.SEEN else "T1nce",
+                "metadata": "n/a" if evidence == "" else evidence or "nothing",
+                "contradiction": told or "",
+            }
+        )
+    return rows, failures
 
 
 def share_cores(n_images: int, n_procs: int, model: Model) -> tuple[int, int | None]:
