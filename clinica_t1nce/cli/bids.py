@@ -144,8 +144,8 @@ def cli(
         f"{plan.n_others} T1nce left alone"
     )
     n_failed = len(plan.failed)
-    for failure in plan.failed:
-        click.echo(f"Error: {failure}", err=True)
+    for reason in plan.failed:
+        click.echo(f"Error: {reason}", err=True)
     with working():
         for files, content, failure in bids_app.run(request, chosen, plan.to_do, n_procs):
             if content is None:

@@ -62,6 +62,9 @@ COMMANDS = {
         "cli",
         "Take the mean of weights that were trained on from the same ones.",
     ),
+    "export-bundle": CommandSource(
+        "clinica_t1nce.cli.export_bundle", "cli", "Write weights as a MONAI bundle."
+    ),
 }
 """Commands beside ``run``, by name: where each is found and what listings say about it."""
 
