@@ -102,14 +102,14 @@ class Dataset:
     def __init__(self, root: Path, words: Words = NO_WORDS, *, without_sessions: bool = False):
         self.root = root
         self.words = words
-        mend = "give the root of a BIDS data set"
+        advice = "give the root of a BIDS data set"
         if not root.is_dir():
-            raise SelectionError(f"{root}: no such folder; {mend}")
+            raise SelectionError(f"{root}: no such folder; {advice}")
         if (root / "subjects").is_dir():
-            raise SelectionError(f"{root}: a CAPS, not a BIDS data set; {mend}")
+            raise SelectionError(f"{root}: a CAPS, not a BIDS data set; {advice}")
         subjects = _folders(root, "sub-")
         if not subjects:
-            raise SelectionError(f"{root}: no folder sub-* in it; {mend}")
+            raise SelectionError(f"{root}: no folder sub-* in it; {advice}")
         self.visits = []
         for subject in subjects:
             if (subject / "anat").is_dir():

@@ -98,7 +98,7 @@ def describe(card: "Card") -> dict[str, Any]:
         "Architecture": card.architecture,
         "SHA256": card.sha256,
     }
-    return {**model, "BatchStatistics": True} if card.batch_statistics else model
+    return {**model, "BatchStatistics": True} if card.inference.batch_statistics else model
 
 
 def build(

@@ -95,13 +95,15 @@ def find_bids(caps: Path) -> Path | None:
         return None
     if not found:
         return None
-    mend = "give it with --bids-directory"
+    advice = "give it with --bids-directory"
     if len(found) > 1:
-        raise SelectionError(f"{caps}: was made from several BIDS ({', '.join(found)}); {mend} one")
+        raise SelectionError(
+            f"{caps}: was made from several BIDS ({', '.join(found)}); {advice} one"
+        )
     path = caps.parent / found[0]
     if not path.is_dir():
         raise SelectionError(
-            f"{path}: no such folder, and {caps} was made from it; if it was moved, {mend}"
+            f"{path}: no such folder, and {caps} was made from it; if it was moved, {advice}"
         )
     return path
 

@@ -39,7 +39,7 @@ class Correlation:
     icc
         Estimate; at most 1.
     low, high
-        95 % confidence interval.
+        Ends of the 95 % confidence interval.
     """
 
     icc: float
@@ -58,7 +58,7 @@ class Agreement:
     bias
         Mean difference, % of the reference; positive where the image over-estimates.
     bias_low, bias_high
-        95 % confidence interval of `bias`, from Student's t.
+        Ends of the 95 % confidence interval of `bias`, from Student's t.
     limit_low, limit_high
         Limits of agreement (Bland and Altman 1986), %: `bias` -/+ 1.96 standard deviations of the
         differences; of 95 pairs in 100 the difference lies between them.
@@ -141,11 +141,7 @@ def measure_agreement(values: Sequence[float], reference: Sequence[float]) -> Ag
     Parameters
     ----------
     values, reference
-        One value a pair, in the same order; the reference exceeds 0.
-
-    Returns
-    -------
-    Agreement
+        Values of images and reference, one a pair, in the same order; the reference exceeds 0.
 
     Raises
     ------
@@ -187,9 +183,9 @@ def disturb(volume: np.ndarray, affine: np.ndarray) -> list[np.ndarray]:
     Parameters
     ----------
     volume
-        3-D, any unit.
+        Volume, 3-D, in any unit.
     affine
-        4 x 4, voxel indices to mm, RAS+.
+        Affine, 4 x 4, voxel indices to mm, RAS+.
 
     Returns
     -------
@@ -210,8 +206,8 @@ def tabulate_agreement(frames: "Mapping[str, pd.DataFrame]") -> "pd.DataFrame":
     Parameters
     ----------
     frames
-        From :func:`clinica_t1nce.evaluation.frames.collect`; of `dice` the first alignment counts.
-        The rows of ``noise_floor`` follow those of the images.
+        Tables of :func:`clinica_t1nce.evaluation.frames.collect`; of `dice` the first alignment
+        counts. The rows of ``noise_floor`` follow those of the images.
 
     Returns
     -------

@@ -66,7 +66,7 @@ def collect(records: Iterable[Mapping[str, Any]]) -> "dict[str, pd.DataFrame]":
     Parameters
     ----------
     records
-        As above.
+        Records of pairs, as above.
 
     Returns
     -------
@@ -166,7 +166,7 @@ def compare_methods(frames: "Mapping[str, pd.DataFrame]") -> "pd.DataFrame":
     Parameters
     ----------
     frames
-        From :func:`collect`.
+        Tables of :func:`collect`.
 
     Returns
     -------

@@ -20,9 +20,9 @@ class Alignment:
     Attributes
     ----------
     image
-        float32, on the fixed image's grid; 0 where the moving image does not reach.
+        Volume, float32, on the fixed image's grid; 0 where the moving image does not reach.
     transform
-        4 x 4, RAS+ mm: takes a point of the *fixed* image to the same anatomy in the
+        Matrix, 4 x 4, RAS+ mm, that takes a point of the *fixed* image to the same anatomy in the
         *moving* one (the direction in which images are resampled).
     """
 
@@ -50,13 +50,14 @@ def align_images(
     moving, fixed
         Volumes of one person.
     moving_affine, fixed_affine
-        4 x 4, voxel indices to mm, RAS+; any orientation without shear.
+        Affines, 4 x 4, voxel indices to mm, RAS+; any orientation without shear.
     mask
-        Boolean, on the fixed grid: where the images are compared; None: everywhere.
+        Boolean mask on the fixed grid, in which the images are compared; None: everywhere.
     kind
-        ``"rigid"`` (rotation and translation) or ``"affine"`` (scales and shears as well).
+        Kind of transform: ``"rigid"`` (rotation and translation) or ``"affine"`` (scales and shears
+        as well).
     seed
-        For the points at which ANTs samples the images.
+        Seed of the points at which ANTs samples the images.
 
     Returns
     -------
@@ -90,11 +91,11 @@ def resample(
     Parameters
     ----------
     volume, affine
-        What is resampled.
+        Volume and its affine.
     shape, target_affine
-        The grid wanted.
+        Shape and affine of the other grid.
     transform
-        As :attr:`Alignment.transform`; None: the two lie in one space.
+        Transform, as :attr:`Alignment.transform`; None: the two lie in one space.
 
     Returns
     -------
@@ -102,8 +103,8 @@ def resample(
         float32, within the range of `volume`; 0 outside its field of view and where `volume`
         is 0, as around a skull-stripped brain.
     """
-    world = np.eye(4) if transform is None else transform
-    indices = np.linalg.inv(affine) @ world @ target_affine
+    between = np.eye(4) if transform is None else transform
+    indices = np.linalg.inv(affine) @ between @ target_affine
 
     def onto_grid(values: np.ndarray, order: int) -> np.ndarray:
         resampled: np.ndarray = ndimage.affine_transform(
@@ -133,7 +134,7 @@ def move_labels(
     Parameters
     ----------
     labels, affine, shape, target_affine, transform
-        As in :func:`resample`.
+        Label map, grid and transform, as for :func:`resample`.
 
     Returns
     -------

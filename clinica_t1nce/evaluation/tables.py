@@ -89,13 +89,13 @@ class Table:
     Attributes
     ----------
     title
-        Above it.
+        Title above it.
     header
-        Of its columns.
+        Titles of its columns.
     rows
         Cells as text.
     note
-        Below it.
+        Note below it.
     """
 
     title: str
@@ -104,40 +104,21 @@ class Table:
     note: str
 
     def markdown(self) -> str:
-        """Write it in Markdown.
-
-        Returns
-        -------
-        str
-            Title, table and note.
-        """
+        """Return title, table and note in Markdown."""
         lines = [f"**{self.title}**", "", _line(self.header), "|---" * len(self.header) + "|"]
         lines += [_line(row) for row in self.rows]
         return "\n".join([*lines, "", self.note, ""])
 
     def latex(self) -> str:
-        """Write it in LaTeX, with the rules of booktabs.
+        """Return it in LaTeX, with the rules of booktabs: a ``table`` with its caption."""
+        import pandas as pd
 
-        Returns
-        -------
-        str
-            A ``table`` with its caption.
-        """
-        body = [" & ".join(map(_escape, row)) + r" \\" for row in self.rows]
-        return "\n".join(
-            [
-                r"\begin{table}",
-                rf"\caption{{{_escape(self.title)}. {_escape(self.note)}}}",
-                rf"\begin{{tabular}}{{{'l' * len(self.header)}}}",
-                r"\toprule",
-                " & ".join(map(_escape, self.header)) + r" \\",
-                r"\midrule",
-                *body,
-                r"\bottomrule",
-                r"\end{tabular}",
-                r"\end{table}",
-                "",
-            ]
+        frame = pd.DataFrame([map(_escape, row) for row in self.rows])
+        return frame.to_latex(
+            index=False,
+            header=[_escape(title) for title in self.header],
+            caption=f"{_escape(self.title)}. {_escape(self.note)}",
+            column_format="l" * len(self.header),
         )
 
 
@@ -151,7 +132,7 @@ def make_tables(
     Parameters
     ----------
     frames, statistics
-        From :mod:`clinica_t1nce.evaluation.frames`.
+        Tables of :mod:`clinica_t1nce.evaluation.frames`.
     agreement
         Table of :func:`clinica_t1nce.evaluation.agreement.tabulate_agreement`.
 

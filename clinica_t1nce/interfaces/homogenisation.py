@@ -32,7 +32,7 @@ class _HomogeniseBidsInputSpec(BaseInterfaceInputSpec):
     )
     bids_directory = Directory(
         exists=True,
-        desc="BIDS that the images come from: its tables and metadata are carried over; if it is a "
+        desc="BIDS that the images come from: its tables and metadata are taken over; if it is a "
         "separated view, the visits are those of the data set that was separated",
     )
     choices_file = File(

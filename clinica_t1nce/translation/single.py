@@ -190,7 +190,7 @@ def synthesise(volume: np.ndarray, affine: np.ndarray, synthesizer: "Synthesizer
     given = condition(volume)
     field = bias.measure_bias(given.shown, affine)
     shown, flags = given.shown / field, given.flags
-    synthesizer = synthesizer.carrying_change()
+    synthesizer = synthesizer.transferring_change()
     pose = crop = crop_image = None
     try:
         pose = mni.find_pose(shown, affine)

@@ -38,7 +38,7 @@ class Raw:
         Raw units for one of the crop's, on the crop's grid: what the bias correction took away.
     agreement
         Correlation of `on_crop` and the crop, from
-        :func:`clinica_t1nce.synthesis.transfer.measure_agreement`.
+        :func:`clinica_t1nce.synthesis.transfer.measure_correlation`.
     conditioned
         Raw image with its background and outliers told apart.
     crop_shown
@@ -228,7 +228,7 @@ def read_raw(
     moved = grids.sample(conditioned.shown, image.affine, shape, crop.affine, transform)
     gain = transfer.measure_gain(moved, crop_shown)
     on_crop = moved / gain
-    agreement = transfer.measure_agreement(on_crop, crop_shown)
+    agreement = transfer.measure_correlation(on_crop, crop_shown)
     transfer.require_related(
         on_crop, crop_shown, f"{affine}: does not bring {raw} to {crop.path.name}: of another image"
     )
@@ -266,20 +266,20 @@ def products(
             yield Product(names.MNI_CROP, synthesis.image, crop, synthesis, crop)
         if inputs.full is not None:
             full = inputs.full
-            data = transfer.carry(synthesis.change, crop.affine, full.data, full.affine)
+            data = transfer.transfer(synthesis.change, crop.affine, full.data, full.affine)
             yield Product(names.MNI, data, full, synthesis, crop)
     if inputs.raw is not None:
         raw = inputs.raw
-        if not (raw.follows_affine and synthesizer.carries_change and synthesis is not None):
+        if not (raw.follows_affine and synthesizer.transfers_change and synthesis is not None):
             source = crop.data if raw.follows_affine else raw.on_crop
-            synthesis = synthesise(crop, source, synthesizer.carrying_change())
+            synthesis = synthesise(crop, source, synthesizer.transferring_change())
         data = carry_to_raw(synthesis.change, crop, raw)
         yield Product(names.NATIVE, data, raw.image, synthesis, crop, raw.transform)
 
 
 def carry_to_raw(change: np.ndarray, crop: nifti.Image, raw: Raw) -> np.ndarray:
     """Take a change that was found on a crop's grid from the raw image, but for what is none."""
-    return transfer.carry(
+    return transfer.transfer(
         transfer.without_negligible(change, raw.crop_shown),
         crop.affine,
         raw.conditioned,
@@ -306,7 +306,7 @@ def _read_full(crop: nifti.Image, path: Path) -> nifti.Image:
         )
     full = nifti.load(path)
     inside = condition(grids.sample(full.data, full.affine, crop.data.shape, crop.affine)).shown
-    if transfer.measure_agreement(inside, condition(crop.data).shown) < transfer.SAME:
+    if transfer.measure_correlation(inside, condition(crop.data).shown) < transfer.SAME:
         raise ImageError(
             f"{crop.path}: was not cut from {path.name}; run `clinica run t1-linear` again for "
             "this visit"

@@ -1,16 +1,12 @@
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
 
 from clinica_t1nce.errors import ImageError
-from clinica_t1nce.models.patch_discriminator import (
-    PatchDiscriminator,
-    extract_patches,
-    patch_starts,
-)
+from clinica_t1nce.models.patch_discriminator import PatchDiscriminator, extract_patches
 from tests.data import recipe, reference
-
-PAPERS_STARTS = [(d, h, w) for d in (0, 50) for h in (0, 50) for w in (0, 50)]
 
 
 def test_scores_of_the_hashed_weights():
@@ -68,20 +64,21 @@ def test_size_of_the_papers_network():
     assert sum(p.numel() for p in PatchDiscriminator().parameters()) == 286_625
 
 
-def test_the_papers_patches():
-    assert patch_starts((128, 128, 128)) == PAPERS_STARTS
-    assert len(patch_starts((128, 128, 128), stride=64)) == 8
-    assert patch_starts((128, 128, 128), stride=64)[-1] == (64, 64, 64)
-
-
-def test_patches_are_cut_where_they_start():
-    volume = torch.rand(2, 3, 9, 8, 7)
-    patches = extract_patches(volume, patch=4, stride=3)
-    starts = patch_starts((9, 8, 7), patch=4, stride=3)
-    assert len(starts) == 2 * 2 * 2
-    assert patches.shape == (2, 8, 3, 4, 4, 4)
-    for index, (d, h, w) in enumerate(starts):
-        assert torch.equal(patches[:, index], volume[:, :, d : d + 4, h : h + 4, w : w + 4])
+@pytest.mark.parametrize(
+    ("shape", "settings", "starts"),
+    [
+        ((128, 128, 128), {}, [(0, 50)] * 3),
+        ((128, 128, 128), {"stride": 64}, [(0, 64)] * 3),
+        ((9, 8, 7), {"patch": 4, "stride": 3}, [(0, 3), (0, 3), (0, 3)]),
+    ],
+)
+def test_patches_are_cut_where_they_start(shape, settings, starts):
+    volume = torch.rand(2, 3, *shape)
+    patches, side = extract_patches(volume, **settings), settings.get("patch", 64)
+    expected = [
+        volume[:, :, d : d + side, h : h + side, w : w + side] for d, h, w in product(*starts)
+    ]
+    assert torch.equal(patches, torch.stack(expected, dim=1))
 
 
 def test_scores_are_those_of_the_patches():

@@ -25,7 +25,7 @@ class Generator:
     def __init__(self, share=0.5):
         self.share = share
 
-    def carrying_change(self):
+    def transferring_change(self):
         return self
 
     def __call__(self, volume, affine):
