@@ -121,6 +121,7 @@ def build(
     n_nonfinite: int = 0,
     scaling: Mapping[str, Any] | None = None,
     root: Path | None = None,
+    root_name: str = "",
     selected_by: SelectedBy | None = None,
     grid: Grid = Grid(),
 ) -> dict[str, Any]:
@@ -152,13 +153,16 @@ def build(
         Intensity scaling used; the card's method where it is not given.
     root
         Root of the data set, for BIDS URIs.
+    root_name
+        Name of that data set in the ``DatasetLinks`` of the one that holds the image; empty: both
+        are one.
     selected_by
         Rule and reason for which the source was taken for a T1ce.
     grid
         Grid of the image.
     """
     files = (source, *grid.sources)
-    sources = [names.uri(path, root, output.parent) for path in files]
+    sources = [names.uri(path, root, output.parent, root_name) for path in files]
     content: dict[str, Any] = {
         "Description": INTENDED_USE,
         "Synthetic": True,

@@ -3,7 +3,6 @@
 import shutil
 import subprocess
 import tempfile
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,9 +10,10 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
-from clinica_t1nce.errors import ImageError, OutputError, one_line
+from clinica_t1nce.errors import ImageError, OutputError
 from clinica_t1nce.evaluation.volumes import labelled_volume
 from clinica_t1nce.volumes.grids import is_skull_stripped
+from clinica_t1nce.volumes.mni import deepbet_mask
 
 STRIPPED = "skull-stripped already"
 """Where the mask of an image without a skull comes from."""
@@ -63,23 +63,6 @@ def brain_mask(volume: np.ndarray, affine: np.ndarray, method: str) -> tuple[np.
     return mask, method
 
 
-def _deepbet(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    with warnings.catch_warnings():
-        # Of PyTorch, about the format of deepbet's weights.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        import deepbet
-
-        extraction = deepbet.BrainExtraction(no_gpu=True)
-    try:
-        _, mask, _ = extraction.run(nib.Nifti1Image(volume.astype(np.float32), affine))
-    except (AssertionError, RuntimeError, ValueError) as error:
-        raise ImageError(
-            f"deepbet found no brain ({one_line(error)}); check the image, or give a "
-            "mask of your own"
-        ) from error
-    return np.asarray(mask.dataobj) > 0
-
-
 def _hd_bet(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
     if shutil.which(HD_BET) is None:
         raise OutputError(
@@ -109,7 +92,7 @@ def _template(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
 
 
 METHODS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
-    "deepbet": _deepbet,
+    "deepbet": deepbet_mask,
     HD_BET: _hd_bet,
     "template": _template,
 }

@@ -10,8 +10,9 @@ import numpy as np
 from scipy import ndimage
 
 from clinica_t1nce.errors import ImageError, one_line
-from clinica_t1nce.evaluation.registration import resample, to_ants
+from clinica_t1nce.evaluation.registration import resample
 from clinica_t1nce.evaluation.volumes import most_probable
+from clinica_t1nce.volumes.itk import to_ants
 
 PRIOR_WEIGHT = 0.25
 """How much the priors count against the intensities (ANTs' own default)."""

@@ -141,6 +141,13 @@ def load(
     return Image(data, affine, nifti.header.copy(), path, n_nonfinite)
 
 
+def on_grid(source: Image, data: np.ndarray, affine: np.ndarray) -> Image:
+    """Give an image of MNI space that was made from another one."""
+    header = nib.Nifti1Header()
+    header.set_sform(affine, "mni")
+    return Image(data, affine, header, source.path)
+
+
 def load_labels(path: str | Path) -> Image:
     """Read a label map, NIfTI or FreeSurfer's ``.mgz``.
 
