@@ -35,16 +35,16 @@ class _Whole(nn.Module):
         scaling, card = dict(self.card.scaling), self.card
         factor = self.scale(x, scaling.get("percentile", 70.0), scaling.get("floor", 0.02))
         scaled = x / factor
-        part = self.crop(scaled, card.multiple)
+        part = self.crop(scaled, card.input.multiple)
         total = torch.zeros_like(part)
-        for axes in card.mirrors:
+        for axes in card.inference.mirrors:
             flipped = [axis + 2 for axis in axes]
             view = part.flip(flipped)
             out = self.module(view)
-            change = decode(out, view, card.output, self.quantiles, card.quantile).change
+            change = decode(out, view, card.output, self.quantiles, card.inference.quantile).change
             total = total + change.flip(flipped)
-        change = total / len(card.mirrors)
-        if card.guided:
+        change = total / len(card.inference.mirrors)
+        if card.inference.guided:
             change = guided_filter.guide(change, part)
         found: torch.Tensor = self.subtract(x, self.paste(scaled, change) * factor)
         return found
