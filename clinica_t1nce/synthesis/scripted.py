@@ -13,6 +13,7 @@ from clinica_t1nce.errors import WeightsError
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.synthesis import guided_filter
 from clinica_t1nce.synthesis.decode import decode
+from clinica_t1nce.synthesis.detector import Detector
 
 EXAMPLE = (40, 48, 32)
 """Sides of the volume that a network is traced with; it takes any."""
@@ -35,16 +36,16 @@ class _Whole(nn.Module):
         scaling, card = dict(self.card.scaling), self.card
         factor = self.scale(x, scaling.get("percentile", 70.0), scaling.get("floor", 0.02))
         scaled = x / factor
-        part = self.crop(scaled, card.multiple)
+        part = self.crop(scaled, card.input.multiple)
         total = torch.zeros_like(part)
-        for axes in card.mirrors:
+        for axes in card.inference.mirrors:
             flipped = [axis + 2 for axis in axes]
             view = part.flip(flipped)
             out = self.module(view)
-            change = decode(out, view, card.output, self.quantiles, card.quantile).change
+            change = decode(out, view, card.output, self.quantiles, card.inference.quantile).change
             total = total + change.flip(flipped)
-        change = total / len(card.mirrors)
-        if card.guided:
+        change = total / len(card.inference.mirrors)
+        if card.inference.guided:
             change = guided_filter.guide(change, part)
         found: torch.Tensor = self.subtract(x, self.paste(scaled, change) * factor)
         return found
@@ -71,15 +72,12 @@ def script(module: nn.Module, card: Card) -> torch.jit.ScriptModule:
     WeightsError
         If the network is one whose images are not made by this rule.
     """
+    found = Detector.from_card(card.calibration)
     faults = {
         "works on a grid of its own": card.grid is not None,
         "gives whole images": card.output != "change",
         "is scaled otherwise": card.scaling.get("method") != "percentile",
-        "is faded by a detector": (card.calibration.get("gadolinium") or {}).get(
-            "unchanged_below", 0
-        )
-        is not None
-        and "gadolinium" in card.calibration,
+        "is faded by a detector": found is not None and found.fraction(0.0) < 1,
     }
     if problems := [text for text, is_so in faults.items() if is_so]:
         raise WeightsError(
