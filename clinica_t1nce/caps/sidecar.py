@@ -14,6 +14,7 @@ from clinica_t1nce.caps import names
 from clinica_t1nce.caps.query import SelectedBy
 from clinica_t1nce.files import atomic, completeness
 from clinica_t1nce.files.text import find_json
+from clinica_t1nce.synthesis.enhancement_prior import Place
 from clinica_t1nce.synthesis.flags import Flag
 
 if TYPE_CHECKING:
@@ -44,11 +45,14 @@ class Change:
         Mean and 99th percentile of T1ce - T1nce, in the image's own units.
     relative
         Ratio of `mean` to the mean of the T1ce: comparable between scanners.
+    place
+        How much of it lies at vessels, dura and choroid plexus; None where this is not known.
     """
 
     mean: float
     percentile_99: float
     relative: float
+    place: Place | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ class Grid:
     predicted_on: str | None = None
 
 
-def measure_change(volume: np.ndarray, change: np.ndarray) -> Change:
+def measure_change(volume: np.ndarray, change: np.ndarray, place: Place | None = None) -> Change:
     """Summarise a change over the voxels of the head.
 
     Parameters
@@ -82,13 +86,15 @@ def measure_change(volume: np.ndarray, change: np.ndarray) -> Change:
         The T1ce, its background at 0.
     change
         T1ce - T1nce, on the same grid.
+    place
+        Result of :func:`clinica_t1nce.synthesis.enhancement_prior.locate`, if MNI space is known.
     """
     head = volume > max(FOREGROUND * float(np.percentile(volume, 99)), 0.0)
     if not head.any():
         return Change(0.0, 0.0, 0.0)
     mean = float(change[head].mean(dtype=np.float64))
     brightness = float(volume[head].mean(dtype=np.float64))
-    return Change(mean, float(np.percentile(change[head], 99)), mean / brightness)
+    return Change(mean, float(np.percentile(change[head], 99)), mean / brightness, place)
 
 
 def describe(card: "Card") -> dict[str, Any]:
@@ -176,6 +182,7 @@ def build(
             "Mean": _rounded(change.mean),
             "Percentile99": _rounded(change.percentile_99),
             "MeanRelativeToSource": _rounded(change.relative),
+            **_describe_place(change.place),
             "Region": f"voxels above {FOREGROUND:.0%} of the source's 99th percentile",
         },
         "AgreementWithCrop": _rounded(grid.agreement),
@@ -186,6 +193,15 @@ def build(
         "DurationSeconds": round(seconds, 2),
     }
     return {key: value for key, value in content.items() if value is not None}
+
+
+def _describe_place(place: Place | None) -> dict[str, float | None]:
+    if place is None:
+        return {}
+    return {
+        "ShareAtVessels": _rounded(place.share),
+        "ShareAtVesselsIfEven": _rounded(place.expected),
+    }
 
 
 def build_enhancement(content: Mapping[str, Any], image: str) -> dict[str, Any]:

@@ -38,6 +38,11 @@ COMMANDS = {
         "cli",
         "Make a BIDS data set with one T1nce a session, acquired or synthetic, from a CAPS.",
     ),
+    "audit": CommandSource(
+        "clinica_t1nce.cli.audit",
+        "cli",
+        "Tell how well acquired and synthetic images of a data set can still be told apart.",
+    ),
     "train": CommandSource(
         "clinica_t1nce.cli.train", "cli", "Train a generator on the pairs of a CAPS."
     ),

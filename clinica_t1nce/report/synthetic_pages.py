@@ -295,11 +295,13 @@ def _try(folder: Path, shown: Shown, root: Path | None) -> str | None:
 
 def _measures(content: Mapping[str, Any]) -> dict[str, Any]:
     model = content.get("Model", {})
-    change = content.get("Change", {}).get("MeanRelativeToSource")
+    change = content.get("Change", {})
     measures = {
         "Confidence": content.get("Confidence"),
         "Probability of gadolinium": content.get("GadoliniumProbability"),
-        "Change in the head, % of the T1ce": _percent(change),
+        "Change in the head, % of the T1ce": _percent(change.get("MeanRelativeToSource")),
+        "Of it at vessels, dura and choroid plexus, %": _percent(change.get("ShareAtVessels")),
+        "The same of an even change, %": _percent(change.get("ShareAtVesselsIfEven")),
         "Model": f"{model.get('Name')} ({model.get('Architecture')})",
         "T1ce": content["SpatialReference"],
     }

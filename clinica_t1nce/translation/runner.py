@@ -229,7 +229,7 @@ def _write_product(
         source=job.source,
         output=files.image,
         card=synthesizer.card,
-        change=sidecar.measure_change(product.shown, product.change),
+        change=sidecar.measure_change(product.shown, product.change, product.place),
         confidence=product.synthesis.confidence,
         gadolinium=product.synthesis.gadolinium,
         flags=find_flags(job.selected_by, product.synthesis) + _flags_of_grid(inputs, product),

@@ -12,7 +12,7 @@ import numpy as np
 from clinica_t1nce.caps import names
 from clinica_t1nce.errors import ImageError, T1nceError, TransformError
 from clinica_t1nce.files import nifti, nifti_copy
-from clinica_t1nce.synthesis import transfer, vessels
+from clinica_t1nce.synthesis import enhancement_prior, transfer, vessels
 from clinica_t1nce.synthesis.conditioning import Conditioned, condition
 from clinica_t1nce.translation.jobs import Targets
 from clinica_t1nce.volumes import grids, itk
@@ -112,6 +112,12 @@ class Product:
     def change(self) -> np.ndarray:
         """T1ce - T1nce, in the T1ce's units."""
         return self.like.data - self.data
+
+    @property
+    def place(self) -> enhancement_prior.Place | None:
+        """Share of the change that lies at vessels, dura and choroid plexus."""
+        to_mni = None if self.transform is None else np.linalg.inv(self.transform)
+        return enhancement_prior.locate(self.change, self.like.affine, to_mni)
 
     @property
     def vessels(self) -> np.ndarray:

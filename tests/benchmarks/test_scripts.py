@@ -7,10 +7,13 @@ from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from clinica_t1nce.files import tsv
+from clinica_t1nce.simulation.anatomy import prepare
+from clinica_t1nce.simulation.tissues import Tissue
 from clinica_t1nce.translation import classification
 from tests.data import volumes
 from tests.data.caps import save_weights
@@ -160,3 +163,36 @@ def test_simulator(run, heads):
     assert "\nPlacement " in printed
     run("simulated_pairs", heads, "--pairs", 3, "--out", "pairs.png")
     assert (heads / "pairs.png").stat().st_size > 5000
+
+
+def test_group_comparison(script, tmp_path):
+    compare, rng = script("group_comparison"), np.random.default_rng(0)
+    anatomy = prepare(label_map())
+    whole = anatomy.tissue == Tissue.CORTEX
+    left = [compare.atrophied(anatomy, lost, rng).tissue == Tissue.CORTEX for lost in (0.2, 0.4)]
+    lost = [np.count_nonzero(whole & ~each) for each in left]
+    assert lost[1] == pytest.approx(2 * lost[0], abs=2)
+    assert not any((each & ~whole).any() for each in left)
+    rows = [
+        {"person": "x", "group": group, "T1ce": False, "condition": condition, "tissue": tissue}
+        | {"fraction": 0.4 + 0.01 * number + 0.05 * (group == "patients")}
+        for condition in compare.CONDITIONS
+        for tissue in compare.TISSUES
+        for group in compare.LOST
+        for number in range(4)
+    ]
+    people = pd.DataFrame(rows)
+    found = compare.effects(people)
+    assert list(found["d"]) == pytest.approx([0.05 / np.std([0, 0.01, 0.02, 0.03], ddof=1)] * 6)
+    compare.draw(people, found, tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_vessel_prior(script):
+    labels = label_map()
+    marked, inside = script("vessel_prior").mark(labels)
+    assert marked[np.isin(labels, (514, 136, 163, 502)) & inside].all()
+    # Deep in the brain there is neither.
+    assert not marked[(labels == 2) & (np.indices(labels.shape)[2] > 30)].any()
+    assert inside[labels == 3].all()
+    assert not inside[labels == 511].any()
