@@ -29,6 +29,7 @@ class _Whole(nn.Module):
             warnings.simplefilter("ignore")
             self.scale = torch.jit.script(_scale)
             self.crop = torch.jit.script(_crop)
+            self.pad, self.unpad = torch.jit.script(_pad), torch.jit.script(_unpad)
             self.paste = torch.jit.script(_paste)
             self.subtract = torch.jit.script(_subtract)
 
@@ -36,12 +37,12 @@ class _Whole(nn.Module):
         scaling, card = dict(self.card.scaling), self.card
         factor = self.scale(x, scaling.get("percentile", 70.0), scaling.get("floor", 0.02))
         scaled = x / factor
-        part = self.crop(scaled, card.input.multiple)
+        part = self.crop(scaled)
         total = torch.zeros_like(part)
         for axes in card.inference.mirrors:
             flipped = [axis + 2 for axis in axes]
             view = part.flip(flipped)
-            out = self.module(view)
+            out = self.unpad(self.module(self.pad(view, card.input.multiple)), view)
             change = decode(out, view, card.output, self.quantiles, card.inference.quantile).change
             total = total + change.flip(flipped)
         change = total / len(card.inference.mirrors)
@@ -119,19 +120,25 @@ def _box(x: torch.Tensor) -> list[int]:
     return found
 
 
-def _crop(x: torch.Tensor, multiple: int) -> torch.Tensor:
+def _crop(x: torch.Tensor) -> torch.Tensor:
     b = _box(x)
-    part = x[:, :, b[0] : b[1], b[2] : b[3], b[4] : b[5]]
-    d, h, w = part.shape[2], part.shape[3], part.shape[4]
+    return x[:, :, b[0] : b[1], b[2] : b[3], b[4] : b[5]]
+
+
+def _pad(x: torch.Tensor, multiple: int) -> torch.Tensor:
+    d, h, w = x.shape[2], x.shape[3], x.shape[4]
     pads = [0, -w % multiple, 0, -h % multiple, 0, -d % multiple]
-    return torch.nn.functional.pad(part, pads, mode="replicate")
+    return torch.nn.functional.pad(x, pads, mode="replicate")
+
+
+def _unpad(x: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    return x[:, :, : like.shape[2], : like.shape[3], : like.shape[4]]
 
 
 def _paste(x: torch.Tensor, change: torch.Tensor) -> torch.Tensor:
     b = _box(x)
     whole = torch.zeros_like(x)
-    d, h, w = b[1] - b[0], b[3] - b[2], b[5] - b[4]
-    whole[:, :, b[0] : b[1], b[2] : b[3], b[4] : b[5]] = change[:, :, :d, :h, :w]
+    whole[:, :, b[0] : b[1], b[2] : b[3], b[4] : b[5]] = change
     return whole
 
 
