@@ -17,6 +17,7 @@ from clinica_t1nce.files.text import find_json
 from clinica_t1nce.synthesis.flags import Flag
 
 if TYPE_CHECKING:
+    from clinica_t1nce.files import nifti
     from clinica_t1nce.models.cards import Card
 
 INTENDED_USE = (
@@ -305,6 +306,24 @@ NON_FINITE = "non-finite"
 def non_finite(number: int) -> Flag:
     """Flag an image of which voxels had no value."""
     return Flag(NON_FINITE, f"{number} NaN or infinite voxels were set to 0")
+
+
+def source_flags(image: "nifti.Image") -> list[Flag]:
+    """Say what is to be looked at in a file that was read: voxels without value, two geometries."""
+    found = [non_finite(image.n_nonfinite)] if image.n_nonfinite else []
+    forms = image.forms
+    if forms is None or forms.other is None:
+        return found
+    if forms.source == "none":
+        text = "the header has neither qform nor sform, so that left and right are not known"
+        code = "no-form"
+    else:
+        text = f"the header has two geometries, up to {forms.distance:.1f} mm apart"
+        code = "forms-differ"
+    taken = f"that of the {forms.source}, as ITK does" if forms.source != "none" else "ITK's axes"
+    if image.affine is forms.other:
+        taken = "that which the crop was made from, though ITK takes the other one today"
+    return [*found, Flag(code, f"{text}; {taken}")]
 
 
 Lack = Literal["missing", "damaged", "source-changed", "other-weights"]

@@ -18,6 +18,7 @@ from nibabel.affines import voxel_sizes
 from clinica_t1nce.caps import names, sidecar
 from clinica_t1nce.errors import ImageError, OutputError, SelectionError, T1nceError
 from clinica_t1nce.files import nifti, nifti_copy
+from clinica_t1nce.files.forms import read_forms
 from clinica_t1nce.synthesis import transfer
 from clinica_t1nce.synthesis.conditioning import condition
 from clinica_t1nce.translation.jobs import check_output
@@ -95,8 +96,9 @@ def translate_image(image: nib.Nifti1Image, synthesizer: "Synthesizer") -> nib.N
         raise ImageError(f"an image of shape {shape}; give one volume")
     stored = np.asanyarray(image.dataobj)
     data = stored.reshape(shape[:3]).astype(np.float32)
-    check_content(data, image.affine, stored.dtype.kind)
-    found = synthesise(data, image.affine, synthesizer)
+    affine = read_forms(image).affine
+    check_content(data, affine, stored.dtype.kind)
+    found = synthesise(data, affine, synthesizer)
     header = image.header.copy()
     if stored.dtype.kind in "iu":
         limits = np.iinfo(stored.dtype)
@@ -313,9 +315,6 @@ def translate_file(files: Files, synthesizer: "Synthesizer") -> dict[str, Any]:
         found = synthesise(source.data, source.affine, synthesizer)
     except T1nceError as error:
         raise type(error)(f"{files.source}: {error}") from error
-    flags = find_flags(None, found)
-    if source.n_nonfinite:
-        flags.append(sidecar.non_finite(source.n_nonfinite))
     content = sidecar.build(
         source=files.source,
         output=files.image,
@@ -323,7 +322,7 @@ def translate_file(files: Files, synthesizer: "Synthesizer") -> dict[str, Any]:
         change=sidecar.measure_change(condition(source.data).shown, found.change),
         confidence=found.confidence,
         gadolinium=found.gadolinium,
-        flags=flags,
+        flags=find_flags(None, found) + sidecar.source_flags(source),
         device=str(synthesizer.device),
         seconds=time.perf_counter() - start,
         n_nonfinite=source.n_nonfinite,
