@@ -28,6 +28,9 @@ import nibabel as nib
 import numpy as np
 from nibabel.quaternions import quat2mat
 
+FIELDS = (("quatern", "bcd"), ("qoffset", "xyz"), ("srow", "xyz"))
+"""Fields of a header that hold the forms, and the ends of their names."""
+
 TOLERANCE = 0.1
 """Distance in mm up to which two geometries are the same: qforms are rounded."""
 
@@ -36,6 +39,9 @@ _SHEAR = 1e-4
 
 _TO_MM = {1: 1e3, 3: 1e-3}
 """Factor to mm for the codes of metre and micrometre."""
+
+
+Source = Literal["sform", "qform", "none"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +62,7 @@ class Forms:
     """
 
     affine: np.ndarray
-    source: Literal["sform", "qform", "none"]
+    source: Source
     other: np.ndarray | None = None
     distance: float = 0.0
 
@@ -79,18 +85,13 @@ def read_forms(nifti: nib.Nifti1Image, content: bytes | None = None) -> Forms:
     header: Any = nifti.header
     if content is not None:
         header = type(header).from_fileobj(io.BytesIO(content), check=False)
-    with_sform, with_qform = header["sform_code"] != 0, header["qform_code"] != 0
     sform, qform = _sform(header), _qform(header)
     usual = np.asarray(nifti.header.get_best_affine(), np.float64)
-    source: Literal["sform", "qform", "none"] = "qform" if with_qform else "sform"
-    if with_sform and with_qform and not _is_sheared(sform):
-        if header["sform_code"] == 1 or _are_alike(sform, qform):
-            source = "sform"
-    if not with_sform and not with_qform:
-        source = "none"
+    source = _prefer(header, sform, qform)
     form = {"sform": sform, "qform": qform, "none": np.diag([-1.0, -1, 1, 1])}[source]
     affine = form if source == "sform" and _is_sheared(sform) else _of_voxel_size(form, header)
-    others = [sform] * bool(with_sform) + [qform] * bool(with_qform) + [usual]
+    others = [form for form, code in ((sform, "sform_code"), (qform, "qform_code")) if header[code]]
+    others.append(usual)
     distances = [measure_distance(affine, other, nifti.shape) for other in others]
     if not distances[-1] > TOLERANCE:
         affine = usual
@@ -98,6 +99,14 @@ def read_forms(nifti: nib.Nifti1Image, content: bytes | None = None) -> Forms:
         if distance > TOLERANCE:
             return Forms(affine, source, other, distance)
     return Forms(affine, source)
+
+
+def _prefer(header: Any, sform: np.ndarray, qform: np.ndarray) -> Source:
+    if not header["qform_code"]:
+        return "sform" if header["sform_code"] else "none"
+    if not header["sform_code"] or _is_sheared(sform):
+        return "qform"
+    return "sform" if header["sform_code"] == 1 or _are_alike(sform, qform) else "qform"
 
 
 def measure_distance(one: np.ndarray, other: np.ndarray, shape: tuple[int, ...]) -> float:

@@ -16,7 +16,7 @@ from nibabel.wrapstruct import WrapStructError
 
 from clinica_t1nce.errors import ImageError
 from clinica_t1nce.files.atomic import compress, temporary
-from clinica_t1nce.files.forms import Forms, read_forms
+from clinica_t1nce.files.forms import FIELDS, Forms, read_forms
 
 logger = logging.getLogger("clinica_t1nce")
 
@@ -26,9 +26,9 @@ CROP_ZOOMS = (1.0, 1.0, 1.0)
 """Voxel size of t1-linear's crop, mm."""
 
 _GEOMETRY = (
-    "pixdim qform_code sform_code quatern_b quatern_c quatern_d qoffset_x qoffset_y qoffset_z "
-    "srow_x srow_y srow_z"
-).split()
+    *("pixdim", "qform_code", "sform_code"),
+    *(f"{field}_{axis}" for field, axes in FIELDS for axis in axes),
+)
 """Fields of a header that say where voxels lie."""
 
 ZOOM_TOLERANCE = 1e-3
