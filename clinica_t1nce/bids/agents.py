@@ -4,6 +4,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -164,6 +165,7 @@ def as_word(value: Any) -> str:
     return " ".join(_without_controls(text).split())
 
 
+@lru_cache(4096)
 def plain(text: str) -> str:
     """Write a phrase without case, accents, punctuation and control characters.
 
@@ -198,6 +200,7 @@ def read_words(path: Path) -> Words:
     return words
 
 
+@lru_cache(4096)
 def _meaning(text: str) -> Meaning:
     phrase = plain(text)
     folded = _folded(text).strip(_AROUND)

@@ -343,12 +343,14 @@ LACKS: dict[Lack, str] = dict(
 )
 
 
-def is_done(image: Path) -> bool:
-    """Say whether an image and its sidecar are there."""
-    return image.is_file() and names.sidecar_path(image).is_file()
+def is_done(image: Path, sources: Iterable[Path] = ()) -> bool:
+    """Say whether an image is done, whatever made it: see :func:`lack`."""
+    return lack(image, sources) is None
 
 
-def lack(image: Path, sources: Iterable[Path], model: Mapping[str, Any]) -> Lack | None:
+def lack(
+    image: Path, sources: Iterable[Path] = (), model: Mapping[str, Any] | None = None
+) -> Lack | None:
     """Say why an image is to be made, or made again; None if it is done.
 
     Both image and sidecar appear under their names only when they are whole, the image last.
@@ -357,19 +359,21 @@ def lack(image: Path, sources: Iterable[Path], model: Mapping[str, Any]) -> Lack
     Parameters
     ----------
     image
-        Path of the synthetic image.
+        Path of the image.
     sources
         Paths of the files that it is made from, in the order of its sidecar's ``Sources``.
     model
-        Result of :func:`describe` for the weights that are to make it.
+        Result of :func:`describe` for the weights that are to make it; None for any.
     """
-    if not is_done(image):
+    if not (image.is_file() and names.sidecar_path(image).is_file()):
         return "missing"
     content = read(image)
     if content is None or not completeness.is_whole(image):
         return "damaged"
     if any(map(completeness.has_changed, sources, content.get("SourceFiles", []))):
         return "source-changed"
+    if model is None:
+        return None
     keys = ("SHA256", "BatchStatistics")
     made_by = content.get("Model", {})
     return "other-weights" if any(made_by.get(k) != model.get(k) for k in keys) else None
