@@ -25,7 +25,7 @@ from clinica_t1nce.datasets.choices import (
 )
 from clinica_t1nce.datasets.outputs import Entry
 from clinica_t1nce.errors import SelectionError, T1nceError, some
-from clinica_t1nce.files import nifti_copy
+from clinica_t1nce.files import atomic, nifti_copy
 from clinica_t1nce.files.text import is_there, read_json
 
 KIND = "homogenise"
@@ -352,7 +352,7 @@ def _put(
     recentring = centring.find_recentring(choice.candidate.path)
     if recentring.shift.any():
         content["OriginMovedBy"] = [round(float(value), 3) for value in recentring.shift]
-    outputs.remove(image)
+    atomic.remove(image)
     sidecar.write(image, content)
     if recentring.affine is None:
         outputs.place(image, choice.candidate.path, copy=copy)
