@@ -21,6 +21,7 @@ from clinica_t1nce.caps.query import (
     Rule,
     SelectedBy,
     Selection,
+    Shard,
 )
 from clinica_t1nce.errors import SelectionError
 
@@ -49,6 +50,8 @@ class Request:
         the rule ``image`` leaves `Crop.selected_by` open.
     include_t1nce
         Take the other crops, too, so that all images have gone through the same generator.
+    shard
+        Part of the visits to look at; None for all.
     """
 
     caps: Path
@@ -57,6 +60,7 @@ class Request:
     dataset: Dataset | None = None
     probabilities: Mapping[Path, float] = field(default_factory=dict)
     include_t1nce: bool = False
+    shard: Shard | None = None
 
 
 def rule_for(rule: Rule | None, tsv: Path | None) -> Rule:
@@ -88,8 +92,10 @@ def candidates(request: Request) -> list[tuple[Visit, Path]]:
         found = list(query.find_crops(request.caps))
         if not found:
             raise query.no_crops(request.caps)
-        return found
-    return query.listed_crops(request.caps, request.tsv)
+    else:
+        found = query.listed_crops(request.caps, request.tsv)
+    shard = request.shard
+    return found if shard is None else [item for item in found if shard.holds(item[0])]
 
 
 def select(request: Request) -> Selection:
@@ -98,7 +104,7 @@ def select(request: Request) -> Selection:
     Raises
     ------
     SelectionError
-        If nothing is found, or a table cannot be used.
+        If nothing is found, but for a shard, which may be empty, or a table cannot be used.
     """
     every = candidates(request)
     by_tsv = request.rule == TSV
@@ -120,7 +126,7 @@ def select(request: Request) -> Selection:
             selected_by = SelectedBy(AS_T1NCE)
         if selected_by is not None:
             chosen.append(Crop(visit, path, selected_by))
-    if not chosen and not undecided:
+    if not chosen and not undecided and request.shard is None:
         raise SelectionError(_nothing(request, len(every)))
     return replace(query.without_collisions(chosen), undecided=undecided)
 
