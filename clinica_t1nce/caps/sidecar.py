@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -117,6 +118,7 @@ def build(
     root: Path | None = None,
     selected_by: SelectedBy | None = None,
     grid: Grid = Grid(),
+    notes: Mapping[Path, Mapping[str, Any]] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Describe one synthetic image.
 
@@ -150,6 +152,9 @@ def build(
         Rule and reason for which the source was taken for a T1ce.
     grid
         Grid of the image.
+    notes
+        Notes of files that were read, from
+        :func:`clinica_t1nce.files.completeness.read_noted`; the others are read for theirs.
     """
     files = (source, *grid.sources)
     sources = [names.uri(path, root, output.parent) for path in files]
@@ -157,7 +162,7 @@ def build(
         "Description": INTENDED_USE,
         "Synthetic": True,
         "Sources": sources,
-        "SourceFiles": [completeness.fingerprint(path) for path in files],
+        "SourceFiles": [notes.get(path) or completeness.fingerprint(path) for path in files],
         "Space": grid.space,
         "SpatialReference": sources[1] if grid.sources else sources[0],
         "Resolution": _RESOLUTIONS[grid.space],

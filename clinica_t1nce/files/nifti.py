@@ -3,8 +3,10 @@
 import gzip
 import logging
 import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -15,6 +17,7 @@ from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
 from clinica_t1nce.errors import ImageError
+from clinica_t1nce.files import completeness
 from clinica_t1nce.files.atomic import compress, temporary
 
 logger = logging.getLogger("clinica_t1nce")
@@ -44,6 +47,9 @@ class Image:
         The file.
     n_nonfinite
         Voxels that were NaN or infinite in the file and are 0 in `data`.
+    note
+        What tells the file from another one, from
+        :func:`clinica_t1nce.files.completeness.read_noted`.
     """
 
     data: np.ndarray
@@ -51,6 +57,7 @@ class Image:
     header: nib.Nifti1Header
     path: Path
     n_nonfinite: int = 0
+    note: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +136,8 @@ def load(
         size, constant, or has more than 1 % of voxels that are not finite.
     """
     path = Path(path)
-    nifti = parse(path, read_bytes(path))
+    content, note = _read(path)
+    nifti = parse(path, _unpack(path, content))
     affine = _checked_affine(path, nifti)
     data = _frame(path, nifti)
     _check_grid(path, data.shape, affine, shape, zooms)
@@ -138,7 +146,7 @@ def load(
         raise ImageError(
             f"{path}: every voxel is {data.flat[0]:g}, there is no image; make this file again"
         )
-    return Image(data, affine, nifti.header.copy(), path, n_nonfinite)
+    return Image(data, affine, nifti.header.copy(), path, n_nonfinite, note)
 
 
 def save(
@@ -229,8 +237,12 @@ def read_bytes(path: Path) -> bytes:
     ImageError
         If it is missing, empty, damaged or cannot be read.
     """
+    return _unpack(path, _read(path)[0])
+
+
+def _read(path: Path) -> tuple[bytes, Mapping[str, Any]]:
     try:
-        content = path.read_bytes()
+        return completeness.read_noted(path)
     except FileNotFoundError:
         raise ImageError(f"{path}: no such file; check the path") from None
     except IsADirectoryError:
@@ -239,6 +251,9 @@ def read_bytes(path: Path) -> bytes:
         raise ImageError(
             f"{path}: cannot be read ({error.strerror or error}); check its permissions"
         ) from error
+
+
+def _unpack(path: Path, content: bytes) -> bytes:
     if not content:
         raise ImageError(f"{path}: an empty file; make it again")
     if content[:2] != b"\x1f\x8b":

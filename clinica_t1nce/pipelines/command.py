@@ -104,20 +104,29 @@ def checking() -> Iterator[None]:
 
 
 @contextmanager
-def working() -> Iterator[None]:
-    """End with one line while the work is done; Ctrl-C and a termination say how to go on."""
-    from clinica_t1nce.errors import T1nceError
+def working(pipeline: Any = None) -> Iterator[None]:
+    """End with one line while the work is done; Ctrl-C and a termination say how to go on.
 
+    Parameters
+    ----------
+    pipeline
+        Pipeline that works, whose `n_to_do` says how much is left; None: nobody knows.
+    """
     try:
         with _raising_signals():
             yield
     except T1nceError as error:
         raise OneLineError(str(error)) from error
     except KeyboardInterrupt:
-        raise OneLineError("interrupted; run the same command again to go on") from None
+        raise OneLineError(f"interrupted{_go_on(pipeline)}") from None
     except Terminated as error:
-        click.echo("Error: terminated; run the same command again to go on", err=True)
+        click.echo(f"Error: terminated{_go_on(pipeline)}", err=True)
         raise click.exceptions.Exit(128 + error.number) from None
+
+
+def _go_on(pipeline: Any) -> str:
+    left = "" if pipeline is None else f", {pipeline.n_to_do} left to do"
+    return f"{left}; run the same command again to go on"
 
 
 @contextmanager

@@ -329,6 +329,7 @@ def translate_file(files: Files, synthesizer: "Synthesizer") -> dict[str, Any]:
         n_nonfinite=source.n_nonfinite,
         scaling={**synthesizer.card.scaling, **asdict(found.scaling)},
         grid=sidecar.Grid(names.NATIVE, predicted_on=PREDICTED_ON),
+        notes={files.source: source.note},
     )
     try:
         for path in files.outputs:

@@ -99,6 +99,10 @@ def cli(
     with checking():
         options = Options(**chosen)
     homogenised = None
+    if bids_output is not None and options.shard is not None:
+        raise WrongUsageError(
+            "--bids-output needs the images of all shards: give it to a last run without --shard"
+        )
     if bids_output is not None:
         homogenised = _check_bids_output(Path(caps_directory), bids_output, options)
     with checking():
@@ -112,7 +116,7 @@ def cli(
             caps_name=caps_name,
         )
     _announce(pipeline, plugin, n_procs)
-    with working():
+    with working(pipeline):
         pipeline.run(plugin=plugin, plugin_args={**plugin_args, "n_procs": n_procs})
     if pipeline.n_excluded and not pipeline.outcomes:
         raise WrongUsageError(none_shows_gadolinium(pipeline.caps_directory, pipeline.n_excluded))

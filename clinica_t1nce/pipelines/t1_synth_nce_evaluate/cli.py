@@ -197,7 +197,7 @@ def cli(
         f"{count(len(pipeline.jobs), 'pair')}{part}, {pipeline.n_to_do} to do; "
         f"models: {', '.join(pipeline.models) or 'none'}"
     )
-    with working():
+    with working(pipeline):
         pipeline.run(plugin=plugin, plugin_args={**plugin_args, "n_procs": n_procs})
     for table in pipeline.tables.values():
         click.echo(f"\n{table.markdown()}")
