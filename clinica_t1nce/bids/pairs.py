@@ -34,11 +34,12 @@ class PairRow:
         Sessions, with the prefix ``ses-``; None where only the other image is there, of
         which unpaired training makes use.
     split
-        ``"train"``, ``"validation"``, ``"test"``, or None if the table does not say.
+        Part of the training: ``"train"``, ``"validation"``, ``"test"``, or None if the table does
+        not say.
     fold
         Fold of the cross-validation, or None.
     quality
-        ``"low"``, ``"medium"``, ``"good"``, or None if the table does not say.
+        Grade of the T1ce: ``"low"``, ``"medium"``, ``"good"``, or None if the table does not say.
     line
         Line in the file.
     """
@@ -79,7 +80,7 @@ def read_table(tsv: Path, *, unpaired: bool = False) -> Table:
     tsv
         Tab-separated, UTF-8, with a header.
     unpaired
-        Allow rows with one image only: the other session is empty or ``n/a``.
+        Whether rows with one image only are allowed: the other session is empty or ``n/a``.
 
     Raises
     ------

@@ -44,7 +44,7 @@ class Change:
     mean, percentile_99
         Mean and 99th percentile of T1ce - T1nce, in the image's own units.
     relative
-        `mean` over the mean of the T1ce: comparable between scanners.
+        Ratio of `mean` to the mean of the T1ce: comparable between scanners.
     """
 
     mean: float
@@ -133,13 +133,13 @@ def build(
     change
         Result of :func:`measure_change`.
     confidence
-        0 to 1, or None where the model does not say.
+        Confidence of the model, 0 to 1, or None where the model does not say.
     gadolinium
         Probability that gadolinium was given, by the image, or None where the model does not say.
     flags
         Findings that the user should look at.
     device
-        ``"cpu"`` or ``"cuda"``.
+        Device of the network: ``"cpu"`` or ``"cuda"``.
     seconds
         Duration of reading and synthesis; the image is written after its sidecar.
     n_nonfinite

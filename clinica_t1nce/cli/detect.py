@@ -38,8 +38,8 @@ def cli(
     caps: Path,
     model: str,
     device: "Device",
-    bids_directory: str | None,
-    agent_words: str | None,
+    bids_directory: Path | None,
+    agent_words: Path | None,
     tsv: Path | None,
     n_procs: int,
     overwrite: bool,
@@ -53,21 +53,20 @@ def cli(
 
     Exit code: 0 if every image was classified, 1 if one was not, or could not be compared.
     """
-    from clinica_t1nce.bids.agents import NO_WORDS, read_words
-    from clinica_t1nce.bids.contrast import describe_unknown
-    from clinica_t1nce.bids.dataset import Dataset
-    from clinica_t1nce.caps import dataset, selection
+    from clinica_t1nce.bids.contrast_agents import NO_WORDS, describe_unknown, read_words
+    from clinica_t1nce.bids.t1w_images import Dataset
+    from clinica_t1nce.caps import description, selection
     from clinica_t1nce.pipelines.clinica_quirks import move_nipype_log
     from clinica_t1nce.pipelines.detection import Detection
-    from clinica_t1nce.pipelines.models import check_model
+    from clinica_t1nce.pipelines.resumable import check_model
     from clinica_t1nce.translation import classification
 
     move_nipype_log(None)
     caps = caps.absolute()
     # The name would only be written by a pipeline; here, none is.
-    dataset.check(caps, name="any")
-    words = NO_WORDS if agent_words is None else read_words(Path(agent_words))
-    bids = None if bids_directory is None else Dataset(Path(bids_directory).absolute(), words)
+    description.check(caps, name="any")
+    words = NO_WORDS if agent_words is None else read_words(agent_words)
+    bids = None if bids_directory is None else Dataset(bids_directory.absolute(), words)
     crops = selection.candidates(selection.Request(caps, tsv=tsv, dataset=bids))
     weights = check_model(model, device)
     undecided = selection.find_undecided(crops, bids)

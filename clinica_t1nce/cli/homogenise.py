@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from clinica_t1nce.pipelines.command import click_options
+
 
 @click.command("homogenise")
 @click.argument("caps", type=click.Path(file_okay=False, path_type=Path))
@@ -37,12 +39,7 @@ import click
     help="TSV file with the columns participant_id, session_id and filename: the image to take "
     "where a session has several.",
 )
-@click.option(
-    "--agent-words",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="TSV file with the columns word and meaning (given, none or nothing): what words for the "
-    "contrast agent in the metadata mean that are not known.",
-)
+@click_options(click.option, "agent_words")
 @click.option("--copy", is_flag=True, help="Copy the files rather than link them.")
 @click.option("--overwrite", is_flag=True, help="Put images there again that are there already.")
 def cli(**options: Any) -> None:

@@ -6,12 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clinica_t1nce.bids.agents import NO_WORDS, read_words
-from clinica_t1nce.bids.contrast import describe_unknown
-from clinica_t1nce.bids.dataset import Dataset
+from clinica_t1nce.bids.contrast_agents import NO_WORDS, describe_unknown, read_words
 from clinica_t1nce.bids.entities import Visit
-from clinica_t1nce.caps import dataset, names, sidecar
-from clinica_t1nce.datasets import centring, outputs, tables
+from clinica_t1nce.bids.t1w_images import Dataset
+from clinica_t1nce.caps import description, names, sidecar
+from clinica_t1nce.datasets import centring, homogenised_tables, outputs
 from clinica_t1nce.datasets.choices import (
     ACQUIRED,
     REGENERATED,
@@ -131,7 +130,7 @@ class Request:
         Table of images to take.
     agent_words
         Table of the meanings of words on contrast agents, see
-        :func:`clinica_t1nce.bids.agents.read_words`.
+        :func:`clinica_t1nce.bids.contrast_agents.read_words`.
     copy
         Whether files are copied rather than linked.
     overwrite
@@ -159,7 +158,7 @@ def prepare(request: Request) -> Origin:
         If CAPS, BIDS or one of its tables cannot be used, or the output folder is not ours.
     """
     caps = request.caps.absolute()
-    dataset.check(caps)
+    description.check(caps)
     root = find_bids(caps) if request.bids is None else request.bids.absolute()
     words = NO_WORDS if request.agent_words is None else read_words(request.agent_words)
     source = None if root is None else Dataset(root, words)
@@ -170,7 +169,7 @@ def prepare(request: Request) -> Origin:
     if request.choices is not None:
         read_choices(request.choices)
     if source is not None:
-        tables.check(source)
+        homogenised_tables.check(source)
     what = f"one T1nce a session, in the space {request.space}"
     if request.include_t1nce:
         what += ", all of them through the generator"
@@ -257,10 +256,10 @@ def write(
             _put(visit, choice, out, origin, report, copy=copy, overwrite=overwrite)
         except T1nceError as error:
             report.failed[visit] = str(error)
-    rows = tables.find_rows(out)
+    rows = homogenised_tables.find_rows(out)
     for row in rows:
         report.kinds[row["t1nce"]] += 1
-    files, failed = tables.plan(rows, origin.bids)
+    files, failed = homogenised_tables.plan(rows, origin.bids)
     report.failed |= failed
     outputs.write(out, files)
     return report
@@ -362,15 +361,15 @@ def _remove(path: Path) -> None:
 
 def _description(origin: Origin) -> outputs.Plan:
     source: dict[str, Any] = {}
-    if origin.bids is not None and is_there(origin.bids.root / dataset.DESCRIPTION):
-        source = read_json(origin.bids.root / dataset.DESCRIPTION)
+    if origin.bids is not None and is_there(origin.bids.root / description.DESCRIPTION):
+        source = read_json(origin.bids.root / description.DESCRIPTION)
     elif origin.caps is not None:
-        source = {"Name": dataset.name_of(origin.caps)}
+        source = {"Name": description.name_of(origin.caps)}
     text = outputs.describe(source, origin.roots, KIND, origin.what, links=_links(origin))
     return {
-        Path(dataset.DESCRIPTION): Entry(text=text),
+        Path(description.DESCRIPTION): Entry(text=text),
         Path("README"): Entry(text=README),
-        Path(".bidsignore"): Entry(text=f"/{tables.T1NCE_TSV}\n"),
+        Path(".bidsignore"): Entry(text=f"/{homogenised_tables.T1NCE_TSV}\n"),
     }
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import clinica_t1nce
-from clinica_t1nce.caps.dataset import DESCRIPTION
+from clinica_t1nce.caps.description import DESCRIPTION
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.files import atomic
 from clinica_t1nce.files.text import as_json, find_json, write_text
@@ -195,8 +195,10 @@ def write(out: Path, plan: Plan, *, copy: bool = False) -> int:
     Raises
     ------
     OutputError
-        If one cannot be written.
+        If one cannot be written, or the disk is too full for the copies.
     """
+    if copy:
+        _check_room(out, plan)
     n_made = 0
     for path, entry in plan.items():
         target = out / path
@@ -232,14 +234,7 @@ def place(target: Path, source: Path, *, copy: bool = False) -> None:
         shutil.copyfile(source, part)
 
 
-def check_room(out: Path, plan: Plan) -> None:
-    """Refuse a disk that is too full for copies.
-
-    Raises
-    ------
-    OutputError
-        Saying how much is needed and how much there is.
-    """
+def _check_room(out: Path, plan: Plan) -> None:
     needed = sum(
         entry.source.stat().st_size
         for path, entry in plan.items()

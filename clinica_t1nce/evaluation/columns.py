@@ -87,6 +87,7 @@ _MEANINGS: dict[str, tuple[str, str | None]] = {
         "Gradient energy over the T1ce's, further than 2 voxels from enhancing ones",
         None,
     ),
+    "segmentation": ("What measured the volumes: Atropos or another segmentation", None),
     "tissue": ("Tissue or structure", None),
     "volume": ("Volume in the image", "cm3"),
     "volume_t1nce": ("Volume in the T1nce", "cm3"),

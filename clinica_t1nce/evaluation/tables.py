@@ -72,6 +72,12 @@ _RECOVERY_NOTE = (
     "sharpness: gradient energy over the T1ce's. Not tested."
 )
 
+_WITHIN = {
+    "similarity": " and alignment",
+    "volumes": " and segmentation",
+    "dice": ", segmentation and alignment",
+}
+
 SIGNIFICANT = {"similarity": 0.05, "volumes": 0.01, "dice": 0.01}
 """Corrected p below which a star is set; 0.05 and 0.01 are the paper's, of its Tables 1 and 2."""
 
@@ -191,7 +197,7 @@ def _agreement(agreement: "pd.DataFrame") -> Table:
         bias = _interval(row, "volume_bias_low", "volume_bias_high", 1)
         rows.append(
             (
-                *(SETS[row["set"]], row["tissue"], *compared, str(row["n"])),
+                *(SETS[row["set"]], row["segmentation"], row["tissue"], *compared, str(row["n"])),
                 f"{row['volume_bias']:+.1f} {bias}",
                 _interval(row, "limit_low", "limit_high", 1),
                 f"{_number(row['icc'], 3)} {_interval(row, 'icc_low', 'icc_high', 3)}",
@@ -200,7 +206,8 @@ def _agreement(agreement: "pd.DataFrame") -> Table:
             )
         )
     header = (
-        *("Set", "Structure", "Compared with T1nce", "Model", "n", "Bias (%) [95 % CI]"),
+        *("Set", "Segmentation", "Structure", "Compared with T1nce", "Model", "n"),
+        "Bias (%) [95 % CI]",
         *("Limits of agreement (%)", "ICC(A,1) [95 % CI]", "Difference (cm3)", "Dice"),
     )
     note = _AGREEMENT_NOTE + (_FLOOR_NOTE if set(FLOOR) & set(agreement["image"]) else "")
@@ -239,7 +246,7 @@ def _by_set(
     rows = []
     for set_name, members in _groups(frame).items():
         for (alignment, image), part in members.groupby(["alignment", "image"], sort=False):
-            stars = _stars(statistics, "similarity", set_name, image, alignment)
+            stars = _stars(statistics, "similarity", set_name, image=image, alignment=alignment)
             cells = [_mean_sd(part[m], m) + stars.get((m, None), "") for m in measures]
             rows.append((SETS[set_name], str(alignment), *_compared(str(image)), *cells))
     titles = (TITLES.get(measure) or TITLES[measure.partition("_")[0]] for measure in measures)
@@ -250,23 +257,24 @@ def _by_tissue(
     frame: "pd.DataFrame", statistics: "pd.DataFrame", name: str, measure: str, title: str
 ) -> Table:
     groups = _groups(frame)
-    keys = [key for key in ("tissue", "alignment", "image") if key in frame]
+    keys = [key for key in ("segmentation", "tissue", "alignment", "image") if key in frame]
     rows = []
     for values, part in frame.groupby(keys, sort=False):
         found = dict(zip(keys, values, strict=True))
         cells = []
         for set_name, members in groups.items():
             inside = part[part.index.isin(members.index)]
-            stars = _stars(statistics, name, set_name, found["image"], found.get("alignment"))
+            stars = _stars(
+                statistics, name, set_name, **{k: found[k] for k in keys if k != "tissue"}
+            )
             cells.append(
                 _mean_sd(inside[measure], measure) + stars.get((measure, found["tissue"]), "")
             )
-        start = [str(found["tissue"])] + ([str(found["alignment"])] if "alignment" in keys else [])
-        rows.append((*start, *_compared(str(found["image"])), *cells))
-    header = ["Tissue", *(["Alignment"] if "alignment" in keys else [])]
+        rows.append((*map(str, values[:-1]), *_compared(str(found["image"])), *cells))
+    header = [key.capitalize() for key in keys[:-1]]
     header += ["Compared with T1nce", "Model", *(SETS[set_name] for set_name in groups)]
-    order = {tissue: place for place, tissue in enumerate(frame["tissue"].unique())}
-    rows.sort(key=lambda row: order[row[0]])
+    methods, tissues = (list(frame[key].unique()) for key in ("segmentation", "tissue"))
+    rows.sort(key=lambda row: (methods.index(row[0]), tissues.index(row[1])))
     return Table(title, tuple(header), tuple(rows), _note(statistics, name, [measure], groups))
 
 
@@ -280,18 +288,17 @@ def _compared(image: str) -> tuple[str, str]:
 
 
 def _stars(
-    statistics: "pd.DataFrame", table: str, set_name: str, image: object, alignment: object
+    statistics: "pd.DataFrame", table: str, set_name: str, **where: object
 ) -> dict[tuple[str, str | None], str]:
     if statistics.empty:
         return {}
     rows = statistics[
         (statistics["table"] == table)
         & (statistics["set"] == set_name)
-        & (statistics["image"] == image)
         & (statistics["compared_with"] == BASELINE)
     ]
-    if alignment is not None:
-        rows = rows[rows["alignment"] == alignment]
+    for column, value in where.items():
+        rows = rows[rows[column] == value]
     return {
         (row.measure, row.tissue if isinstance(row.tissue, str) else None): " *"
         for row in rows.itertuples()
@@ -318,7 +325,7 @@ def _note(
     comparisons = sorted({int(n) for n in tested["n_comparisons"]})
     text += (
         f" * corrected p < {SIGNIFICANT[table]:g} against the T1ce row of the same set"
-        f"{' and alignment' if table != 'volumes' else ''}: paired t-test, Bonferroni over "
+        f"{_WITHIN[table]}: paired t-test, Bonferroni over "
         f"{' or '.join(map(str, comparisons))} comparisons (models x "
         f"{'measures' if table == 'similarity' else 'tissues'})."
     )

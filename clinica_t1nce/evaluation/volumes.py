@@ -6,6 +6,9 @@ import numpy as np
 
 from clinica_t1nce.errors import ImageError
 
+Names = Mapping[str, int | Sequence[int]]
+"""Label, or labels, of each tissue or structure."""
+
 TISSUES: dict[str, int] = {"GM": 1, "WM": 2, "CSF": 3}
 """Gray matter, white matter, cerebrospinal fluid, and their values in label maps, as in BIDS."""
 
@@ -64,7 +67,7 @@ def most_probable(maps: Sequence[np.ndarray], *, background: bool = True) -> np.
 
 
 def measure_volumes(
-    labels: np.ndarray, affine: np.ndarray, names: Mapping[str, int] = TISSUES
+    labels: np.ndarray, affine: np.ndarray, names: Names = TISSUES
 ) -> dict[str, float]:
     """Count voxels and multiply by their volume.
 
@@ -75,7 +78,7 @@ def measure_volumes(
     affine
         4 x 4, voxel indices to mm: the volume of a voxel is the determinant.
     names
-        What each value is called.
+        Label, or labels, of each structure.
 
     Returns
     -------
@@ -88,7 +91,7 @@ def measure_volumes(
         If one of the names has no voxel.
     """
     voxel = abs(float(np.linalg.det(affine[:3, :3]))) / 1000
-    volumes = {n: float(np.count_nonzero(labels == v) * voxel) for n, v in names.items()}
+    volumes = {n: float(np.count_nonzero(np.isin(labels, v)) * voxel) for n, v in names.items()}
     missing = [name for name, volume in volumes.items() if volume == 0]
     if missing:
         raise ImageError(f"no voxel of {', '.join(missing)}; check the segmentation")
@@ -121,9 +124,7 @@ def volume_difference(
     return {name: (volume - other[name]) * scale for name, volume in reference.items()}
 
 
-def dice(
-    reference: np.ndarray, other: np.ndarray, names: Mapping[str, int] = TISSUES
-) -> dict[str, float]:
+def dice(reference: np.ndarray, other: np.ndarray, names: Names = TISSUES) -> dict[str, float]:
     """Measure how two label maps overlap: ``2 |A and B| / (|A| + |B|)`` for each name.
 
     1: the same voxels; 0: none in common; NaN where neither map has the value.
@@ -133,7 +134,7 @@ def dice(
     reference, other
         Label maps of one shape.
     names
-        What each value is called.
+        Label, or labels, of each structure.
 
     Returns
     -------
@@ -149,7 +150,7 @@ def dice(
         raise ImageError(f"label maps of {reference.shape} and {other.shape} voxels; give one grid")
     scores = {}
     for name, value in names.items():
-        a, b = reference == value, other == value
+        a, b = np.isin(reference, value), np.isin(other, value)
         size = np.count_nonzero(a) + np.count_nonzero(b)
         scores[name] = 2 * np.count_nonzero(a & b) / size if size else float("nan")
     return scores

@@ -38,9 +38,9 @@ class Image:
     Attributes
     ----------
     data
-        float32, 3-D, C order, finite, axes as in the file.
+        Voxels: float32, 3-D, C order, finite, axes as in the file.
     affine
-        4 x 4, float64: voxel indices to mm, RAS+.
+        Matrix, 4 x 4, float64: voxel indices to mm, RAS+.
     header
         The file's header.
     path
@@ -69,7 +69,7 @@ class Geometry:
     shape
         Voxels along the first three axes.
     affine
-        4 x 4, float64: voxel indices to mm, RAS+.
+        Matrix, 4 x 4, float64: voxel indices to mm, RAS+.
     has_both_forms
         Whether qform and sform are both set, and the same to 0.001 mm.
     """
@@ -123,7 +123,7 @@ def load(
     zooms
         Voxel size expected along the same axes, in mm, to 0.001 mm, or None for any.
     constant
-        Allow one value in all voxels, as a mask or a map may have.
+        Whether all voxels may have one value, as a mask or a map may have.
 
     Returns
     -------
@@ -149,6 +149,37 @@ def load(
     return Image(data, affine, nifti.header.copy(), path, n_nonfinite, note)
 
 
+def load_labels(path: str | Path) -> Image:
+    """Read a label map, NIfTI or FreeSurfer's ``.mgz``.
+
+    Parameters
+    ----------
+    path
+        File with one label a voxel.
+
+    Returns
+    -------
+    Image
+        Labels as float32; a map of FreeSurfer keeps its affine, in a new header.
+
+    Raises
+    ------
+    ImageError
+        As :func:`load`; one value in all voxels is allowed.
+    """
+    path = Path(path)
+    if path.suffix not in (".mgz", ".mgh"):
+        return load(path, constant=True)
+    try:
+        found = nib.MGHImage.from_bytes(read_bytes(path))
+        nifti = nib.Nifti1Image(np.asarray(found.dataobj, np.float32), found.affine)
+    except (ImageFileError, HeaderDataError, ValueError, TypeError, OSError) as error:
+        raise ImageError(
+            f"{path}: not a readable label map of FreeSurfer; make it again"
+        ) from error
+    return Image(_frame(path, nifti), _checked_affine(path, nifti), nifti.header.copy(), path)
+
+
 def save(
     path: str | Path,
     data: np.ndarray,
@@ -168,7 +199,7 @@ def save(
     Parameters
     ----------
     path
-        Where to write; ``.gz`` compresses. Folders are made.
+        Path of the file; ``.gz`` compresses. Folders are made.
     data
         Voxels, in the shape and the axes of ``like.data``.
     like
@@ -215,7 +246,7 @@ def require_finite(path: Path, data: np.ndarray) -> None:
     path
         File that was to be written.
     data
-        Its voxels.
+        Voxels of the image.
 
     Raises
     ------

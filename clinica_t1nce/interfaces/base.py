@@ -1,5 +1,6 @@
 """What the interfaces share: inputs that are options, masks, grids, names in messages."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -183,7 +184,9 @@ def save(
     from clinica_t1nce.files import nifti
 
     kind = dtype or (np.uint8 if data.dtype == bool else np.float32)
-    path = fname_presuffix(str(source), suffix=suffix, newpath=runtime.cwd)
+    # A label map of FreeSurfer becomes NIfTI.
+    name = re.sub(r"\.mg[hz]$", ".nii.gz", str(source))
+    path = fname_presuffix(name, suffix=suffix, newpath=runtime.cwd)
     return str(nifti.save(path, data, like, dtype=kind))
 
 

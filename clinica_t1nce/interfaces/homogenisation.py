@@ -75,12 +75,12 @@ class HomogeniseBids(SimpleInterface):
     _always_run = True
 
     def _run_interface(self, runtime: Bunch) -> Bunch:
-        from clinica_t1nce.bids import dataset
-        from clinica_t1nce.datasets import homogenisation, tables
+        from clinica_t1nce.bids import t1w_images
+        from clinica_t1nce.datasets import homogenisation, homogenised_tables
         from clinica_t1nce.datasets.choices import choose, find_in_files, read_choices
 
         root = self.inputs.bids_directory
-        source = dataset.Dataset(Path(root).absolute()) if isdefined(root) else None
+        source = t1w_images.Dataset(Path(root).absolute()) if isdefined(root) else None
         choices = self.inputs.choices_file
         out = Path(self.inputs.out_directory).absolute()
         chosen = choose(
@@ -101,7 +101,7 @@ class HomogeniseBids(SimpleInterface):
         self._results.update(
             out_files=[str(homogenisation.image_path(out, visit)) for visit in chosen],
             out_directory=str(out),
-            out_table=str(out / tables.T1NCE_TSV),
+            out_table=str(out / homogenised_tables.T1NCE_TSV),
         )
         return runtime
 

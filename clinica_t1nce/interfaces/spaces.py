@@ -12,6 +12,8 @@ from nipype.interfaces.base import (
     isdefined,
 )
 
+from clinica_t1nce.interfaces.base import check_grid
+
 if TYPE_CHECKING:
     from clinica_t1nce.files.nifti import Image
 
@@ -105,17 +107,10 @@ class ToNativeSpace(SimpleInterface):
 
 
 def _pair(t1ce_file: str, t1nce_file: str) -> "tuple[Image, Image]":
-    import numpy as np
-
-    from clinica_t1nce.errors import ImageError
     from clinica_t1nce.files import nifti
 
     t1ce, t1nce = nifti.load(t1ce_file), nifti.load(t1nce_file)
-    if t1ce.data.shape != t1nce.data.shape or not np.allclose(t1ce.affine, t1nce.affine, atol=1e-3):
-        raise ImageError(
-            f"{t1nce.path}: is not on the grid of {t1ce.path.name}; give the T1ce that it was made "
-            "from"
-        )
+    check_grid(t1nce, t1ce, "give the T1ce that it was made from")
     return t1ce, t1nce
 
 

@@ -58,7 +58,9 @@ def option_arguments(name: str) -> tuple[tuple[str, ...], dict[str, Any]]:
         settings |= {"flag_value": not definition.default, "is_flag": True}
     elif kind is Path:
         of_file = about["of_file"]
-        settings["type"] = click.Path(exists=of_file, file_okay=of_file, dir_okay=not of_file)
+        settings["type"] = click.Path(
+            exists=of_file, file_okay=of_file, dir_okay=not of_file, path_type=Path
+        )
     elif known:
         settings["type"] = click.Choice(known)
     if kind is not bool and definition.default is not None:
@@ -188,7 +190,7 @@ def read_plugin(
         raise WrongUsageError(
             f"--nipype-plugin {name}: Nipype has no such plug-in; known: {', '.join(known)}"
         )
-    from clinica_t1nce.pipelines.base import LOCAL_PLUGINS
+    from clinica_t1nce.pipelines.resumable import LOCAL_PLUGINS
 
     if name not in LOCAL_PLUGINS and working_directory is None:
         raise WrongUsageError(

@@ -43,7 +43,8 @@ class Shown(NamedTuple):
     image
         The file; its sidecar, which lies beside it, names the T1ce on the same grid.
     output
-        Where the T1nce on the crop's grid belongs: names the page, whatever the grid of `image`.
+        Path of the T1nce on the crop's grid, there or not: names the page, whatever the grid of
+        `image`.
     """
 
     image: Path
@@ -78,7 +79,7 @@ def write_page(folder: Path, shown: Shown, root: Path | None = None) -> Path:
     Parameters
     ----------
     folder
-        Of the report.
+        Folder of the report.
     shown
         The image.
     root
@@ -117,7 +118,7 @@ class PageWriter:
     Parameters
     ----------
     folder
-        Of the report; None: there are no pages.
+        Folder of the report; None: there are no pages.
     root
         Root of the data set, for the BIDS URIs in the sidecars.
     """
@@ -154,7 +155,7 @@ def complete(
     Parameters
     ----------
     folder
-        Of the report.
+        Folder of the report.
     caps
         Root of the CAPS, with its table up to date.
     shown

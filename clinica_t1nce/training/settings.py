@@ -39,6 +39,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "average": 0.998,
         "enhancing_weight": 1.0,
         "robust_scale": 0.01,
+        "distribution": 0.5,
         "augment": True,
     },
 }

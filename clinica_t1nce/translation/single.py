@@ -120,7 +120,7 @@ def synthesise(volume: np.ndarray, affine: np.ndarray, synthesizer: "Synthesizer
     volume
         T1ce, three axes as stored, finite.
     affine
-        4 x 4, voxel indices to mm.
+        Matrix, 4 x 4, voxel indices to mm.
     synthesizer
         Loaded model.
 
@@ -150,7 +150,7 @@ def check_content(volume: np.ndarray, affine: np.ndarray, kind: str = "f") -> No
     volume
         Voxels.
     affine
-        4 x 4, voxel indices to mm.
+        Matrix, 4 x 4, voxel indices to mm.
     kind
         NumPy's letter for the type that is stored.
 

@@ -30,7 +30,7 @@ class Raw:
     image
         The raw image.
     transform
-        4 x 4, mm of MNI space to mm of the raw image's.
+        Matrix, 4 x 4, mm of MNI space to mm of the raw image's.
     on_crop
         The raw image brought to the crop's grid by the affine alone, at the crop's brightness,
         without background and outliers.
@@ -104,7 +104,7 @@ class Product:
     crop
         Image with that grid.
     transform
-        4 x 4, mm of MNI space to mm of this grid's space; None: it is MNI space.
+        Matrix, 4 x 4, mm of MNI space to mm of this grid's space; None: it is MNI space.
     """
 
     space: names.Space

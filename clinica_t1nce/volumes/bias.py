@@ -27,7 +27,7 @@ def measure_bias(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
     volume
         T1w, its background at 0; three axes of any direction and voxel size.
     affine
-        4 x 4, voxel indices to mm.
+        Matrix, 4 x 4, voxel indices to mm.
 
     Returns
     -------

@@ -27,9 +27,9 @@ def resample(x: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
     Parameters
     ----------
     x
-        N x C x D x H x W.
+        Images, N x C x D x H x W.
     shape
-        The new D, H, W.
+        New D, H, W.
     """
     if tuple(x.shape[2:]) == tuple(shape):
         return x
@@ -44,9 +44,9 @@ def pad_to_multiple(x: torch.Tensor, multiple: int) -> tuple[torch.Tensor, Crop]
     Parameters
     ----------
     x
-        N x C x D x H x W.
+        Images, N x C x D x H x W.
     multiple
-        Of which each new side is the smallest multiple that is long enough.
+        Divisor of each new side, which is the smallest that is long enough.
 
     Returns
     -------
@@ -71,9 +71,9 @@ def nonzero_box(volume: np.ndarray, margin: int = 0) -> tuple[slice, ...]:
     Parameters
     ----------
     volume
-        D x H x W.
+        Voxels, D x H x W.
     margin
-        Voxels to add on each side, as far as the volume reaches.
+        Number of voxels to add on each side, as far as the volume reaches.
     """
     filled = volume != 0
     if not filled.any():
@@ -93,7 +93,8 @@ def is_skull_stripped(volume: np.ndarray) -> bool:
     Parameters
     ----------
     volume
-        On the crop's grid; its share of voxels that are exactly 0 decides (:data:`STRIPPED`).
+        Voxels on the crop's grid; their share of voxels that are exactly 0 decides
+        (:data:`STRIPPED`).
     """
     return bool(np.mean(volume == 0) > STRIPPED)
 
@@ -106,9 +107,9 @@ def to_ras(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     volume
-        Three axes, as stored.
+        Voxels, three axes as stored.
     affine
-        4 x 4, voxel indices of `volume` to mm, RAS+.
+        Matrix, 4 x 4, voxel indices of `volume` to mm, RAS+.
 
     Returns
     -------
@@ -130,15 +131,15 @@ def sample(
     Parameters
     ----------
     volume
-        Three axes.
+        Voxels, three axes.
     affine
-        4 x 4, voxel indices of `volume` to mm, RAS+.
+        Matrix, 4 x 4, voxel indices of `volume` to mm, RAS+.
     shape
         Voxels of the other grid.
     new_affine
-        4 x 4, voxel indices of the other grid to mm, RAS+.
+        Matrix, 4 x 4, voxel indices of the other grid to mm, RAS+.
     to_volume
-        4 x 4, mm of the other grid's space to mm of the volume's; None: they are one space.
+        Matrix, 4 x 4, mm of the other grid's space to mm of the volume's; None: they are one space.
 
     Returns
     -------

@@ -5,9 +5,9 @@ from click.testing import CliRunner
 
 from clinica_t1nce.caps import names
 from clinica_t1nce.cli import detect as module
+from clinica_t1nce.engine.event_log import Event
 from clinica_t1nce.errors import SelectionError, WeightsError
 from clinica_t1nce.pipelines import detection
-from clinica_t1nce.pipelines.base import Outcome
 from clinica_t1nce.translation import classification
 from tests.data.caps import DETECTOR, MIXED, make_caps, save_weights
 
@@ -31,7 +31,7 @@ def judged(monkeypatch):
             path.parent.mkdir(parents=True, exist_ok=True)
             model = f'{{"SHA256": "{self._model.card.sha256}"}}'
             path.write_text(f'{{"GadoliniumProbability": 0.9, "Model": {model}}}')
-        self.outcomes = [Outcome(first, "failed", f"{first[1]}: an empty file; make it again")]
+        self.outcomes = [Event(first, "failed", f"{first[1]}: an empty file; make it again")]
 
     monkeypatch.setattr(detection.Detection, "work", work)
     return asked

@@ -4,7 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from clinica_t1nce.cli import main
-from clinica_t1nce.datasets import homogenisation, separation
+from clinica_t1nce.datasets import homogenisation, outputs, separation
 from clinica_t1nce.datasets.homogenisation import Report, Request
 from tests.data.bids import make_bids, make_caps_of, tree
 
@@ -16,7 +16,7 @@ def run(*arguments):
 @pytest.fixture
 def caps(tmp_path):
     source = make_bids(tmp_path / "bids")
-    separation.write(separation.plan(source), tmp_path / "view")
+    outputs.write(tmp_path / "view", separation.plan(source).files)
     return make_caps_of(tmp_path / "view", tmp_path / "caps")
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.caps import query, table
-from clinica_t1nce.datasets import homogenisation, separation
+from clinica_t1nce.datasets import homogenisation, outputs, separation
 from clinica_t1nce.datasets.homogenisation import Request, homogenise
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.files import tsv
@@ -35,7 +35,7 @@ ACQUIRED = Path("sub-01/ses-M000/anat/sub-01_ses-M000_T1w.nii.gz")
 @pytest.fixture
 def caps(tmp_path):
     source = make_bids(tmp_path / "bids")
-    separation.write(separation.plan(source), tmp_path / "view")
+    outputs.write(tmp_path / "view", separation.plan(source).files)
     return make_caps_of(tmp_path / "view", tmp_path / "caps")
 
 
@@ -410,7 +410,7 @@ def test_real_images_in_their_own_space(shared_data, tmp_path, out):
         target.symlink_to(path)
     shutil.copyfile(raw / "dataset_description.json", source / "dataset_description.json")
     view = separation.plan(source)
-    separation.write(view, tmp_path / "view")
+    outputs.write(tmp_path / "view", view.files)
     assert view.visits["both"] == len(view.pairs) == 6
     caps = make_caps_of(tmp_path / "view", tmp_path / "caps")
     report = homogenise(Request(caps, out, space="native"))

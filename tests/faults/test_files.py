@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from clinica_t1nce.errors import SelectionError
+from clinica_t1nce.errors import OutputError, SelectionError
 from clinica_t1nce.files import nifti
-from clinica_t1nce.pipelines.t1_synth_nce.pipeline import T1SynthNce
+from clinica_t1nce.pipelines.t1_synth_nce.synthesis_pipeline import T1SynthNce
 from clinica_t1nce.synthesis.synthesizer import Synthesizer
 from tests.data.caps import crop_path, head, make_caps, save_weights, write_crop
 from tests.data.command import CLINICA, SMALL, environment, hidden, made
@@ -234,16 +234,16 @@ def test_a_disk_that_fills_up(small_disk, weights, monkeypatch):
             except OSError as error:
                 assert error.errno == errno.ENOSPC
 
-    disturb(monkeypatch, fill, only=1)
-    with pytest.raises(RuntimeError, match=r"t1_synth_nce.tsv: cannot be written \(No space left"):
-        run.run(plugin="Linear", quiet=True)
+    with monkeypatch.context() as patched:
+        disturb(patched, fill, only=1)
+        with pytest.raises(OutputError, match=r"t1_synth_nce.tsv: cannot be written \(No space"):
+            run.run(plugin="Linear", quiet=True)
     assert [item.status for item in run.outcomes] == ["done", "failed"]
     assert "cannot be written (No space left on device)" in run.outcomes[1].reason
     assert len(made(caps)) == 1
     assert hidden(caps) == []
 
     ballast.unlink()
-    monkeypatch.undo()
     assert {item.status for item in outcomes(pipeline(caps, weights)).values()} == {
         "skipped",
         "done",

@@ -8,17 +8,17 @@ import tempfile
 
 import pytest
 
-from clinica_t1nce.caps import dataset
+from clinica_t1nce.caps import description
 from clinica_t1nce.errors import OutputError
 from clinica_t1nce.pipelines import clinica_quirks
-from clinica_t1nce.pipelines.t1_synth_nce.pipeline import T1SynthNce
+from clinica_t1nce.pipelines.t1_synth_nce.synthesis_pipeline import T1SynthNce
 from tests.data.caps import make_caps, save_weights
 
 STARTS = """
 import sys
 import time
 from clinica.dataset.caps._dataset_description import CAPSDatasetDescription
-from clinica_t1nce.pipelines.t1_synth_nce.pipeline import T1SynthNce
+from clinica_t1nce.pipelines.t1_synth_nce.synthesis_pipeline import T1SynthNce
 
 def write_slowly(self, to):
     text = str(self)
@@ -105,7 +105,7 @@ def test_a_description_that_is_being_written_is_read_again(caps, weights, monkey
     path = caps / "dataset_description.json"
     whole = path.read_text()
     path.write_text(whole[:20])
-    monkeypatch.setattr(dataset.time, "sleep", lambda seconds: path.write_text(whole))
+    monkeypatch.setattr(description.time, "sleep", lambda seconds: path.write_text(whole))
     construct(caps, weights)
     assert noted(caps) == ["t1-synth-nce"]
 

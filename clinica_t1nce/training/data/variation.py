@@ -45,17 +45,17 @@ class Variation:
     """
 
     zoomed: float = 0.5
-    zoom_by: float = 0.18
+    zoom_by: float = 0.25
     dosed: float = 0.6
     largest_dose: float = 1.6
-    remapped: float = 0.35
+    remapped: float = 0.5
     gamma: float = 0.4
     gamma_by: float = 0.15
     field: float = 0.5
-    field_by: float = 0.12
+    field_by: float = 0.18
     noise: float = 0.4
     noise_by: float = 0.05
-    blurred: float = 0.2
+    blurred: float = 0.3
     blur_by: tuple[float, float] = (0.3, 0.8)
     thick: float = 0.1
     thick_by: tuple[float, float] = (1.5, 4.0)

@@ -15,6 +15,7 @@ from clinica_t1nce.training.data.numbered import Batch, seed_of
 from clinica_t1nce.training.measures import measure
 from clinica_t1nce.training.modules.losses import (
     dissimilarity,
+    local_distributions,
     local_means,
     part_noise,
     pinball,
@@ -61,6 +62,9 @@ class Optimisation:
         T1nce has noise of its own.
     local
         Weight of :func:`~clinica_t1nce.training.modules.losses.local_means`, of real pairs.
+    distribution
+        Weight of :func:`~clinica_t1nce.training.modules.losses.local_distributions`, of real pairs
+        whose T1nce is as sharp as the T1ce.
     keep
         ``"last"`` or ``"best"``: the weights of the smallest validation loss, or, without
         validation, of the smallest mean training loss.
@@ -86,6 +90,7 @@ class Optimisation:
     perceptual: float = 0.0
     robust_scale: float = 0.05
     local: float = 0.5
+    distribution: float = 0.0
     keep: str = "last"
     patience: int | None = None
 
@@ -309,6 +314,9 @@ class GeneratorTraining(Training):
             total = total + error
             if o.local:
                 total = total + o.local * local_means(left, own)
+            if o.distribution and max(sigmas) == 0:
+                made, real = (t1ce[n, None] - removed for removed in (change[n, None], target))
+                total = total + o.distribution * local_distributions(made, real, enhancing, own)
             if self.output == "change":
                 below = (-_middle(out)[n, None]).clamp(min=0) * own
                 total = total + _SLOPE * below.sum() / own.sum().clamp(min=1)

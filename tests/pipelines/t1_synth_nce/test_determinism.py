@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from clinica_t1nce.files import nifti
-from clinica_t1nce.pipelines import base
-from clinica_t1nce.pipelines.t1_synth_nce.pipeline import T1SynthNce
+from clinica_t1nce.pipelines import resumable
+from clinica_t1nce.pipelines.t1_synth_nce.synthesis_pipeline import T1SynthNce
 from tests import data
 from tests.data.caps import make_caps, save_weights
 from tests.data.command import SMALL, made
@@ -58,8 +58,8 @@ def test_the_same_bytes_however_the_work_is_dealt_out(tmp_path, weights, monkeyp
     for index in (2, 3, 1):
         make(caps, weights, "Linear", 1, shard=f"{index}/3")
     assert written(caps) == expected
-    monkeypatch.setattr(base, "IMAGES_PER_JOB", 1)
-    monkeypatch.setattr(base, "LOCAL_PLUGINS", ())
+    monkeypatch.setattr(resumable, "IMAGES_PER_JOB", 1)
+    monkeypatch.setattr(resumable, "LOCAL_PLUGINS", ())
     missing = T1SynthNce._missing
     monkeypatch.setattr(T1SynthNce, "_missing", lambda self, crops: missing(self, crops)[::-1])
     make(caps, weights, "Linear", 2)

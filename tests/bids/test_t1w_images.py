@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from clinica_t1nce.bids.dataset import Dataset, prefer
 from clinica_t1nce.bids.entities import Visit
+from clinica_t1nce.bids.t1w_images import Dataset, prefer
 from clinica_t1nce.errors import SelectionError
 from tests.data.bids import make_bids
 

@@ -7,19 +7,16 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from networkx import DiGraph
-
-from clinica_t1nce.bids.agents import NO_WORDS, read_words
-from clinica_t1nce.bids.contrast import describe_unknown
-from clinica_t1nce.bids.dataset import Dataset
+from clinica_t1nce.bids.contrast_agents import NO_WORDS, describe_unknown, read_words
 from clinica_t1nce.bids.entities import Visit
-from clinica_t1nce.caps import dataset, names, query, selection, sidecar, table
+from clinica_t1nce.bids.t1w_images import Dataset
+from clinica_t1nce.caps import description, names, query, selection, sidecar, table
 from clinica_t1nce.caps.query import Crop, Shard
+from clinica_t1nce.engine.event_log import DONE, EXCLUDED, FAILED, SKIPPED, Event
 from clinica_t1nce.errors import one_line
-from clinica_t1nce.pipelines.base import DONE, EXCLUDED, FAILED, SKIPPED, Outcome
 from clinica_t1nce.pipelines.clinica_pipeline import ClinicaPipeline
 from clinica_t1nce.pipelines.detection import Detection, known_probabilities
-from clinica_t1nce.pipelines.models import check_model
+from clinica_t1nce.pipelines.resumable import check_model
 from clinica_t1nce.translation import classification
 from clinica_t1nce.translation.jobs import Job
 from clinica_t1nce.translation.options import Options
@@ -44,7 +41,7 @@ class T1SynthNce(ClinicaPipeline[Crop]):
     tsv_file
         Table of the visits to take; without it, all visits are looked at.
     overwrite_caps
-        Make images again that are there already.
+        Whether images that are there already are made again.
     base_dir
         Working directory; a temporary one, removed in the end, if not given.
     parameters
@@ -63,8 +60,8 @@ class T1SynthNce(ClinicaPipeline[Crop]):
         Card of the model.
     options : Options
         Choices of the user.
-    outcomes : list of clinica_t1nce.pipelines.base.Outcome
-        One for each image that was asked for, once the pipeline has run.
+    outcomes : list of clinica_t1nce.engine.event_log.Event
+        Last event of each image that was asked for, once the pipeline has run.
     n_excluded : int
         Images that showed no gadolinium and were to tell, once the pipeline has run.
     remade : collections.Counter
@@ -98,7 +95,7 @@ class T1SynthNce(ClinicaPipeline[Crop]):
         caps_name: str | None = None,
     ):
         caps = Path(caps_directory).absolute()
-        dataset.check(caps, name=caps_name)
+        description.check(caps, name=caps_name)
         options = parameters if isinstance(parameters, Options) else Options.of(parameters or {})
         tsv = None if tsv_file is None else Path(tsv_file)
         bids, table_of_words = options.bids_directory, options.agent_words
@@ -127,7 +124,7 @@ class T1SynthNce(ClinicaPipeline[Crop]):
         self.to_do = self._missing(self._selection.crops)
         files = len(options.output_spaces) * (2 if options.save_enhancement else 1)
         if self.to_do:
-            dataset.check_room(caps, len(self.to_do) * files)
+            description.check_room(caps, len(self.to_do) * files)
         self.connect_to_clinica(
             caps,
             name=name,
@@ -165,54 +162,17 @@ class T1SynthNce(ClinicaPipeline[Crop]):
             self.options,
         )
 
-    def run(
-        self,
-        plugin: Any = None,
-        plugin_args: dict[str, Any] | None = None,
-        update_hash: bool = False,
-        bypass_check: bool = True,
-        *,
-        quiet: bool = False,
-    ) -> Any:
-        """Make the images; failures are collected in `outcomes`, none is raised.
-
-        Parameters
-        ----------
-        plugin
-            Nipype execution plug-in; None for processes on this machine.
-        plugin_args
-            Its arguments; ``n_procs`` is the number of cores (1), or, on a cluster, the least
-            number of jobs.
-        update_hash
-            As for every Nipype workflow.
-        bypass_check
-            There is no check that would ask anything.
-        quiet
-            Show no progress.
-
-        Returns
-        -------
-        networkx.DiGraph
-            The graph that was run; empty if everything was there already.
-        """
-        n_cores = int((plugin_args or {}).get("n_procs", 1))
+    def begin(self, n_cores: int, quiet: bool) -> None:
+        """Let colliding images tell what they are; note what is skipped or cannot be done."""
         if self._selection.colliding:
             self._settle_collisions(n_cores, quiet)
         waiting = set(self.to_do)
-        skipped = [Outcome(c, SKIPPED) for c in self._selection.crops if c not in waiting]
+        skipped = [Event(c, SKIPPED) for c in self._selection.crops if c not in waiting]
         self.outcomes += [*skipped, *map(_ambiguous, self._selection.ambiguous)]
         self.outcomes += [
-            Outcome(Crop(Visit(*path.parts[-4:-2]), path, None), FAILED, str(error))
+            Event(Crop(Visit(*path.parts[-4:-2]), path, None), FAILED, str(error))
             for path, error in self._selection.undecided.items()
         ]
-        graph: Any = DiGraph()
-        if self.to_do:
-            with self.working_folder() as folder:
-                graph = self.work(folder, plugin, plugin_args, update_hash=update_hash, quiet=quiet)
-        self._conclude()
-        if self.options.report:
-            self._complete_report(n_cores)
-        return graph
 
     def source_of(self, item: Crop) -> str:
         """Give the path of a crop."""
@@ -296,7 +256,7 @@ class T1SynthNce(ClinicaPipeline[Crop]):
         detection = Detection(self._request.caps, crops, self._model)
         found = detection.run(n_cores, quiet=quiet)
         self.outcomes += [
-            Outcome(Crop(visit, path, None), FAILED, detection.failures[path])
+            Event(Crop(visit, path, None), FAILED, detection.failures[path])
             for visit, path in crops
             if path in detection.failures
         ]
@@ -316,8 +276,8 @@ class T1SynthNce(ClinicaPipeline[Crop]):
         )
         self.to_do += self._missing(settled.crops)
 
-    def _conclude(self) -> None:
-        """Put the outcomes in order, and write the tables."""
+    def conclude(self, n_cores: int) -> None:
+        """Put the outcomes in order; write the tables and the report."""
         caps = self._request.caps
         self.n_excluded += sum(outcome.status == EXCLUDED for outcome in self.outcomes)
         self.outcomes = sorted(
@@ -345,6 +305,8 @@ class T1SynthNce(ClinicaPipeline[Crop]):
             classification.rewrite(
                 caps, crops, self.card.name, self.card.sha256, self._request.dataset
             )
+        if self.options.report:
+            self._complete_report(n_cores)
 
     def _told_by(self, crop: Crop) -> str:
         if crop.path in self._selection.undecided:
@@ -374,8 +336,8 @@ class T1SynthNce(ClinicaPipeline[Crop]):
             self.report_failures += [f"{image}: no page: {reason}" for image, reason in failures]
 
 
-def _ambiguous(crop: Crop) -> Outcome[Crop]:
-    return Outcome(
+def _ambiguous(crop: Crop) -> Event[Crop]:
+    return Event(
         crop,
         FAILED,
         f"{crop.path}: another T1ce of this visit would have the same output; "

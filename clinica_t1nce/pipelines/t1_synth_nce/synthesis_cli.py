@@ -24,8 +24,8 @@ from clinica_t1nce.translation.options import Options
 
 if TYPE_CHECKING:
     from clinica_t1nce.datasets.homogenisation import Request
-    from clinica_t1nce.pipelines.base import Outcome
-    from clinica_t1nce.pipelines.t1_synth_nce.pipeline import T1SynthNce
+    from clinica_t1nce.engine.event_log import Event
+    from clinica_t1nce.pipelines.t1_synth_nce.synthesis_pipeline import T1SynthNce
 
 pipeline_name = "t1-synth-nce"
 
@@ -91,7 +91,7 @@ def cli(
 
     Exit code: 0 if every image asked for is there, 1 if one failed, 2 for wrong usage.
     """
-    from clinica_t1nce.pipelines.t1_synth_nce.pipeline import T1SynthNce
+    from clinica_t1nce.pipelines.t1_synth_nce.synthesis_pipeline import T1SynthNce
 
     with checking():
         move_nipype_log(Path(working_directory) if working_directory else None)
@@ -142,7 +142,7 @@ def _announce(pipeline: "T1SynthNce", plugin: str | None, n_procs: int) -> None:
 
 
 def _summarise(pipeline: "T1SynthNce", details_folder: Path | None) -> None:
-    groups: dict[str, list[Outcome[Any]]] = {"done": [], "skipped": [], "failed": []}
+    groups: dict[str, list[Event[Any]]] = {"done": [], "skipped": [], "failed": []}
     for outcome in pipeline.outcomes:
         groups[outcome.status].append(outcome)
     if pipeline.n_excluded:

@@ -4,19 +4,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from networkx import DiGraph
 from nipype.pipeline.engine import Node
 
 import clinica_t1nce
 from clinica_t1nce.bids import pairs
-from clinica_t1nce.caps import dataset
+from clinica_t1nce.caps import description
 from clinica_t1nce.datasets import outputs
+from clinica_t1nce.engine.event_log import FAILED
 from clinica_t1nce.engine.watched import watch
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.evaluation.tables import Table
 from clinica_t1nce.files.text import as_json, write_text
 from clinica_t1nce.interfaces import SavePair
-from clinica_t1nce.pipelines.base import FAILED
 from clinica_t1nce.pipelines.clinica_pipeline import ClinicaPipeline
 from clinica_t1nce.pipelines.t1_synth_nce_evaluate import pair_jobs
 from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pair_jobs import PairJob
@@ -47,12 +46,12 @@ class T1SynthNceEvaluate(ClinicaPipeline[PairJob]):
     output_directory
         Folder for tables, figures and report.
     overwrite
-        Evaluate pairs again that were evaluated already.
+        Whether pairs that were evaluated already are evaluated again.
     base_dir
         Working directory; a temporary one, removed in the end, if not given.
     parameters
-        ``models`` (names; empty for all in the CAPS), ``settings`` and ``split`` (which rows of a
-        table with such a column; ``"test"``).
+        Choices of the user: ``models`` (names; empty for all in the CAPS), ``settings`` and
+        ``split`` (which rows of a table with such a column; ``"test"``).
     name
         Name of the pipeline.
     ignore_dependencies
@@ -74,6 +73,7 @@ class T1SynthNceEvaluate(ClinicaPipeline[PairJob]):
     """
 
     nodes_per_item = 2
+    shows_progress = False
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class T1SynthNceEvaluate(ClinicaPipeline[PairJob]):
             raise SelectionError(f"unknown parameters {unknown}; known: {', '.join(DEFAULTS)}")
         parameters = {**DEFAULTS, **(parameters or {})}
         caps = Path(caps_directory).absolute()
-        dataset.check(caps, name=caps_name)
+        description.check(caps, name=caps_name)
         self.output_directory = Path(output_directory).absolute()
         _check_output(self.output_directory, caps)
         self._settings: pair_jobs.Settings = parameters["settings"]
@@ -119,41 +119,16 @@ class T1SynthNceEvaluate(ClinicaPipeline[PairJob]):
         """Names of the models compared."""
         return [] if not self.jobs else list(self.jobs[0].images)[2:]
 
-    def run(
-        self,
-        plugin: Any = None,
-        plugin_args: dict[str, Any] | None = None,
-        update_hash: bool = False,
-        bypass_check: bool = True,
-    ) -> Any:
-        """Evaluate the pairs; failures are collected in `failures`, none is raised.
-
-        Parameters
-        ----------
-        plugin
-            Nipype execution plug-in; None for processes on this machine.
-        plugin_args
-            Its arguments; ``n_procs`` is the number of cores (1).
-        update_hash
-            As for every Nipype workflow.
-        bypass_check
-            There is no check that would ask anything.
-
-        Returns
-        -------
-        networkx.DiGraph
-            The graph that was run; empty if every pair was evaluated already.
-        """
-        out = self.output_directory
-        _describe(out, self.caps_directory)
-        graph: Any = DiGraph()
-        # Another run may have evaluated pairs since this one was asked for.
+    def begin(self, n_cores: int, quiet: bool) -> None:
+        """Leave out pairs that another run has evaluated since; remove what is made anew."""
+        _describe(self.output_directory, self.caps_directory)
         self.to_do = self._missing(self.to_do)
         for job in self.to_do:
-            job.record_path(out).unlink(missing_ok=True)
-        if self.to_do:
-            with self.working_folder() as folder:
-                graph = self.work(folder, plugin, plugin_args, update_hash=update_hash, quiet=True)
+            job.record_path(self.output_directory).unlink(missing_ok=True)
+
+    def conclude(self, n_cores: int) -> None:
+        """Write tables, figures and report."""
+        out = self.output_directory
         for outcome in self.outcomes:
             if outcome.status == FAILED:
                 self._leave_out(outcome.item, outcome.reason or "failed")
@@ -167,7 +142,6 @@ class T1SynthNceEvaluate(ClinicaPipeline[PairJob]):
             self._rows_out[label] | {"reason": reason} for label, reason in self.failures.items()
         ]
         self.tables = write_results(out, records, failures, self._settings)
-        return graph
 
     def _missing(self, jobs: Sequence[PairJob]) -> list[PairJob]:
         """List the pairs that are to be evaluated."""
@@ -214,8 +188,7 @@ class T1SynthNceEvaluate(ClinicaPipeline[PairJob]):
                 brain_mask=settings.mask_method,
                 align=settings.align,
                 protocol=settings.protocol,
-                segmentation=settings.kind,
-                structures=settings.structures,
+                segmentations=settings.segmentations,
                 noise_floor=settings.noise_floor,
                 name=_node_name(job),
             )
@@ -243,8 +216,6 @@ class T1SynthNceEvaluate(ClinicaPipeline[PairJob]):
             "align": self._settings.align,
             "page_path": str(page_path(self.output_directory, record)),
         }
-        if self._settings.structures is not None:
-            content["names"] = dict(self._settings.structures)
         return content
 
 
@@ -253,10 +224,9 @@ def _set_inputs(inputs: Any, job: PairJob, settings: pair_jobs.Settings) -> None
     if job.masks:
         inputs.t1nce_mask = str(job.masks[pair_jobs.T1NCE])
         inputs.t1ce_mask = str(job.masks[pair_jobs.T1CE])
-    if job.maps:
-        inputs.probability_files = [[str(path) for path in job.maps[name]] for name in job.images]
-    if job.labels:
-        inputs.label_files = [str(job.labels[name]) for name in job.images]
+    for name, found in job.segmented.items():
+        files = [str(e) if isinstance(e, Path) else [str(path) for path in e] for e in found]
+        setattr(inputs, f"files_{name}", files)
     if settings.priors:
         inputs.prior_files = [str(path) for path in settings.priors]
 
@@ -296,4 +266,4 @@ def _describe(out: Path, caps: Path) -> None:
         ],
         "SourceDatasets": [{"URL": Path(caps).resolve().as_uri()}],
     }
-    write_text(out / dataset.DESCRIPTION, as_json(content))
+    write_text(out / description.DESCRIPTION, as_json(content))

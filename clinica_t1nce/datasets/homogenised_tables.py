@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from clinica_t1nce.bids import contrast, dataset
+from clinica_t1nce.bids import contrast_agents, t1w_images
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.caps import sidecar
 from clinica_t1nce.datasets import outputs
@@ -65,7 +65,7 @@ def _raw(content: Mapping[str, Any]) -> str:
     return next(found, "").removeprefix(prefix)
 
 
-def check(source: dataset.Dataset) -> None:
+def check(source: t1w_images.Dataset) -> None:
     """Refuse a BIDS whose tables of participants or sessions cannot be taken over.
 
     Raises
@@ -81,7 +81,7 @@ def check(source: dataset.Dataset) -> None:
 
 
 def plan(
-    rows: Sequence[tsv.Row], source: dataset.Dataset | None
+    rows: Sequence[tsv.Row], source: t1w_images.Dataset | None
 ) -> tuple[outputs.Plan, dict[Visit, str]]:
     """Say what the tables of a homogenised data set hold.
 
@@ -118,7 +118,7 @@ def plan(
             known = _acquisition(row, source)
         except SelectionError as error:
             failed[visit] = str(error)
-        files[dataset.Dataset.scans_name(visit)] = Entry(text=_scans(visit, row, known))
+        files[t1w_images.Dataset.scans_name(visit)] = Entry(text=_scans(visit, row, known))
     files |= _participants(list(sessions), source)
     if source is not None:
         for subject, kept in sessions.items():
@@ -133,7 +133,7 @@ def _table(subject: str) -> tuple[Path, str]:
     return Path(subject, f"{subject}_sessions.tsv"), "session_id"
 
 
-def _participants(subjects: list[str], source: dataset.Dataset | None) -> dict[Path, Entry]:
+def _participants(subjects: list[str], source: t1w_images.Dataset | None) -> dict[Path, Entry]:
     table, key = _table("")
     files = {} if source is None else _taken_over(source.root, table, key, subjects)
     if table not in files:
@@ -158,13 +158,13 @@ def _explanations(root: Path, table: Path) -> dict[Path, Entry]:
     return {path: Entry(text=as_json(read_json(root / path)))} if is_there(root / path) else {}
 
 
-def _acquisition(row: tsv.Row, source: dataset.Dataset | None) -> tsv.Row:
+def _acquisition(row: tsv.Row, source: t1w_images.Dataset | None) -> tsv.Row:
     """Read what ``scans.tsv`` says of the acquisition of an image, but for the contrast agent."""
     if source is None or not row["raw"]:
         return {}
     path = Path(row["raw"])
     found = source.scans_row(Visit(*path.parts[:2]), path.name)
-    return {key: value for key, value in found.items() if not contrast.is_field(key)}
+    return {key: value for key, value in found.items() if not contrast_agents.is_field(key)}
 
 
 def _scans(visit: Visit, row: tsv.Row, known: tsv.Row) -> str:

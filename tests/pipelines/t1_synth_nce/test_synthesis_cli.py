@@ -10,10 +10,10 @@ from click.testing import CliRunner
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.caps.query import Crop, SelectedBy
 from clinica_t1nce.datasets import homogenisation
+from clinica_t1nce.engine.event_log import Event
 from clinica_t1nce.errors import OutputError
-from clinica_t1nce.pipelines.base import Outcome
-from clinica_t1nce.pipelines.t1_synth_nce import cli as module
-from clinica_t1nce.pipelines.t1_synth_nce import pipeline as pipeline_module
+from clinica_t1nce.pipelines.t1_synth_nce import synthesis_cli as module
+from clinica_t1nce.pipelines.t1_synth_nce import synthesis_pipeline as pipeline_module
 from clinica_t1nce.translation.options import GROUPS, Options
 from tests.data.bids import make_bids
 from tests.data.caps import make_caps, save_weights
@@ -159,9 +159,9 @@ def test_wrong_usage(tmp_path, recorder, options, message):
 
 def test_a_failure_is_exit_code_1_and_one_line(tmp_path, recorder):
     recorder.outcomes = [
-        Outcome(CROP, "done", warning="1 voxel mended"),
-        Outcome(CROP, "skipped"),
-        Outcome(CROP, "failed", "bad", details="Traceback: very long"),
+        Event(CROP, "done", warning="1 voxel mended"),
+        Event(CROP, "skipped"),
+        Event(CROP, "failed", "bad", details="Traceback: very long"),
     ]
     result = run(tmp_path, "-wd", tmp_path)
     assert result.exit_code == 1
@@ -178,14 +178,14 @@ def test_a_failure_is_exit_code_1_and_one_line(tmp_path, recorder):
 
 
 def test_many_warnings_are_cut_short(tmp_path, recorder):
-    recorder.outcomes = [Outcome(CROP, "done", warning="odd")] * 14
+    recorder.outcomes = [Event(CROP, "done", warning="odd")] * 14
     lines = run(tmp_path).output.splitlines()
     assert lines.count("Warning: /caps/x.nii.gz: odd") == 10
     assert "Warning: and 4 images more; see the column flag of the table" in lines
 
 
 def test_success_is_exit_code_0(tmp_path, recorder):
-    recorder.outcomes = [Outcome(CROP, "done"), Outcome(CROP, "skipped")]
+    recorder.outcomes = [Event(CROP, "done"), Event(CROP, "skipped")]
     assert run(tmp_path).exit_code == 0
 
 
@@ -201,7 +201,7 @@ def test_what_shows_no_gadolinium_is_counted_or_wrong_usage(tmp_path, recorder):
     result = run(tmp_path, "--select", "image")
     assert result.exit_code == 2
     assert "none of its 3 crops shows gadolinium" in result.output
-    recorder.outcomes = [Outcome(CROP, "done")]
+    recorder.outcomes = [Event(CROP, "done")]
     result = run(tmp_path, "--select", "image")
     assert result.exit_code == 0
     assert "no T1ce  3 (the images show no gadolinium)" in result.output
@@ -331,7 +331,7 @@ def test_no_caps(tmp_path, folder):
 
 
 def test_a_full_caps_is_exit_code_1(tmp_path, monkeypatch):
-    monkeypatch.setattr(pipeline_module.dataset, "MB_PER_IMAGE", 10**12)
+    monkeypatch.setattr(pipeline_module.description, "MB_PER_IMAGE", 10**12)
     caps = make_caps(tmp_path / "caps", {("sub-01", "ses-1"): "ce-gd"}, images=False)
     result = run(caps, "--model", save_weights(tmp_path), "--device", "cpu")
     assert result.exit_code == 1

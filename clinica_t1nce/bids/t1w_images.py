@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
-from clinica_t1nce.bids import agents, contrast
-from clinica_t1nce.bids.agents import NO_WORDS, Words
+from clinica_t1nce.bids import contrast_agents
+from clinica_t1nce.bids.contrast_agents import NO_WORDS, Words
 from clinica_t1nce.bids.entities import (
     IMAGE_EXTENSIONS,
     Visit,
@@ -46,7 +46,8 @@ class T1w:
     path
         The file.
     evidence
-        Reason to take it for a T1ce, see :func:`contrast.evidence`; None for a T1nce.
+        Reason to take it for a T1ce (:func:`clinica_t1nce.bids.contrast_agents.evidence`); None
+        for a T1nce.
     agent
         The contrast agent that the sidecar names, if it does.
     """
@@ -87,7 +88,7 @@ class Dataset:
     root
         Folder of the data set.
     words
-        Meanings of words on contrast agents, from :func:`clinica_t1nce.bids.agents.read_words`.
+        Meanings of words, from :func:`clinica_t1nce.bids.contrast_agents.read_words`.
 
     Raises
     ------
@@ -138,7 +139,7 @@ class Dataset:
         return [self._t1w(visit, path, kinds.get(path.name)) for path in paths if is_t1w(path.name)]
 
     def evidence(self, visit: Visit, image: Path) -> str | None:
-        """Say what shows that an image is contrast-enhanced, see :func:`contrast.evidence`.
+        """Say what shows that an image is contrast-enhanced, as :mod:`contrast_agents` does.
 
         Raises
         ------
@@ -161,13 +162,15 @@ class Dataset:
     def _as_said(self, visit: Visit, path: Path) -> T1w:
         """Read what name and metadata say."""
         label = contrast_label(path.name)
-        if label is not None and agents.label_meaning(label, self.words) != "nothing":
-            return T1w(visit, path, contrast.evidence(path.name, {}, words=self.words))
+        if label is not None and contrast_agents.label_meaning(label, self.words) != "nothing":
+            return T1w(visit, path, contrast_agents.evidence(path.name, {}, words=self.words))
         metadata = self.metadata(path)
-        evidence = contrast.evidence(
+        evidence = contrast_agents.evidence(
             path.name, metadata, self.scans_row(visit, path.name), self.words
         )
-        found = (agents.find_agent(metadata.get(field)) for field in contrast.FIELDS)
+        found = (
+            contrast_agents.find_agent(metadata.get(field)) for field in contrast_agents.FIELDS
+        )
         return T1w(visit, path, evidence, next(filter(None, found), None))
 
     @staticmethod

@@ -6,7 +6,7 @@ from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.caps.query import Crop, SelectedBy
 from clinica_t1nce.engine import event_log
 from clinica_t1nce.errors import OutputError
-from clinica_t1nce.pipelines import base
+from clinica_t1nce.pipelines import resumable
 
 CROPS = [
     Crop(
@@ -22,7 +22,7 @@ def settle(folder, events, error=None):
     with event_log.Writer(folder) as log:
         for event in events:
             log.write(event)
-    return base.settle(CROPS, lambda crop: str(crop.path), folder, error)
+    return resumable.settle(CROPS, lambda crop: str(crop.path), folder, error)
 
 
 def test_a_dead_process_leaves_the_image_it_was_at_and_the_rest(tmp_path):
@@ -30,11 +30,11 @@ def test_a_dead_process_leaves_the_image_it_was_at_and_the_rest(tmp_path):
     outcomes, left, died = settle(
         tmp_path,
         [
-            event_log.Event("started", paths[0]),
-            event_log.Event("done", paths[0], warning="w"),
-            event_log.Event("started", paths[1]),
-            event_log.Event("failed", paths[1], reason="bad", details="trace"),
-            event_log.Event("started", paths[2]),
+            event_log.Event(paths[0], "started"),
+            event_log.Event(paths[0], "done", warning="w"),
+            event_log.Event(paths[1], "started"),
+            event_log.Event(paths[1], "failed", reason="bad", details="trace"),
+            event_log.Event(paths[2], "started"),
         ],
         RuntimeError("killed"),
     )
@@ -59,7 +59,7 @@ def test_when_no_image_was_come_to_all_have_failed(tmp_path, error, reason):
 
 
 def test_what_the_image_itself_excludes_is_told_apart(tmp_path):
-    events = [event_log.Event("excluded", str(crop.path)) for crop in CROPS]
+    events = [event_log.Event(str(crop.path), "excluded") for crop in CROPS]
     outcomes, left, died = settle(tmp_path, events)
     assert [item.status for item in outcomes] == ["excluded"] * 4
     assert (left, died) == ([], [])
@@ -68,17 +68,17 @@ def test_what_the_image_itself_excludes_is_told_apart(tmp_path):
 def test_a_failure_counts_more_than_what_another_process_begins_later(tmp_path):
     source = str(CROPS[0].path)
     for event in (
-        event_log.Event("failed", source, reason="bad"),
-        event_log.Event("started", source),
+        event_log.Event(source, "failed", reason="bad"),
+        event_log.Event(source, "started"),
     ):
         with event_log.Writer(tmp_path) as log:
             log.write(event)
-    assert base.event_log.latest(tmp_path)[source].reason == "bad"
+    assert resumable.event_log.latest(tmp_path)[source].reason == "bad"
 
 
 def test_a_working_directory_is_one_runs_at_a_time(tmp_path):
     wd = tmp_path / "new" / "wd"
-    own_folder = base.own_folder
+    own_folder = resumable.own_folder
     with own_folder(wd) as first, own_folder(wd) as second, own_folder(wd) as third:
         assert first == wd
         assert {second.parent, third.parent} == {wd}
@@ -91,15 +91,15 @@ def test_a_working_directory_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").touch()
     with (
         pytest.raises(OutputError, match=r"file/wd: cannot be written to .*; give another"),
-        base.own_folder(tmp_path / "file" / "wd"),
+        resumable.own_folder(tmp_path / "file" / "wd"),
     ):
         pass
 
 
 def test_a_passing_folder_goes_whatever_happens(tmp_path):
-    with pytest.raises(KeyboardInterrupt), base.passing_folder(tmp_path / "x") as folder:
+    with pytest.raises(KeyboardInterrupt), resumable.passing_folder(tmp_path / "x") as folder:
         (folder / "deep").mkdir()
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(OutputError, match="cannot be made"), base.passing_folder(tmp_path):
+    with pytest.raises(OutputError, match="cannot be made"), resumable.passing_folder(tmp_path):
         pass

@@ -8,18 +8,28 @@ from clinica import option
 from clinica.pipelines import cli_param
 
 from clinica_t1nce.bids.pairs import SPLITS
-from clinica_t1nce.files import tsv
+from clinica_t1nce.evaluation.structures import (
+    ATROPOS,
+    LABELS,
+    MAPS,
+    OWN,
+    PATTERNS,
+    Structures,
+    VolumeMethod,
+    preset,
+    read_structures,
+)
 from clinica_t1nce.pipelines.clinica_quirks import TidyCommand, move_nipype_log
 from clinica_t1nce.pipelines.command import WrongUsageError, checking, count, read_plugin, working
-from clinica_t1nce.workflows.evaluation import Align, BrainMethod, Protocol
+from clinica_t1nce.workflows.evaluation import BOTH_MASKS, Align, BrainMethod, Protocol
 
 if TYPE_CHECKING:
     from clinica_t1nce.bids.pairs import Split
-    from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pipeline import T1SynthNceEvaluate
+    from clinica_t1nce.pipelines.t1_synth_nce_evaluate.evaluation_pipeline import T1SynthNceEvaluate
 
 pipeline_name = "t1-synth-nce-evaluate"
 
-SEGMENTATIONS = ("atropos", "spm", "none")
+SEGMENTATIONS = (ATROPOS, OWN, "spm", "none")
 
 
 @click.command(name=pipeline_name, cls=TidyCommand)
@@ -70,12 +80,16 @@ SEGMENTATIONS = ("atropos", "spm", "none")
 )
 @cli_param.option_group.option(
     "--segmentation",
-    default="atropos",
+    "segmentations",
+    multiple=True,
+    default=(ATROPOS, OWN),
     show_default=True,
-    metavar="|".join((*SEGMENTATIONS, "labels:PATTERN")),
-    help="Where tissue volumes come from: N4 and Atropos (a minute or more an image); the maps of "
+    metavar="|".join((*SEGMENTATIONS, "labels:PATTERN", "TOOL:PATTERN|DIR")),
+    help="Where tissue volumes come from (again for more): N4 and Atropos (a minute or more an "
+    "image) in the brain of both images, or in each image's own; the maps of "
     "`t1-volume-tissue-segmentation` in the CAPS of --spm-caps; label maps of your own, by a "
-    "pattern as for --brain-mask in which {image} is T1nce, T1ce or a model's name.",
+    "pattern as for --brain-mask in which {image} is T1nce, T1ce or a model's name. TOOL is "
+    f"{', '.join(PATTERNS)}: its files, by a pattern or in a folder.",
 )
 @cli_param.option_group.option(
     "--spm-caps",
@@ -94,10 +108,9 @@ SEGMENTATIONS = ("atropos", "spm", "none")
 )
 @cli_param.option_group.option(
     "--structures",
-    type=click.Path(exists=True, dir_okay=False),
-    metavar="TSV",
-    help="With labels:PATTERN: BIDS table with the columns index and name of the structures to "
-    "measure. Default: 1 GM, 2 WM, 3 CSF.",
+    metavar="TOOL|TSV",
+    help="With labels:PATTERN: the structures of a tool's label maps, or a BIDS table with the "
+    "columns index and name of the structures to measure. Default: 1 GM, 2 WM, 3 CSF.",
 )
 @cli_param.option_group.option(
     "--noise-floor",
@@ -136,7 +149,7 @@ def cli(
     brain_mask: str = "deepbet",
     align: Align = "rigid",
     protocol: Protocol = "standard",
-    segmentation: str = "atropos",
+    segmentations: tuple[str, ...] = (ATROPOS, OWN),
     spm_caps: tuple[str, ...] = (),
     priors: tuple[str, ...] | None = None,
     structures: str | None = None,
@@ -160,26 +173,22 @@ def cli(
 
     Exit code: 0 if every pair was evaluated, 1 if one was left out, 2 for wrong usage.
     """
+    from clinica_t1nce.pipelines.t1_synth_nce_evaluate.evaluation_pipeline import T1SynthNceEvaluate
     from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pair_jobs import Settings
-    from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pipeline import T1SynthNceEvaluate
 
     with checking():
         move_nipype_log(Path(working_directory) if working_directory else None)
     plugin, plugin_args = read_plugin(nipype_plugin, nipype_plugin_args, working_directory)
-    if segmentation not in SEGMENTATIONS and not segmentation.startswith("labels:"):
-        raise WrongUsageError(
-            f"--segmentation {segmentation}: write {', '.join(SEGMENTATIONS)} or labels:PATTERN"
-        )
-    if noise_floor and segmentation != "atropos":
+    methods = _methods(segmentations, structures)
+    if noise_floor and ATROPOS not in [method.kind for method in methods]:
         raise WrongUsageError("--noise-floor: only with --segmentation atropos")
     settings = Settings(
         brain_mask=brain_mask,
         align=align,
         protocol=protocol,
-        segmentation=segmentation,
+        segmentations=methods,
         spm_caps=_folders(spm_caps),
         priors=tuple(Path(path).absolute() for path in priors or ()),
-        structures=None if structures is None else _structures(Path(structures)),
         noise_floor=noise_floor,
     )
     with checking():
@@ -226,17 +235,49 @@ def _folders(options: tuple[str, ...]) -> dict[str, Path]:
     return folders
 
 
-def _structures(path: Path) -> dict[str, int]:
+def _methods(texts: tuple[str, ...], structures: str | None) -> tuple[VolumeMethod, ...]:
+    """Read the options --segmentation and --structures."""
+    methods = [_method(text, structures) for text in texts if text != "none"]
+    names = [method.name for method in methods]
+    if len(set(names)) < len(names) or (methods and "none" in texts):
+        raise WrongUsageError(f"--segmentation {', '.join(texts)}: give each once, or none alone")
+    if structures is not None and not any(text.startswith("labels:") for text in texts):
+        raise WrongUsageError("--structures: only with --segmentation labels:PATTERN")
+    return tuple(methods)
+
+
+def _method(text: str, structures: str | None) -> VolumeMethod:
+    for method in BOTH_MASKS:
+        if text == method.name:
+            return method
+    tool, _, pattern = text.partition(":")
+    if text == "spm":
+        return VolumeMethod(text, MAPS, preset(text))
+    if not pattern or tool not in ("labels", *PATTERNS):
+        tools = ", ".join(PATTERNS)
+        raise WrongUsageError(
+            f"--segmentation {text}: write {', '.join(SEGMENTATIONS)}, labels:PATTERN or "
+            f"TOOL:PATTERN, where TOOL is {tools}"
+        )
+    if tool == "labels":
+        name = structures if structures in PATTERNS else tool
+        return VolumeMethod(name, LABELS, _structures(structures or "spm"), pattern)
+    if Path(pattern).is_dir():
+        pattern = f"{Path(pattern).absolute()}/{PATTERNS[tool]}"
+    maps = tool == "spm" and "{tissue}" in pattern
+    return VolumeMethod(tool, MAPS if maps else LABELS, preset(tool), pattern)
+
+
+def _structures(text: str) -> Structures:
+    if text in PATTERNS:
+        return preset(text)
     try:
-        found = {row["name"]: int(row["index"]) for row in tsv.read(path, ["index", "name"])}
+        return read_structures(Path(text))
     except ValueError as error:
         raise WrongUsageError(
-            f"--structures: not a table with the columns index and name ({error})"
+            f"--structures {text}: neither {', '.join(PATTERNS)} nor a table with the columns "
+            f"index and name ({error})"
         ) from error
-    found = {name: index for name, index in found.items() if index != 0}
-    if not found:
-        raise WrongUsageError(f"--structures {path}: lists no structure")
-    return found
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What all pipelines share: a list of what is to do, rounds of a graph, and what became of each."""
+"""What all pipelines share: a model, what is to do, rounds of a graph, and what became of it."""
 
 import shutil
 import tempfile
@@ -7,23 +7,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar, get_args
+from typing import Any, Generic
 
 from filelock import FileLock
 from networkx import DiGraph
 from nipype.pipeline.engine import Workflow
 
 from clinica_t1nce.engine import event_log
+from clinica_t1nce.engine.batches import memory_gb, share_out
+from clinica_t1nce.engine.event_log import FAILED, Event, Item
 from clinica_t1nce.engine.local_plugin import LocalPlugin
 from clinica_t1nce.engine.progress import follow
-from clinica_t1nce.engine.resources import memory_gb, share_out
 from clinica_t1nce.errors import OutputError, one_line
+from clinica_t1nce.models.cards import Card
 from clinica_t1nce.translation.options import Device
-
-Item = TypeVar("Item")
-
-Status = Literal["done", "skipped", "failed", "excluded"]
-DONE, SKIPPED, FAILED, EXCLUDED = get_args(Status)
 
 LOCAL_PLUGINS = ("Local", "Linear", "MultiProc", "LegacyMultiProc", "Debug")
 """Nipype plug-ins that stay on this machine; ``Local`` is ours."""
@@ -34,31 +31,58 @@ IMAGES_PER_JOB = 20
 LOCK = ".t1-synth-nce.lock"
 """In a working directory: held by the run that works there."""
 
+MEMORY_GB = 6.0
+"""What a process is taken to need if the model's card does not say (``inference.memory_gb``):
+that of the paper's network."""
+
 
 @dataclass(frozen=True)
-class Outcome(Generic[Item]):
-    """What became of something that was asked for.
+class Model:
+    """Weights that can be loaded, by any process.
 
     Attributes
     ----------
-    item
-        Thing that was asked for: an image, a pair.
-    status
-        ``"done"``, ``"skipped"`` (it was there already), ``"failed"``, or ``"excluded"`` (the
-        image told that it is not asked for).
-    reason
-        Reason why it failed, in one line.
-    warning
-        Something to know about it although it was done.
-    details
-        Traceback of an error that nobody expected.
+    name
+        Name of shipped weights, or absolute path of a file: processes run in folders of their own.
+    card
+        Card of the weights.
+    device
+        Device that is there: ``"cpu"`` or ``"cuda"``.
     """
 
-    item: Item
-    status: Status
-    reason: str | None = None
-    warning: str | None = None
-    details: str | None = None
+    name: str
+    card: Card
+    device: Device
+
+    @property
+    def memory_gb(self) -> float:
+        """What a process needs."""
+        return float(self.card.inference.memory_gb or MEMORY_GB)
+
+
+def check_model(model: str, device: Device) -> Model:
+    """Load weights and find the device, to know before any work that both can be used.
+
+    Parameters
+    ----------
+    model
+        Name or file of weights, such as ``"default"``.
+    device
+        Device that is asked for: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+
+    Raises
+    ------
+    WeightsError, DeviceError
+        If they cannot.
+    """
+    from clinica_t1nce.models.storage import load_generator, shipped
+    from clinica_t1nce.synthesis.synthesizer import find_device
+
+    found = find_device(device)
+    _, card = load_generator(model)
+    known = model == "default" or model in shipped()
+    name = model if known else str(Path(model).absolute())
+    return Model(name, card, "cuda" if found.type == "cuda" else "cpu")
 
 
 @dataclass(frozen=True)
@@ -87,14 +111,14 @@ class ResumablePipeline(ABC, Generic[Item]):
     ----------
     to_do : list
         Items that are not done yet.
-    outcomes : list of Outcome
-        One for each item that was worked on.
+    outcomes : list of clinica_t1nce.engine.event_log.Event
+        Last event of each item that was worked on.
     device : str
         ``"cpu"``, or ``"cuda"`` where one process has to do.
     """
 
     to_do: list[Item]
-    outcomes: list[Outcome[Item]]
+    outcomes: list[Event[Item]]
     device: Device = "cpu"
     nodes_per_item = 1
 
@@ -148,9 +172,9 @@ class ResumablePipeline(ABC, Generic[Item]):
             Arguments of the plug-in; ``n_procs`` is the number of cores (1), or, on a cluster,
             the least number of jobs.
         update_hash
-            As for every Nipype workflow.
+            Argument of every Nipype workflow's ``run``.
         quiet
-            Show no progress.
+            Whether no progress is shown.
 
         Returns
         -------
@@ -172,7 +196,7 @@ class ResumablePipeline(ABC, Generic[Item]):
             if not alone:
                 # With all the memory to itself, an item may be done.
                 self.to_do, died = died, []
-        self.outcomes += [Outcome(item, FAILED, _killed(self.source_of(item))) for item in died]
+        self.outcomes += [Event(item, FAILED, _killed(self.source_of(item))) for item in died]
         return graph
 
     def _work_once(
@@ -242,7 +266,7 @@ def settle(
     source_of: Callable[[Item], str],
     journal: Path,
     error: Exception | None,
-) -> tuple[list[Outcome[Item]], list[Item], list[Item]]:
+) -> tuple[list[Event[Item]], list[Item], list[Item]]:
     """Turn the journal of a round into outcomes.
 
     Parameters
@@ -258,7 +282,7 @@ def settle(
 
     Returns
     -------
-    outcomes : list of Outcome
+    outcomes : list of clinica_t1nce.engine.event_log.Event
     left : list
         Items that a process died too early to come to. If no item at all was come to, they have
         failed instead: another round would not do better.
@@ -266,7 +290,7 @@ def settle(
         Items that a process was at when it died.
     """
     events = event_log.latest(journal)
-    outcomes: list[Outcome[Item]] = []
+    outcomes: list[Event[Item]] = []
     left: list[Item] = []
     died: list[Item] = []
     for item in items:
@@ -274,16 +298,15 @@ def settle(
         event = events.get(source)
         if event is None:
             left.append(item)
-        elif event.kind == "started":
+        elif event.status == "started":
             died.append(item)
         else:
-            status = event.kind
-            outcomes.append(Outcome(item, status, event.reason, event.warning, event.details))
+            outcomes.append(Event(**{**vars(event), "item": item}))
     if left and not outcomes and not died:
         reason = "no process came to it" if error is None else one_line(str(error))
         details = None if error is None else str(error)
         failed = (
-            Outcome(item, FAILED, f"{source_of(item)}: {reason}", None, details) for item in left
+            Event(item, FAILED, f"{source_of(item)}: {reason}", None, details) for item in left
         )
         return list(failed), [], []
     return outcomes, left, died

@@ -9,10 +9,10 @@ from clinica.pipelines.engine import Pipeline
 from clinica_t1nce.caps import names, query, sidecar
 from clinica_t1nce.caps.query import SelectedBy
 from clinica_t1nce.errors import DeviceError, OutputError, SelectionError, WeightsError
-from clinica_t1nce.pipelines import base, detection
-from clinica_t1nce.pipelines.models import check_model
-from clinica_t1nce.pipelines.t1_synth_nce import pipeline as module
-from clinica_t1nce.pipelines.t1_synth_nce.pipeline import T1SynthNce
+from clinica_t1nce.pipelines import detection, resumable
+from clinica_t1nce.pipelines.resumable import check_model
+from clinica_t1nce.pipelines.t1_synth_nce import synthesis_pipeline as module
+from clinica_t1nce.pipelines.t1_synth_nce.synthesis_pipeline import T1SynthNce
 from clinica_t1nce.synthesis import synthesizer
 from tests.data.caps import DETECTOR, MIXED, crop_path, head, make_caps, save_weights, write_crop
 from tests.data.raw import make_visit
@@ -95,7 +95,7 @@ def test_a_device_that_is_not_there(empty_caps, weights, monkeypatch):
 
 
 def test_a_full_caps(empty_caps, weights, monkeypatch):
-    monkeypatch.setattr(module.dataset, "MB_PER_IMAGE", 10**12)
+    monkeypatch.setattr(module.description, "MB_PER_IMAGE", 10**12)
     with pytest.raises(OutputError, match="free space"):
         make(empty_caps, weights)
 
@@ -119,7 +119,7 @@ def test_unknown_parameters_are_refused(empty_caps, weights):
 
 @pytest.mark.parametrize(("device", "expected"), [("cpu", (2, 4)), ("cuda", (1, 8))])
 def test_on_a_gpu_one_process(empty_caps, weights, monkeypatch, device, expected):
-    monkeypatch.setattr(base, "memory_gb", lambda: 100.0)
+    monkeypatch.setattr(resumable, "memory_gb", lambda: 100.0)
     pipeline = make(empty_caps, weights)
     pipeline.device = device
     assert pipeline.plan(8) == expected
