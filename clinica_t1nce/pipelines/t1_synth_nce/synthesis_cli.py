@@ -117,7 +117,7 @@ def cli(
         )
     _announce(pipeline, plugin, n_procs)
     with working(pipeline):
-        pipeline.run(plugin=plugin, plugin_args={**plugin_args, "n_procs": n_procs})
+        pipeline.run(plugin=plugin, plugin_args={"n_procs": n_procs, **plugin_args})
     if pipeline.n_excluded and not pipeline.outcomes:
         raise WrongUsageError(none_shows_gadolinium(pipeline.caps_directory, pipeline.n_excluded))
     _summarise(pipeline, Path(working_directory) if working_directory else None)
