@@ -81,7 +81,7 @@ class T1w:
 
 
 class Dataset:
-    """A BIDS data set with sessions.
+    """A BIDS data set.
 
     Parameters
     ----------
@@ -89,6 +89,9 @@ class Dataset:
         Folder of the data set.
     words
         Meanings of words, from :func:`clinica_t1nce.bids.contrast_agents.read_words`.
+    without_sessions
+        Whether images may lie outside of sessions, which Clinica does not take: their visit has
+        an empty session.
 
     Raises
     ------
@@ -96,28 +99,28 @@ class Dataset:
         If the folder is not there, is a CAPS, or has images outside of sessions or none at all.
     """
 
-    def __init__(self, root: Path, words: Words = NO_WORDS):
+    def __init__(self, root: Path, words: Words = NO_WORDS, *, without_sessions: bool = False):
         self.root = root
         self.words = words
-        mend = "give the root of a BIDS data set"
+        advice = "give the root of a BIDS data set"
         if not root.is_dir():
-            raise SelectionError(f"{root}: no such folder; {mend}")
+            raise SelectionError(f"{root}: no such folder; {advice}")
         if (root / "subjects").is_dir():
-            raise SelectionError(f"{root}: a CAPS, not a BIDS data set; {mend}")
+            raise SelectionError(f"{root}: a CAPS, not a BIDS data set; {advice}")
         subjects = _folders(root, "sub-")
         if not subjects:
-            raise SelectionError(f"{root}: no folder sub-* in it; {mend}")
+            raise SelectionError(f"{root}: no folder sub-* in it; {advice}")
+        self.visits = []
         for subject in subjects:
             if (subject / "anat").is_dir():
-                raise SelectionError(
-                    f"{subject}: images outside of sessions, which Clinica does not take; put "
-                    "them into a folder ses-<label>, and ses-<label> into their names"
-                )
-        self.visits = [
-            Visit(subject.name, session.name)
-            for subject in subjects
-            for session in _folders(subject, "ses-")
-        ]
+                if not without_sessions:
+                    raise SelectionError(
+                        f"{subject}: images outside of sessions, which Clinica does not take; put "
+                        "them into a folder ses-<label>, and ses-<label> into their names"
+                    )
+                self.visits.append(Visit(subject.name, ""))
+            sessions = _folders(subject, "ses-")
+            self.visits += [Visit(subject.name, session.name) for session in sessions]
 
     def t1w(self, visit: Visit, kinds: Mapping[str, str | None] = NO_KINDS) -> list[T1w]:
         """List the T1w of a visit, sorted by name.
@@ -176,7 +179,7 @@ class Dataset:
     @staticmethod
     def scans_name(visit: Visit) -> Path:
         """Say where, from the root, the ``scans.tsv`` of a visit belongs."""
-        return Path(*visit, f"{'_'.join(visit)}_scans.tsv")
+        return Path(*visit, f"{'_'.join(filter(None, visit))}_scans.tsv")
 
     def scans_path(self, visit: Visit) -> Path:
         """Say where the ``scans.tsv`` of a visit belongs."""
@@ -206,7 +209,8 @@ class Dataset:
             As :meth:`scans`.
         """
         of_subject = self.root / visit.subject / f"{visit.subject}_scans.tsv"
-        tables = ((of_subject, f"{visit.session}/"), (self.scans_path(visit), ""))
+        within = f"{visit.session}/" if visit.session else ""
+        tables = ((of_subject, within), (self.scans_path(visit), ""))
         found: tsv.Row = {}
         for path, folder in tables:
             wanted = f"{folder}anat/{name}"
@@ -224,7 +228,7 @@ class Dataset:
         """
         own = entities(image.name)
         kind = suffix(image.name)
-        below = [image.parents[2], image.parents[1], image.parent]
+        below = [folder for folder in (*image.parents[2::-1],) if folder != self.root]
         levels = [self._root_sidecars, *(sorted(folder.glob("*.json")) for folder in below)]
         found = []
         for level in levels:

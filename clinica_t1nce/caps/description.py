@@ -23,7 +23,7 @@ MB_PER_IMAGE = 12
 _NEEDED = ("Name", "BIDSVersion", "CAPSVersion")
 """Without these in a description, Clinica ends in a traceback."""
 
-_MEND = "give the folder that `clinica run t1-linear` wrote"
+_ADVICE = "give the folder that `clinica run t1-linear` wrote"
 
 
 def check(caps: Path, *, name: str | None = None) -> None:
@@ -43,13 +43,13 @@ def check(caps: Path, *, name: str | None = None) -> None:
         If the folder is not there, empty, a BIDS, or not described.
     """
     if not caps.is_dir():
-        raise SelectionError(f"{caps}: no such folder; {_MEND}")
+        raise SelectionError(f"{caps}: no such folder; {_ADVICE}")
     if not any(caps.iterdir()):
-        raise SelectionError(f"{caps}: an empty folder, not a CAPS; {_MEND}")
+        raise SelectionError(f"{caps}: an empty folder, not a CAPS; {_ADVICE}")
     description = caps / DESCRIPTION
     if not (caps / "subjects").is_dir():
         kind = "a BIDS data set" if any(caps.glob("sub-*")) else "a folder without subjects/"
-        raise SelectionError(f"{caps}: {kind}, not a CAPS; {_MEND}")
+        raise SelectionError(f"{caps}: {kind}, not a CAPS; {_ADVICE}")
     if not description.exists():
         if name is None:
             raise SelectionError(
@@ -66,7 +66,7 @@ def check(caps: Path, *, name: str | None = None) -> None:
             "it and add --caps-name NAME to have it written"
         ) from None
     if kind != "derivative":
-        raise SelectionError(f"{caps}: a data set of type {kind!r}, not a CAPS; {_MEND}")
+        raise SelectionError(f"{caps}: a data set of type {kind!r}, not a CAPS; {_ADVICE}")
     lacking = [key for key in _NEEDED if not isinstance(content.get(key), str)]
     if lacking:
         raise SelectionError(

@@ -15,9 +15,11 @@ from clinica_t1nce.caps import names
 from clinica_t1nce.caps.query import SelectedBy
 from clinica_t1nce.files import atomic, completeness
 from clinica_t1nce.files.text import find_json
+from clinica_t1nce.synthesis.enhancement_prior import Place
 from clinica_t1nce.synthesis.flags import Flag
 
 if TYPE_CHECKING:
+    from clinica_t1nce.files import nifti
     from clinica_t1nce.models.cards import Card
 
 INTENDED_USE = (
@@ -45,11 +47,14 @@ class Change:
         Mean and 99th percentile of T1ce - T1nce, in the image's own units.
     relative
         Ratio of `mean` to the mean of the T1ce: comparable between scanners.
+    place
+        How much of it lies at vessels, dura and choroid plexus; None where this is not known.
     """
 
     mean: float
     percentile_99: float
     relative: float
+    place: Place | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ class Grid:
     predicted_on: str | None = None
 
 
-def measure_change(volume: np.ndarray, change: np.ndarray) -> Change:
+def measure_change(volume: np.ndarray, change: np.ndarray, place: Place | None = None) -> Change:
     """Summarise a change over the voxels of the head.
 
     Parameters
@@ -83,13 +88,15 @@ def measure_change(volume: np.ndarray, change: np.ndarray) -> Change:
         The T1ce, its background at 0.
     change
         T1ce - T1nce, on the same grid.
+    place
+        Result of :func:`clinica_t1nce.synthesis.enhancement_prior.locate`, if MNI space is known.
     """
     head = volume > max(FOREGROUND * float(np.percentile(volume, 99)), 0.0)
     if not head.any():
         return Change(0.0, 0.0, 0.0)
     mean = float(change[head].mean(dtype=np.float64))
     brightness = float(volume[head].mean(dtype=np.float64))
-    return Change(mean, float(np.percentile(change[head], 99)), mean / brightness)
+    return Change(mean, float(np.percentile(change[head], 99)), mean / brightness, place)
 
 
 def describe(card: "Card") -> dict[str, Any]:
@@ -99,7 +106,7 @@ def describe(card: "Card") -> dict[str, Any]:
         "Architecture": card.architecture,
         "SHA256": card.sha256,
     }
-    return {**model, "BatchStatistics": True} if card.batch_statistics else model
+    return {**model, "BatchStatistics": True} if card.inference.batch_statistics else model
 
 
 def build(
@@ -116,6 +123,7 @@ def build(
     n_nonfinite: int = 0,
     scaling: Mapping[str, Any] | None = None,
     root: Path | None = None,
+    root_name: str = "",
     selected_by: SelectedBy | None = None,
     grid: Grid = Grid(),
     notes: Mapping[Path, Mapping[str, Any]] = MappingProxyType({}),
@@ -148,6 +156,9 @@ def build(
         Intensity scaling used; the card's method where it is not given.
     root
         Root of the data set, for BIDS URIs.
+    root_name
+        Name of that data set in the ``DatasetLinks`` of the one that holds the image; empty: both
+        are one.
     selected_by
         Rule and reason for which the source was taken for a T1ce.
     grid
@@ -157,7 +168,7 @@ def build(
         :func:`clinica_t1nce.files.completeness.read_noted`; the others are read for theirs.
     """
     files = (source, *grid.sources)
-    sources = [names.uri(path, root, output.parent) for path in files]
+    sources = [names.uri(path, root, output.parent, root_name) for path in files]
     content: dict[str, Any] = {
         "Description": INTENDED_USE,
         "Synthetic": True,
@@ -177,6 +188,7 @@ def build(
             "Mean": _rounded(change.mean),
             "Percentile99": _rounded(change.percentile_99),
             "MeanRelativeToSource": _rounded(change.relative),
+            **_describe_place(change.place),
             "Region": f"voxels above {FOREGROUND:.0%} of the source's 99th percentile",
         },
         "AgreementWithCrop": _rounded(grid.agreement),
@@ -187,6 +199,15 @@ def build(
         "DurationSeconds": round(seconds, 2),
     }
     return {key: value for key, value in content.items() if value is not None}
+
+
+def _describe_place(place: Place | None) -> dict[str, float | None]:
+    if place is None:
+        return {}
+    return {
+        "ShareAtVessels": _rounded(place.share),
+        "ShareAtVesselsIfEven": _rounded(place.expected),
+    }
 
 
 def build_enhancement(content: Mapping[str, Any], image: str) -> dict[str, Any]:
@@ -312,6 +333,24 @@ def non_finite(number: int) -> Flag:
     return Flag(NON_FINITE, f"{number} NaN or infinite voxels were set to 0")
 
 
+def source_flags(image: "nifti.Image") -> list[Flag]:
+    """Say what is to be looked at in a file that was read: voxels without value, two geometries."""
+    found = [non_finite(image.n_nonfinite)] if image.n_nonfinite else []
+    forms = image.forms
+    if forms is None or forms.other is None:
+        return found
+    if forms.source == "none":
+        text = "the header has neither qform nor sform, so that left and right are not known"
+        code = "no-form"
+    else:
+        text = f"the header has two geometries, up to {forms.distance:.1f} mm apart"
+        code = "forms-differ"
+    taken = f"that of the {forms.source}, as ITK does" if forms.source != "none" else "ITK's axes"
+    if image.affine is forms.other:
+        taken = "that which the crop was made from, though ITK takes the other one today"
+    return [*found, Flag(code, f"{text}; {taken}")]
+
+
 Lack = Literal["missing", "damaged", "source-changed", "other-weights"]
 """Reasons for which an image is to be made, or made again."""
 
@@ -329,12 +368,14 @@ LACKS: dict[Lack, str] = dict(
 )
 
 
-def is_done(image: Path) -> bool:
-    """Say whether an image and its sidecar are there."""
-    return image.is_file() and names.sidecar_path(image).is_file()
+def is_done(image: Path, sources: Iterable[Path] = ()) -> bool:
+    """Say whether an image is done, whatever made it: see :func:`lack`."""
+    return lack(image, sources) is None
 
 
-def lack(image: Path, sources: Iterable[Path], model: Mapping[str, Any]) -> Lack | None:
+def lack(
+    image: Path, sources: Iterable[Path] = (), model: Mapping[str, Any] | None = None
+) -> Lack | None:
     """Say why an image is to be made, or made again; None if it is done.
 
     Both image and sidecar appear under their names only when they are whole, the image last.
@@ -343,19 +384,21 @@ def lack(image: Path, sources: Iterable[Path], model: Mapping[str, Any]) -> Lack
     Parameters
     ----------
     image
-        Path of the synthetic image.
+        Path of the image.
     sources
         Paths of the files that it is made from, in the order of its sidecar's ``Sources``.
     model
-        Result of :func:`describe` for the weights that are to make it.
+        Result of :func:`describe` for the weights that are to make it; None for any.
     """
-    if not is_done(image):
+    if not (image.is_file() and names.sidecar_path(image).is_file()):
         return "missing"
     content = read(image)
     if content is None or not completeness.is_whole(image):
         return "damaged"
     if any(map(completeness.has_changed, sources, content.get("SourceFiles", []))):
         return "source-changed"
+    if model is None:
+        return None
     keys = ("SHA256", "BatchStatistics")
     made_by = content.get("Model", {})
     return "other-weights" if any(made_by.get(k) != model.get(k) for k in keys) else None

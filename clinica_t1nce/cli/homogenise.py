@@ -41,6 +41,12 @@ from clinica_t1nce.pipelines.command import click_options
 )
 @click_options(click.option, "agent_words")
 @click.option("--copy", is_flag=True, help="Copy the files rather than link them.")
+@click.option(
+    "--caps-output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Also make, or add to, a CAPS with exactly one crop of t1-linear a session, of the same "
+    "images, for pipelines and ClinicaDL that read crops.",
+)
 @click.option("--overwrite", is_flag=True, help="Put images there again that are there already.")
 def cli(**options: Any) -> None:
     """Make OUT, a BIDS data set with exactly one T1nce a session, from CAPS.

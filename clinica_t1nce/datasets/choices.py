@@ -95,13 +95,15 @@ def find_bids(caps: Path) -> Path | None:
         return None
     if not found:
         return None
-    mend = "give it with --bids-directory"
+    advice = "give it with --bids-directory"
     if len(found) > 1:
-        raise SelectionError(f"{caps}: was made from several BIDS ({', '.join(found)}); {mend} one")
+        raise SelectionError(
+            f"{caps}: was made from several BIDS ({', '.join(found)}); {advice} one"
+        )
     path = caps.parent / found[0]
     if not path.is_dir():
         raise SelectionError(
-            f"{path}: no such folder, and {caps} was made from it; if it was moved, {mend}"
+            f"{path}: no such folder, and {caps} was made from it; if it was moved, {advice}"
         )
     return path
 
@@ -321,7 +323,7 @@ def _synthetic(crop: Path, model: str | None, space: names.Space) -> Path | None
     path = names.output_path(crop, model)
     stem = path.name.removesuffix(names.SYNTHETIC_ENDING)
     path = path.with_name(stem + names.SPACES[space])
-    return path if sidecar.is_done(path) else None
+    return path if sidecar.is_done(path, [crop]) else None
 
 
 def _acquired(crop: Path, raw: Path | None, space: names.Space) -> Path | None:

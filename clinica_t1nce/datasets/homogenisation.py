@@ -1,6 +1,7 @@
 """A BIDS data set with exactly one T1nce a session: the acquired one, else the synthetic one."""
 
 import os
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,7 @@ from clinica_t1nce.bids.contrast_agents import NO_WORDS, describe_unknown, read_
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.bids.t1w_images import Dataset
 from clinica_t1nce.caps import description, names, sidecar
-from clinica_t1nce.datasets import centring, homogenised_tables, outputs
+from clinica_t1nce.datasets import centring, homogenised_caps, homogenised_tables, outputs
 from clinica_t1nce.datasets.choices import (
     ACQUIRED,
     REGENERATED,
@@ -24,8 +25,8 @@ from clinica_t1nce.datasets.choices import (
     read_choices,
 )
 from clinica_t1nce.datasets.outputs import Entry
-from clinica_t1nce.errors import OutputError, SelectionError, T1nceError, some
-from clinica_t1nce.files import nifti_copy
+from clinica_t1nce.errors import SelectionError, T1nceError, some
+from clinica_t1nce.files import completeness, nifti_copy
 from clinica_t1nce.files.text import is_there, read_json
 
 KIND = "homogenise"
@@ -40,7 +41,7 @@ t1nce.tsv says which is which, and the sidecar of each image where it comes from
 Synthetic images are for segmentation and research; do not read lesions or enhancement in them.
 """
 
-_OF_THE_FILE = {"Sources", "SpatialReference"}
+_OF_THE_FILE = {"Sources", "SourceFiles", "SpatialReference"}
 """Fields of a synthetic image's sidecar that do not hold for another place."""
 
 
@@ -87,6 +88,8 @@ class Report:
         Visits whose image was there already, and was not touched.
     outdated
         Visits of `there` for which another image would be taken now.
+    again
+        Number of visits of `new` whose image was there, by the reason why it was made again.
     missing
         Visits that have no T1nce, acquired or synthetic.
     failed
@@ -95,17 +98,21 @@ class Report:
         Words on contrast agents that are not known, in one line.
     kinds
         Visits by kind of image, in the whole data set.
+    mixed_versions
+        Warning of crops that different versions of t1-linear made.
     """
 
     new: list[Visit] = field(default_factory=list)
     there: list[Visit] = field(default_factory=list)
     outdated: list[Visit] = field(default_factory=list)
+    again: Counter[sidecar.Lack] = field(default_factory=Counter)
     missing: tuple[Visit, ...] = ()
     failed: dict[Visit, str] = field(default_factory=dict)
     unknown_words: str | None = None
     kinds: dict[str, int] = field(
         default_factory=lambda: {ACQUIRED: 0, REGENERATED: 0, SYNTHETIC: 0}
     )
+    mixed_versions: str | None = None
 
 
 @dataclass(frozen=True)
@@ -135,6 +142,8 @@ class Request:
         Whether files are copied rather than linked.
     overwrite
         Whether images that are there are replaced.
+    caps_output
+        CAPS to make or to add to, with the crops of the same images; None: none is made.
     """
 
     caps: Path
@@ -147,6 +156,7 @@ class Request:
     agent_words: Path | None = None
     copy: bool = False
     overwrite: bool = False
+    caps_output: Path | None = None
 
 
 def prepare(request: Request) -> Origin:
@@ -176,6 +186,8 @@ def prepare(request: Request) -> Origin:
     origin = Origin(caps, source, what)
     _description(origin)
     outputs.check_folder(request.out, origin.roots, KIND, origin.what)
+    if request.caps_output is not None:
+        homogenised_caps.check_folder(request.caps_output, caps)
     return origin
 
 
@@ -208,6 +220,29 @@ def homogenise(request: Request) -> Report:
     choices = choose(found.candidates, chosen)
     report = write(choices, request.out, origin, copy=request.copy, overwrite=request.overwrite)
     report.missing = found.missing
+    report.mixed_versions = homogenised_caps.mixed_versions(origin.caps)
+    if request.caps_output is not None:
+        if request.space != names.MNI_CROP:
+            offered = find_in_caps(
+                origin.caps,
+                model=model,
+                dataset=origin.bids,
+                include_t1nce=request.include_t1nce,
+            )
+            choices = choose(offered.candidates)
+        homogenised_caps.write(
+            choices,
+            request.caps_output,
+            origin.caps,
+            {
+                visit: _sidecar(
+                    choice, origin, homogenised_caps.crop_path(request.caps_output, visit).parent
+                )
+                for visit, choice in choices.items()
+            },
+            copy=request.copy,
+            overwrite=request.overwrite,
+        )
     report.failed |= {visit: str(error) for visit, error in found.failed.items()}
     report.unknown_words = describe_unknown(found.failed.values())
     return report
@@ -273,6 +308,9 @@ def describe(report: Report, out: Path) -> list[str]:
         f"{', '.join(f'{number} {kind}' for kind, number in kinds.items() if number)}; "
         f"{len(report.new)} new"
     ]
+    lines += [
+        f"{number} of them made again: {sidecar.LACKS[why]}" for why, number in report.again.items()
+    ]
     if report.outdated:
         lines.append(
             f"{len(report.outdated)} of them hold another image than would be taken now "
@@ -286,6 +324,8 @@ def describe(report: Report, out: Path) -> list[str]:
     lines += [f"  {visit}: {reason}" for visit, reason in report.failed.items()]
     if report.unknown_words:
         lines.append(report.unknown_words)
+    if report.mixed_versions:
+        lines.append(f"Warning: {report.mixed_versions}")
     lines.append(
         f"Next: clinica run t1-volume-tissue-segmentation {out} CAPS_OF_VOLUMES (a new folder: "
         "Clinica skips the visits that a CAPS holds a segmentation of, whatever it was made from)"
@@ -310,16 +350,21 @@ def _put(
 ) -> None:
     image = image_path(out, visit)
     content = _sidecar(choice, origin, image.parent)
-    if sidecar.is_done(image) and not overwrite:
+    why = sidecar.lack(image, [choice.candidate.path])
+    there = sidecar.read(image) or {}
+    is_other = any(there.get(key) != content.get(key) for key in ("Sources", "Model"))
+    if not overwrite and (why is None or (why == "source-changed" and is_other)):
         report.there.append(visit)
-        there = sidecar.read(image) or {}
-        if any(there.get(key) != content.get(key) for key in ("Sources", "Model")):
+        if is_other:
             report.outdated.append(visit)
         return
+    if why not in (None, "missing") and not overwrite:
+        report.again[why] += 1
     recentring = centring.find_recentring(choice.candidate.path)
+    content["SourceFiles"] = [completeness.fingerprint(choice.candidate.path)]
     if recentring.shift.any():
         content["OriginMovedBy"] = [round(float(value), 3) for value in recentring.shift]
-    _remove(image)
+    outputs.remove(image)
     sidecar.write(image, content)
     if recentring.affine is None:
         outputs.place(image, choice.candidate.path, copy=copy)
@@ -348,15 +393,6 @@ def _sidecar(choice: Choice, origin: Origin, beside: Path) -> dict[str, Any]:
         "TakenBecause": choice.reason,
     }
     return content
-
-
-def _remove(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"{path}: cannot be replaced ({error.strerror or error}); get the right to write there"
-        ) from error
 
 
 def _description(origin: Origin) -> outputs.Plan:

@@ -1,4 +1,4 @@
-"""What happens in other processes, told through files: one JSON line an event.
+"""What happens in other processes, read from files: one JSON line an event.
 
 A journal is a folder in which each process writes its own file, so that it works on the shared
 disks of clusters, where processes that append to one file lose lines.
@@ -36,8 +36,8 @@ class Event(Generic[Item]):
     item
         Thing that was asked for; in a journal its path, or another name that no other item has.
     status
-        State of the item: ``"started"``, ``"excluded"`` (the image told that it is not asked for),
-        ``"skipped"`` (it was there already), ``"done"`` or ``"failed"``.
+        State of the item: ``"started"``, ``"excluded"`` (the image itself shows that it is not
+        asked for), ``"skipped"`` (it was there already), ``"done"`` or ``"failed"``.
     reason
         Reason why it failed, in one line.
     warning

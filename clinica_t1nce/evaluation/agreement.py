@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clinica_t1nce.evaluation.frames import PAIR
-from clinica_t1nce.evaluation.quality import strata
+from clinica_t1nce.evaluation.quality import by_set
 from clinica_t1nce.evaluation.registration import resample
 from clinica_t1nce.evaluation.statistics import MIN_PAIRS
 
@@ -39,7 +39,7 @@ class Correlation:
     icc
         Estimate; at most 1.
     low, high
-        95 % confidence interval.
+        Ends of the 95 % confidence interval.
     """
 
     icc: float
@@ -58,7 +58,7 @@ class Agreement:
     bias
         Mean difference, % of the reference; positive where the image over-estimates.
     bias_low, bias_high
-        95 % confidence interval of `bias`, from Student's t.
+        Ends of the 95 % confidence interval of `bias`, from Student's t.
     limit_low, limit_high
         Limits of agreement (Bland and Altman 1986), %: `bias` -/+ 1.96 standard deviations of the
         differences; of 95 pairs in 100 the difference lies between them.
@@ -141,11 +141,7 @@ def measure_agreement(values: Sequence[float], reference: Sequence[float]) -> Ag
     Parameters
     ----------
     values, reference
-        One value a pair, in the same order; the reference exceeds 0.
-
-    Returns
-    -------
-    Agreement
+        Values of images and reference, one a pair, in the same order; the reference exceeds 0.
 
     Raises
     ------
@@ -187,9 +183,9 @@ def disturb(volume: np.ndarray, affine: np.ndarray) -> list[np.ndarray]:
     Parameters
     ----------
     volume
-        3-D, any unit.
+        Volume, 3-D, in any unit.
     affine
-        4 x 4, voxel indices to mm, RAS+.
+        Affine, 4 x 4, voxel indices to mm, RAS+.
 
     Returns
     -------
@@ -210,8 +206,8 @@ def tabulate_agreement(frames: "Mapping[str, pd.DataFrame]") -> "pd.DataFrame":
     Parameters
     ----------
     frames
-        From :func:`clinica_t1nce.evaluation.frames.collect`; of `dice` the first alignment counts.
-        The rows of ``noise_floor`` follow those of the images.
+        Tables of :func:`clinica_t1nce.evaluation.frames.collect`; of `dice` the first alignment
+        counts. The rows of ``noise_floor`` follow those of the images.
 
     Returns
     -------
@@ -229,7 +225,7 @@ def tabulate_agreement(frames: "Mapping[str, pd.DataFrame]") -> "pd.DataFrame":
     if not frames["noise_floor"].empty:
         volumes = pd.concat([volumes, frames["noise_floor"]])
     rows = []
-    for set_name, members in _sets(volumes):
+    for set_name, members in by_set(volumes).items():
         order = {
             column: pd.Categorical(members[column], members[column].unique())
             for column in ("segmentation", "tissue")
@@ -255,10 +251,3 @@ COLUMNS = (
     *("limit_low", "limit_high", "icc", "icc_low", "icc_high", "absolute", "mean_dice"),
 )
 """Columns of the table of agreement."""
-
-
-def _sets(frame: "pd.DataFrame") -> "list[tuple[str, pd.DataFrame]]":
-    if frame.empty:
-        return []
-    qualities = [q if isinstance(q, str) else None for q in frame["quality"]]
-    return [(name, frame[members]) for name, members in strata(qualities).items()]

@@ -1,8 +1,12 @@
 """The quality of images, by the paper's rule, and the sets of pairs that are reported apart."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 GOOD, MEDIUM, LOW = QUALITIES = ("good", "medium", "low")
 
@@ -17,12 +21,12 @@ def quality_of(contrast: int, motion: int, noise: int) -> str:
     Parameters
     ----------
     contrast, motion, noise
-        0 (good contrast; none), 1 (medium; some) or 2 (bad; severe).
+        Grades: 0 (good contrast; none), 1 (medium; some) or 2 (bad; severe).
 
     Returns
     -------
     str
-        ``"low"`` with any grade 2, else ``"medium"`` with any grade 1, else ``"good"``.
+        Label, ``"low"`` with any grade 2, else ``"medium"`` with any grade 1, else ``"good"``.
 
     Raises
     ------
@@ -46,7 +50,7 @@ def strata(qualities: Sequence[str | None]) -> dict[str, np.ndarray]:
     Parameters
     ----------
     qualities
-        Of the T1ce of each pair: one of :data:`QUALITIES`, or None if unknown.
+        Quality of each pair's T1ce, one of :data:`QUALITIES`, or None if unknown.
 
     Returns
     -------
@@ -62,3 +66,9 @@ def strata(qualities: Sequence[str | None]) -> dict[str, np.ndarray]:
         TEST_LOW: low,
     }
     return {name: members for name, members in found.items() if members.any()}
+
+
+def by_set(frame: "pd.DataFrame") -> "dict[str, pd.DataFrame]":
+    """Divide a table that has a column ``quality`` into the sets of :func:`strata`."""
+    qualities = [quality if isinstance(quality, str) else None for quality in frame["quality"]]
+    return {name: frame[members] for name, members in strata(qualities).items()}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from clinica_t1nce.evaluation.agreement import FLOOR
 from clinica_t1nce.evaluation.frames import BASELINE, RECOVERY, SIMILARITY, SMOOTH
-from clinica_t1nce.evaluation.quality import ALL, TEST_GOOD, TEST_LOW, strata
+from clinica_t1nce.evaluation.quality import ALL, TEST_GOOD, TEST_LOW, by_set
 from clinica_t1nce.evaluation.statistics import MIN_PAIRS
 
 if TYPE_CHECKING:
@@ -89,13 +89,13 @@ class Table:
     Attributes
     ----------
     title
-        Above it.
+        Title above it.
     header
-        Of its columns.
+        Titles of its columns.
     rows
         Cells as text.
     note
-        Below it.
+        Note below it.
     """
 
     title: str
@@ -104,40 +104,21 @@ class Table:
     note: str
 
     def markdown(self) -> str:
-        """Write it in Markdown.
-
-        Returns
-        -------
-        str
-            Title, table and note.
-        """
+        """Return title, table and note in Markdown."""
         lines = [f"**{self.title}**", "", _line(self.header), "|---" * len(self.header) + "|"]
         lines += [_line(row) for row in self.rows]
         return "\n".join([*lines, "", self.note, ""])
 
     def latex(self) -> str:
-        """Write it in LaTeX, with the rules of booktabs.
+        """Return it in LaTeX, with the rules of booktabs: a ``table`` with its caption."""
+        import pandas as pd
 
-        Returns
-        -------
-        str
-            A ``table`` with its caption.
-        """
-        body = [" & ".join(map(_escape, row)) + r" \\" for row in self.rows]
-        return "\n".join(
-            [
-                r"\begin{table}",
-                rf"\caption{{{_escape(self.title)}. {_escape(self.note)}}}",
-                rf"\begin{{tabular}}{{{'l' * len(self.header)}}}",
-                r"\toprule",
-                " & ".join(map(_escape, self.header)) + r" \\",
-                r"\midrule",
-                *body,
-                r"\bottomrule",
-                r"\end{tabular}",
-                r"\end{table}",
-                "",
-            ]
+        frame = pd.DataFrame([map(_escape, row) for row in self.rows])
+        return frame.to_latex(
+            index=False,
+            header=[_escape(title) for title in self.header],
+            caption=f"{_escape(self.title)}. {_escape(self.note)}",
+            column_format="l" * len(self.header),
         )
 
 
@@ -151,7 +132,7 @@ def make_tables(
     Parameters
     ----------
     frames, statistics
-        From :mod:`clinica_t1nce.evaluation.frames`.
+        Tables of :mod:`clinica_t1nce.evaluation.frames`.
     agreement
         Table of :func:`clinica_t1nce.evaluation.agreement.tabulate_agreement`.
 
@@ -170,7 +151,7 @@ def make_tables(
     for variant, measures in SIMILARITY.items():
         if set(measures) <= set(frame.columns):
             title = f"Similarity to the T1nce{_ADDITIONS[variant]}, mean ± SD"
-            note = _note(statistics, "similarity", measures, _groups(frame))
+            note = _note(statistics, "similarity", measures, by_set(frame))
             if variant == SMOOTH:
                 rows = _by_set(frame, statistics, [*measures, "blur"])
                 tables["similarity_smooth"] = Table(title, *rows, f"{_SMOOTH_NOTE} {note}")
@@ -236,7 +217,7 @@ def _recovery(frame: "pd.DataFrame", statistics: "pd.DataFrame", variant: str) -
         return {}
     name, title, note = _RECOVERY_TABLES[variant]
     rows = _by_set(frame, statistics, RECOVERY[variant])
-    return {name: Table(f"{title}, mean ± SD", *rows, f"{_sizes(_groups(frame))} {note}")}
+    return {name: Table(f"{title}, mean ± SD", *rows, f"{_sizes(by_set(frame))} {note}")}
 
 
 def _by_set(
@@ -244,7 +225,7 @@ def _by_set(
 ) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     """Give the header and the rows of a table with a column a measure."""
     rows = []
-    for set_name, members in _groups(frame).items():
+    for set_name, members in by_set(frame).items():
         for (alignment, image), part in members.groupby(["alignment", "image"], sort=False):
             stars = _stars(statistics, "similarity", set_name, image=image, alignment=alignment)
             cells = [_mean_sd(part[m], m) + stars.get((m, None), "") for m in measures]
@@ -256,7 +237,7 @@ def _by_set(
 def _by_tissue(
     frame: "pd.DataFrame", statistics: "pd.DataFrame", name: str, measure: str, title: str
 ) -> Table:
-    groups = _groups(frame)
+    groups = by_set(frame)
     keys = [key for key in ("segmentation", "tissue", "alignment", "image") if key in frame]
     rows = []
     for values, part in frame.groupby(keys, sort=False):
@@ -276,11 +257,6 @@ def _by_tissue(
     methods, tissues = (list(frame[key].unique()) for key in ("segmentation", "tissue"))
     rows.sort(key=lambda row: (methods.index(row[0]), tissues.index(row[1])))
     return Table(title, tuple(header), tuple(rows), _note(statistics, name, [measure], groups))
-
-
-def _groups(frame: "pd.DataFrame") -> "dict[str, pd.DataFrame]":
-    qualities = [q if isinstance(q, str) else None for q in frame["quality"]]
-    return {name: frame[members] for name, members in strata(qualities).items()}
 
 
 def _compared(image: str) -> tuple[str, str]:

@@ -24,7 +24,7 @@ def most_probable(maps: Sequence[np.ndarray], *, background: bool = True) -> np.
     maps
         Probability maps of one shape, each in [0, 1], together at most 1 in each voxel.
     background
-        Let what is missing to 1 compete as well, so that a voxel outside the brain has no
+        Whether what is missing to 1 competes as well, so that a voxel outside the brain has no
         tissue. Without, every voxel in which a probability exceeds 0 has one.
 
     Returns
@@ -76,7 +76,7 @@ def measure_volumes(
     labels
         Label map, integers.
     affine
-        4 x 4, voxel indices to mm: the volume of a voxel is the determinant.
+        Affine, 4 x 4, voxel indices to mm: the volume of a voxel is the determinant.
     names
         Label, or labels, of each structure.
 
@@ -90,8 +90,7 @@ def measure_volumes(
     ImageError
         If one of the names has no voxel.
     """
-    voxel = abs(float(np.linalg.det(affine[:3, :3]))) / 1000
-    volumes = {n: float(np.count_nonzero(np.isin(labels, v)) * voxel) for n, v in names.items()}
+    volumes = {n: labelled_volume(np.isin(labels, v), affine) for n, v in names.items()}
     missing = [name for name, volume in volumes.items() if volume == 0]
     if missing:
         raise ImageError(f"no voxel of {', '.join(missing)}; check the segmentation")
@@ -113,7 +112,7 @@ def volume_difference(
     tiv
         Total intracranial volume of the real T1nce, cm3: of GM, WM and CSF together.
     mean_tiv
-        The same, mean of all pairs.
+        Mean total intracranial volume of all pairs, cm3.
 
     Returns
     -------
@@ -162,14 +161,14 @@ def labelled_volume(labels: np.ndarray, affine: np.ndarray) -> float:
     Parameters
     ----------
     labels
-        Label map; 0 is the background.
+        Label map or mask; 0 is the background.
     affine
-        4 x 4, voxel indices to mm.
+        Affine, 4 x 4, voxel indices to mm.
 
     Returns
     -------
     float
-        cm3.
+        Volume in cm3.
 
     Examples
     --------

@@ -124,14 +124,14 @@ def load_mask(path: str, image: "Image") -> "np.ndarray":
     return inside
 
 
-def check_grid(image: "Image", other: "Image", mend: str) -> None:
-    """Refuse an image on another grid than `other` (to 0.001 mm), and say how to mend it.
+def check_grid(image: "Image", other: "Image", advice: str) -> None:
+    """Refuse an image on another grid than `other` (to 0.001 mm).
 
     Parameters
     ----------
     image, other
         Images to compare.
-    mend
+    advice
         Advice for the user in the message.
 
     Raises
@@ -144,7 +144,7 @@ def check_grid(image: "Image", other: "Image", mend: str) -> None:
     if image.data.shape != other.data.shape or not np.allclose(
         image.affine, other.affine, rtol=0, atol=1e-3
     ):
-        raise ImageError(f"{image.path}: on another grid than {other.path}; {mend}")
+        raise ImageError(f"{image.path}: on another grid than {other.path}; {advice}")
 
 
 def save(

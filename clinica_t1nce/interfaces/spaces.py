@@ -55,7 +55,7 @@ class BlendChange(SimpleInterface):
         t1ce, t1nce = _pair(self.inputs.t1ce_file, self.inputs.t1nce_file)
         image = nifti.load(self.inputs.in_file)
         change = t1ce.data - t1nce.data
-        data = transfer.carry(change, t1ce.affine, image.data, image.affine)
+        data = transfer.transfer(change, t1ce.affine, image.data, image.affine)
         out_file = _out_file(self.inputs.out_file, [image, t1ce, t1nce], runtime)
         self._results["out_file"] = str(nifti.save(out_file, data, image))
         return runtime

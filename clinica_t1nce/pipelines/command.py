@@ -1,5 +1,8 @@
 """What the command lines of our pipelines share."""
 
+import os
+import getpass
+import os
 import signal
 import tempfile
 import threading
@@ -70,6 +73,17 @@ def option_arguments(name: str) -> tuple[tuple[str, ...], dict[str, Any]]:
     if isinstance(definition.default, tuple):
         settings |= {"multiple": True, "default": list(definition.default)}
     return (argument, name), settings
+
+
+n_procs_option = click.option(
+    "-np",
+    "--n_procs",
+    type=click.IntRange(min=1),
+    default=lambda: max(1, (os.cpu_count() or 2) - 1),
+    show_default="cores minus one",
+    help="Number of cores.",
+)
+"""Option for the number of cores."""
 
 
 def click_options(add: Callable[..., Any], *names: str) -> Callable[[Any], Any]:
@@ -196,6 +210,9 @@ def read_plugin(
         raise WrongUsageError(
             f"--nipype-plugin {name}: add -wd FOLDER on a disk that all machines share"
         )
+    if name not in LOCAL_PLUGINS:
+        # In containers often not there, and Nipype asks the scheduler for jobs of this user.
+        os.environ.setdefault("LOGNAME", getpass.getuser())
     return name, _json_object(arguments)
 
 

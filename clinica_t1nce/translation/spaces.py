@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ import numpy as np
 from clinica_t1nce.caps import names
 from clinica_t1nce.errors import ImageError, T1nceError, TransformError
 from clinica_t1nce.files import nifti, nifti_copy
-from clinica_t1nce.synthesis import transfer, vessels
+from clinica_t1nce.synthesis import enhancement_prior, transfer, vessels
 from clinica_t1nce.synthesis.conditioning import Conditioned, condition
 from clinica_t1nce.translation.jobs import Targets
 from clinica_t1nce.volumes import grids, itk
@@ -38,7 +38,7 @@ class Raw:
         Raw units for one of the crop's, on the crop's grid: what the bias correction took away.
     agreement
         Correlation of `on_crop` and the crop, from
-        :func:`clinica_t1nce.synthesis.transfer.measure_agreement`.
+        :func:`clinica_t1nce.synthesis.transfer.measure_correlation`.
     conditioned
         Raw image with its background and outliers told apart.
     crop_shown
@@ -118,6 +118,12 @@ class Product:
     def change(self) -> np.ndarray:
         """T1ce - T1nce, in the T1ce's units."""
         return self.like.data - self.data
+
+    @property
+    def place(self) -> enhancement_prior.Place | None:
+        """Share of the change that lies at vessels, dura and choroid plexus."""
+        to_mni = None if self.transform is None else np.linalg.inv(self.transform)
+        return enhancement_prior.locate(self.change, self.like.affine, to_mni)
 
     @property
     def vessels(self) -> np.ndarray:
@@ -229,15 +235,26 @@ def read_raw(
     if transform is None:
         transform = itk.read_itk_affine(affine)
     image = nifti.load(raw)
+    found = _lay_under(crop, image, transform)
+    if not found.follows_affine and image.forms is not None and image.forms.other is not None:
+        # The crop may be older than what ITK goes by today: it says itself what it was made from.
+        other = _lay_under(crop, replace(image, affine=image.forms.other), transform)
+        found = max(found, other, key=lambda laid: laid.agreement)
+    transfer.require_related(
+        found.on_crop,
+        found.crop_shown,
+        f"{affine}: does not bring {raw} to {crop.path.name}: of another image",
+    )
+    return found
+
+
+def _lay_under(crop: nifti.Image, image: nifti.Image, transform: np.ndarray) -> Raw:
     conditioned, crop_shown = condition(image.data), condition(crop.data).shown
     shape = crop.data.shape
     moved = grids.sample(conditioned.shown, image.affine, shape, crop.affine, transform)
     gain = transfer.measure_gain(moved, crop_shown)
     on_crop = moved / gain
-    agreement = transfer.measure_agreement(on_crop, crop_shown)
-    transfer.require_related(
-        on_crop, crop_shown, f"{affine}: does not bring {raw} to {crop.path.name}: of another image"
-    )
+    agreement = transfer.measure_correlation(on_crop, crop_shown)
     return Raw(image, transform, on_crop, gain, agreement, conditioned, crop_shown)
 
 
@@ -272,20 +289,20 @@ def products(
             yield Product(names.MNI_CROP, synthesis.image, crop, synthesis, crop)
         if inputs.full is not None:
             full = inputs.full
-            data = transfer.carry(synthesis.change, crop.affine, full.data, full.affine)
+            data = transfer.transfer(synthesis.change, crop.affine, full.data, full.affine)
             yield Product(names.MNI, data, full, synthesis, crop)
     if inputs.raw is not None:
         raw = inputs.raw
-        if not (raw.follows_affine and synthesizer.carries_change and synthesis is not None):
+        if not (raw.follows_affine and synthesizer.transfers_change and synthesis is not None):
             source = crop.data if raw.follows_affine else raw.on_crop
-            synthesis = synthesise(crop, source, synthesizer.carrying_change())
+            synthesis = synthesise(crop, source, synthesizer.transferring_change())
         data = carry_to_raw(synthesis.change, crop, raw)
         yield Product(names.NATIVE, data, raw.image, synthesis, crop, raw.transform)
 
 
 def carry_to_raw(change: np.ndarray, crop: nifti.Image, raw: Raw) -> np.ndarray:
     """Take a change that was found on a crop's grid from the raw image, but for what is none."""
-    return transfer.carry(
+    return transfer.transfer(
         transfer.without_negligible(change, raw.crop_shown),
         crop.affine,
         raw.conditioned,
@@ -312,7 +329,7 @@ def _read_full(crop: nifti.Image, path: Path) -> nifti.Image:
         )
     full = nifti.load(path)
     inside = condition(grids.sample(full.data, full.affine, crop.data.shape, crop.affine)).shown
-    if transfer.measure_agreement(inside, condition(crop.data).shown) < transfer.SAME:
+    if transfer.measure_correlation(inside, condition(crop.data).shown) < transfer.SAME:
         raise ImageError(
             f"{crop.path}: was not cut from {path.name}; run `clinica run t1-linear` again for "
             "this visit"

@@ -5,6 +5,7 @@ from types import EllipsisType
 
 import numpy as np
 import torch
+from nibabel.affines import voxel_sizes
 from nibabel.orientations import apply_orientation, io_orientation, ornt_transform
 from scipy import ndimage
 from torch.nn import functional as F
@@ -158,6 +159,37 @@ def sample(
         mode="grid-constant",
     )
     return out
+
+
+def coarsen(volume: np.ndarray, affine: np.ndarray, side: float) -> tuple[np.ndarray, np.ndarray]:
+    """Bring a volume to cubic voxels along its own axes, averaging over those that are finer.
+
+    Parameters
+    ----------
+    volume
+        Three axes.
+    affine
+        4 x 4, voxel indices to mm.
+    side
+        Side of the voxels, in mm.
+
+    Returns
+    -------
+    coarse : numpy.ndarray
+        float32; both grids fill one box.
+    to_volume : numpy.ndarray
+        4 x 4, voxel indices of `coarse` to those of `volume`.
+    """
+    zooms = voxel_sizes(affine)
+    shape = np.maximum(np.ceil(np.array(volume.shape) * zooms / side).astype(int), 1)
+    # Index i of the coarse grid is at (i + 1/2) * step - 1/2.
+    step = side / zooms
+    to_volume = np.diag([*step, 1.0])
+    to_volume[:3, 3] = step / 2 - 0.5
+    smooth = ndimage.uniform_filter(
+        volume.astype(np.float32, copy=False), np.maximum(np.rint(step), 1).astype(int)
+    )
+    return sample(smooth, np.eye(4), shape, to_volume), to_volume
 
 
 def from_ras(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:

@@ -7,10 +7,13 @@ from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from clinica_t1nce.files import tsv
+from clinica_t1nce.simulation.anatomy import prepare
+from clinica_t1nce.simulation.tissues import Tissue
 from clinica_t1nce.translation import classification
 from tests.data import volumes
 from tests.data.caps import save_weights
@@ -105,14 +108,13 @@ def test_overlay(run, pair, tmp_path):
 
 
 def test_real_pairs(run, pair, tmp_path):
-    rows = [
-        "t1ce\tt1nce\tsplit\tsharp\tname",
-        "\t".join([*(p.name for p in pair), "test\tboth\tx"]),
-    ]
-    (tmp_path / "files.tsv").write_text("\n".join(rows))
+    t1ce, t1nce = (path.name for path in pair)
+    rows = f"t1ce\tt1nce\tsplit\tsharp\tname\n{t1ce}\t{t1nce}\ttest\tboth\tone\n"
+    (tmp_path / "files.tsv").write_text(rows)
     options = ["--split", "test", "--model", save_weights(tmp_path), "--device", "cpu"]
     printed = run("real_pairs", "--pairs", "files.tsv", *options, "--out", "out").splitlines()
-    assert len({line.count("|") for line in printed}) == 1
+    table = [line for line in printed if line.startswith("|")]
+    assert len({line.count("|") for line in table}) == 1
     found = {row["method"]: row for row in tsv.read(tmp_path / "out" / "real_pairs.tsv")}
     assert float(found["nothing"]["share"]) == pytest.approx(0, abs=1e-5)
     assert len(found) == 3
@@ -161,3 +163,38 @@ def test_simulator(run, heads):
     assert "\nPlacement " in printed
     run("simulated_pairs", heads, "--pairs", 3, "--out", "pairs.png")
     assert (heads / "pairs.png").stat().st_size > 5000
+
+
+def test_group_comparison(script, tmp_path):
+    compare, rng = script("group_comparison"), np.random.default_rng(0)
+    anatomy = prepare(label_map())
+    whole = anatomy.tissue == Tissue.CORTEX
+    left = [compare.atrophied(anatomy, lost, rng).tissue == Tissue.CORTEX for lost in (0.2, 0.4)]
+    lost = [np.count_nonzero(whole & ~each) for each in left]
+    assert lost[1] == pytest.approx(2 * lost[0], abs=2)
+    assert not any((each & ~whole).any() for each in left)
+    rows = [
+        {"pair": number, "group": group, "T1ce": False, "condition": condition, "tissue": tissue}
+        | {"fraction": 0.4 + 0.01 * number * (group == "patients")}
+        for condition in compare.CONDITIONS
+        for tissue in compare.TISSUES
+        for group in compare.LOST
+        for number in range(4)
+    ]
+    found = compare.differences(pd.DataFrame(rows))
+    assert set(found["who"]) == {"nobody"}
+    summary = compare.effects(found)
+    assert list(summary["difference"]) == pytest.approx([1.5] * 6)
+    assert list(summary["d"]) == pytest.approx([1.5 / np.std(range(4), ddof=1)] * 6)
+    compare.draw(found, summary, tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_vessel_prior(script):
+    labels = label_map()
+    marked, inside = script("vessel_prior").mark(labels)
+    assert marked[np.isin(labels, (514, 136, 163, 502)) & inside].all()
+    # Deep in the brain there is neither.
+    assert not marked[(labels == 2) & (np.indices(labels.shape)[2] > 30)].any()
+    assert inside[labels == 3].all()
+    assert not inside[labels == 511].any()

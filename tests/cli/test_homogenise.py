@@ -1,4 +1,5 @@
 import shutil
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -45,6 +46,8 @@ def test_every_option_reaches_the_code(tmp_path, monkeypatch):
         tmp_path / "c.tsv",
         "--include-t1nce",
         "--overwrite",
+        "--caps-output",
+        "n",
         "-tsv",
         tmp_path / "c.tsv",
     ]
@@ -52,7 +55,7 @@ def test_every_option_reaches_the_code(tmp_path, monkeypatch):
     assert run("caps", "out").exit_code == 0
     paths = [type(tmp_path)(name) for name in ("caps", "out", "b")]
     assert requests == [
-        Request(*paths, "m", "native", True, *[tmp_path / "c.tsv"] * 2, True, True),
+        Request(*paths, "m", "native", True, *[tmp_path / "c.tsv"] * 2, True, True, Path("n")),
         Request(*paths[:2]),
     ]
 

@@ -1,3 +1,4 @@
+import gzip
 import json
 import shutil
 from pathlib import Path
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from clinica_t1nce.bids.entities import Visit
-from clinica_t1nce.caps import query, table
+from clinica_t1nce.caps import names, query, table
 from clinica_t1nce.datasets import homogenisation, outputs, separation
 from clinica_t1nce.datasets.homogenisation import Request, homogenise
 from clinica_t1nce.errors import SelectionError
@@ -36,7 +37,10 @@ ACQUIRED = Path("sub-01/ses-M000/anat/sub-01_ses-M000_T1w.nii.gz")
 def caps(tmp_path):
     source = make_bids(tmp_path / "bids")
     outputs.write(tmp_path / "view", separation.plan(source).files)
-    return make_caps_of(tmp_path / "view", tmp_path / "caps")
+    caps = make_caps_of(tmp_path / "view", tmp_path / "caps")
+    for visit, crop in query.find_crops(caps):
+        names.affine_path(crop).write_text(f"affine of {visit.subject}")
+    return caps
 
 
 @pytest.fixture
@@ -200,6 +204,25 @@ def test_another_choice_waits_for_overwrite(caps, out):
     homogenise(Request(caps, out, overwrite=True))
     assert sidecar(out, ACQUIRED)["T1nce"] == "acquired"
     assert homogenise(Request(caps, out)).outdated == []
+
+
+def test_what_is_damaged_or_made_from_a_file_that_changed_is_made_again(caps, out):
+    homogenise(Request(caps, out, copy=True))
+    (out / ACQUIRED).write_bytes(b"")
+    for source in caps.glob("subjects/sub-02/*/t1_synth_nce/*/*_desc-SynthNce_*T1w.nii.gz"):
+        source.write_bytes(gzip.compress(gzip.decompress(source.read_bytes()), 0))
+    report = homogenise(Request(caps, out, copy=True))
+    assert report.new == [Visit("sub-01", "ses-M000"), Visit("sub-02", "ses-M000")]
+    assert report.again == {"damaged": 1, "source-changed": 1}
+    lines = homogenisation.describe(report, out)
+    assert "1 of them made again: their sources have changed since" in lines
+    assert not homogenise(Request(caps, out, copy=True)).new
+
+
+def test_an_empty_synthetic_image_is_not_taken(caps, out):
+    for image in caps.glob("subjects/sub-02/*/t1_synth_nce/*/*_desc-SynthNce_*T1w.nii.gz"):
+        image.write_bytes(b"")
+    assert homogenise(Request(caps, out)).missing == (Visit("sub-02", "ses-M000"),)
 
 
 def test_an_image_of_other_weights_is_told(caps, out):
@@ -423,3 +446,53 @@ def test_real_images_in_their_own_space(shared_data, tmp_path, out):
         assert np.array_equal(old.dataobj.get_unscaled(), new.dataobj.get_unscaled())
         moved = sidecar(out, image.relative_to(out)).get("OriginMovedBy", [0, 0, 0])
         np.testing.assert_allclose(new.affine[:3, 3] - old.affine[:3, 3], moved, atol=1e-3)
+
+
+def test_a_caps_with_one_crop_a_session(caps, out, tmp_path):
+    import clinica.dataset
+
+    new = tmp_path / "new_caps"
+    homogenise(Request(caps, out, caps_output=new))
+    crops = list(query.find_crops(new))
+    assert [str(visit).replace(" ", "/") for visit, _ in crops] == list(KINDS)
+    for visit, crop in crops:
+        assert crop.name == f"{'_'.join(visit)}{names.CROP_ENDING}"
+        assert names.affine_path(crop).read_bytes() == f"affine of {visit.subject}".encode()
+        content = json.loads(names.sidecar_path(crop).read_text())
+        assert content["T1nce"] == KINDS[str(visit).replace(" ", "/")]
+    (crop,) = (crop for visit, crop in crops if visit.subject == "sub-02")
+    assert crop.resolve().name.endswith(names.SYNTHETIC_ENDING)
+    clinica.dataset.check_caps_dataset(new)
+    before = tree(new)
+    homogenise(Request(caps, out, caps_output=new))
+    assert tree(new) == before
+
+
+def test_a_foreign_caps_is_left_alone(caps, out, tmp_path):
+    with pytest.raises(SelectionError, match="lies in the input"):
+        homogenise(Request(caps, out, caps_output=caps / "new"))
+    other = make_caps_of(tmp_path / "bids", tmp_path / "other")
+    with pytest.raises(SelectionError, match="give a new folder"):
+        homogenise(Request(caps, out, caps_output=other))
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("versions", "mixed"),
+    [
+        (["0.12.0"], False),
+        (["0.9.1"], False),
+        (["0.9.1", "0.12.0"], True),
+        (["0.12.0", "1.0"], False),
+    ],
+)
+def test_crops_of_old_and_new_versions_are_flagged(caps, out, versions, mixed):
+    path = caps / "dataset_description.json"
+    content = json.loads(path.read_text())
+    (step,) = content["Processing"]
+    content["Processing"] = [{**step, "ClinicaVersion": version} for version in versions]
+    path.write_text(json.dumps(content))
+    report = homogenise(Request(caps, out))
+    told = [line for line in homogenisation.describe(report, out) if line.startswith("Warning")]
+    assert len(told) == mixed
+    assert all(version in line for line in told for version in versions)

@@ -22,14 +22,14 @@ class Halver:
     """Stands for a Synthesizer, at no cost."""
 
     card = SimpleNamespace(
-        batch_statistics=False,
+        inference=SimpleNamespace(batch_statistics=False),
         name="half",
         architecture="none",
         sha256="0",
         scaling={"method": "min-max"},
     )
     device = "cpu"
-    carries_change = True
+    transfers_change = True
 
     def __call__(self, volume, affine=None):
         if volume.max() > 10_000:

@@ -48,6 +48,12 @@ MOST_WARNINGS = 10
     "synthetic, on the first grid of --output-space, for all further pipelines of Clinica (see "
     "`clinica-t1nce homogenise`).",
 )
+@cli_param.option_group.option(
+    "--caps-output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="With --bids-output: make, or add to, a CAPS with exactly one crop of t1-linear a session "
+    "as well, of the same images.",
+)
 @cli_param.option_group.common_pipelines_options
 @cli_param.option.subjects_sessions_tsv
 @cli_param.option.working_directory
@@ -71,6 +77,7 @@ MOST_WARNINGS = 10
 def cli(
     caps_directory: str,
     bids_output: Path | None = None,
+    caps_output: Path | None = None,
     subjects_sessions_tsv: str | None = None,
     working_directory: str | None = None,
     overwrite_outputs: bool = False,
@@ -104,7 +111,9 @@ def cli(
             "--bids-output needs the images of all shards: give it to a last run without --shard"
         )
     if bids_output is not None:
-        homogenised = _check_bids_output(Path(caps_directory), bids_output, options)
+        homogenised = _check_outputs(Path(caps_directory), bids_output, caps_output, options)
+    elif caps_output is not None:
+        raise WrongUsageError(f"--caps-output {caps_output}: needs --bids-output")
     with checking():
         pipeline = T1SynthNce(
             caps_directory=caps_directory,
@@ -176,7 +185,7 @@ def _summarise(pipeline: "T1SynthNce", details_folder: Path | None) -> None:
         click.echo(f"Warning: report: {line}", err=True)
 
 
-def _check_bids_output(caps: Path, out: Path, options: Options) -> "Request":
+def _check_outputs(caps: Path, out: Path, caps_output: Path | None, options: Options) -> "Request":
     """Ask for a homogenised data set of the first of the spaces, if there can be one."""
     from clinica_t1nce.datasets.homogenisation import Request, prepare
 
@@ -187,6 +196,7 @@ def _check_bids_output(caps: Path, out: Path, options: Options) -> "Request":
         space=options.output_spaces[0],
         include_t1nce=options.include_t1nce,
         agent_words=options.agent_words,
+        caps_output=caps_output,
     )
     with checking():
         prepare(request)

@@ -1,7 +1,7 @@
 """On the path of a process and of those that it starts: small crops, and no network.
 
-Crops are of 24 x 24 x 24 voxels. What would leave the machine is refused, and noted in the file that
-``CONNECTIONS`` names.
+Crops are of 24 x 24 x 24 voxels. What would leave the machine is refused, and noted in the file
+that ``CONNECTIONS`` names.
 """
 
 import os

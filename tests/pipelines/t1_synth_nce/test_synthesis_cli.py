@@ -1,5 +1,4 @@
 import json
-import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
@@ -47,12 +46,6 @@ class Recorder:
         if self.error is not None:
             raise self.error
         self.seen["run"] = arguments
-
-
-@pytest.fixture(autouse=True)
-def own_temporary_folder(tmp_path_factory, monkeypatch):
-    """Working directories of their own."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("tmp")))
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,4 @@
 import json
-import tempfile
 from pathlib import Path
 
 import nibabel as nib
@@ -18,17 +17,6 @@ from tests.data.caps import DETECTOR, MIXED, crop_path, head, make_caps, save_we
 from tests.data.raw import make_visit
 
 TWO = {("sub-01", "ses-1"): "ce-gd", ("sub-02", "ses-1"): "ce-gd"}
-
-
-@pytest.fixture(autouse=True)
-def own_temporary_folder(tmp_path_factory, monkeypatch):
-    """Working directories of their own."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("tmp")))
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    return str(save_weights(tmp_path_factory.mktemp("weights")))
 
 
 @pytest.fixture
@@ -329,8 +317,8 @@ def test_images_with_one_output_tell_first_which_is_the_t1ce(tmp_path, detecting
     write_crop(crop_path(caps, "sub-01", "ses-1"), head(1))
     pipeline = make(caps, detecting, parameters={"select": "image"})
     assert (pipeline.n_selected, pipeline.n_to_do) == (2, 0)
-    crops = {crop.path: crop for crop in pipeline._selection.colliding}
-    found = {path: 0.9 if "ce-gd" in path.name else 0.1 for path in crops}
+    crops = query.find_crops(caps)
+    found = {path: 0.9 if "ce-gd" in path.name else 0.1 for _, path in crops}
     monkeypatch.setattr(detection.Detection, "run", lambda self, n_procs, quiet: found)
     pipeline.run(plugin="Linear", quiet=True)
     (done,) = pipeline.outcomes

@@ -17,9 +17,9 @@ def measure(image: torch.Tensor, batch: Batch) -> Mapping[str, torch.Tensor]:
     Parameters
     ----------
     image
-        1 x 1 x D x H x W, synthetic T1nce, scaled.
+        Synthetic T1nce, 1 x 1 x D x H x W, scaled.
     batch
-        One whole pair, from :class:`clinica_t1nce.training.data.real.RealVolumes`.
+        Whole pair, from :class:`clinica_t1nce.training.data.real.RealVolumes`.
 
     Returns
     -------
@@ -28,7 +28,7 @@ def measure(image: torch.Tensor, batch: Batch) -> Mapping[str, torch.Tensor]:
         in the enhancing voxels and in the others; ``mean_csf``, ``mean_gm``, ``mean_wm``: mean of
         ``image - T1nce`` in a tissue, white matter = 1; ``volume_csf``, ``volume_gm``,
         ``volume_wm``: by how much more voxels have the intensities of a tissue than in the T1nce,
-        as a share. Tissues are parted by two thresholds of the T1nce (Otsu).
+        as a fraction. Tissues are parted by two thresholds of the T1nce (Otsu).
     """
     from skimage.filters import threshold_multiotsu
 

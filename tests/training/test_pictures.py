@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.image import imread
 
-from clinica_t1nce.training.samples import Sample, draw
+from clinica_t1nce.training.pictures import Sample, draw
 from tests.data import volumes
 
 
