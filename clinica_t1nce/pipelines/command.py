@@ -1,6 +1,5 @@
 """What the command lines of our pipelines share."""
 
-import os
 import getpass
 import os
 import signal

@@ -11,7 +11,6 @@ from nibabel.orientations import inv_ornt_aff, io_orientation
 from torch import nn
 
 from clinica_t1nce.errors import DeviceError, WeightsError
-from clinica_t1nce.models import bfloat16
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.models.storage import load_generator
 from clinica_t1nce.synthesis import arrays, detector, guided_filter, transfer
@@ -133,7 +132,7 @@ class Synthesizer:
         n_threads: int | None = None,
         blend: str = "replace",
     ) -> "Synthesizer":
-        """Load weights and bring them to a device; on a CPU that can, much of it in bfloat16.
+        """Load weights and bring them to a device.
 
         Parameters
         ----------
@@ -159,8 +158,6 @@ class Synthesizer:
         if n_threads is not None:
             torch.set_num_threads(n_threads)
         module, card = load_generator(name_or_path)
-        if found.type == "cpu" and bfloat16.is_fast():
-            module = bfloat16.convert(module)
         return cls(module, card, found, blend)
 
     @property
