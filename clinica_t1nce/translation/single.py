@@ -302,6 +302,7 @@ def translate_file(
         grid=sidecar.Grid(
             files.space, predicted_on=UNMOVED if found.pose is None else PREDICTED_ON
         ),
+        notes={files.source: source.note},
     )
     content["SkullStripped"] = mni.is_stripped(condition(source.data).shown, source.affine)
     if files.space != names.NATIVE:
