@@ -18,7 +18,11 @@ class Generator:
     """Stands for a Synthesizer: takes a share of everything above 500."""
 
     card = SimpleNamespace(
-        batch_statistics=False, name="cheap", architecture="none", sha256="0", scaling={}
+        inference=SimpleNamespace(batch_statistics=False),
+        name="cheap",
+        architecture="none",
+        sha256="0",
+        scaling={},
     )
     device = "cpu"
 
