@@ -199,7 +199,8 @@ def _write(work: _Work, synthesizer: "Synthesizer") -> Result:
     job = work.job
     classified = None
     if work.probability is not None:
-        classified = classification.write(job, work.probability, synthesizer.card)
+        note = work.inputs.crop.note
+        classified = classification.write(job, work.probability, synthesizer.card, note)
     if not job.spaces or (classified is not None and job.selected_by is None):
         return Result(job, None, classified)
     # Another process may have made the same images meanwhile.
@@ -238,6 +239,7 @@ def _write_product(
         root=job.root,
         selected_by=job.selected_by,
         grid=_describe_grid(job, inputs, product),
+        notes={image.path: image.note for image in inputs.images},
     )
     # An old image beside a new sidecar would be taken for done if we were killed in between.
     with atomic.replacing([files.image, files.sidecar, *files.companions]):

@@ -20,6 +20,7 @@ from clinica_t1nce.files import atomic, nifti, nifti_copy
 from clinica_t1nce.files.forms import read_forms
 from clinica_t1nce.synthesis import transfer
 from clinica_t1nce.synthesis.conditioning import condition
+from clinica_t1nce.synthesis.enhancement_prior import Place, locate
 from clinica_t1nce.synthesis.flags import Flag
 from clinica_t1nce.translation import classification
 from clinica_t1nce.translation.runner import find_flags
@@ -79,6 +80,13 @@ class Found(NamedTuple):
     pose: np.ndarray | None = None
     crop: np.ndarray | None = None
     crop_image: np.ndarray | None = None
+
+    @property
+    def place(self) -> Place | None:
+        """Share of the change that lies at vessels, dura and choroid plexus."""
+        if self.crop is None or self.crop_image is None:
+            return None
+        return locate(self.crop - self.crop_image, mni.CROP_AFFINE)
 
 
 def translate_image(image: nib.Nifti1Image, synthesizer: "Synthesizer") -> nib.Nifti1Image:
@@ -281,7 +289,7 @@ def translate_file(
         source=files.source,
         output=files.image,
         card=synthesizer.card,
-        change=sidecar.measure_change(condition(t1ce).shown, t1ce - t1nce),
+        change=sidecar.measure_change(condition(t1ce).shown, t1ce - t1nce, found.place),
         confidence=synthesis.confidence,
         gadolinium=synthesis.gadolinium,
         flags=flags,
@@ -294,6 +302,7 @@ def translate_file(
         grid=sidecar.Grid(
             files.space, predicted_on=UNMOVED if found.pose is None else PREDICTED_ON
         ),
+        notes={files.source: source.note},
     )
     content["SkullStripped"] = mni.is_stripped(condition(source.data).shown, source.affine)
     if files.space != names.NATIVE:
