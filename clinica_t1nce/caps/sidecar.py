@@ -27,8 +27,7 @@ INTENDED_USE = (
 )
 
 FOREGROUND = 0.02
-"""The head is what is brighter than this share of the 99th percentile."""
-
+"""The head is what is brighter than this fraction of the 99th percentile."""
 
 _RESOLUTIONS = {
     names.MNI_CROP: "that of the source (t1-linear's crop: 1 mm isotropic)",
@@ -353,7 +352,6 @@ def source_flags(image: "nifti.Image") -> list[Flag]:
 
 Lack = Literal["missing", "damaged", "source-changed", "other-weights"]
 """Reasons for which an image is to be made, or made again."""
-
 LACKS: dict[Lack, str] = {
     "missing": "they were not there",
     "damaged": "they could not be opened",
