@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -27,8 +27,7 @@ INTENDED_USE = (
 )
 
 FOREGROUND = 0.02
-"""The head is what is brighter than this share of the 99th percentile."""
-
+"""The head is what is brighter than this fraction of the 99th percentile."""
 
 _RESOLUTIONS = {
     names.MNI_CROP: "that of the source (t1-linear's crop: 1 mm isotropic)",
@@ -353,19 +352,12 @@ def source_flags(image: "nifti.Image") -> list[Flag]:
 
 Lack = Literal["missing", "damaged", "source-changed", "other-weights"]
 """Reasons for which an image is to be made, or made again."""
-
-LACKS: dict[Lack, str] = dict(
-    zip(
-        get_args(Lack),
-        (
-            "they were not there",
-            "they could not be opened",
-            "their sources have changed since",
-            "other weights of this name had made them",
-        ),
-        strict=True,
-    )
-)
+LACKS: dict[Lack, str] = {
+    "missing": "they were not there",
+    "damaged": "they could not be opened",
+    "source-changed": "their sources have changed since",
+    "other-weights": "other weights of this name had made them",
+}
 
 
 def is_done(image: Path, sources: Iterable[Path] = ()) -> bool:

@@ -59,7 +59,8 @@ def cli(**options: Any) -> None:
 
     Exit code: 0 if every session with a T1w has its image, 1 if one has not, 2 for wrong usage.
     """
-    from clinica_t1nce.datasets.homogenisation import Request, describe, homogenise
+    from clinica_t1nce.datasets.homogenisation import Request, homogenise
+    from clinica_t1nce.datasets.homogenisation_report import describe
 
     request = Request(**options)
     report = homogenise(request)

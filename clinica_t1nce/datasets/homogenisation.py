@@ -1,9 +1,8 @@
 """A BIDS data set with exactly one T1nce a session: the acquired one, else the synthetic one."""
 
 import os
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,6 @@ from clinica_t1nce.caps import description, names, sidecar
 from clinica_t1nce.datasets import centring, homogenised_caps, homogenised_tables, outputs
 from clinica_t1nce.datasets.choices import (
     ACQUIRED,
-    REGENERATED,
-    SYNTHETIC,
     Choice,
     acquisition,
     choose,
@@ -24,8 +21,9 @@ from clinica_t1nce.datasets.choices import (
     find_model,
     read_choices,
 )
+from clinica_t1nce.datasets.homogenisation_report import Report
 from clinica_t1nce.datasets.outputs import Entry
-from clinica_t1nce.errors import SelectionError, T1nceError, some
+from clinica_t1nce.errors import SelectionError, T1nceError
 from clinica_t1nce.files import atomic, completeness, nifti_copy
 from clinica_t1nce.files.text import is_there, read_json
 
@@ -74,45 +72,6 @@ class Origin:
             if root is not None and path.is_relative_to(root):
                 return f"bids:{name}:{path.relative_to(root).as_posix()}"
         return Path(os.path.relpath(path, beside)).as_posix()
-
-
-@dataclass
-class Report:
-    """What became of the visits.
-
-    Attributes
-    ----------
-    new
-        Visits whose image was put there now.
-    there
-        Visits whose image was there already, and was not touched.
-    outdated
-        Visits of `there` for which another image would be taken now.
-    again
-        Number of visits of `new` whose image was there, by the reason why it was made again.
-    missing
-        Visits that have no T1nce, acquired or synthetic.
-    failed
-        Reasons by visit, of visits that have no image although there is one.
-    unknown_words
-        Words on contrast agents that are not known, in one line.
-    kinds
-        Visits by kind of image, in the whole data set.
-    mixed_versions
-        Warning of crops that different versions of t1-linear made.
-    """
-
-    new: list[Visit] = field(default_factory=list)
-    there: list[Visit] = field(default_factory=list)
-    outdated: list[Visit] = field(default_factory=list)
-    again: Counter[sidecar.Lack] = field(default_factory=Counter)
-    missing: tuple[Visit, ...] = ()
-    failed: dict[Visit, str] = field(default_factory=dict)
-    unknown_words: str | None = None
-    kinds: dict[str, int] = field(
-        default_factory=lambda: {ACQUIRED: 0, REGENERATED: 0, SYNTHETIC: 0}
-    )
-    mixed_versions: str | None = None
 
 
 @dataclass(frozen=True)
@@ -300,39 +259,6 @@ def write(
     return report
 
 
-def describe(report: Report, out: Path) -> list[str]:
-    """Tell, in lines, what became of the visits and what to do next."""
-    kinds = report.kinds
-    lines = [
-        f"{_sessions(sum(kinds.values()))} with one T1nce in {out}: "
-        f"{', '.join(f'{number} {kind}' for kind, number in kinds.items() if number)}; "
-        f"{len(report.new)} new"
-    ]
-    lines += [
-        f"{number} of them made again: {sidecar.LACKS[why]}" for why, number in report.again.items()
-    ]
-    if report.outdated:
-        lines.append(
-            f"{len(report.outdated)} of them hold another image than would be taken now "
-            f"({some(report.outdated, most=3)}); --overwrite takes it"
-        )
-    if report.missing:
-        lines.append(
-            f"{_sessions(len(report.missing))} without: their images have no synthetic T1nce "
-            f"({some(report.missing, most=3)}); run `clinica run t1-synth-nce` for them"
-        )
-    lines += [f"  {visit}: {reason}" for visit, reason in report.failed.items()]
-    if report.unknown_words:
-        lines.append(report.unknown_words)
-    if report.mixed_versions:
-        lines.append(f"Warning: {report.mixed_versions}")
-    lines.append(
-        f"Next: clinica run t1-volume-tissue-segmentation {out} CAPS_OF_VOLUMES (a new folder: "
-        "Clinica skips the visits that a CAPS holds a segmentation of, whatever it was made from)"
-    )
-    return lines
-
-
 def image_path(out: Path, visit: Visit) -> Path:
     """Say where the image of a visit belongs."""
     return out.joinpath(*visit, "anat", f"{'_'.join(visit)}_T1w.nii.gz")
@@ -412,7 +338,3 @@ def _description(origin: Origin) -> outputs.Plan:
 def _links(origin: Origin) -> dict[str, str]:
     named = {"caps": origin.caps, "bids": None if origin.bids is None else origin.bids.root}
     return {name: root.resolve().as_uri() for name, root in named.items() if root is not None}
-
-
-def _sessions(number: int) -> str:
-    return f"{number} session" + ("s" if number != 1 else "")

@@ -11,6 +11,7 @@ from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.caps import names, query, table
 from clinica_t1nce.datasets import homogenisation, outputs, separation
 from clinica_t1nce.datasets.homogenisation import Request, homogenise
+from clinica_t1nce.datasets.homogenisation_report import describe
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.files import tsv
 from tests.data.bids import (
@@ -214,7 +215,7 @@ def test_what_is_damaged_or_made_from_a_file_that_changed_is_made_again(caps, ou
     report = homogenise(Request(caps, out, copy=True))
     assert report.new == [Visit("sub-01", "ses-M000"), Visit("sub-02", "ses-M000")]
     assert report.again == {"damaged": 1, "source-changed": 1}
-    lines = homogenisation.describe(report, out)
+    lines = describe(report, out)
     assert "1 of them made again: their sources have changed since" in lines
     assert not homogenise(Request(caps, out, copy=True)).new
 
@@ -375,7 +376,7 @@ def test_metadata_that_do_not_tell_stop_their_visit_only(caps, out, name, conten
     assert list(report.failed) == [Visit("sub-01", "ses-M012")]
     assert sorted(map(str, report.new)) == ["sub-01 ses-M000", "sub-02 ses-M000", "sub-03 ses-M000"]
     assert not (out / "sub-01/ses-M012").exists()
-    told = homogenisation.describe(report, out)
+    told = describe(report, out)
     assert any(name.rpartition("/")[2].split(".")[0] in line for line in told)
     assert any("'foo' (1x)" in line for line in told) is (b"foo" in (content or b""))
 
@@ -493,6 +494,6 @@ def test_crops_of_old_and_new_versions_are_flagged(caps, out, versions, mixed):
     content["Processing"] = [{**step, "ClinicaVersion": version} for version in versions]
     path.write_text(json.dumps(content))
     report = homogenise(Request(caps, out))
-    told = [line for line in homogenisation.describe(report, out) if line.startswith("Warning")]
+    told = [line for line in describe(report, out) if line.startswith("Warning")]
     assert len(told) == mixed
     assert all(version in line for line in told for version in versions)

@@ -205,7 +205,8 @@ def _check_outputs(caps: Path, out: Path, caps_output: Path | None, options: Opt
 
 def _homogenise(pipeline: "T1SynthNce", request: "Request") -> bool:
     """Make the homogenised data set; say whether every session has its image."""
-    from clinica_t1nce.datasets.homogenisation import describe, homogenise
+    from clinica_t1nce.datasets.homogenisation import homogenise
+    from clinica_t1nce.datasets.homogenisation_report import describe
 
     with working():
         report = homogenise(replace(request, model=pipeline.card.name))
