@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +11,7 @@ import numpy as np
 
 from clinica_t1nce.caps import names, selection, sidecar
 from clinica_t1nce.caps.query import ALL, AS_T1NCE, SelectedBy
-from clinica_t1nce.errors import OutputError
-from clinica_t1nce.files import nifti
+from clinica_t1nce.files import atomic, nifti
 from clinica_t1nce.synthesis.flags import Flag
 from clinica_t1nce.translation import classification, spaces
 from clinica_t1nce.translation.jobs import Job
@@ -243,23 +241,11 @@ def _write_product(
         grid=_describe_grid(job, inputs, product),
         notes={image.path: image.note for image in inputs.images},
     )
-    try:
-        # An old image beside a new sidecar would be taken for done if we were killed in between.
-        files.image.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"{files.image}: cannot be replaced ({error.strerror or error}); get the right to "
-            "write there"
-        ) from error
-    try:
+    # An old image beside a new sidecar would be taken for done if we were killed in between.
+    with atomic.replacing([files.image, files.sidecar, *files.companions]):
         sidecar.write(files.image, content)
         _write_maps(job, product, content)
         product.save(files.image)
-    except BaseException:
-        for path in (files.sidecar, *files.companions):
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
-        raise
     return content
 
 
