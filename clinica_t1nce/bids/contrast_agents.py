@@ -5,6 +5,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -173,6 +174,7 @@ def as_word(value: Any) -> str:
     return " ".join(_without_controls(text).split())
 
 
+@lru_cache(4096)
 def plain(text: str) -> str:
     """Write a phrase without case, accents, punctuation and control characters.
 
@@ -307,6 +309,7 @@ def is_field(column: str) -> bool:
     return letters in {field.lower() for field in FIELDS}
 
 
+@lru_cache(4096)
 def _meaning(text: str) -> Meaning:
     phrase = plain(text)
     folded = _folded(text).strip(_AROUND)

@@ -5,6 +5,7 @@ the first dot, so that ``acq-1.5T`` is ``acq-1`` and the rest an extension. They
 part rather than built anew by pybids, which would drop what it does not know and sort the rest.
 """
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,6 +23,8 @@ _ORDER = (
 )
 KEYS = tuple(_ORDER.split())
 """Entities of BIDS and its derivatives that images and tables may have, in the order of names."""
+
+_CONTRAST = re.compile(r"(?:^|[/_])ce-([^/_]*)(?=_|$)", re.IGNORECASE)
 
 BEFORE_CE = KEYS[: KEYS.index("ce")]
 
@@ -85,7 +88,7 @@ def entities(name: str) -> dict[str, str]:
     """
     from bids.layout import parse_file_entities
 
-    found: dict[str, str] = parse_file_entities(stem(name), config=_config(KEYS))
+    found: dict[str, str] = parse_file_entities(stem(name), config=_config())
     return found
 
 
@@ -97,13 +100,9 @@ def contrast_label(name: str) -> str | None:
     >>> contrast_label("sub-01_CE-gd_T1w.nii.gz"), contrast_label("sub-01_acq-ce_T1w.nii.gz")
     ('gd', None)
     """
-    # Most names have none: pybids takes 0.1 ms to say so.
-    if "_ce-" not in f"_{name.lower()}":
-        return None
-    from bids.layout import parse_file_entities
-
-    label: str | None = parse_file_entities(stem(name), config=_config(("ce",))).get("ce")
-    return label
+    # Asked of every image of a data set: pybids would take 0.2 ms for each.
+    found = _CONTRAST.search(stem(name))
+    return None if found is None else found[1]
 
 
 def run_of(name: str) -> int:
@@ -152,9 +151,9 @@ def without_contrast(name: str) -> str:
 
 
 @lru_cache
-def _config(keys: tuple[str, ...]) -> "Config":
+def _config() -> "Config":
     # The import takes a second.
     from bids.layout import Config
 
-    patterns = [{"name": key, "pattern": rf"(?:^|[/_])(?i:{key})-([^/_]*)(?=_|$)"} for key in keys]
+    patterns = [{"name": key, "pattern": rf"(?:^|[/_])(?i:{key})-([^/_]*)(?=_|$)"} for key in KEYS]
     return Config("clinica-t1nce", entities=patterns)

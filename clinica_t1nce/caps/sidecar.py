@@ -18,6 +18,7 @@ from clinica_t1nce.synthesis.enhancement_prior import Place
 from clinica_t1nce.synthesis.flags import Flag
 
 if TYPE_CHECKING:
+    from clinica_t1nce.files import nifti
     from clinica_t1nce.models.cards import Card
 
 INTENDED_USE = (
@@ -327,6 +328,24 @@ def non_finite(number: int) -> Flag:
     return Flag(NON_FINITE, f"{number} NaN or infinite voxels were set to 0")
 
 
+def source_flags(image: "nifti.Image") -> list[Flag]:
+    """Say what is to be looked at in a file that was read: voxels without value, two geometries."""
+    found = [non_finite(image.n_nonfinite)] if image.n_nonfinite else []
+    forms = image.forms
+    if forms is None or forms.other is None:
+        return found
+    if forms.source == "none":
+        text = "the header has neither qform nor sform, so that left and right are not known"
+        code = "no-form"
+    else:
+        text = f"the header has two geometries, up to {forms.distance:.1f} mm apart"
+        code = "forms-differ"
+    taken = f"that of the {forms.source}, as ITK does" if forms.source != "none" else "ITK's axes"
+    if image.affine is forms.other:
+        taken = "that which the crop was made from, though ITK takes the other one today"
+    return [*found, Flag(code, f"{text}; {taken}")]
+
+
 Lack = Literal["missing", "damaged", "source-changed", "other-weights"]
 """Reasons for which an image is to be made, or made again."""
 
@@ -344,12 +363,14 @@ LACKS: dict[Lack, str] = dict(
 )
 
 
-def is_done(image: Path) -> bool:
-    """Say whether an image and its sidecar are there."""
-    return image.is_file() and names.sidecar_path(image).is_file()
+def is_done(image: Path, sources: Iterable[Path] = ()) -> bool:
+    """Say whether an image is done, whatever made it: see :func:`lack`."""
+    return lack(image, sources) is None
 
 
-def lack(image: Path, sources: Iterable[Path], model: Mapping[str, Any]) -> Lack | None:
+def lack(
+    image: Path, sources: Iterable[Path] = (), model: Mapping[str, Any] | None = None
+) -> Lack | None:
     """Say why an image is to be made, or made again; None if it is done.
 
     Both image and sidecar appear under their names only when they are whole, the image last.
@@ -358,19 +379,21 @@ def lack(image: Path, sources: Iterable[Path], model: Mapping[str, Any]) -> Lack
     Parameters
     ----------
     image
-        Path of the synthetic image.
+        Path of the image.
     sources
         Paths of the files that it is made from, in the order of its sidecar's ``Sources``.
     model
-        Result of :func:`describe` for the weights that are to make it.
+        Result of :func:`describe` for the weights that are to make it; None for any.
     """
-    if not is_done(image):
+    if not (image.is_file() and names.sidecar_path(image).is_file()):
         return "missing"
     content = read(image)
     if content is None or not completeness.is_whole(image):
         return "damaged"
     if any(map(completeness.has_changed, sources, content.get("SourceFiles", []))):
         return "source-changed"
+    if model is None:
+        return None
     keys = ("SHA256", "BatchStatistics")
     made_by = content.get("Model", {})
     return "other-weights" if any(made_by.get(k) != model.get(k) for k in keys) else None

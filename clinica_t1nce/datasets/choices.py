@@ -323,7 +323,7 @@ def _synthetic(crop: Path, model: str | None, space: names.Space) -> Path | None
     path = names.output_path(crop, model)
     stem = path.name.removesuffix(names.SYNTHETIC_ENDING)
     path = path.with_name(stem + names.SPACES[space])
-    return path if sidecar.is_done(path) else None
+    return path if sidecar.is_done(path, [crop]) else None
 
 
 def _acquired(crop: Path, raw: Path | None, space: names.Space) -> Path | None:

@@ -1,6 +1,7 @@
 """A BIDS data set with exactly one T1nce a session: the acquired one, else the synthetic one."""
 
 import os
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +26,7 @@ from clinica_t1nce.datasets.choices import (
 )
 from clinica_t1nce.datasets.outputs import Entry
 from clinica_t1nce.errors import SelectionError, T1nceError, some
-from clinica_t1nce.files import nifti_copy
+from clinica_t1nce.files import completeness, nifti_copy
 from clinica_t1nce.files.text import is_there, read_json
 
 KIND = "homogenise"
@@ -40,7 +41,7 @@ t1nce.tsv says which is which, and the sidecar of each image where it comes from
 Synthetic images are for segmentation and research; do not read lesions or enhancement in them.
 """
 
-_OF_THE_FILE = {"Sources", "SpatialReference"}
+_OF_THE_FILE = {"Sources", "SourceFiles", "SpatialReference"}
 """Fields of a synthetic image's sidecar that do not hold for another place."""
 
 
@@ -87,6 +88,8 @@ class Report:
         Visits whose image was there already, and was not touched.
     outdated
         Visits of `there` for which another image would be taken now.
+    again
+        Number of visits of `new` whose image was there, by the reason why it was made again.
     missing
         Visits that have no T1nce, acquired or synthetic.
     failed
@@ -102,6 +105,7 @@ class Report:
     new: list[Visit] = field(default_factory=list)
     there: list[Visit] = field(default_factory=list)
     outdated: list[Visit] = field(default_factory=list)
+    again: Counter[sidecar.Lack] = field(default_factory=Counter)
     missing: tuple[Visit, ...] = ()
     failed: dict[Visit, str] = field(default_factory=dict)
     unknown_words: str | None = None
@@ -304,6 +308,9 @@ def describe(report: Report, out: Path) -> list[str]:
         f"{', '.join(f'{number} {kind}' for kind, number in kinds.items() if number)}; "
         f"{len(report.new)} new"
     ]
+    lines += [
+        f"{number} of them made again: {sidecar.LACKS[why]}" for why, number in report.again.items()
+    ]
     if report.outdated:
         lines.append(
             f"{len(report.outdated)} of them hold another image than would be taken now "
@@ -343,13 +350,18 @@ def _put(
 ) -> None:
     image = image_path(out, visit)
     content = _sidecar(choice, origin, image.parent)
-    if sidecar.is_done(image) and not overwrite:
+    why = sidecar.lack(image, [choice.candidate.path])
+    there = sidecar.read(image) or {}
+    is_other = any(there.get(key) != content.get(key) for key in ("Sources", "Model"))
+    if not overwrite and (why is None or (why == "source-changed" and is_other)):
         report.there.append(visit)
-        there = sidecar.read(image) or {}
-        if any(there.get(key) != content.get(key) for key in ("Sources", "Model")):
+        if is_other:
             report.outdated.append(visit)
         return
+    if why not in (None, "missing") and not overwrite:
+        report.again[why] += 1
     recentring = centring.find_recentring(choice.candidate.path)
+    content["SourceFiles"] = [completeness.fingerprint(choice.candidate.path)]
     if recentring.shift.any():
         content["OriginMovedBy"] = [round(float(value), 3) for value in recentring.shift]
     outputs.remove(image)

@@ -16,6 +16,7 @@ from nibabel.wrapstruct import WrapStructError
 
 from clinica_t1nce.errors import ImageError
 from clinica_t1nce.files.atomic import compress, temporary
+from clinica_t1nce.files.forms import FIELDS, Forms, read_forms
 
 logger = logging.getLogger("clinica_t1nce")
 
@@ -23,6 +24,12 @@ CROP_SHAPE = (169, 208, 179)
 """Voxels of t1-linear's crop, RAS."""
 CROP_ZOOMS = (1.0, 1.0, 1.0)
 """Voxel size of t1-linear's crop, mm."""
+
+_GEOMETRY = (
+    *("pixdim", "qform_code", "sform_code"),
+    *(f"{field}_{axis}" for field, axes in FIELDS for axis in axes),
+)
+"""Fields of a header that say where voxels lie."""
 
 ZOOM_TOLERANCE = 1e-3
 MAX_NONFINITE = 0.01
@@ -37,13 +44,16 @@ class Image:
     data
         Voxels: float32, 3-D, C order, finite, axes as in the file.
     affine
-        Matrix, 4 x 4, float64: voxel indices to mm, RAS+.
+        Matrix, 4 x 4, float64: voxel indices to mm, RAS+, as ITK takes it
+        (:mod:`clinica_t1nce.files.forms`).
     header
         The file's header.
     path
         The file.
     n_nonfinite
         Voxels that were NaN or infinite in the file and are 0 in `data`.
+    forms
+        What the header says of where the voxels lie; None of an image that was not read.
     """
 
     data: np.ndarray
@@ -51,6 +61,7 @@ class Image:
     header: nib.Nifti1Header
     path: Path
     n_nonfinite: int = 0
+    forms: Forms | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +102,7 @@ def read_geometry(path: str | Path) -> Geometry:
         raise ImageError(f"{path}: not a NIfTI file; convert it to .nii.gz first")
     forms = nifti.get_qform(coded=True)[0], nifti.get_sform(coded=True)[0]
     both = all(form is not None for form in forms) and np.allclose(*forms, rtol=0, atol=1e-3)
-    return Geometry(nifti.shape[:3], _checked_affine(path, nifti), bool(both))
+    return Geometry(nifti.shape[:3], _checked_affine(path, nifti.affine), bool(both))
 
 
 def load(
@@ -129,16 +140,18 @@ def load(
         size, constant, or has more than 1 % of voxels that are not finite.
     """
     path = Path(path)
-    nifti = parse(path, read_bytes(path))
-    affine = _checked_affine(path, nifti)
+    content = read_bytes(path)
+    nifti = parse(path, content)
     data = _frame(path, nifti)
+    forms = read_forms(nifti, content)
+    affine = _checked_affine(path, forms.affine)
     _check_grid(path, data.shape, affine, shape, zooms)
     data, n_nonfinite = _finite(path, data)
     if not constant and data.min() == data.max():
         raise ImageError(
             f"{path}: every voxel is {data.flat[0]:g}, there is no image; make this file again"
         )
-    return Image(data, affine, nifti.header.copy(), path, n_nonfinite)
+    return Image(data, affine, nifti.header.copy(), path, n_nonfinite, forms)
 
 
 def on_grid(source: Image, data: np.ndarray, affine: np.ndarray) -> Image:
@@ -176,7 +189,9 @@ def load_labels(path: str | Path) -> Image:
         raise ImageError(
             f"{path}: not a readable label map of FreeSurfer; make it again"
         ) from error
-    return Image(_frame(path, nifti), _checked_affine(path, nifti), nifti.header.copy(), path)
+    return Image(
+        _frame(path, nifti), _checked_affine(path, nifti.affine), nifti.header.copy(), path
+    )
 
 
 def save(
@@ -190,10 +205,11 @@ def save(
     """Write a volume on the grid of another one, whole or not at all.
 
     The header is a new one: nothing of the source's but its geometry. Affine, qform and sform
-    are all the source's affine, with the source's sform code, else its qform code, else 1
-    (scanner), so that no reader falls back to another geometry. A qform cannot hold shear: of a
-    sheared affine it keeps rotation and voxel size, and the sform is right. The same
-    voxels give the same bytes.
+    are all the source's affine, with the source's sform code, else its qform code, so that no
+    reader falls back to another geometry. A qform cannot hold shear: of a sheared affine it keeps
+    rotation and voxel size, and the sform is right. If the source's own forms are not one geometry,
+    or it has none, they are kept as they are: in every reader, both images lie in one place. The
+    same voxels give the same bytes.
 
     Parameters
     ----------
@@ -311,8 +327,8 @@ def parse(path: Path, content: bytes) -> nib.Nifti1Image:
     return nifti
 
 
-def _checked_affine(path: Path, nifti: nib.Nifti1Image) -> np.ndarray:
-    affine = np.asarray(nifti.affine, dtype=np.float64)
+def _checked_affine(path: Path, affine: np.ndarray) -> np.ndarray:
+    affine = np.asarray(affine, dtype=np.float64)
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         raise ImageError(
             f"{path}: its header has no usable affine (sform, qform); make this file again"
@@ -376,10 +392,15 @@ def _times(values: "tuple[int, ...] | tuple[float, ...] | np.ndarray") -> str:
 
 def _serialise(data: np.ndarray, like: Image, description: str) -> bytes:
     spatial_unit = like.header.get_xyzt_units()[0]
-    code = int(like.header["sform_code"]) or int(like.header["qform_code"]) or 1
     nifti = nib.Nifti1Image(data, like.affine)
-    nifti.set_sform(like.affine, code)
-    nifti.set_qform(like.affine, code, strip_shears=True)
+    if like.forms is not None and like.forms.other is not None:
+        nifti = nib.Nifti1Image(data, None)
+        for field in _GEOMETRY:
+            nifti.header[field] = like.header[field]
+    else:
+        code = int(like.header["sform_code"]) or int(like.header["qform_code"]) or 1
+        nifti.set_sform(like.affine, code)
+        nifti.set_qform(like.affine, code, strip_shears=True)
     nifti.header.set_xyzt_units("mm" if spatial_unit == "unknown" else spatial_unit)
     nifti.header["descrip"] = description.encode()[:79]
     content: bytes = nifti.to_bytes()

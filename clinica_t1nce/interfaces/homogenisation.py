@@ -40,6 +40,11 @@ class _HomogeniseBidsInputSpec(BaseInterfaceInputSpec):
         desc="TSV with participant_id, session_id and filename: the image to take where a session "
         "has several",
     )
+    agent_words_file = File(
+        exists=True,
+        desc="TSV with word and meaning (given, none or nothing): what words for the contrast "
+        "agent in the metadata mean that are not known",
+    )
     copy = traits.Bool(
         True,
         usedefault=True,
@@ -75,12 +80,18 @@ class HomogeniseBids(SimpleInterface):
     _always_run = True
 
     def _run_interface(self, runtime: Bunch) -> Bunch:
-        from clinica_t1nce.bids import t1w_images
+        from clinica_t1nce.bids import contrast_agents, t1w_images
         from clinica_t1nce.datasets import homogenisation, homogenised_tables
         from clinica_t1nce.datasets.choices import choose, find_in_files, read_choices
 
         root = self.inputs.bids_directory
-        source = t1w_images.Dataset(Path(root).absolute()) if isdefined(root) else None
+        table = self.inputs.agent_words_file
+        words = (
+            contrast_agents.read_words(Path(table))
+            if isdefined(table)
+            else contrast_agents.NO_WORDS
+        )
+        source = t1w_images.Dataset(Path(root).absolute(), words) if isdefined(root) else None
         choices = self.inputs.choices_file
         out = Path(self.inputs.out_directory).absolute()
         chosen = choose(

@@ -11,7 +11,6 @@ from clinica_t1nce.caps import names, sidecar
 from clinica_t1nce.caps.names import Space
 from clinica_t1nce.caps.query import SelectedBy
 from clinica_t1nce.errors import OutputError
-from clinica_t1nce.files import completeness
 from clinica_t1nce.translation.options import Options
 
 
@@ -144,12 +143,9 @@ class Job:
         found: dict[Space, sidecar.Lack] = {}
         for space, files in self.targets.images.items():
             lack = sidecar.lack(files.image, self.targets.sources(self.source, space), model)
-            if lack is None and not all(map(sidecar.is_done, files.maps)):
-                lack = "missing"
-            if lack is None and not all(map(completeness.is_whole, files.maps)):
-                lack = "damaged"
-            if lack is not None:
-                found[space] = lack
+            lacks = [lack, *map(sidecar.lack, files.maps)]
+            if any(lacks):
+                found[space] = next(filter(None, lacks))
         return found
 
     def check(self) -> None:

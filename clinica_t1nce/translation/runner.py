@@ -299,9 +299,7 @@ def _contradiction(selected_by: SelectedBy | None, probability: float | None) ->
 
 
 def _flags_of_grid(inputs: spaces.Inputs, product: spaces.Product) -> list[Flag]:
-    found = []
-    if product.like.n_nonfinite:
-        found.append(sidecar.non_finite(product.like.n_nonfinite))
+    found = sidecar.source_flags(product.like)
     if inputs.enlargement is not None and inputs.enlargement > LARGEST:
         found.append(
             Flag(

@@ -19,6 +19,7 @@ from nibabel.affines import voxel_sizes
 from clinica_t1nce.caps import names, sidecar
 from clinica_t1nce.errors import ImageError, OutputError, SelectionError, T1nceError
 from clinica_t1nce.files import nifti, nifti_copy
+from clinica_t1nce.files.forms import read_forms
 from clinica_t1nce.synthesis import transfer
 from clinica_t1nce.synthesis.conditioning import condition
 from clinica_t1nce.synthesis.flags import Flag
@@ -148,8 +149,9 @@ def translate_image(image: nib.Nifti1Image, synthesizer: "Synthesizer") -> nib.N
         raise ImageError(f"an image of shape {shape}; give one volume")
     stored = np.asanyarray(image.dataobj)
     data = stored.reshape(shape[:3]).astype(np.float32)
-    check_content(data, image.affine, stored.dtype.kind)
-    found = synthesise(data, image.affine, synthesizer).synthesis
+    affine = read_forms(image).affine
+    check_content(data, affine, stored.dtype.kind)
+    found = synthesise(data, affine, synthesizer).synthesis
     header = image.header.copy()
     if stored.dtype.kind in "iu":
         limits = np.iinfo(stored.dtype)
@@ -416,9 +418,7 @@ def translate_file(
             reasons = [flag.text for flag in synthesis.flags if flag.code == NOT_REGISTERED]
             raise ImageError(f"{files.source}: {reasons[0].partition(':')[0]}")
         t1ce, t1nce, affine = found.crop, found.crop_image, mni.CROP_AFFINE
-    flags = find_flags(None, synthesis)
-    if source.n_nonfinite:
-        flags.append(sidecar.non_finite(source.n_nonfinite))
+    flags = find_flags(None, synthesis) + sidecar.source_flags(source)
     content = sidecar.build(
         source=files.source,
         output=files.image,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -229,15 +229,26 @@ def read_raw(
     if transform is None:
         transform = itk.read_itk_affine(affine)
     image = nifti.load(raw)
+    found = _lay_under(crop, image, transform)
+    if not found.follows_affine and image.forms is not None and image.forms.other is not None:
+        # The crop may be older than what ITK goes by today: it says itself what it was made from.
+        other = _lay_under(crop, replace(image, affine=image.forms.other), transform)
+        found = max(found, other, key=lambda laid: laid.agreement)
+    transfer.require_related(
+        found.on_crop,
+        found.crop_shown,
+        f"{affine}: does not bring {raw} to {crop.path.name}: of another image",
+    )
+    return found
+
+
+def _lay_under(crop: nifti.Image, image: nifti.Image, transform: np.ndarray) -> Raw:
     conditioned, crop_shown = condition(image.data), condition(crop.data).shown
     shape = crop.data.shape
     moved = grids.sample(conditioned.shown, image.affine, shape, crop.affine, transform)
     gain = transfer.measure_gain(moved, crop_shown)
     on_crop = moved / gain
     agreement = transfer.measure_correlation(on_crop, crop_shown)
-    transfer.require_related(
-        on_crop, crop_shown, f"{affine}: does not bring {raw} to {crop.path.name}: of another image"
-    )
     return Raw(image, transform, on_crop, gain, agreement, conditioned, crop_shown)
 
 

@@ -1,3 +1,4 @@
+import gzip
 import json
 import shutil
 from pathlib import Path
@@ -203,6 +204,25 @@ def test_another_choice_waits_for_overwrite(caps, out):
     homogenise(Request(caps, out, overwrite=True))
     assert sidecar(out, ACQUIRED)["T1nce"] == "acquired"
     assert homogenise(Request(caps, out)).outdated == []
+
+
+def test_what_is_damaged_or_made_from_a_file_that_changed_is_made_again(caps, out):
+    homogenise(Request(caps, out, copy=True))
+    (out / ACQUIRED).write_bytes(b"")
+    for source in caps.glob("subjects/sub-02/*/t1_synth_nce/*/*_desc-SynthNce_*T1w.nii.gz"):
+        source.write_bytes(gzip.compress(gzip.decompress(source.read_bytes()), 0))
+    report = homogenise(Request(caps, out, copy=True))
+    assert report.new == [Visit("sub-01", "ses-M000"), Visit("sub-02", "ses-M000")]
+    assert report.again == {"damaged": 1, "source-changed": 1}
+    lines = homogenisation.describe(report, out)
+    assert "1 of them made again: their sources have changed since" in lines
+    assert not homogenise(Request(caps, out, copy=True)).new
+
+
+def test_an_empty_synthetic_image_is_not_taken(caps, out):
+    for image in caps.glob("subjects/sub-02/*/t1_synth_nce/*/*_desc-SynthNce_*T1w.nii.gz"):
+        image.write_bytes(b"")
+    assert homogenise(Request(caps, out)).missing == (Visit("sub-02", "ses-M000"),)
 
 
 def test_an_image_of_other_weights_is_told(caps, out):

@@ -5,7 +5,7 @@ import pytest
 from nipype.pipeline.engine import Node
 
 from clinica_t1nce.datasets import outputs, separation
-from clinica_t1nce.errors import OutputError
+from clinica_t1nce.errors import OutputError, SelectionError
 from clinica_t1nce.interfaces import HomogeniseBids
 from tests.data.bids import make_bids, make_caps_of
 
@@ -34,10 +34,20 @@ def test_names_and_mandatory_flags_of_the_inputs():
         "out_directory",
         "bids_directory",
         "choices_file",
+        "agent_words_file",
         "copy",
         "overwrite",
     }
     assert all(trait.desc for trait in traits.values())
+
+
+def test_words_for_agents_are_taken_from_a_table(inputs, tmp_path):
+    words = tmp_path / "words.tsv"
+    words.write_text("word\tmeaning\nmystery\tperhaps\n")
+    with pytest.raises(SelectionError, match="perhaps"):
+        HomogeniseBids(**inputs, agent_words_file=str(words)).run()
+    words.write_text("word\tmeaning\nmystery\tgiven\n")
+    assert HomogeniseBids(**inputs, agent_words_file=str(words)).run().outputs.out_files
 
 
 def test_one_image_a_session(inputs):

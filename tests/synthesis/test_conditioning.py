@@ -104,6 +104,15 @@ class TestBackground:
         assert found.shown[inside].mean() > 1
         assert not found.shown[~inside].any()
 
+    @pytest.mark.parametrize("darkest", [0.2, 0.3, 0.4])
+    def test_the_darkest_tissue_of_a_brain_without_fluid_is_none(self, darkest):
+        # Interpolated, then cut out along what is dark.
+        image = ndimage.gaussian_filter(volumes.enhance(volumes.brain((64, 72, 60))), 1.0)
+        image[image < darkest * bright(image)] = 0
+        found = condition(image)
+        assert (found.background, codes(found)) == (0, [])
+        assert found.shown is image
+
     def test_flat_tissue_is_no_background(self):
         image = np.zeros(SHAPE, np.float32)
         image[10:30, 10:30, 10:30] = 600

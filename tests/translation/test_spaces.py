@@ -30,7 +30,7 @@ class Generator:
     """Stands for a Synthesizer: takes a share of everything above 500, at no cost."""
 
     card = SimpleNamespace(
-        batch_statistics=False,
+        inference=SimpleNamespace(batch_statistics=False),
         name="cheap",
         architecture="none",
         sha256="0",
@@ -179,6 +179,33 @@ def test_a_constant_is_added_to_the_native_result(tmp_path, constant):
     removed = nifti.load(visit.raw).data - nifti.load(plain).data
     assert np.abs(difference).sum() < 0.02 * removed.sum()
     assert np.abs(difference).max() < 0.05 * nifti.load(visit.raw).data.max()
+
+
+@pytest.mark.parametrize(("codes", "text"), [((1, 2), "qform, as ITK"), ((1, 1), "made from")])
+def test_a_raw_image_with_two_geometries_lies_where_its_crop_was_made_from(
+    visit, made, tmp_path, codes, text
+):
+    # As SPM leaves it: the sform is turned and moved, t1-linear took the qform.
+    raw = nib.load(visit.raw)
+    turned = volumes.affine("oblique") @ raw.affine
+    image = nib.Nifti1Image(np.asarray(raw.dataobj), None, raw.header)
+    image.set_qform(raw.affine, codes[0])
+    image.set_sform(turned, codes[1])
+    other = replace(visit, bids=tmp_path / "bids")
+    path = tmp_path / "bids" / visit.raw.relative_to(visit.bids)
+    path.parent.mkdir(parents=True)
+    image.to_filename(path)
+    (native,) = run(other, tmp_path / "out", Generator(), "native", save_enhancement=True)
+    content = sidecar.read(native)
+    assert content["AgreementWithCrop"] > 0.99
+    (flag,) = content["Flags"]
+    assert flag["Code"] == "forms-differ"
+    assert text in flag["Text"]
+    assert gzip.decompress(native.read_bytes())[:352] == gzip.decompress(path.read_bytes())[:352]
+    np.testing.assert_array_equal(nib.load(native).dataobj, nib.load(made[-1]).dataobj)
+    header = nib.load(names.enhancement_path(native)).header
+    np.testing.assert_allclose(header.get_sform(), turned, atol=1e-4)
+    np.testing.assert_allclose(header.get_qform(), raw.affine, atol=1e-4)
 
 
 def test_nothing_native_falls_below_zero_and_what_is_not_changed_keeps_its_integers(tmp_path):
