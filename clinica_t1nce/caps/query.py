@@ -1,5 +1,6 @@
 """Which images of a CAPS are asked for."""
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,6 +58,50 @@ class SelectedBy:
 
 UNDECIDED = "undecided"
 """Reason of an image of which it is not known whether it is a T1ce: it failed for that."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One of several parts of all visits that share none and leave none out.
+
+    Which part a visit is in depends on its name alone, not on what else is there: shards that
+    begin at different times fit together.
+
+    Attributes
+    ----------
+    index
+        Place of the part, from 1.
+    number
+        Number of parts.
+    """
+
+    index: int
+    number: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Shard":
+        """Read what a user writes, ``I/N``.
+
+        Raises
+        ------
+        SelectionError
+            If it is not that, or there is no such part.
+
+        Examples
+        --------
+        >>> Shard.parse("3/10")
+        Shard(index=3, number=10)
+        """
+        index, _, number = text.partition("/")
+        shard = cls(*(int(part) if part.isdecimal() else 0 for part in (index, number)))
+        if not 1 <= shard.index <= shard.number:
+            raise SelectionError(f"--shard {text}: not I/N with I from 1 to N, such as 1/10")
+        return shard
+
+    def holds(self, visit: Visit) -> bool:
+        """Say whether a visit is in this part."""
+        digest = hashlib.sha256(f"{visit.subject} {visit.session}".encode()).digest()
+        return int.from_bytes(digest[:8], "big") % self.number == self.index - 1
 
 
 @dataclass(frozen=True)
@@ -136,7 +181,7 @@ def read_visits(tsv: Path) -> list[Visit]:
     rows: dict[Visit, list[int]] = {}
     for number, row in lines:
         visit = Visit(row["participant_id"], row["session_id"])
-        if not visit.subject.startswith("sub-") or not visit.session.startswith("ses-"):
+        if not (_is_label(visit.subject, "sub-") and _is_label(visit.session, "ses-")):
             raise SelectionError(
                 f"{tsv}: row {number} ({visit.subject!r}, {visit.session!r}) is not a visit; "
                 "write it as sub-<label> and ses-<label>"
@@ -212,6 +257,11 @@ def _listing(folder: Path) -> list[str]:
         raise SelectionError(
             f"{folder}: cannot be read ({error.strerror or error}); check its permissions"
         ) from error
+
+
+def _is_label(name: str, prefix: str) -> bool:
+    # One folder: sub-1/../.. would lead out of the CAPS.
+    return name.startswith(prefix) and len(name) > len(prefix) and not set("/\\\0") & set(name)
 
 
 def _and(numbers: Sequence[int]) -> str:

@@ -21,6 +21,7 @@ from clinica_t1nce.caps.query import (
     Rule,
     SelectedBy,
     Selection,
+    Shard,
 )
 from clinica_t1nce.errors import SelectionError
 
@@ -50,6 +51,8 @@ class Request:
     include_t1nce
         Whether the other crops are taken, too, so that all images have gone through the same
         generator.
+    shard
+        Part of the visits to look at; None for all.
     """
 
     caps: Path
@@ -58,6 +61,7 @@ class Request:
     dataset: Dataset | None = None
     probabilities: Mapping[Path, float] = field(default_factory=dict)
     include_t1nce: bool = False
+    shard: Shard | None = None
 
 
 def rule_for(rule: Rule | None, tsv: Path | None) -> Rule:
@@ -89,8 +93,10 @@ def candidates(request: Request) -> list[tuple[Visit, Path]]:
         found = list(query.find_crops(request.caps))
         if not found:
             raise query.no_crops(request.caps)
-        return found
-    return query.listed_crops(request.caps, request.tsv)
+    else:
+        found = query.listed_crops(request.caps, request.tsv)
+    shard = request.shard
+    return found if shard is None else [item for item in found if shard.holds(item[0])]
 
 
 def select(request: Request) -> Selection:
@@ -99,7 +105,7 @@ def select(request: Request) -> Selection:
     Raises
     ------
     SelectionError
-        If nothing is found, or a table cannot be used.
+        If nothing is found, but for a shard, which may be empty, or a table cannot be used.
     """
     every = candidates(request)
     by_tsv = request.rule == TSV
@@ -121,7 +127,7 @@ def select(request: Request) -> Selection:
             selected_by = SelectedBy(AS_T1NCE)
         if selected_by is not None:
             chosen.append(Crop(visit, path, selected_by))
-    if not chosen and not undecided:
+    if not chosen and not undecided and request.shard is None:
         raise SelectionError(_nothing(request, len(every)))
     return replace(query.without_collisions(chosen), undecided=undecided)
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -125,6 +126,7 @@ def build(
     root_name: str = "",
     selected_by: SelectedBy | None = None,
     grid: Grid = Grid(),
+    notes: Mapping[Path, Mapping[str, Any]] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Describe one synthetic image.
 
@@ -161,6 +163,9 @@ def build(
         Rule and reason for which the source was taken for a T1ce.
     grid
         Grid of the image.
+    notes
+        Notes of files that were read, from
+        :func:`clinica_t1nce.files.completeness.read_noted`; the others are read for theirs.
     """
     files = (source, *grid.sources)
     sources = [names.uri(path, root, output.parent, root_name) for path in files]
@@ -168,7 +173,7 @@ def build(
         "Description": INTENDED_USE,
         "Synthetic": True,
         "Sources": sources,
-        "SourceFiles": [completeness.fingerprint(path) for path in files],
+        "SourceFiles": [notes.get(path) or completeness.fingerprint(path) for path in files],
         "Space": grid.space,
         "SpatialReference": sources[1] if grid.sources else sources[0],
         "Resolution": _RESOLUTIONS[grid.space],

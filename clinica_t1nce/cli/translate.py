@@ -54,15 +54,15 @@ def cli(
     """
     from clinica_t1nce.errors import T1nceError
     from clinica_t1nce.pipelines.command import WrongUsageError
-    from clinica_t1nce.translation import single
+    from clinica_t1nce.translation import single_files
 
     several = len(sources) > 1 or sources[0].is_dir()
     try:
-        found = single.find_sources(sources)
-        jobs = single.plan(
+        found = single_files.find_sources(sources)
+        jobs = single_files.plan(
             found,
             output,
-            is_folder=several and not output.name.endswith(single.EXTENSIONS),
+            is_folder=several and not output.name.endswith(single_files.EXTENSIONS),
             save_enhancement=save_enhancement,
             report=report,
             overwrite=overwrite,

@@ -26,7 +26,7 @@ from clinica_t1nce.datasets.choices import (
 )
 from clinica_t1nce.datasets.outputs import Entry
 from clinica_t1nce.errors import SelectionError, T1nceError, some
-from clinica_t1nce.files import completeness, nifti_copy
+from clinica_t1nce.files import atomic, completeness, nifti_copy
 from clinica_t1nce.files.text import is_there, read_json
 
 KIND = "homogenise"
@@ -364,7 +364,7 @@ def _put(
     content["SourceFiles"] = [completeness.fingerprint(choice.candidate.path)]
     if recentring.shift.any():
         content["OriginMovedBy"] = [round(float(value), 3) for value in recentring.shift]
-    outputs.remove(image)
+    atomic.remove(image)
     sidecar.write(image, content)
     if recentring.affine is None:
         outputs.place(image, choice.candidate.path, copy=copy)

@@ -10,6 +10,7 @@ from clinica_t1nce.datasets import outputs
 from clinica_t1nce.datasets.choices import ACQUIRED, T1_LINEAR, Choice
 from clinica_t1nce.datasets.outputs import Entry
 from clinica_t1nce.errors import SelectionError
+from clinica_t1nce.files import atomic
 from clinica_t1nce.files.text import as_json, read_json
 
 README = """\
@@ -93,7 +94,7 @@ def write(
             continue
         affine = names.affine_path(_crop_of(choice, caps))
         for path in (target, names.affine_path(target)):
-            outputs.remove(path)
+            atomic.remove(path)
         sidecar.write(target, contents[visit])
         if affine.is_file():
             outputs.place(names.affine_path(target), affine, copy=copy)

@@ -8,7 +8,7 @@ from typing import Any
 
 import clinica_t1nce
 from clinica_t1nce.caps.description import DESCRIPTION
-from clinica_t1nce.errors import OutputError, SelectionError
+from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.files import atomic
 from clinica_t1nce.files.text import as_json, find_json, write_text
 
@@ -232,22 +232,6 @@ def place(target: Path, source: Path, *, copy: bool = False) -> None:
             pass
     with atomic.temporary(target) as part:
         shutil.copyfile(source, part)
-
-
-def remove(path: Path) -> None:
-    """Remove a file, if it is there.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be.
-    """
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"{path}: cannot be replaced ({error.strerror or error}); get the right to write there"
-        ) from error
 
 
 def _check_room(out: Path, plan: Plan) -> None:

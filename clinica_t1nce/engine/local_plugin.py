@@ -95,6 +95,7 @@ class LocalPlugin(DistributedPluginBase):
             "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
             "OMP_NUM_THREADS": str(self._n_threads),
             "NO_ET": "yes",
+            "NIPYPE_NO_ET": "yes",
         }
         with (folder / LOG_FILE).open("wb") as log:
             process = subprocess.Popen(

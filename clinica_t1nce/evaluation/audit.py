@@ -38,7 +38,7 @@ class Separability:
         Area under the ROC curve of scores for images that the classifier has not seen: 0.5 is
         chance, 1 perfect. Below 0.5 there is nothing to learn either.
     low, high
-        95 % interval of `auc`, from a bootstrap of participants.
+        Ends of the 95 % interval of `auc`, from a bootstrap of participants.
     accuracy
         Mean of the two shares of images that are recognised, 0 to 1.
     """
@@ -57,7 +57,7 @@ def measure_sharpness(volume: np.ndarray, mask: np.ndarray) -> dict[str, float]:
     Parameters
     ----------
     volume
-        3-D, any unit.
+        Volume, 3-D, in any unit.
     mask
         Boolean volume of the same shape: the head or the brain.
 
@@ -92,7 +92,7 @@ def measure_spectrum(volume: np.ndarray, mask: np.ndarray) -> dict[str, float]:
     Parameters
     ----------
     volume
-        3-D, any unit.
+        Volume, 3-D, in any unit.
     mask
         Boolean volume of the same shape: the head or the brain.
 
@@ -123,7 +123,7 @@ def measure_image(volume: np.ndarray) -> dict[str, dict[str, float]]:
     Parameters
     ----------
     volume
-        3-D, any unit.
+        Volume, 3-D, in any unit.
 
     Returns
     -------
@@ -239,7 +239,7 @@ def audit(
     features
         Sets of features of each image, by name; a set that not every image has is left out.
     synthetic, participants
-        As :func:`separate` takes them.
+        Labels and participants, as :func:`separate` takes them.
 
     Returns
     -------

@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -56,6 +56,48 @@ def temporary(path: str | Path) -> Iterator[Path]:
             part.unlink(missing_ok=True)
         if descriptor is not None:
             os.close(descriptor)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, if it is there.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be removed.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{path}: cannot be replaced ({error.strerror or error}); get the right to write there"
+        ) from error
+
+
+@contextmanager
+def replacing(paths: Sequence[Path]) -> Iterator[None]:
+    """Let a block write files that belong together: all are there in the end, or none.
+
+    Parameters
+    ----------
+    paths
+        Outputs, the one that the block writes last first: while it is not there, the others do
+        not count.
+
+    Raises
+    ------
+    OutputError
+        If one that is there cannot be removed.
+    """
+    for path in paths:
+        remove(path)
+    try:
+        yield
+    except BaseException:
+        for path in paths:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+        raise
 
 
 def check_space(folder: Path, size: int, what: str, otherwise: str = "name another folder") -> None:

@@ -1,5 +1,6 @@
 """Whether files are whole and still the same, told without reading them where that is possible."""
 
+import errno
 import hashlib
 import struct
 import zlib
@@ -57,12 +58,13 @@ def _length(head: bytes) -> int:
     raise ValueError("not the header of a NIfTI image")
 
 
-def fingerprint(path: Path) -> dict[str, Any]:
-    """Note what tells a file from another one of its name.
+def read_noted(path: Path) -> tuple[bytes, dict[str, Any]]:
+    """Read a file, and note what tells it from another one of its name.
 
     Returns
     -------
-    dict
+    content : bytes
+    note : dict
         ``Size`` in bytes, ``Modified`` (time, UTC) and ``SHA256``.
 
     Raises
@@ -70,7 +72,19 @@ def fingerprint(path: Path) -> dict[str, Any]:
     OSError
         If the file cannot be read.
     """
-    return {**_size_and_time(path), "SHA256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    # The time first: of a file that is replaced meanwhile, the digest is then compared.
+    note = _size_and_time(path)
+    if path.is_fifo():
+        # Reading would wait for ever.
+        raise OSError(errno.EINVAL, "a pipe, not a file")
+    content = path.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    return content, {**note, "Size": len(content), "SHA256": digest}
+
+
+def fingerprint(path: Path) -> dict[str, Any]:
+    """Give the note of :func:`read_noted`."""
+    return read_noted(path)[1]
 
 
 def has_changed(path: Path, before: Mapping[str, Any]) -> bool:

@@ -3,8 +3,10 @@
 import gzip
 import logging
 import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -15,6 +17,7 @@ from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
 from clinica_t1nce.errors import ImageError
+from clinica_t1nce.files import completeness
 from clinica_t1nce.files.atomic import compress, temporary
 from clinica_t1nce.files.forms import FIELDS, Forms, read_forms
 
@@ -54,6 +57,9 @@ class Image:
         Voxels that were NaN or infinite in the file and are 0 in `data`.
     forms
         What the header says of where the voxels lie; None of an image that was not read.
+    note
+        What tells the file from another one, from
+        :func:`clinica_t1nce.files.completeness.read_noted`.
     """
 
     data: np.ndarray
@@ -62,6 +68,7 @@ class Image:
     path: Path
     n_nonfinite: int = 0
     forms: Forms | None = None
+    note: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +147,8 @@ def load(
         size, constant, or has more than 1 % of voxels that are not finite.
     """
     path = Path(path)
-    content = read_bytes(path)
+    packed, note = _read(path)
+    content = _unpack(path, packed)
     nifti = parse(path, content)
     data = _frame(path, nifti)
     forms = read_forms(nifti, content)
@@ -151,7 +159,7 @@ def load(
         raise ImageError(
             f"{path}: every voxel is {data.flat[0]:g}, there is no image; make this file again"
         )
-    return Image(data, affine, nifti.header.copy(), path, n_nonfinite, forms)
+    return Image(data, affine, nifti.header.copy(), path, n_nonfinite, forms, note)
 
 
 def on_grid(source: Image, data: np.ndarray, affine: np.ndarray) -> Image:
@@ -283,8 +291,12 @@ def read_bytes(path: Path) -> bytes:
     ImageError
         If it is missing, empty, damaged or cannot be read.
     """
+    return _unpack(path, _read(path)[0])
+
+
+def _read(path: Path) -> tuple[bytes, Mapping[str, Any]]:
     try:
-        content = path.read_bytes()
+        return completeness.read_noted(path)
     except FileNotFoundError:
         raise ImageError(f"{path}: no such file; check the path") from None
     except IsADirectoryError:
@@ -293,6 +305,9 @@ def read_bytes(path: Path) -> bytes:
         raise ImageError(
             f"{path}: cannot be read ({error.strerror or error}); check its permissions"
         ) from error
+
+
+def _unpack(path: Path, content: bytes) -> bytes:
     if not content:
         raise ImageError(f"{path}: an empty file; make it again")
     if content[:2] != b"\x1f\x8b":

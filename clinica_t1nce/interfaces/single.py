@@ -53,11 +53,11 @@ class TranslateT1ce(SimpleInterface):
     def _run_interface(self, runtime: Bunch) -> Bunch:
         from clinica_t1nce.caps import names
         from clinica_t1nce.synthesis.synthesizer import Synthesizer
-        from clinica_t1nce.translation import single
+        from clinica_t1nce.translation import single, single_files
 
         source = Path(self.inputs.in_file)
         chosen = given_path(self.inputs.out_file)
-        (files,) = single.plan(
+        (files,) = single_files.plan(
             [source],
             chosen or Path(runtime.cwd) / names.derived_name(source.name),
             save_enhancement=self.inputs.save_enhancement,

@@ -57,15 +57,27 @@ class _Generator(SimpleInterface):
     """
 
     _always_run = True
+    _interruption: BaseException | None = None
+
+    def run(self, cwd: Any = None, ignore_exception: Any = None, **inputs: Any) -> Any:
+        """Run, and let Ctrl-C and terminations through, which Nipype takes for failures."""
+        result = super().run(cwd, ignore_exception, **inputs)
+        if self._interruption is not None:
+            raise self._interruption
+        return result
 
     def _run_interface(self, runtime: Bunch) -> Bunch:
         jobs = self._jobs(Path(runtime.cwd))
         outputs: dict[str, list[Any]] = {name: [] for name in self.output_spec().get()}
-        for result in self._results_of(jobs):
-            if result.error is None:
-                self._collect(result, outputs)
-            else:
-                outputs["failures"].append((str(result.job.source), reason(result.error)))
+        try:
+            for result in self._results_of(jobs):
+                if result.error is None:
+                    self._collect(result, outputs)
+                else:
+                    outputs["failures"].append((str(result.job.source), reason(result.error)))
+        except BaseException as error:
+            self._interruption = None if isinstance(error, Exception) else error
+            raise
         self._results.update(outputs)
         return runtime
 
@@ -88,6 +100,9 @@ class _Generator(SimpleInterface):
                 overlap=synthesizer.device.type == "cuda",
                 on_start=lambda job: log.write(event_log.Event(str(job.source), event_log.STARTED)),
             ):
+                if isinstance(result.error, MemoryError):
+                    # As if the system had killed the process: not told, and tried again alone.
+                    raise result.error
                 log.write(_event(result))
                 if result.error is not None and not self.inputs.continue_on_error:
                     raise result.error

@@ -66,9 +66,11 @@ def load_weights(name_or_path: str | Path = "default") -> tuple[nn.Module, Card]
         found = load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise WeightsError(f"{path}: not a safetensors file; save the weights as one") from error
+    # Without memory at first: a card may ask for a network of any size.
+    with torch.device("meta"):
+        _check_tensors(path, card, _build(card, path), found)
     with torch.random.fork_rng(devices=[]):
         module = _build(card, path)
-    _check_tensors(path, card, module, found)
     module.load_state_dict(found, strict=True)
     if card.inference.batch_statistics:
         use_batch_statistics(module)

@@ -17,7 +17,7 @@ from clinica_t1nce.files import tsv
 from clinica_t1nce.files.text import write_text
 from clinica_t1nce.pipelines.resumable import Model
 from clinica_t1nce.pipelines.single_images import Translator, each, share_cores
-from clinica_t1nce.translation.single import Files
+from clinica_t1nce.translation.single_files import Files
 
 VALIDATORS = ("bids-validator-deno", "bids-validator")
 """Commands that validate a BIDS data set, the one to prefer first."""

@@ -1,5 +1,6 @@
 """What the command lines of our pipelines share."""
 
+import getpass
 import os
 import signal
 import tempfile
@@ -118,20 +119,29 @@ def checking() -> Iterator[None]:
 
 
 @contextmanager
-def working() -> Iterator[None]:
-    """End with one line while the work is done; Ctrl-C and a termination say how to go on."""
-    from clinica_t1nce.errors import T1nceError
+def working(pipeline: Any = None) -> Iterator[None]:
+    """End with one line while the work is done; Ctrl-C and a termination say how to go on.
 
+    Parameters
+    ----------
+    pipeline
+        Pipeline that works, whose `n_to_do` says how much is left; None: nobody knows.
+    """
     try:
         with _raising_signals():
             yield
     except T1nceError as error:
         raise OneLineError(str(error)) from error
     except KeyboardInterrupt:
-        raise OneLineError("interrupted; run the same command again to go on") from None
+        raise OneLineError(f"interrupted{_go_on(pipeline)}") from None
     except Terminated as error:
-        click.echo("Error: terminated; run the same command again to go on", err=True)
+        click.echo(f"Error: terminated{_go_on(pipeline)}", err=True)
         raise click.exceptions.Exit(128 + error.number) from None
+
+
+def _go_on(pipeline: Any) -> str:
+    left = "" if pipeline is None else f", {pipeline.n_to_do} left to do"
+    return f"{left}; run the same command again to go on"
 
 
 @contextmanager
@@ -199,6 +209,9 @@ def read_plugin(
         raise WrongUsageError(
             f"--nipype-plugin {name}: add -wd FOLDER on a disk that all machines share"
         )
+    if name not in LOCAL_PLUGINS:
+        # In containers often not there, and Nipype asks the scheduler for jobs of this user.
+        os.environ.setdefault("LOGNAME", getpass.getuser())
     return name, _json_object(arguments)
 
 

@@ -181,21 +181,56 @@ class ResumablePipeline(ABC, Generic[Item]):
         networkx.DiGraph
             Graph of the last round; empty if there was nothing to do.
         """
-        graph = DiGraph()
-        while self.to_do:
-            graph = self._work_once(folder, plugin, dict(plugin_args or {}), update_hash, quiet)
+        graph: Any = DiGraph()
+        died: list[Item] = []
+        for alone in (False, True):
+            while self.to_do:
+                try:
+                    graph, dead = self._work_once(
+                        folder, plugin, dict(plugin_args or {}), update_hash, quiet, alone
+                    )
+                except BaseException:
+                    self.to_do += died
+                    raise
+                died += dead
+            if not alone:
+                # With all the memory to itself, an item may be done.
+                self.to_do, died = died, []
+        self.outcomes += [Event(item, FAILED, _killed(self.source_of(item))) for item in died]
         return graph
 
     def _work_once(
-        self, folder: Path, plugin: Any, arguments: dict[str, Any], update_hash: bool, quiet: bool
-    ) -> Any:
-        """Work on all that is to do; what a dead process never came to is left for another."""
+        self,
+        folder: Path,
+        plugin: Any,
+        arguments: dict[str, Any],
+        update_hash: bool,
+        quiet: bool,
+        alone: bool,
+    ) -> tuple[Any, list[Item]]:
+        """Work on all that is to do; what a dead process never came to is left for another.
+
+        Parameters
+        ----------
+        folder, plugin, arguments, update_hash, quiet
+            Arguments of :meth:`work`.
+        alone
+            One process at a time.
+
+        Returns
+        -------
+        graph
+        died : list
+            Items at which a process died.
+        """
         n_cores = int(arguments.get("n_procs", 1))
         n_threads: int | None
         if plugin in (None, *LOCAL_PLUGINS) or not isinstance(plugin, str):
             n_batches, n_threads = self.plan(n_cores)
         else:
             n_batches, n_threads = max(n_cores, -(-self.n_to_do // IMAGES_PER_JOB)), None
+        if alone:
+            n_batches, n_threads = 1, None if n_threads is None else n_cores
         if plugin in (None, "Local"):
             plugin = LocalPlugin({**arguments, "n_procs": n_batches, "n_threads": n_threads})
         journal = Path(tempfile.mkdtemp(prefix="journal-", dir=folder))
@@ -216,9 +251,14 @@ class ResumablePipeline(ABC, Generic[Item]):
                 graph = Workflow.run(workflow, plugin, arguments, update_hash)
             except Exception as raised:
                 error = raised
-        outcomes, self.to_do = settle(self.to_do, self.source_of, journal, error)
+            except BaseException:
+                # Interrupted: what is left is to be known all the same.
+                _, left, dead = settle(self.to_do, self.source_of, journal, None)
+                self.to_do = left + dead
+                raise
+        outcomes, self.to_do, dead = settle(self.to_do, self.source_of, journal, error)
         self.outcomes += outcomes
-        return graph
+        return graph, dead
 
 
 def settle(
@@ -226,7 +266,7 @@ def settle(
     source_of: Callable[[Item], str],
     journal: Path,
     error: Exception | None,
-) -> tuple[list[Event[Item]], list[Item]]:
+) -> tuple[list[Event[Item]], list[Item], list[Item]]:
     """Turn the journal of a round into outcomes.
 
     Parameters
@@ -246,31 +286,37 @@ def settle(
     left : list
         Items that a process died too early to come to. If no item at all was come to, they have
         failed instead: another round would not do better.
+    died : list
+        Items that a process was at when it died.
     """
     events = event_log.latest(journal)
     outcomes: list[Event[Item]] = []
     left: list[Item] = []
+    died: list[Item] = []
     for item in items:
         source = source_of(item)
         event = events.get(source)
         if event is None:
             left.append(item)
         elif event.status == "started":
-            reason = (
-                f"{source}: the process that worked on it was killed, most likely for lack of "
-                "memory; run again with fewer processes (-np)"
-            )
-            outcomes.append(Event(item, FAILED, reason))
+            died.append(item)
         else:
             outcomes.append(Event(**{**vars(event), "item": item}))
-    if left and not outcomes:
+    if left and not outcomes and not died:
         reason = "no process came to it" if error is None else one_line(str(error))
         details = None if error is None else str(error)
         failed = (
             Event(item, FAILED, f"{source_of(item)}: {reason}", None, details) for item in left
         )
-        return list(failed), []
-    return outcomes, left
+        return list(failed), [], []
+    return outcomes, left, died
+
+
+def _killed(source: str) -> str:
+    return (
+        f"{source}: the process that worked on it was killed twice, most likely for lack of "
+        "memory; run it where there is more"
+    )
 
 
 @contextmanager

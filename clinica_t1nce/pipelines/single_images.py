@@ -18,7 +18,7 @@ from clinica_t1nce.caps import selection
 from clinica_t1nce.engine.batches import memory_gb, share_out
 from clinica_t1nce.errors import DeviceError, SelectionError, reason
 from clinica_t1nce.pipelines.resumable import Model
-from clinica_t1nce.translation.single import Files, find_sources
+from clinica_t1nce.translation.single_files import Files, find_sources
 
 if TYPE_CHECKING:
     from clinica_t1nce.synthesis.synthesizer import Synthesizer

@@ -53,9 +53,9 @@ def sample_prior(
     shape
         Voxels along the three axes.
     affine
-        4 x 4, voxel indices to mm, RAS+.
+        Affine, 4 x 4, voxel indices to mm, RAS+.
     to_mni
-        4 x 4, mm of the grid's space to mm of MNI space; None: it is MNI space.
+        Transform, 4 x 4, from mm of the grid's space to mm of MNI space; None: it is MNI space.
 
     Returns
     -------
@@ -77,9 +77,9 @@ def locate(
     change
         T1ce - T1nce, any unit; what was added does not count.
     affine
-        4 x 4, voxel indices to mm, RAS+.
+        Affine, 4 x 4, voxel indices to mm, RAS+.
     to_mni
-        4 x 4, mm of the image's space to mm of MNI space; None: it is MNI space.
+        Transform, 4 x 4, from mm of the image's space to mm of MNI space; None: it is MNI space.
 
     Returns
     -------

@@ -284,7 +284,12 @@ class Synthesizer:
             # A GPU is to agree with the CPU, and with itself.
             with torch.backends.cudnn.flags(deterministic=True, benchmark=False, allow_tf32=False):
                 return self._average(torch.from_numpy(scaled)[None, None].to(self.device))
-        except torch.OutOfMemoryError as error:
+        except RuntimeError as error:
+            if self.device.type == "cpu" and "can't allocate memory" in str(error):
+                # What PyTorch says on a CPU; on a GPU it has a class for it.
+                raise MemoryError(f"not enough memory for {self.card.name}") from error
+            if not isinstance(error, torch.OutOfMemoryError):
+                raise
             raise DeviceError(
                 f"{self.device}: not enough memory for {self.card.name}; "
                 "choose the CPU, or a lighter model"

@@ -62,7 +62,7 @@ def require_detector(card: "Card", found: object) -> None:
         )
 
 
-def write(job: Job, probability: float, card: "Card") -> dict[str, Any]:
+def write(job: Job, probability: float, card: "Card", note: Mapping[str, Any]) -> dict[str, Any]:
     """Write the JSON of one image.
 
     Parameters
@@ -73,6 +73,8 @@ def write(job: Job, probability: float, card: "Card") -> dict[str, Any]:
         Probability that gadolinium was given, 0 to 1.
     card
         Card of the weights that found it.
+    note
+        Note of the image, from :func:`clinica_t1nce.files.completeness.read_noted`.
 
     Returns
     -------
@@ -94,7 +96,7 @@ def write(job: Job, probability: float, card: "Card") -> dict[str, Any]:
     path = job.classification
     if path is not None:
         content["Sources"] = [names.uri(job.source, job.root, path.parent)]
-        content["SourceFiles"] = [completeness.fingerprint(job.source)]
+        content["SourceFiles"] = [dict(note)]
         with atomic.temporary(path) as part:
             part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return content

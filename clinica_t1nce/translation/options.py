@@ -113,6 +113,16 @@ class Options:
             of_nodes=False,
         ),
     )
+    shard: str | None = field(
+        default=None,
+        metadata=_shown(
+            "Part of the visits to work on, such as 3/10: the third of ten that share no visit "
+            "and leave none out. For array jobs of any scheduler.",
+            INPUT,
+            metavar="I/N",
+            of_nodes=False,
+        ),
+    )
     output_spaces: tuple[Space, ...] = field(
         default=(names.MNI_CROP,),
         metadata=_shown(

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +11,7 @@ import numpy as np
 
 from clinica_t1nce.caps import names, selection, sidecar
 from clinica_t1nce.caps.query import ALL, AS_T1NCE, SelectedBy
-from clinica_t1nce.errors import OutputError
-from clinica_t1nce.files import nifti
+from clinica_t1nce.files import atomic, nifti
 from clinica_t1nce.synthesis.flags import Flag
 from clinica_t1nce.translation import classification, spaces
 from clinica_t1nce.translation.jobs import Job
@@ -201,7 +199,8 @@ def _write(work: _Work, synthesizer: "Synthesizer") -> Result:
     job = work.job
     classified = None
     if work.probability is not None:
-        classified = classification.write(job, work.probability, synthesizer.card)
+        note = work.inputs.crop.note
+        classified = classification.write(job, work.probability, synthesizer.card, note)
     if not job.spaces or (classified is not None and job.selected_by is None):
         return Result(job, None, classified)
     # Another process may have made the same images meanwhile.
@@ -240,24 +239,13 @@ def _write_product(
         root=job.root,
         selected_by=job.selected_by,
         grid=_describe_grid(job, inputs, product),
+        notes={image.path: image.note for image in inputs.images},
     )
-    try:
-        # An old image beside a new sidecar would be taken for done if we were killed in between.
-        files.image.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"{files.image}: cannot be replaced ({error.strerror or error}); get the right to "
-            "write there"
-        ) from error
-    try:
+    # An old image beside a new sidecar would be taken for done if we were killed in between.
+    with atomic.replacing([files.image, files.sidecar, *files.companions]):
         sidecar.write(files.image, content)
         _write_maps(job, product, content)
         product.save(files.image)
-    except BaseException:
-        for path in (files.sidecar, *files.companions):
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
-        raise
     return content
 
 

@@ -6,9 +6,7 @@ shown the image as it lies, along axes that run right, anterior, superior as nea
 """
 
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,15 +15,16 @@ import numpy as np
 from nibabel.affines import voxel_sizes
 
 from clinica_t1nce.caps import names, sidecar
-from clinica_t1nce.errors import ImageError, OutputError, SelectionError, T1nceError
-from clinica_t1nce.files import nifti, nifti_copy
+from clinica_t1nce.errors import ImageError, T1nceError
+from clinica_t1nce.files import atomic, nifti, nifti_copy
 from clinica_t1nce.files.forms import read_forms
 from clinica_t1nce.synthesis import transfer
 from clinica_t1nce.synthesis.conditioning import condition
+from clinica_t1nce.synthesis.enhancement_prior import Place, locate
 from clinica_t1nce.synthesis.flags import Flag
 from clinica_t1nce.translation import classification
-from clinica_t1nce.translation.jobs import check_output
 from clinica_t1nce.translation.runner import find_flags
+from clinica_t1nce.translation.single_files import Files
 from clinica_t1nce.volumes import bias, grids, mni
 
 if TYPE_CHECKING:
@@ -37,44 +36,10 @@ VOXELS = (0.3, 6.5)
 FEWEST_VALUES = 64
 """Different values of an image of whole numbers up to which it is a mask or label map."""
 
-EXTENSIONS = (".nii", ".nii.gz")
-
 PREDICTED_ON = "source, bias-corrected by N4, moved to MNI space"
 UNMOVED = PREDICTED_ON.partition(", moved")[0]
 NOT_REGISTERED = "not-registered"
 """Code of the flag of an image that no affine was found for."""
-
-
-@dataclass(frozen=True)
-class Files:
-    """One T1ce and what is made of it.
-
-    Attributes
-    ----------
-    source
-        Path of the T1ce.
-    image
-        Path of the T1nce.
-    enhancement
-        Path of the map of what was removed, or None.
-    page
-        Path of the HTML page that shows it, or None.
-    space
-        Grid of the T1nce: that of the source, or that of t1-linear's crop (``"mni-crop"``).
-    """
-
-    source: Path
-    image: Path
-    enhancement: Path | None = None
-    page: Path | None = None
-    space: names.Space = names.NATIVE
-
-    @property
-    def outputs(self) -> tuple[Path, ...]:
-        """Everything that is written, sidecars too."""
-        images = [self.image, *([] if self.enhancement is None else [self.enhancement])]
-        paths = [path for image in images for path in (image, names.sidecar_path(image))]
-        return (*paths, *([] if self.page is None else [self.page]))
 
 
 class Translation(NamedTuple):
@@ -115,6 +80,13 @@ class Found(NamedTuple):
     pose: np.ndarray | None = None
     crop: np.ndarray | None = None
     crop_image: np.ndarray | None = None
+
+    @property
+    def place(self) -> Place | None:
+        """Share of the change that lies at vessels, dura and choroid plexus."""
+        if self.crop is None or self.crop_image is None:
+            return None
+        return locate(self.crop - self.crop_image, mni.CROP_AFFINE)
 
 
 def translate_image(image: nib.Nifti1Image, synthesizer: "Synthesizer") -> nib.Nifti1Image:
@@ -251,112 +223,6 @@ def _is_ct(values: np.ndarray) -> bool:
     return bool(air > 0.05 and body.size and np.mean(np.abs(body) < 150) > 0.6)
 
 
-def find_sources(given: Iterable[Path]) -> list[Path]:
-    """List the images that files and folders stand for; of a folder, those directly in it.
-
-    Images whose sidecar says that they are synthetic are left out of a folder.
-
-    Raises
-    ------
-    SelectionError
-        If something is not there, or holds no NIfTI image.
-    """
-    found = []
-    for path in given:
-        if not path.exists():
-            raise SelectionError(f"{path}: no such file or folder; check the path")
-        if path.is_file():
-            if _is_dicom(path):
-                raise SelectionError(_dicom(path, path.parent))
-            found.append(path)
-            continue
-        files = sorted(item for item in path.iterdir() if item.is_file())
-        images = [item for item in files if item.name.endswith(EXTENSIONS)]
-        if not images:
-            if any(map(_is_dicom, files)):
-                raise SelectionError(_dicom(path, path))
-            raise SelectionError(
-                f"{path}: no .nii or .nii.gz file directly in this folder; name the images"
-            )
-        fresh = [item for item in images if not (sidecar.read(item) or {}).get("Synthetic")]
-        if not fresh:
-            raise SelectionError(f"{path}: holds synthetic images only; name the T1ce")
-        found += fresh
-    return list(dict.fromkeys(found))
-
-
-def _is_dicom(path: Path) -> bool:
-    with suppress(OSError), path.open("rb") as file:
-        return file.read(132)[128:] == b"DICM"
-    return False
-
-
-def _dicom(path: Path, folder: Path) -> str:
-    return f"{path}: DICOM, not NIfTI; convert it first: dcm2niix -z y -o NIFTI {folder}"
-
-
-def plan(
-    sources: Sequence[Path],
-    output: Path,
-    *,
-    is_folder: bool = False,
-    save_enhancement: bool = False,
-    report: bool = False,
-    overwrite: bool = False,
-) -> list[Files]:
-    """Say what is written, and refuse what would be lost.
-
-    Parameters
-    ----------
-    sources
-        Paths of the T1ce.
-    output
-        Path of the T1nce, ending in ``.nii`` or ``.nii.gz``, or a folder.
-    is_folder
-        Whether `output` is a folder, whatever its name.
-    save_enhancement
-        Whether the map of what was removed is written, too.
-    report
-        Whether an HTML page of the same name is written, too.
-    overwrite
-        Whether what is there is replaced.
-
-    Returns
-    -------
-    list of Files
-
-    Raises
-    ------
-    SelectionError
-        If two outputs have one name, several images one output, or an output is there already.
-    OutputError
-        If an output is an input.
-    """
-    is_folder = is_folder or output.is_dir() or not output.name.endswith(EXTENSIONS)
-    if not is_folder and len(sources) > 1:
-        raise SelectionError(f"{output}: one file for {len(sources)} images; name a folder")
-    jobs = []
-    for source in sources:
-        image = output / names.derived_name(source.name) if is_folder else output
-        enhancement = names.enhancement_path(image) if save_enhancement else None
-        page = names.sidecar_path(image).with_suffix(".html") if report else None
-        jobs.append(Files(source, image, enhancement, page))
-    seen: dict[Path, Path] = {}
-    for job in jobs:
-        for path in job.outputs:
-            inputs = (*sources, *map(names.sidecar_path, sources))
-            check_output(path, inputs, is_image=path.suffix not in (".json", ".html"))
-            if path in seen:
-                raise SelectionError(
-                    f"{path}: would be made of {seen[path]} and of {job.source}; translate them "
-                    "into different folders"
-                )
-            seen[path] = job.source
-            if path.exists() and not overwrite:
-                raise SelectionError(f"{path}: is there already; give --overwrite to replace it")
-    return jobs
-
-
 def classify_file(source: Path, synthesizer: "Synthesizer") -> float:
     """Say how likely it is that gadolinium was given, by the image of a file alone.
 
@@ -392,7 +258,7 @@ def translate_file(
     Parameters
     ----------
     files
-        Paths, from :func:`plan`.
+        Paths, from :func:`clinica_t1nce.translation.single_files.plan`.
     synthesizer
         Loaded model.
     raw
@@ -423,7 +289,7 @@ def translate_file(
         source=files.source,
         output=files.image,
         card=synthesizer.card,
-        change=sidecar.measure_change(condition(t1ce).shown, t1ce - t1nce),
+        change=sidecar.measure_change(condition(t1ce).shown, t1ce - t1nce, found.place),
         confidence=synthesis.confidence,
         gadolinium=synthesis.gadolinium,
         flags=flags,
@@ -436,20 +302,13 @@ def translate_file(
         grid=sidecar.Grid(
             files.space, predicted_on=UNMOVED if found.pose is None else PREDICTED_ON
         ),
+        notes={files.source: source.note},
     )
     content["SkullStripped"] = mni.is_stripped(condition(source.data).shown, source.affine)
     if files.space != names.NATIVE:
         content |= {"SpatialReference": mni.REFERENCE, "Resolution": "1 mm isotropic"}
-    try:
-        for path in files.outputs:
-            # An old image beside a new sidecar would be taken for done.
-            path.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"{path}: cannot be replaced ({error.strerror or error}); get the right to write there"
-        ) from error
     like = source if files.space == names.NATIVE else nifti.on_grid(source, t1ce, affine)
-    try:
+    with atomic.replacing(files.outputs):
         sidecar.write(files.image, content)
         if files.enhancement is not None:
             where = names.uri(files.image, None, files.image.parent)
@@ -459,9 +318,4 @@ def translate_file(
             nifti_copy.save_changed(files.image, t1nce, source)
         else:
             nifti.save(files.image, t1nce, like)
-    except BaseException:
-        for path in files.outputs:
-            with suppress(OSError):
-                path.unlink(missing_ok=True)
-        raise
     return Translation(content, t1ce, t1nce, affine)

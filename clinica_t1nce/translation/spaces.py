@@ -80,6 +80,12 @@ class Inputs:
     raw: Raw | None = None
     enlargement: float | None = None
 
+    @property
+    def images(self) -> list[nifti.Image]:
+        """All images that were read."""
+        raw = None if self.raw is None else self.raw.image
+        return [image for image in (self.crop, self.full, raw) if image is not None]
+
 
 @dataclass(frozen=True, eq=False)
 class Product:

@@ -179,13 +179,13 @@ def test_group_comparison(script, tmp_path):
         for condition in compare.CONDITIONS
         for tissue in compare.TISSUES
         for group in compare.LOST
-        for number in range(4)
+        for number in range(10)
     ]
     found = compare.differences(pd.DataFrame(rows))
     assert set(found["who"]) == {"nobody"}
     summary = compare.effects(found)
-    assert list(summary["difference"]) == pytest.approx([1.5] * 6)
-    assert list(summary["d"]) == pytest.approx([1.5 / np.std(range(4), ddof=1)] * 6)
+    assert list(summary["difference"]) == pytest.approx([4.5] * 6)
+    assert list(summary["d"]) == pytest.approx([4.5 / np.std(range(10), ddof=1)] * 6)
     compare.draw(found, summary, tmp_path / "figure.png")
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
 

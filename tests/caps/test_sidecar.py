@@ -7,6 +7,7 @@ import pytest
 from clinica_t1nce.caps import sidecar
 from clinica_t1nce.caps.query import SelectedBy
 from clinica_t1nce.models.cards import Card
+from clinica_t1nce.synthesis.enhancement_prior import Place
 from clinica_t1nce.synthesis.flags import Flag
 
 CARD = Card(
@@ -44,6 +45,14 @@ def test_change_is_measured_in_the_head():
     change[0] = 1000
     found = sidecar.measure_change(volume, change)
     assert (found.mean, found.percentile_99, found.relative) == (5, 10, 0.05)
+
+
+def test_where_the_change_lies(tmp_path):
+    volume = np.full((4, 4, 4), 10, np.float32)
+    found = sidecar.measure_change(volume, volume / 10, Place(0.625, 0.125))
+    change = content(tmp_path, change=found)["Change"]
+    assert (change["ShareAtVessels"], change["ShareAtVesselsIfEven"]) == (0.625, 0.125)
+    assert "ShareAtVessels" not in content(tmp_path)["Change"]
 
 
 def test_an_image_without_head_has_no_change():

@@ -47,7 +47,13 @@ def crop_path(caps: Path, subject: str, session: str, entities: str = "") -> Pat
     return caps / "subjects" / subject / session / "t1_linear" / stem
 
 
-def make_caps(root: Path, visits: Visits = MIXED, *, images: bool = True) -> Path:
+def make_caps(
+    root: Path,
+    visits: Visits = MIXED,
+    *,
+    images: bool = True,
+    shape: tuple[int, int, int] = CROP_SHAPE,
+) -> Path:
     """Make a CAPS; without images, the files are there but empty."""
     root.mkdir(parents=True, exist_ok=True)
     description = {
@@ -63,7 +69,7 @@ def make_caps(root: Path, visits: Visits = MIXED, *, images: bool = True) -> Pat
         crop = crop_path(root, subject, session, entities)
         crop.parent.mkdir(parents=True, exist_ok=True)
         if images:
-            write_crop(crop, head(seed))
+            write_crop(crop, head(seed, shape))
         else:
             crop.touch()
         full = crop.with_name(crop.name.replace("_desc-Crop", ""))

@@ -1,4 +1,6 @@
 import json
+import pickle
+import resource
 import subprocess
 import sys
 
@@ -6,7 +8,7 @@ import pytest
 import torch
 
 from clinica_t1nce.errors import OutputError, WeightsError
-from clinica_t1nce.models import cards, registry, storage
+from clinica_t1nce.models import cards, conversion, registry, storage
 
 
 def make_card(**changes):
@@ -41,6 +43,16 @@ def edit(weights, **changes):
     path = weights.with_suffix(".json")
     content = json.loads(path.read_text()) | changes
     path.write_text(json.dumps({k: v for k, v in content.items() if v is not ...}))
+
+
+class Trap:
+    """Something whose unpickling makes a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return type(self.path).touch, (self.path,)
 
 
 def refused(name_or_path):
@@ -154,6 +166,34 @@ class TestDamage:
         weights.write_bytes(b"something else altogether")
         edit(weights, sha256=storage.file_sha256(weights))
         assert "not a safetensors file" in refused(weights)
+
+    def test_a_pickle_is_never_run(self, weights, tmp_path):
+        trap = {"model": Trap(tmp_path / "sprung")}
+        for save in (torch.save, lambda found, path: path.write_bytes(pickle.dumps(found, 2))):
+            save(trap, weights)
+            edit(weights, sha256=storage.file_sha256(weights))
+            assert "not a safetensors file" in refused(weights)
+            with pytest.raises(WeightsError, match="could run code and is not loaded"):
+                conversion.read_checkpoint(weights)
+            assert not (tmp_path / "sprung").exists()
+        pickle.loads(weights.read_bytes())
+        assert (tmp_path / "sprung").exists()
+
+    @pytest.mark.parametrize("declared", ["header", "tensor", "card"])
+    def test_what_claims_to_be_huge_costs_no_memory(self, weights, declared):
+        if declared == "card":
+            edit(weights, hyperparameters={"widths": [2, 20_000]})
+        else:
+            huge = 10**10
+            tensor = {"dtype": "F32", "shape": [huge // 4], "data_offsets": [0, huge]}
+            header = json.dumps({"head.bias": tensor}).encode()
+            size = huge if declared == "header" else len(header)
+            weights.write_bytes(size.to_bytes(8, "little") + header + bytes(100))
+            edit(weights, sha256=storage.file_sha256(weights))
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        message = refused(weights)
+        assert ("for (20000" if declared == "card" else "not a safetensors file") in message
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000
 
     @pytest.mark.parametrize(
         ("changes", "messages"),

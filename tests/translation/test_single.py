@@ -4,10 +4,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from clinica_t1nce.caps import names, sidecar
-from clinica_t1nce.errors import ImageError, OutputError, SelectionError
+from clinica_t1nce.caps import sidecar
+from clinica_t1nce.errors import ImageError, OutputError
 from clinica_t1nce.synthesis.synthesizer import Synthesis
-from clinica_t1nce.translation import single
+from clinica_t1nce.translation import single, single_files
 from clinica_t1nce.volumes.intensity import Scaling
 from tests.data import volumes
 
@@ -44,7 +44,7 @@ def test_change_is_taken_and_header_stays(tmp_path, kind, zooms):
     source = volumes.write(
         tmp_path / "in.nii.gz", DATA, affine, dtype=np.int16, slope=0.5, qform_code=1
     )
-    files = single.Files(source, tmp_path / "out.nii.gz", tmp_path / "out_enhancement.nii.gz")
+    files = single_files.Files(source, tmp_path / "out.nii.gz", tmp_path / "out_enhancement.nii.gz")
     content = single.translate_file(files, Generator()).sidecar
     before, after = nib.load(source), nib.load(files.image)
     assert before.header.binaryblock == after.header.binaryblock
@@ -68,7 +68,7 @@ def test_change_is_taken_and_header_stays(tmp_path, kind, zooms):
 def test_nothing_removed_is_the_same_file(tmp_path, dtype):
     data = DATA / 4 if dtype == np.uint8 else DATA
     source = volumes.write(tmp_path / "in.nii", data, volumes.affine("las"), dtype=dtype)
-    files = single.Files(source, tmp_path / "out.nii")
+    files = single_files.Files(source, tmp_path / "out.nii")
     single.translate_file(files, Generator(0))
     assert files.image.read_bytes() == source.read_bytes()
 
@@ -121,7 +121,9 @@ def test_network_is_shown_mni_space(registered, monkeypatch):
 
 def test_without_an_affine_the_image_is_shown_as_it_lies(tmp_path):
     source = volumes.write(tmp_path / "in.nii.gz", DATA)
-    content = single.translate_file(single.Files(source, tmp_path / "out.nii"), Generator()).sidecar
+    content = single.translate_file(
+        single_files.Files(source, tmp_path / "out.nii"), Generator()
+    ).sidecar
     assert [flag["Code"] for flag in content["Flags"]] == ["not-registered"]
     assert "MNI" not in content["ChangePredictedOn"]
     assert content["SkullStripped"] is True
@@ -129,7 +131,7 @@ def test_without_an_affine_the_image_is_shown_as_it_lies(tmp_path):
 
 def test_image_in_mni_space(tmp_path, registered):
     source = volumes.write(tmp_path / "in.nii.gz", DATA)
-    files = single.Files(source, tmp_path / "out.nii.gz", space="mni-crop")
+    files = single_files.Files(source, tmp_path / "out.nii.gz", space="mni-crop")
     made = single.translate_file(files, Generator())
     after = nib.load(files.image)
     assert after.shape == volumes.CROP_SHAPE
@@ -144,7 +146,7 @@ def test_image_in_mni_space_needs_an_affine(tmp_path):
     source = volumes.write(tmp_path / "in.nii.gz", DATA)
     with pytest.raises(ImageError, match=r"in\.nii\.gz: no affine to MNI space"):
         single.translate_file(
-            single.Files(source, tmp_path / "out.nii.gz", space="mni-crop"), Generator()
+            single_files.Files(source, tmp_path / "out.nii.gz", space="mni-crop"), Generator()
         )
 
 
@@ -171,7 +173,7 @@ def ct():
 )
 def test_what_is_no_t1w_is_refused(tmp_path, data, options, message):
     source = volumes.write(tmp_path / "in.nii.gz", data, **options)
-    files = single.Files(source, tmp_path / "out.nii.gz")
+    files = single_files.Files(source, tmp_path / "out.nii.gz")
     with pytest.raises(ImageError, match=message) as caught:
         single.translate_file(files, Generator())
     assert str(source) in str(caught.value)
@@ -183,7 +185,7 @@ def test_no_nifti(tmp_path):
     source = tmp_path / "in.nii.gz"
     source.write_text("hello")
     with pytest.raises(ImageError, match="not a NIfTI file"):
-        single.translate_file(single.Files(source, tmp_path / "out.nii.gz"), Generator())
+        single.translate_file(single_files.Files(source, tmp_path / "out.nii.gz"), Generator())
 
 
 def test_a_failure_leaves_nothing(tmp_path, monkeypatch):
@@ -193,65 +195,7 @@ def test_a_failure_leaves_nothing(tmp_path, monkeypatch):
         raise OutputError("disk full")
 
     monkeypatch.setattr(single.nifti_copy, "save_changed", fail)
-    files = single.Files(source, tmp_path / "out.nii.gz", tmp_path / "more.nii.gz")
+    files = single_files.Files(source, tmp_path / "out.nii.gz", tmp_path / "more.nii.gz")
     with pytest.raises(OutputError):
         single.translate_file(files, Generator())
     assert list(tmp_path.iterdir()) == [source]
-
-
-def test_folder_stands_for_its_images_but_synthetic_ones(tmp_path):
-    a, b = (volumes.write(tmp_path / name, DATA) for name in ("a.nii", "b.nii.gz"))
-    sidecar.write(b, {"Synthetic": True})
-    (tmp_path / "notes.txt").write_text("")
-    assert single.find_sources([tmp_path, a]) == [a]
-    assert single.find_sources([tmp_path, b]) == [a, b]
-
-
-def test_what_holds_no_image_is_refused(tmp_path):
-    with pytest.raises(SelectionError, match="no such file"):
-        single.find_sources([tmp_path / "a.nii"])
-    with pytest.raises(SelectionError, match=r"no \.nii or \.nii\.gz file"):
-        single.find_sources([tmp_path])
-    slice_ = tmp_path / "IM0001"
-    slice_.write_bytes(bytes(128) + b"DICM" + bytes(99))
-    for given in (tmp_path, slice_):
-        with pytest.raises(SelectionError, match=f"dcm2niix .* {tmp_path}$"):
-            single.find_sources([given])
-    only = volumes.write(tmp_path / "a.nii", DATA)
-    sidecar.write(only, {"Synthetic": True})
-    with pytest.raises(SelectionError, match="synthetic images only"):
-        single.find_sources([tmp_path])
-
-
-def test_outputs_are_named_after_the_sources(tmp_path):
-    sources = [tmp_path / "sub-1_T1w.nii.gz", tmp_path / "x.nii"]
-    jobs = single.plan(sources, tmp_path / "out", save_enhancement=True)
-    assert [job.image.name for job in jobs] == [
-        "sub-1_desc-SynthNce_T1w.nii.gz",
-        "x_desc-SynthNce.nii",
-    ]
-    assert jobs[0].enhancement == names.enhancement_path(jobs[0].image)
-    (job,) = single.plan(sources[:1], tmp_path / "out.nii")
-    assert job.image == tmp_path / "out.nii"
-
-
-def test_nothing_is_overwritten_unasked(tmp_path):
-    source = volumes.write(tmp_path / "in.nii.gz", DATA)
-    out = volumes.write(tmp_path / "out.nii.gz", DATA)
-    with pytest.raises(SelectionError, match="--overwrite"):
-        single.plan([source], out)
-    assert single.plan([source], out, overwrite=True)[0].image == out
-    with pytest.raises(OutputError, match="is the input itself"):
-        single.plan([source], source, overwrite=True)
-    link = tmp_path / "link.nii.gz"
-    link.symlink_to(source)
-    with pytest.raises(OutputError, match="is the input itself"):
-        single.plan([source], link, overwrite=True)
-    # The JSON of a scanner's image is an input, too.
-    names.sidecar_path(source).write_text("{}")
-    with pytest.raises(OutputError, match=r"in\.json: is the input itself"):
-        single.plan([source], tmp_path / "in.nii", overwrite=True)
-    with pytest.raises(SelectionError, match="one file for 2 images"):
-        single.plan([source, out], tmp_path / "new.nii.gz")
-    with pytest.raises(SelectionError, match="into different folders"):
-        single.plan([tmp_path / "a" / "x.nii", tmp_path / "b" / "x.nii"], tmp_path / "new")

@@ -106,6 +106,10 @@ def cli(
     with checking():
         options = Options(**chosen)
     homogenised = None
+    if bids_output is not None and options.shard is not None:
+        raise WrongUsageError(
+            "--bids-output needs the images of all shards: give it to a last run without --shard"
+        )
     if bids_output is not None:
         homogenised = _check_outputs(Path(caps_directory), bids_output, caps_output, options)
     elif caps_output is not None:
@@ -121,8 +125,8 @@ def cli(
             caps_name=caps_name,
         )
     _announce(pipeline, plugin, n_procs)
-    with working():
-        pipeline.run(plugin=plugin, plugin_args={**plugin_args, "n_procs": n_procs})
+    with working(pipeline):
+        pipeline.run(plugin=plugin, plugin_args={"n_procs": n_procs, **plugin_args})
     if pipeline.n_excluded and not pipeline.outcomes:
         raise WrongUsageError(none_shows_gadolinium(pipeline.caps_directory, pipeline.n_excluded))
     _summarise(pipeline, Path(working_directory) if working_directory else None)

@@ -11,7 +11,7 @@ from clinica_t1nce.bids.contrast_agents import NO_WORDS, describe_unknown, read_
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.bids.t1w_images import Dataset
 from clinica_t1nce.caps import description, names, query, selection, sidecar, table
-from clinica_t1nce.caps.query import Crop
+from clinica_t1nce.caps.query import Crop, Shard
 from clinica_t1nce.engine.event_log import DONE, EXCLUDED, FAILED, SKIPPED, Event
 from clinica_t1nce.errors import one_line
 from clinica_t1nce.pipelines.clinica_pipeline import ClinicaPipeline
@@ -106,6 +106,7 @@ class T1SynthNce(ClinicaPipeline[Crop]):
             tsv,
             None if bids is None else Dataset(bids, words),
             include_t1nce=options.include_t1nce,
+            shard=None if options.shard is None else Shard.parse(options.shard),
         )
         self._model = check_model(options.model, options.device)
         self.card, self.device = self._model.card, self._model.device
@@ -292,7 +293,8 @@ class T1SynthNce(ClinicaPipeline[Crop]):
                     names.uri(outcome.item.path, caps, caps),
                     self.card.name,
                     self._told_by(outcome.item),
-                    outcome.reason or "",
+                    # The table and the pages may be shared: where the CAPS lies is nobody's matter.
+                    (outcome.reason or "").replace(f"{caps}{os.sep}", ""),
                 )
                 for outcome in self.outcomes
                 if outcome.status == FAILED

@@ -206,8 +206,8 @@ def cli(
         f"{count(len(pipeline.jobs), 'pair')}{part}, {pipeline.n_to_do} to do; "
         f"models: {', '.join(pipeline.models) or 'none'}"
     )
-    with working():
-        pipeline.run(plugin=plugin, plugin_args={**plugin_args, "n_procs": n_procs})
+    with working(pipeline):
+        pipeline.run(plugin=plugin, plugin_args={"n_procs": n_procs, **plugin_args})
     for table in pipeline.tables.values():
         click.echo(f"\n{table.markdown()}")
     click.echo(f"evaluated  {len(pipeline.jobs) - _failed_jobs(pipeline)}")

@@ -68,9 +68,9 @@ def level(t1ce: torch.Tensor, t1nce: torch.Tensor, intracranial: torch.Tensor) -
     Parameters
     ----------
     t1ce, t1nce
-        Any shape, white matter at about 1.
+        Images of any shape, white matter at about 1.
     intracranial
-        Boolean, the same shape: where the gain is estimated and applied.
+        Boolean mask of the same shape, in which the gain is estimated and applied.
 
     Returns
     -------

@@ -1,12 +1,9 @@
 """The command as a user types it, on images of real size."""
 
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import nibabel as nib
@@ -17,63 +14,14 @@ from torch.nn import functional
 
 from tests.data import checkpoints
 from tests.data.caps import MIXED, make_caps, save_weights
+from tests.data.command import CLINICA, environment, fingerprints, hidden, made, run
 from tests.data.raw import make_visit
 from tests.pipelines.t1_synth_nce.patterns import ARGUMENTS, answers, every_query
-
-CLINICA = Path(sys.executable).with_name("clinica")
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not CLINICA.exists(), reason="no script clinica beside this Python"),
 ]
-
-
-def environment():
-    kept = {key: value for key, value in os.environ.items() if key != "CLINICA_LOGGING_DIR"}
-    return {**kept, "COLUMNS": "200"}
-
-
-def start(caps, *options, cwd):
-    command = [CLINICA, "run", "t1-synth-nce", caps, "--device", "cpu", *options]
-    return subprocess.Popen(
-        [str(part) for part in command],
-        cwd=cwd,
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def run(caps, *options, cwd):
-    process = start(caps, *options, cwd=cwd)
-    out, err = process.communicate()
-    return process.returncode, out, err
-
-
-def made(caps):
-    return sorted(caps.glob("subjects/*/*/t1_synth_nce/model-*/*.nii.gz"))
-
-
-def fingerprints(paths):
-    return {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in paths}
-
-
-def hidden(caps):
-    return [path for path in caps.rglob(".*") if path.is_file()]
-
-
-def wait_for(condition, process, seconds=300):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
-
-
-def children(pid):
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @pytest.fixture
@@ -143,86 +91,6 @@ def test_run_and_run_again(tmp_path, cwd, weights):
     assert "skipped  2" in out
     assert fingerprints([*made(caps), *pages]) == first
     assert list(cwd.iterdir()) == []
-
-
-def test_two_at_once_on_one_caps(tmp_path, cwd, weights):
-    caps = make_caps(tmp_path / "caps", {(f"sub-0{n}", "ses-1"): "ce-gd" for n in range(2)})
-    options = ["--model", weights, "-np", "1", "-wd", tmp_path / "wd"]
-    processes = [start(caps, *options, cwd=cwd) for _ in range(2)]
-    for process in processes:
-        out, err = process.communicate()
-        assert process.returncode == 0, out + err
-        assert "Traceback" not in out + err
-        assert "Warning: report" not in err
-    contents = [path.read_bytes() for path in made(caps)]
-    assert len(contents) == 2
-    assert hidden(caps) == []
-    assert json.loads((caps / "dataset_description.json").read_text())["Processing"]
-    table = (caps / "t1_synth_nce.tsv").read_text().splitlines()
-    assert [line.split("\t")[0] for line in table[1:]] == ["sub-00", "sub-01"]
-    index = (caps / "t1_synth_nce_report" / "report.html").read_text()
-    assert all(f"pages/sub-0{n}_ses-1_" in index for n in range(2))
-    code, out, err = run(caps, "--model", weights, "-overwrite", cwd=cwd)
-    assert code == 0, out + err
-    assert [path.read_bytes() for path in made(caps)] == contents
-
-
-def test_killed_half_way_and_started_again(four, cwd, weights):
-    process = start(four, "--model", weights, cwd=cwd)
-    wait_for(lambda: len(made(four)) >= 2, process)
-    workers = children(process.pid)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    end = time.monotonic() + 30
-    while any(Path(f"/proc/{worker}").exists() for worker in workers):
-        assert time.monotonic() < end, "a worker outlived the command"
-        time.sleep(0.1)
-    survived = fingerprints(made(four))
-    assert 2 <= len(survived) < 4
-    for path in survived:
-        nib.load(path).get_fdata()
-
-    code, out, err = run(four, "--model", weights, cwd=cwd)
-    assert code == 0, err
-    assert f"skipped  {len(survived)}" in out
-    assert len(made(four)) == 4
-    assert {path: fingerprints(made(four))[path] for path in survived} == survived
-    assert hidden(four) == []
-    assert list(cwd.iterdir()) == []
-
-
-def test_a_killed_worker_costs_one_image(four, cwd, weights):
-    process = start(four, "--model", weights, "-np", 1, cwd=cwd)
-    wait_for(lambda: len(made(four)) >= 1, process)
-    (worker,) = children(process.pid)
-    os.kill(worker, signal.SIGKILL)
-    out, err = process.communicate()
-    assert process.returncode == 1
-    assert "done     3" in out, err
-    assert "failed   1" in out
-    assert "was killed, most likely for lack of memory" in out
-    assert "Traceback" not in out + err
-    table = (four / "t1_synth_nce.tsv").read_text()
-    assert (table.count("\tdone\t"), table.count("\tfailed\t")) == (3, 1)
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_termination_leaves_nothing_for_others_to_clean(
-    four, cwd, weights, tmp_path, monkeypatch, number
-):
-    folder = tmp_path / "tmp"
-    folder.mkdir()
-    monkeypatch.setenv("TMPDIR", str(folder))
-    process = start(four, "--model", weights, "-np", 1, cwd=cwd)
-    wait_for(lambda: len(made(four)) >= 1, process)
-    assert list(folder.iterdir()) != []
-    process.send_signal(number)
-    out, err = process.communicate()
-    assert process.returncode == 128 + number
-    assert err.splitlines()[-1] == "Error: terminated; run the same command again to go on"
-    assert "Traceback" not in out + err
-    assert list(folder.iterdir()) == []
-    assert hidden(four) == []
 
 
 def test_a_broken_image_and_a_tsv(four, cwd, weights, tmp_path):

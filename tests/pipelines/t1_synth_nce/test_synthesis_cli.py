@@ -74,7 +74,7 @@ def test_every_option_reaches_the_pipeline(tmp_path, recorder):
         *("-np", 1, "--caps-name", "n", "--overwrite_outputs", "--nipype-plugin", "SLURM"),
         *("--nipype-plugin-args", '{"sbatch_args": "-c 4"}'),
         *("--output-space", "mni", "--output-space", "native", "--bids-directory", tmp_path),
-        *("--agent-words", tsv),
+        *("--agent-words", tsv, "--shard", "2/3"),
         *("--blend", "change", "--save-enhancement", "--select", "image", "--include-t1nce"),
     )
     assert result.exit_code == 0, result.output
@@ -91,6 +91,7 @@ def test_every_option_reaches_the_pipeline(tmp_path, recorder):
             output_spaces=("mni", "native"),
             bids_directory=tmp_path,
             agent_words=tsv,
+            shard="2/3",
             blend="change",
             save_enhancement=True,
             report=False,
@@ -139,6 +140,7 @@ def test_plugin_arguments_from_a_file(tmp_path, recorder):
         (["--blend", "smear"], "smear"),
         (["--select", "smell"], "smell"),
         (["-np", "0"], "number of processes"),
+        (["--shard", "1/2", "--bids-output", "out"], "a last run without --shard"),
         (["-tsv", "nowhere.tsv"], "nowhere.tsv"),
     ],
 )
@@ -279,6 +281,9 @@ def test_a_selection_of_nothing_is_one_line_and_exit_code_2(tmp_path, visits, ts
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (["--shard", "3/2"], "--shard 3/2: not I/N with I from 1 to N"),
+        (["--shard", "1"], "not I/N"),
+        (["--shard", "0/2"], "not I/N"),
         (["--output-space", "native"], "with --bids-directory"),
         (["--output-space", "native", "--bids-directory", "nowhere"], "nowhere: no such folder"),
         (["--output-space", "native", "--bids-directory", "."], "no folder sub-*"),

@@ -370,3 +370,26 @@ def test_t1nce_go_the_same_way_if_asked_for(tmp_path, weights):
         "ce entity",
         "ce entity",
     ]
+
+
+def test_shards_share_nothing_and_leave_nothing_out(tmp_path, weights):
+    visits = {(f"sub-{n:02}", "ses-1"): "ce-gd" for n in range(12)}
+    caps = make_caps(tmp_path / "caps", visits, images=False)
+
+    def shard(index, number):
+        return [
+            crop.path
+            for crop in make(caps, weights, parameters={"shard": f"{index}/{number}"}).to_do
+        ]
+
+    for number in (1, 3, 16):
+        parts = [shard(index, number) for index in range(1, number + 1)]
+        together = [path for part in parts for path in part]
+        assert sorted(together) == [crop.path for crop in make(caps, weights).to_do]
+    assert min(len(shard(index, 3)) for index in (1, 2, 3)) >= 2
+    before = shard(2, 3)
+    make_caps(tmp_path / "caps", {("sub-99", "ses-1"): "ce-gd", **visits}, images=False)
+    assert [path for path in shard(2, 3) if "sub-99" not in path.name] == before
+    empty = make(caps, weights, parameters={"shard": "1/1000", "report": False})
+    empty.run()
+    assert (empty.n_selected, empty.outcomes) == (0, [])
