@@ -24,8 +24,9 @@ REFERENCE = "MNI152NLin2009aSym, the template that comes with nilearn"
 SIDE = 2.0
 """Side, in mm, of the voxels on which brains are found and registered."""
 
-BRAIN = (600.0, 2000.0)
-"""Least and greatest volume, in ml, of a brain; what is not 0 of a whole head is more."""
+BRAIN = (600.0, 2300.0)
+"""Least and greatest volume, in ml, of a brain with the fluid around it, on voxels of :data:`SIDE`;
+what is not 0 of a whole head is more."""
 
 OVERLAP = 0.9
 """Overlap (Dice) of the brain with the template's from which a registration is trusted: 0.95 for

@@ -52,6 +52,7 @@ def test_torch_alone_gives_the_same_image(bundle, weights, scale):
     np.testing.assert_allclose(found[0, 0].numpy(), expected, rtol=0, atol=1e-5 * data.max())
 
 
+@pytest.mark.filterwarnings("ignore")  # MONAI looks for readers that are not installed.
 def test_monai_runs_the_configuration(bundle, weights, tmp_path):
     bundles = pytest.importorskip("monai.bundle")
     volumes.write(tmp_path / "images" / "a.nii.gz", DATA, np.eye(4))

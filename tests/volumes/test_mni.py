@@ -33,7 +33,7 @@ def test_a_known_pose_is_found(brain, kind):
 def test_what_is_no_brain_is_refused(brain):
     template, affine = brain
     with pytest.raises(ImageError, match="ml of brain were found"):
-        mni.find_pose(template[::3], affine @ np.diag([1, 1, 1, 1.0]))
+        mni.find_pose(template[::5], affine)
 
 
 def test_what_does_not_come_to_lie_on_the_template_is_refused(brain, monkeypatch):
