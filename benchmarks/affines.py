@@ -49,8 +49,8 @@ class Case:
         moved = grids.sample(self.raw, self.raw_affine, *there)
         on_crop = moved / transfer.measure_gain(moved, self.crop)
         return (
-            transfer.measure_agreement(on_crop, self.crop),
-            transfer.measure_rough_agreement(on_crop, self.crop),
+            transfer.measure_correlation(on_crop, self.crop),
+            transfer.measure_rough_correlation(on_crop, self.crop),
         )
 
 

@@ -24,7 +24,7 @@ import torch
 from clinica_t1nce.errors import T1nceError, WeightsError
 from clinica_t1nce.files import atomic, nifti
 from clinica_t1nce.synthesis.synthesizer import Synthesizer
-from clinica_t1nce.training.data.anatomies import find_label_maps, load_heads
+from clinica_t1nce.training.data.anatomies import find_label_maps, load_anatomies
 from clinica_t1nce.training.data.simulated import SimulatedHeads
 from clinica_t1nce.volumes import grids, intensity
 
@@ -73,7 +73,7 @@ def load(name: str, device: str) -> tuple[str, Synthesizer]:
 
 def simulated_pairs(folder: Path, cache: Path, number: int) -> Iterator[Scaled]:
     source = SimulatedHeads(
-        load_heads(find_label_maps(folder), cache), nifti.CROP_SHAPE, SCALING, SEED
+        load_anatomies(find_label_maps(folder), cache), nifti.CROP_SHAPE, SCALING, SEED
     )
     for n in range(number):
         pair = source.pair(n)

@@ -18,7 +18,7 @@ import torch
 from clinica_t1nce.errors import WeightsError
 from clinica_t1nce.models.storage import load_generator
 from clinica_t1nce.simulation.simulator import Pair, simulate
-from clinica_t1nce.training.data.anatomies import find_label_maps, load_heads
+from clinica_t1nce.training.data.anatomies import find_label_maps, load_anatomies
 from clinica_t1nce.training.data.numbered import seed_of
 
 QUANTILES = (0.5, 0.55, 0.6, 0.65)
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=96, help="of the patches in voxels")
     parser.add_argument("--seed", type=int, default=987654, help="one that nothing trained with")
     given = parser.parse_args()
-    heads = load_heads(find_label_maps(given.label_maps), given.cache)
+    heads = load_anatomies(find_label_maps(given.label_maps), given.cache)
     networks = {name: load(name) for name in given.model}
     left: dict[str, list[np.ndarray]] = {name: [] for name in networks}
     taken: dict[str, list[float]] = {name: [] for name in networks}

@@ -12,7 +12,7 @@ import torch
 
 from clinica_t1nce.simulation.anatomy import Anatomy
 from clinica_t1nce.simulation.simulator import PRESETS, Pair, render, sample_recipe
-from clinica_t1nce.training.data.anatomies import find_label_maps, load_heads
+from clinica_t1nce.training.data.anatomies import find_label_maps, load_anatomies
 
 SLAB = 16
 """Voxels that are simulated around a slice: all that the slice needs, and quick."""
@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--preset", choices=sorted(PRESETS), default="varied")
     parser.add_argument("--out", type=Path, default=Path("simulated_pairs.png"))
     given = parser.parse_args()
-    heads = load_heads(find_label_maps(given.label_maps)[: given.heads], given.cache)
+    heads = load_anatomies(find_label_maps(given.label_maps)[: given.heads], given.cache)
     slices = []
     for number in range(given.pairs):
         rng = np.random.default_rng([given.seed, number])

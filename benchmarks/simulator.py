@@ -14,7 +14,7 @@ import torch
 from clinica_t1nce.simulation import simulator
 from clinica_t1nce.simulation.anatomy import Anatomy
 from clinica_t1nce.synthesis.synthesizer import find_device
-from clinica_t1nce.training.data.anatomies import find_label_maps, load_heads
+from clinica_t1nce.training.data.anatomies import find_label_maps, load_anatomies
 
 
 def main() -> None:
@@ -30,7 +30,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     device = find_device(given.device)
-    heads = load_heads(find_label_maps(given.label_maps)[: given.heads], given.cache)
+    heads = load_anatomies(find_label_maps(given.label_maps)[: given.heads], given.cache)
     shape = (given.side,) * 3
     measure(heads, shape, range(10**6, 10**6 + 3), device)
     wall, cpu = measure(heads, shape, range(given.pairs), device)

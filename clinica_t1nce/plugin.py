@@ -13,12 +13,12 @@ class CommandSource(NamedTuple):
 
 PIPELINES = {
     "t1-synth-nce": CommandSource(
-        "clinica_t1nce.pipelines.t1_synth_nce.cli",
+        "clinica_t1nce.pipelines.t1_synth_nce.synthesis_cli",
         "cli",
         "Synthetic non-contrast T1w images from contrast-enhanced ones.",
     ),
     "t1-synth-nce-evaluate": CommandSource(
-        "clinica_t1nce.pipelines.t1_synth_nce_evaluate.cli",
+        "clinica_t1nce.pipelines.t1_synth_nce_evaluate.evaluation_cli",
         "cli",
         "Synthetic T1w against real ones: similarity, tissue volumes, report.",
     ),

@@ -61,8 +61,8 @@ def register(in_file):
     import numpy as np
     from nilearn.datasets import load_mni152_template
 
-    from clinica_t1nce.evaluation.registration import to_ants
     from clinica_t1nce.files.nifti import CROP_SHAPE
+    from clinica_t1nce.volumes.itk import to_ants
 
     template = load_mni152_template(resolution=2)
     moving = ants.image_read(in_file)

@@ -36,8 +36,8 @@ class Visit(NamedTuple):
     session: str
 
     def __str__(self) -> str:
-        """Write both, separated by a space."""
-        return f"{self.subject} {self.session}"
+        """Write both, separated by a space; the participant alone outside of sessions."""
+        return " ".join(filter(None, self))
 
 
 def split_extension(name: str) -> tuple[str, str]:

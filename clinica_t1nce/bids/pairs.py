@@ -1,4 +1,4 @@
-"""Tables of pairs: a participant's T1ce and T1nce, and which part of a training they belong to."""
+"""Tables of pairs of T1ce and T1nce, in a CAPS or plain files, and what each pair is used for."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,11 +34,12 @@ class PairRow:
         Sessions, with the prefix ``ses-``; None where only the other image is there, of
         which unpaired training makes use.
     split
-        ``"train"``, ``"validation"``, ``"test"``, or None if the table does not say.
+        Part of the training: ``"train"``, ``"validation"``, ``"test"``, or None if the table does
+        not say.
     fold
         Fold of the cross-validation, or None.
     quality
-        ``"low"``, ``"medium"``, ``"good"``, or None if the table does not say.
+        Grade of the T1ce: ``"low"``, ``"medium"``, ``"good"``, or None if the table does not say.
     line
         Line in the file.
     """
@@ -54,6 +55,23 @@ class PairRow:
     def __str__(self) -> str:
         """Name the participant and the line."""
         return f"{self.subject} (row {self.line})"
+
+
+@dataclass(frozen=True)
+class PairFile:
+    """One row of a table of files.
+
+    Attributes
+    ----------
+    name
+        Name for messages: the column ``name``, else the name of the T1nce's file.
+    t1ce, t1nce
+        Paths; the T1ce is None of a T1nce alone.
+    """
+
+    name: str
+    t1ce: Path | None
+    t1nce: Path
 
 
 @dataclass(frozen=True)
@@ -79,7 +97,7 @@ def read_table(tsv: Path, *, unpaired: bool = False) -> Table:
     tsv
         Tab-separated, UTF-8, with a header.
     unpaired
-        Allow rows with one image only: the other session is empty or ``n/a``.
+        Whether rows with one image only are allowed: the other session is empty or ``n/a``.
 
     Raises
     ------
@@ -139,6 +157,49 @@ def read_usable(tsv: Path) -> tuple[list[tuple[PairRow, Mapping[str, str]]], dic
     if not lines:
         raise SelectionError(f"{tsv}: lists no pair; add one row for each")
     return usable, problems
+
+
+def read_files(tsv: Path) -> dict[str, list[PairFile]]:
+    """Read a table of pairs that are plain files.
+
+    Parameters
+    ----------
+    tsv
+        Tab-separated, UTF-8, with the columns ``t1ce`` and ``t1nce`` (paths, absolute or relative
+        to the table; ``t1ce`` is empty or ``n/a`` of a T1nce alone) and, if wanted, ``split``
+        (``train``, the default, ``validation`` or ``test``) and ``name``.
+
+    Returns
+    -------
+    dict
+        The rows of each split.
+
+    Raises
+    ------
+    SelectionError
+        If the table cannot be read or lacks a column, a file is not there, a row is there twice,
+        or nothing is left to train on.
+    """
+    _, rows = read_numbered(tsv, ("t1ce", "t1nce"))
+    divided: dict[str, list[PairFile]] = {split: [] for split in SPLITS}
+    seen: dict[tuple[Path | None, Path], int] = {}
+    for line, cells in rows:
+        split = _choice(tsv, line, "split", cells, SPLITS) or TRAIN
+        t1ce, t1nce = _path(tsv, line, cells, "t1ce"), _path(tsv, line, cells, "t1nce")
+        if t1nce is None:
+            raise SelectionError(f"{tsv}: row {line} names no T1nce; complete it, or take it out")
+        before = seen.setdefault((t1ce, t1nce), line)
+        if before != line:
+            raise SelectionError(f"{tsv}: rows {before} and {line} name the same files; keep one")
+        name = cells.get("name", "") or t1nce.name
+        divided[split].append(PairFile(name, t1ce, t1nce))
+    if not divided[TRAIN]:
+        raise SelectionError(f"{tsv}: no pair to train on; look at its column split")
+    names = [row.name for split in divided.values() for row in split]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise SelectionError(f"{tsv}: two rows are called {twice[0]!r}; give each its own name")
+    return divided
 
 
 def divide(
@@ -271,3 +332,12 @@ def _check_rows(tsv: Path, rows: Sequence[PairRow]) -> None:
             f"{tsv}: in more than one split or fold: {some(torn)}; keep each participant in one "
             "(`clinica-t1nce split` does)"
         )
+
+
+def _path(tsv: Path, line: int, cells: Mapping[str, str], column: str) -> Path | None:
+    if _present(cells[column]) is None:
+        return None
+    path = tsv.parent / cells[column]
+    if not path.is_file():
+        raise SelectionError(f"{tsv}: row {line}: {path}: no such file; check column {column}")
+    return path

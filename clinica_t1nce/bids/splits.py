@@ -27,7 +27,7 @@ def assign(
     """Assign participants at random, the same for the same participants and seed.
 
     Participants with a pair of low quality go to the test, as in the paper (section 4); `test`
-    is a share of the others.
+    is a fraction of the others.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def assign(
     if len(kept) <= n_validation:
         raise SelectionError(
             f"{len(order)} participants (without those of low quality) are too few to test on "
-            f"{n_test} and validate on {n_validation}; take smaller shares"
+            f"{n_test} and validate on {n_validation}; take smaller fractions"
         )
     if folds is not None and len(kept) < folds:
         raise SelectionError(f"{len(kept)} participants are too few for {folds} folds")

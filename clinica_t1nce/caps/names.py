@@ -111,6 +111,8 @@ def _companion(image: Path, what: str, suffix: str) -> Path:
     stem, extension = split_extension(image.name)
     if "_desc-SynthNce" in stem and stem.endswith("_T1w"):
         stem = stem.replace("_desc-SynthNce", f"_desc-{what}").removesuffix("T1w") + suffix
+    elif stem.endswith("_desc-synthnce_T1w"):
+        stem = stem.removesuffix("synthnce_T1w") + f"{what.lower()}_{suffix}"
     else:
         stem = f"{stem}_{what.lower()}"
     return image.with_name(f"{stem}{extension}")
@@ -164,7 +166,7 @@ def sidecar_path(image: Path) -> Path:
     return image.with_name(f"{split_extension(image.name)[0]}.json")
 
 
-def uri(path: Path, root: Path | None, beside: Path) -> str:
+def uri(path: Path, root: Path | None, beside: Path, name: str = "") -> str:
     """Write a path into a sidecar, so that it holds after the data set was moved.
 
     Parameters
@@ -175,9 +177,11 @@ def uri(path: Path, root: Path | None, beside: Path) -> str:
         Root of the data set; a file in it becomes a BIDS URI, ``bids::<path from the root>``.
     beside
         The folder of the sidecar; a file elsewhere becomes a path relative to it.
+    name
+        Name of the data set in the ``DatasetLinks`` of another one that the sidecar belongs to.
     """
     if root is not None and path.is_relative_to(root):
-        return f"bids::{path.relative_to(root).as_posix()}"
+        return f"bids:{name}:{path.relative_to(root).as_posix()}"
     return Path(os.path.relpath(path, beside)).as_posix()
 
 

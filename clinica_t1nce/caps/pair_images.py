@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from clinica_t1nce.bids.contrast import has_contrast
+from clinica_t1nce.bids.contrast_agents import has_contrast
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.bids.pairs import PairRow
 from clinica_t1nce.caps.query import find_crops

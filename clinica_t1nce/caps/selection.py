@@ -5,10 +5,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from clinica_t1nce.bids import contrast
-from clinica_t1nce.bids.contrast import has_contrast
-from clinica_t1nce.bids.dataset import Dataset
+from clinica_t1nce.bids import contrast_agents
+from clinica_t1nce.bids.contrast_agents import has_contrast
 from clinica_t1nce.bids.entities import Visit
+from clinica_t1nce.bids.t1w_images import Dataset
 from clinica_t1nce.caps import names, query
 from clinica_t1nce.caps.query import (
     ALL,
@@ -38,8 +38,8 @@ class Request:
         Root of the CAPS.
     rule
         Rule that makes a crop a T1ce: ``metadata`` (the entity ``ce-``, then, if `dataset` is
-        given, sidecar and ``scans.tsv``: :func:`clinica_t1nce.bids.contrast.evidence`), ``tsv``
-        (being listed), ``all`` (being there), ``image`` (a probability of at least :data:`SEEN`).
+        given, sidecar and ``scans.tsv``: :mod:`clinica_t1nce.bids.contrast_agents`), ``tsv`` (being
+        listed), ``all`` (being there), ``image`` (a probability of at least :data:`SEEN`).
     tsv
         Table of the only visits to look at; needed by the rule ``tsv``.
     dataset
@@ -48,7 +48,8 @@ class Request:
         Probability of each crop that gadolinium was given, as far as it is known: of the others,
         the rule ``image`` leaves `Crop.selected_by` open.
     include_t1nce
-        Take the other crops, too, so that all images have gone through the same generator.
+        Whether the other crops are taken, too, so that all images have gone through the same
+        generator.
     """
 
     caps: Path
@@ -161,7 +162,7 @@ def evidence(crop: Path, dataset: Dataset | None) -> str | None:
         If a sidecar or ``scans.tsv`` cannot be read, or says something that is not known.
     """
     if dataset is None:
-        return contrast.evidence(crop.name, {})
+        return contrast_agents.evidence(crop.name, {})
     raw = names.raw_path(crop, dataset.root)
     try:
         return dataset.evidence(Visit(raw.parts[-4], raw.parts[-3]), raw)

@@ -14,6 +14,7 @@ from clinica_t1nce.caps import names
 from clinica_t1nce.caps.query import SelectedBy
 from clinica_t1nce.files import atomic, completeness
 from clinica_t1nce.files.text import find_json
+from clinica_t1nce.synthesis.enhancement_prior import Place
 from clinica_t1nce.synthesis.flags import Flag
 
 if TYPE_CHECKING:
@@ -44,12 +45,15 @@ class Change:
     mean, percentile_99
         Mean and 99th percentile of T1ce - T1nce, in the image's own units.
     relative
-        `mean` over the mean of the T1ce: comparable between scanners.
+        Ratio of `mean` to the mean of the T1ce: comparable between scanners.
+    place
+        How much of it lies at vessels, dura and choroid plexus; None where this is not known.
     """
 
     mean: float
     percentile_99: float
     relative: float
+    place: Place | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ class Grid:
     predicted_on: str | None = None
 
 
-def measure_change(volume: np.ndarray, change: np.ndarray) -> Change:
+def measure_change(volume: np.ndarray, change: np.ndarray, place: Place | None = None) -> Change:
     """Summarise a change over the voxels of the head.
 
     Parameters
@@ -83,13 +87,15 @@ def measure_change(volume: np.ndarray, change: np.ndarray) -> Change:
         The T1ce, its background at 0.
     change
         T1ce - T1nce, on the same grid.
+    place
+        Result of :func:`clinica_t1nce.synthesis.enhancement_prior.locate`, if MNI space is known.
     """
     head = volume > max(FOREGROUND * float(np.percentile(volume, 99)), 0.0)
     if not head.any():
         return Change(0.0, 0.0, 0.0)
     mean = float(change[head].mean(dtype=np.float64))
     brightness = float(volume[head].mean(dtype=np.float64))
-    return Change(mean, float(np.percentile(change[head], 99)), mean / brightness)
+    return Change(mean, float(np.percentile(change[head], 99)), mean / brightness, place)
 
 
 def describe(card: "Card") -> dict[str, Any]:
@@ -99,7 +105,7 @@ def describe(card: "Card") -> dict[str, Any]:
         "Architecture": card.architecture,
         "SHA256": card.sha256,
     }
-    return {**model, "BatchStatistics": True} if card.batch_statistics else model
+    return {**model, "BatchStatistics": True} if card.inference.batch_statistics else model
 
 
 def build(
@@ -116,6 +122,7 @@ def build(
     n_nonfinite: int = 0,
     scaling: Mapping[str, Any] | None = None,
     root: Path | None = None,
+    root_name: str = "",
     selected_by: SelectedBy | None = None,
     grid: Grid = Grid(),
 ) -> dict[str, Any]:
@@ -132,13 +139,13 @@ def build(
     change
         Result of :func:`measure_change`.
     confidence
-        0 to 1, or None where the model does not say.
+        Confidence of the model, 0 to 1, or None where the model does not say.
     gadolinium
         Probability that gadolinium was given, by the image, or None where the model does not say.
     flags
         Findings that the user should look at.
     device
-        ``"cpu"`` or ``"cuda"``.
+        Device of the network: ``"cpu"`` or ``"cuda"``.
     seconds
         Duration of reading and synthesis; the image is written after its sidecar.
     n_nonfinite
@@ -147,13 +154,16 @@ def build(
         Intensity scaling used; the card's method where it is not given.
     root
         Root of the data set, for BIDS URIs.
+    root_name
+        Name of that data set in the ``DatasetLinks`` of the one that holds the image; empty: both
+        are one.
     selected_by
         Rule and reason for which the source was taken for a T1ce.
     grid
         Grid of the image.
     """
     files = (source, *grid.sources)
-    sources = [names.uri(path, root, output.parent) for path in files]
+    sources = [names.uri(path, root, output.parent, root_name) for path in files]
     content: dict[str, Any] = {
         "Description": INTENDED_USE,
         "Synthetic": True,
@@ -173,6 +183,7 @@ def build(
             "Mean": _rounded(change.mean),
             "Percentile99": _rounded(change.percentile_99),
             "MeanRelativeToSource": _rounded(change.relative),
+            **_describe_place(change.place),
             "Region": f"voxels above {FOREGROUND:.0%} of the source's 99th percentile",
         },
         "AgreementWithCrop": _rounded(grid.agreement),
@@ -183,6 +194,15 @@ def build(
         "DurationSeconds": round(seconds, 2),
     }
     return {key: value for key, value in content.items() if value is not None}
+
+
+def _describe_place(place: Place | None) -> dict[str, float | None]:
+    if place is None:
+        return {}
+    return {
+        "ShareAtVessels": _rounded(place.share),
+        "ShareAtVesselsIfEven": _rounded(place.expected),
+    }
 
 
 def build_enhancement(content: Mapping[str, Any], image: str) -> dict[str, Any]:

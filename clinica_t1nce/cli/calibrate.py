@@ -52,7 +52,7 @@ def cli(
 
     import torch
 
-    from clinica_t1nce.bids.pair_files import read_files
+    from clinica_t1nce.bids.pairs import read_files
     from clinica_t1nce.training.calibration import calibrate
     from clinica_t1nce.training.data.volume_pairs import PairFiles
 

@@ -1,20 +1,33 @@
 """``clinica-t1nce detect``."""
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from clinica_t1nce.pipelines.command import click_options, working
+from clinica_t1nce.pipelines.command import (
+    WrongUsageError,
+    checking,
+    click_options,
+    n_procs_option,
+    working,
+)
 
 if TYPE_CHECKING:
     from clinica_t1nce.translation.options import Device
 
 
 @click.command("detect")
-@click.argument("caps", type=click.Path(file_okay=False, path_type=Path))
+@click.argument(
+    "sources", metavar="FILE...|BIDS|CAPS", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="TSV file to write, of FILE or BIDS; shown if not given. Of CAPS, the table is in CAPS.",
+)
 @click_options(click.option, "model", "device", "bids_directory", "agent_words")
 @click.option(
     "-tsv",
@@ -23,51 +36,88 @@ if TYPE_CHECKING:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="TSV file with the columns participant_id and session_id: the only visits to look at.",
 )
-@click.option(
-    "-np",
-    "--n_procs",
-    type=click.IntRange(min=1),
-    default=lambda: max(1, (os.cpu_count() or 2) - 1),
-    show_default="cores minus one",
-    help="Number of cores.",
-)
+@n_procs_option
 @click.option(
     "--overwrite", is_flag=True, help="Classify images again that were classified before."
 )
 def cli(
-    caps: Path,
+    sources: tuple[Path, ...],
+    output: Path | None,
     model: str,
     device: "Device",
-    bids_directory: str | None,
-    agent_words: str | None,
+    bids_directory: Path | None,
+    agent_words: Path | None,
     tsv: Path | None,
     n_procs: int,
     overwrite: bool,
 ) -> None:
-    """Say of each T1w in CAPS whether it shows gadolinium, whatever its name says.
+    """Say of T1w whether they show gadolinium, whatever their names say.
 
-    Reads the crops of t1-linear. CAPS/gadolinium.tsv gets a row for each, with the probability
-    that gadolinium was given, and flags those that contradict the metadata. `clinica run
-    t1-synth-nce CAPS --select image` selects by it. The same command, given again, looks at what
-    is new.
+    FILE is a NIfTI image or a folder of them, BIDS a data set: they are looked at as `clinica-t1nce
+    translate` does, before t1-linear. Of CAPS, the crops of t1-linear are read. A TSV gets a row
+    for each, with the probability that gadolinium was given, and flags those that contradict the
+    metadata; that of CAPS is CAPS/gadolinium.tsv, by which `clinica run t1-synth-nce CAPS --select
+    image` selects. For CAPS, the same command, given again, looks at what is new.
 
-    Exit code: 0 if every image was classified, 1 if one was not, or could not be compared.
+    Exit code: 0 if every image was classified, 1 if one was not, or could not be compared with its
+    metadata, 2 if nothing was begun.
     """
-    from clinica_t1nce.bids.agents import NO_WORDS, read_words
-    from clinica_t1nce.bids.contrast import describe_unknown
-    from clinica_t1nce.bids.dataset import Dataset
-    from clinica_t1nce.caps import dataset, selection
+    if len(sources) == 1 and (sources[0] / "subjects").is_dir():
+        if output is not None:
+            raise WrongUsageError(f"-o {output}: of a CAPS, the table is in the CAPS")
+        _detect_in_caps(
+            sources[0], model, device, bids_directory, agent_words, tsv, n_procs, overwrite
+        )
+        return
+    if bids_directory is not None or tsv is not None or overwrite:
+        raise WrongUsageError("--bids-directory, -tsv and --overwrite are for a CAPS")
+    from clinica_t1nce.files import tsv as tsv_files
+    from clinica_t1nce.files.text import write_text
+    from clinica_t1nce.pipelines.resumable import check_model
+    from clinica_t1nce.pipelines.single_images import COLUMNS, classify, find_t1w
+    from clinica_t1nce.translation import classification
+
+    with checking():
+        found, n_undecided = find_t1w(sources, agent_words)
+        weights = check_model(model, device)
+        classification.require_detector(weights.card, weights.card.calibration.get("gadolinium"))
+    with working():
+        rows, failures = classify(found, weights, n_procs)
+        text = tsv_files.text(rows, COLUMNS)
+        if output is None:
+            click.echo(text, nl=False)
+        else:
+            write_text(output, text)
+    for failure in failures:
+        click.echo(f"Error: {failure}", err=True)
+    if failures or n_undecided:
+        sys.exit(1)
+
+
+def _detect_in_caps(
+    caps: Path,
+    model: str,
+    device: "Device",
+    bids_directory: Path | None,
+    agent_words: Path | None,
+    tsv: Path | None,
+    n_procs: int,
+    overwrite: bool,
+) -> None:
+    from clinica_t1nce.bids.contrast_agents import NO_WORDS, describe_unknown, read_words
+    from clinica_t1nce.bids.t1w_images import Dataset
+    from clinica_t1nce.caps import description, selection
     from clinica_t1nce.pipelines.clinica_quirks import move_nipype_log
     from clinica_t1nce.pipelines.detection import Detection
-    from clinica_t1nce.pipelines.models import check_model
+    from clinica_t1nce.pipelines.resumable import check_model
     from clinica_t1nce.translation import classification
 
     move_nipype_log(None)
     caps = caps.absolute()
     # The name would only be written by a pipeline; here, none is.
-    dataset.check(caps, name="any")
-    words = NO_WORDS if agent_words is None else read_words(Path(agent_words))
-    bids = None if bids_directory is None else Dataset(Path(bids_directory).absolute(), words)
+    description.check(caps, name="any")
+    words = NO_WORDS if agent_words is None else read_words(agent_words)
+    bids = None if bids_directory is None else Dataset(bids_directory.absolute(), words)
     crops = selection.candidates(selection.Request(caps, tsv=tsv, dataset=bids))
     weights = check_model(model, device)
     undecided = selection.find_undecided(crops, bids)

@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from clinica_t1nce.pipelines.command import click_options
+
 
 @click.command("homogenise")
 @click.argument("caps", type=click.Path(file_okay=False, path_type=Path))
@@ -37,13 +39,14 @@ import click
     help="TSV file with the columns participant_id, session_id and filename: the image to take "
     "where a session has several.",
 )
-@click.option(
-    "--agent-words",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="TSV file with the columns word and meaning (given, none or nothing): what words for the "
-    "contrast agent in the metadata mean that are not known.",
-)
+@click_options(click.option, "agent_words")
 @click.option("--copy", is_flag=True, help="Copy the files rather than link them.")
+@click.option(
+    "--caps-output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Also make, or add to, a CAPS with exactly one crop of t1-linear a session, of the same "
+    "images, for pipelines and ClinicaDL that read crops.",
+)
 @click.option("--overwrite", is_flag=True, help="Put images there again that are there already.")
 def cli(**options: Any) -> None:
     """Make OUT, a BIDS data set with exactly one T1nce a session, from CAPS.

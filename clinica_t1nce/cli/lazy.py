@@ -23,8 +23,8 @@ class LazyCommand(click.Command):
     source : CommandSource
         Module and attribute of the real command, and its short help for listings.
     before_run : callable, optional
-        Called without arguments when the arguments were parsed, just before the command runs;
-        not called for ``--help`` or a wrong usage.
+        Function that is called without arguments when the arguments were parsed, just before the
+        command runs; not called for ``--help`` or a wrong usage.
     """
 
     def __init__(

@@ -15,13 +15,18 @@ COMMANDS = {
     "translate": CommandSource(
         "clinica_t1nce.cli.translate", "cli", "Translate T1ce, NIfTI files, without a CAPS."
     ),
+    "bids": CommandSource(
+        "clinica_t1nce.cli.bids", "cli", "Translate each T1ce of a BIDS data set, as a BIDS App."
+    ),
     "calibrate": CommandSource(
         "clinica_t1nce.cli.calibrate",
         "cli",
         "Let weights tell whether gadolinium was given, and how sure they are.",
     ),
     "detect": CommandSource(
-        "clinica_t1nce.cli.detect", "cli", "Say of each T1w of a CAPS whether it shows gadolinium."
+        "clinica_t1nce.cli.detect",
+        "cli",
+        "Say of T1w, files or those of a BIDS or CAPS, whether they show gadolinium.",
     ),
     "separate": CommandSource(
         "clinica_t1nce.cli.separate",
@@ -32,6 +37,11 @@ COMMANDS = {
         "clinica_t1nce.cli.homogenise",
         "cli",
         "Make a BIDS data set with one T1nce a session, acquired or synthetic, from a CAPS.",
+    ),
+    "audit": CommandSource(
+        "clinica_t1nce.cli.audit",
+        "cli",
+        "Tell how well acquired and synthetic images of a data set can still be told apart.",
     ),
     "train": CommandSource(
         "clinica_t1nce.cli.train", "cli", "Train a generator on the pairs of a CAPS."
@@ -56,6 +66,9 @@ COMMANDS = {
         "clinica_t1nce.cli.average_weights",
         "cli",
         "Take the mean of weights that were trained on from the same ones.",
+    ),
+    "export-bundle": CommandSource(
+        "clinica_t1nce.cli.export_bundle", "cli", "Write weights as a MONAI bundle."
     ),
 }
 """Commands beside ``run``, by name: where each is found and what listings say about it."""

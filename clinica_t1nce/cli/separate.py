@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from clinica_t1nce.pipelines.command import click_options
+
 
 @click.command("separate")
 @click.argument("bids", type=click.Path(file_okay=False, path_type=Path))
@@ -23,12 +25,7 @@ import click
     help="TSV file with the columns participant_id, session_id and filename: the T1w to take where "
     "a visit has several of one kind. A column contrast (T1ce or T1nce) overrules the metadata.",
 )
-@click.option(
-    "--agent-words",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="TSV file with the columns word and meaning (given, none or nothing): what words for the "
-    "contrast agent in the metadata mean that are not known.",
-)
+@click_options(click.option, "agent_words")
 def cli(
     bids: Path,
     out: Path,
@@ -51,12 +48,12 @@ def cli(
     Exit code: 0 if every visit is in OUT, 1 if the metadata of one cannot be read or are not
     understood, 2 for wrong usage.
     """
-    from clinica_t1nce.bids.contrast import describe_unknown
-    from clinica_t1nce.datasets import separation
+    from clinica_t1nce.bids.contrast_agents import describe_unknown
+    from clinica_t1nce.datasets import outputs, separation
 
     view = separation.plan(bids, label=label, choices=choices, words=agent_words)
     separation.check(view, out, bids)
-    n_new = separation.write(view, out, copy=copy)
+    n_new = outputs.write(out, view.files, copy=copy)
     visits = view.visits
     click.echo(
         f"{sum(visits.values())} visits: {visits['both']} with both images, {visits['T1nce']} with "

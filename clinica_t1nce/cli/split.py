@@ -13,14 +13,14 @@ import click
     type=click.FloatRange(0, 1, max_open=True),
     default=0.1,
     show_default=True,
-    help="Share of the participants to test on.",
+    help="Fraction of the participants to test on.",
 )
 @click.option(
     "--validation",
     type=click.FloatRange(0, 1, max_open=True),
     default=0.0,
     show_default=True,
-    help="Share of the participants to validate on.",
+    help="Fraction of the participants to validate on.",
 )
 @click.option(
     "--folds",

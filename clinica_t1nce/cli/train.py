@@ -116,7 +116,7 @@ def _table(
 ) -> "dict[str, list[PairFiles]] | None":
     """Read the real pairs, by split; None if there are none."""
     from clinica_t1nce.bids import pairs
-    from clinica_t1nce.bids.pair_files import read_files
+    from clinica_t1nce.bids.pairs import read_files
     from clinica_t1nce.caps.pair_images import find_images
     from clinica_t1nce.training.data.volume_pairs import PairFiles
 

@@ -102,6 +102,12 @@ OPTIONS = (
         help="Real pairs: weight of the error of means over blocks of 3 to 12 voxels.",
     ),
     click.option(
+        "--distribution-weight",
+        "distribution",
+        type=click.FloatRange(min=0),
+        help="Real pairs: weight of the error of distributions in blocks of 4 and 8 voxels.",
+    ),
+    click.option(
         "--t1nce-share",
         type=click.FloatRange(min=0, max=1),
         help="Real pairs: share of patches in which the T1nce is shown, to be left alone.",

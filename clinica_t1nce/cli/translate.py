@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clinica_t1nce.pipelines.command import click_options, working
+from clinica_t1nce.pipelines.command import click_options, n_procs_option, working
 
 if TYPE_CHECKING:
     from clinica_t1nce.translation.options import Device
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Also write what was removed (T1ce - T1nce).",
 )
+@click.option("--report", is_flag=True, help="Also write an HTML page that shows each image.")
+@n_procs_option
 @click.option("--overwrite", is_flag=True, help="Replace outputs that are there already.")
 def cli(
     sources: tuple[Path, ...],
@@ -37,18 +39,20 @@ def cli(
     model: str,
     device: "Device",
     save_enhancement: bool,
+    report: bool,
+    n_procs: int,
     overwrite: bool,
 ) -> None:
     """Translate T1ce, NIfTI files or folders of them, without a CAPS.
 
     IN is a T1w after gadolinium of any orientation, with voxels of 0.3 to 6.5 mm, whole head or
-    skull-stripped. OUT keeps its grid, header and type, and its voxels where nothing is removed. A
-    JSON of the same name says what was done. Of a folder, the .nii and .nii.gz directly in it are
-    taken.
+    skull-stripped; the network sees it in MNI space, as after t1-linear. OUT keeps its grid,
+    header and type, and its voxels where nothing is removed. A JSON of the same name says what was
+    done. Of a folder, the .nii and .nii.gz directly in it are taken.
 
     Exit code: 0 if every image was translated, 1 if one was not, 2 if nothing was begun.
     """
-    from clinica_t1nce.errors import T1nceError, reason
+    from clinica_t1nce.errors import T1nceError
     from clinica_t1nce.pipelines.command import WrongUsageError
     from clinica_t1nce.translation import single
 
@@ -60,23 +64,24 @@ def cli(
             output,
             is_folder=several and not output.name.endswith(single.EXTENSIONS),
             save_enhancement=save_enhancement,
+            report=report,
             overwrite=overwrite,
         )
     except T1nceError as error:
         raise WrongUsageError(str(error)) from error
-    from clinica_t1nce.synthesis.synthesizer import Synthesizer
+    from clinica_t1nce.pipelines.resumable import check_model
+    from clinica_t1nce.pipelines.single_images import Translator, each, share_cores
 
     n_failed = 0
     with working():
-        synthesizer = Synthesizer.load(model, device)
-        for job in jobs:
-            try:
-                content = single.translate_file(job, synthesizer)
-            except Exception as error:
+        chosen = check_model(model, device)
+        n_processes, n_threads = share_cores(len(jobs), n_procs, chosen)
+        for job, content, failure in each(Translator(chosen, n_threads), jobs, n_processes):
+            if content is None:
                 n_failed += 1
-                click.echo(f"Error: {reason(error)}", err=True)
-                continue
-            click.echo(_describe(job.image, content))
+                click.echo(f"Error: {failure}", err=True)
+            else:
+                click.echo(_describe(job.image, content))
     if n_failed:
         if len(jobs) > 1:
             click.echo(f"Error: {n_failed} of {len(jobs)} images failed", err=True)

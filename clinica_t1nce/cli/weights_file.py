@@ -1,4 +1,4 @@
-"""Shared by commands that write weights: the file they are told to write."""
+"""Checks of the file that a command is to write weights to."""
 
 from pathlib import Path
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clinica_t1nce.bids.dataset import T1CE, T1NCE, Dataset
 from clinica_t1nce.bids.entities import Visit, entities, run_of
+from clinica_t1nce.bids.t1w_images import T1CE, T1NCE, Dataset
 from clinica_t1nce.caps import names, query, selection, sidecar, table
-from clinica_t1nce.caps.dataset import DESCRIPTION
+from clinica_t1nce.caps.description import DESCRIPTION
 from clinica_t1nce.caps.query import SelectedBy
 from clinica_t1nce.datasets import separation
 from clinica_t1nce.errors import SelectionError
@@ -32,8 +32,8 @@ class Candidate:
     path
         The image.
     kind
-        ``"acquired"`` (a T1nce), ``"regenerated"`` (a T1nce that has gone through the generator)
-        or ``"synthetic"`` (made from a T1ce).
+        Origin of the image: ``"acquired"`` (a T1nce), ``"regenerated"`` (a T1nce that has gone
+        through the generator) or ``"synthetic"`` (made from a T1ce).
     session
         Session in the CAPS.
     raw
@@ -95,13 +95,15 @@ def find_bids(caps: Path) -> Path | None:
         return None
     if not found:
         return None
-    mend = "give it with --bids-directory"
+    advice = "give it with --bids-directory"
     if len(found) > 1:
-        raise SelectionError(f"{caps}: was made from several BIDS ({', '.join(found)}); {mend} one")
+        raise SelectionError(
+            f"{caps}: was made from several BIDS ({', '.join(found)}); {advice} one"
+        )
     path = caps.parent / found[0]
     if not path.is_dir():
         raise SelectionError(
-            f"{path}: no such folder, and {caps} was made from it; if it was moved, {mend}"
+            f"{path}: no such folder, and {caps} was made from it; if it was moved, {advice}"
         )
     return path
 

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clinica_t1nce.bids.agents import NO_WORDS, read_words
-from clinica_t1nce.bids.contrast import describe_unknown
-from clinica_t1nce.bids.dataset import Dataset
+from clinica_t1nce.bids.contrast_agents import NO_WORDS, describe_unknown, read_words
 from clinica_t1nce.bids.entities import Visit
-from clinica_t1nce.caps import dataset, names, sidecar
-from clinica_t1nce.datasets import centring, outputs, tables
+from clinica_t1nce.bids.t1w_images import Dataset
+from clinica_t1nce.caps import description, names, sidecar
+from clinica_t1nce.datasets import centring, homogenised_caps, homogenised_tables, outputs
 from clinica_t1nce.datasets.choices import (
     ACQUIRED,
     REGENERATED,
@@ -26,7 +25,7 @@ from clinica_t1nce.datasets.choices import (
     read_choices,
 )
 from clinica_t1nce.datasets.outputs import Entry
-from clinica_t1nce.errors import OutputError, SelectionError, T1nceError, some
+from clinica_t1nce.errors import SelectionError, T1nceError, some
 from clinica_t1nce.files import completeness, nifti_copy
 from clinica_t1nce.files.text import is_there, read_json
 
@@ -99,6 +98,8 @@ class Report:
         Words on contrast agents that are not known, in one line.
     kinds
         Visits by kind of image, in the whole data set.
+    mixed_versions
+        Warning of crops that different versions of t1-linear made.
     """
 
     new: list[Visit] = field(default_factory=list)
@@ -111,6 +112,7 @@ class Report:
     kinds: dict[str, int] = field(
         default_factory=lambda: {ACQUIRED: 0, REGENERATED: 0, SYNTHETIC: 0}
     )
+    mixed_versions: str | None = None
 
 
 @dataclass(frozen=True)
@@ -135,11 +137,13 @@ class Request:
         Table of images to take.
     agent_words
         Table of the meanings of words on contrast agents, see
-        :func:`clinica_t1nce.bids.agents.read_words`.
+        :func:`clinica_t1nce.bids.contrast_agents.read_words`.
     copy
         Whether files are copied rather than linked.
     overwrite
         Whether images that are there are replaced.
+    caps_output
+        CAPS to make or to add to, with the crops of the same images; None: none is made.
     """
 
     caps: Path
@@ -152,6 +156,7 @@ class Request:
     agent_words: Path | None = None
     copy: bool = False
     overwrite: bool = False
+    caps_output: Path | None = None
 
 
 def prepare(request: Request) -> Origin:
@@ -163,7 +168,7 @@ def prepare(request: Request) -> Origin:
         If CAPS, BIDS or one of its tables cannot be used, or the output folder is not ours.
     """
     caps = request.caps.absolute()
-    dataset.check(caps)
+    description.check(caps)
     root = find_bids(caps) if request.bids is None else request.bids.absolute()
     words = NO_WORDS if request.agent_words is None else read_words(request.agent_words)
     source = None if root is None else Dataset(root, words)
@@ -174,13 +179,15 @@ def prepare(request: Request) -> Origin:
     if request.choices is not None:
         read_choices(request.choices)
     if source is not None:
-        tables.check(source)
+        homogenised_tables.check(source)
     what = f"one T1nce a session, in the space {request.space}"
     if request.include_t1nce:
         what += ", all of them through the generator"
     origin = Origin(caps, source, what)
     _description(origin)
     outputs.check_folder(request.out, origin.roots, KIND, origin.what)
+    if request.caps_output is not None:
+        homogenised_caps.check_folder(request.caps_output, caps)
     return origin
 
 
@@ -213,6 +220,29 @@ def homogenise(request: Request) -> Report:
     choices = choose(found.candidates, chosen)
     report = write(choices, request.out, origin, copy=request.copy, overwrite=request.overwrite)
     report.missing = found.missing
+    report.mixed_versions = homogenised_caps.mixed_versions(origin.caps)
+    if request.caps_output is not None:
+        if request.space != names.MNI_CROP:
+            offered = find_in_caps(
+                origin.caps,
+                model=model,
+                dataset=origin.bids,
+                include_t1nce=request.include_t1nce,
+            )
+            choices = choose(offered.candidates)
+        homogenised_caps.write(
+            choices,
+            request.caps_output,
+            origin.caps,
+            {
+                visit: _sidecar(
+                    choice, origin, homogenised_caps.crop_path(request.caps_output, visit).parent
+                )
+                for visit, choice in choices.items()
+            },
+            copy=request.copy,
+            overwrite=request.overwrite,
+        )
     report.failed |= {visit: str(error) for visit, error in found.failed.items()}
     report.unknown_words = describe_unknown(found.failed.values())
     return report
@@ -261,10 +291,10 @@ def write(
             _put(visit, choice, out, origin, report, copy=copy, overwrite=overwrite)
         except T1nceError as error:
             report.failed[visit] = str(error)
-    rows = tables.find_rows(out)
+    rows = homogenised_tables.find_rows(out)
     for row in rows:
         report.kinds[row["t1nce"]] += 1
-    files, failed = tables.plan(rows, origin.bids)
+    files, failed = homogenised_tables.plan(rows, origin.bids)
     report.failed |= failed
     outputs.write(out, files)
     return report
@@ -294,6 +324,8 @@ def describe(report: Report, out: Path) -> list[str]:
     lines += [f"  {visit}: {reason}" for visit, reason in report.failed.items()]
     if report.unknown_words:
         lines.append(report.unknown_words)
+    if report.mixed_versions:
+        lines.append(f"Warning: {report.mixed_versions}")
     lines.append(
         f"Next: clinica run t1-volume-tissue-segmentation {out} CAPS_OF_VOLUMES (a new folder: "
         "Clinica skips the visits that a CAPS holds a segmentation of, whatever it was made from)"
@@ -332,7 +364,7 @@ def _put(
     content["SourceFiles"] = [completeness.fingerprint(choice.candidate.path)]
     if recentring.shift.any():
         content["OriginMovedBy"] = [round(float(value), 3) for value in recentring.shift]
-    _remove(image)
+    outputs.remove(image)
     sidecar.write(image, content)
     if recentring.affine is None:
         outputs.place(image, choice.candidate.path, copy=copy)
@@ -363,26 +395,17 @@ def _sidecar(choice: Choice, origin: Origin, beside: Path) -> dict[str, Any]:
     return content
 
 
-def _remove(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"{path}: cannot be replaced ({error.strerror or error}); get the right to write there"
-        ) from error
-
-
 def _description(origin: Origin) -> outputs.Plan:
     source: dict[str, Any] = {}
-    if origin.bids is not None and is_there(origin.bids.root / dataset.DESCRIPTION):
-        source = read_json(origin.bids.root / dataset.DESCRIPTION)
+    if origin.bids is not None and is_there(origin.bids.root / description.DESCRIPTION):
+        source = read_json(origin.bids.root / description.DESCRIPTION)
     elif origin.caps is not None:
-        source = {"Name": dataset.name_of(origin.caps)}
+        source = {"Name": description.name_of(origin.caps)}
     text = outputs.describe(source, origin.roots, KIND, origin.what, links=_links(origin))
     return {
-        Path(dataset.DESCRIPTION): Entry(text=text),
+        Path(description.DESCRIPTION): Entry(text=text),
         Path("README"): Entry(text=README),
-        Path(".bidsignore"): Entry(text=f"/{tables.T1NCE_TSV}\n"),
+        Path(".bidsignore"): Entry(text=f"/{homogenised_tables.T1NCE_TSV}\n"),
     }
 
 

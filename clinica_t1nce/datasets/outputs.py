@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import clinica_t1nce
-from clinica_t1nce.caps.dataset import DESCRIPTION
-from clinica_t1nce.errors import SelectionError
+from clinica_t1nce.caps.description import DESCRIPTION
+from clinica_t1nce.errors import OutputError, SelectionError
 from clinica_t1nce.files import atomic
 from clinica_t1nce.files.text import as_json, find_json, write_text
 
@@ -18,7 +18,7 @@ BIDS_VERSION = "1.9.0"
 NAME = "clinica-t1nce"
 """Under ``GeneratedBy``, of what this package makes."""
 
-_MEND = "give a new folder elsewhere"
+_ADVICE = "give a new folder elsewhere"
 
 
 @dataclass(frozen=True)
@@ -72,12 +72,12 @@ def check_folder(out: Path, sources: Sequence[Path], kind: str, what: str) -> No
         ours, url, made_what = False, "", ""
     if not ours:
         raise SelectionError(
-            f"{out}: holds files that `clinica-t1nce {kind}` did not make; {_MEND}"
+            f"{out}: holds files that `clinica-t1nce {kind}` did not make; {_ADVICE}"
         )
     if sources and url != sources[0].resolve().as_uri():
-        raise SelectionError(f"{out}: was made from {url}, not from {sources[0]}; {_MEND}")
+        raise SelectionError(f"{out}: was made from {url}, not from {sources[0]}; {_ADVICE}")
     if made_what != what:
-        raise SelectionError(f"{out}: holds {made_what!r}, not {what!r}; {_MEND}")
+        raise SelectionError(f"{out}: holds {made_what!r}, not {what!r}; {_ADVICE}")
 
 
 def check_place(out: Path, sources: Sequence[Path]) -> None:
@@ -99,13 +99,13 @@ def check_place(out: Path, sources: Sequence[Path]) -> None:
     for source in sources:
         there = source.resolve()
         if here == there:
-            raise SelectionError(f"{out}: the output folder is the input; {_MEND}")
+            raise SelectionError(f"{out}: the output folder is the input; {_ADVICE}")
         if here.is_relative_to(there):
-            raise SelectionError(f"{out}: the output folder lies in the input {source}; {_MEND}")
+            raise SelectionError(f"{out}: the output folder lies in the input {source}; {_ADVICE}")
         if there.is_relative_to(here):
-            raise SelectionError(f"{out}: the output folder holds the input {source}; {_MEND}")
+            raise SelectionError(f"{out}: the output folder holds the input {source}; {_ADVICE}")
     if out.exists() and not out.is_dir():
-        raise SelectionError(f"{out}: a file, not a folder; {_MEND}")
+        raise SelectionError(f"{out}: a file, not a folder; {_ADVICE}")
 
 
 def read_description(folder: Path) -> dict[str, Any]:
@@ -195,8 +195,10 @@ def write(out: Path, plan: Plan, *, copy: bool = False) -> int:
     Raises
     ------
     OutputError
-        If one cannot be written.
+        If one cannot be written, or the disk is too full for the copies.
     """
+    if copy:
+        _check_room(out, plan)
     n_made = 0
     for path, entry in plan.items():
         target = out / path
@@ -232,14 +234,23 @@ def place(target: Path, source: Path, *, copy: bool = False) -> None:
         shutil.copyfile(source, part)
 
 
-def check_room(out: Path, plan: Plan) -> None:
-    """Refuse a disk that is too full for copies.
+def remove(path: Path) -> None:
+    """Remove a file, if it is there.
 
     Raises
     ------
     OutputError
-        Saying how much is needed and how much there is.
+        If it cannot be.
     """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{path}: cannot be replaced ({error.strerror or error}); get the right to write there"
+        ) from error
+
+
+def _check_room(out: Path, plan: Plan) -> None:
     needed = sum(
         entry.source.stat().st_size
         for path, entry in plan.items()

@@ -8,9 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clinica_t1nce.bids.agents import NO_WORDS, plain, read_words
-from clinica_t1nce.bids.contrast import has_contrast
-from clinica_t1nce.bids.dataset import T1CE, T1NCE, Dataset, T1w, prefer
+from clinica_t1nce.bids.contrast_agents import NO_WORDS, has_contrast, plain, read_words
 from clinica_t1nce.bids.entities import (
     Visit,
     contrast_label,
@@ -21,7 +19,8 @@ from clinica_t1nce.bids.entities import (
     with_session,
     without_contrast,
 )
-from clinica_t1nce.caps.dataset import DESCRIPTION
+from clinica_t1nce.bids.t1w_images import T1CE, T1NCE, Dataset, T1w, prefer
+from clinica_t1nce.caps.description import DESCRIPTION
 from clinica_t1nce.datasets import outputs
 from clinica_t1nce.datasets.outputs import Entry
 from clinica_t1nce.errors import SelectionError, some
@@ -101,7 +100,7 @@ def plan(
         take. A column ``contrast`` (``T1ce`` or ``T1nce``) overrules what the metadata say.
     words
         Table of the meanings of words on contrast agents, see
-        :func:`clinica_t1nce.bids.agents.read_words`.
+        :func:`clinica_t1nce.bids.contrast_agents.read_words`.
 
     Raises
     ------
@@ -113,6 +112,7 @@ def plan(
     dataset = Dataset(source.absolute(), NO_WORDS if words is None else read_words(words))
     chosen = {} if choices is None else _read_choices(choices, dataset)
     view = View()
+    second_sessions: dict[str, dict[str, str]] = {}
     _add_root(view, dataset)
     for visit in dataset.visits:
         choice = chosen.get(visit, {})
@@ -128,12 +128,9 @@ def plan(
         if second is not None:
             row = (visit.subject, visit.session, second.session)
             view.pairs.append(dict(zip(PAIRS_COLUMNS, row, strict=True)))
-    of_subject: dict[str, dict[str, str]] = {}
-    for pair in view.pairs:
-        subject, session, session_ce = (pair[column] for column in PAIRS_COLUMNS)
-        of_subject.setdefault(subject, {})[session] = session_ce
+            second_sessions.setdefault(visit.subject, {})[visit.session] = second.session
     for subject in dict.fromkeys(visit.subject for visit in dataset.visits):
-        _add_subject(view, dataset, subject, of_subject.get(subject, {}))
+        _add_subject(view, dataset, subject, second_sessions.get(subject, {}))
     view.files[Path(CONTRAST_TSV)] = Entry(text=tsv.text(view.contrast, CONTRAST_COLUMNS))
     view.files[Path(PAIRS_TSV)] = Entry(text=tsv.text(view.pairs, PAIRS_COLUMNS))
     return view
@@ -165,19 +162,6 @@ def check(view: View, out: Path, source: Path) -> None:
         raise SelectionError(
             f"{first}: other images or choices than now; remove {out}, or give a new folder"
         )
-
-
-def write(view: View, out: Path, *, copy: bool = False) -> int:
-    """Make what is missing of a view that was checked; return the number of new files.
-
-    Raises
-    ------
-    OutputError
-        If a file cannot be written.
-    """
-    if copy:
-        outputs.check_room(out, view.files)
-    return outputs.write(out, view.files, copy=copy)
 
 
 def read_map(root: Path) -> dict[Visit, Visit]:
@@ -274,11 +258,8 @@ def _add_root(view: View, dataset: Dataset) -> None:
     for path in sorted(root.iterdir()):
         if path.name.startswith((".", "sub-")) or path.name in NOT_LINKED:
             continue
-        view.files |= {
-            file.relative_to(root): Entry(file)
-            for file in _files(path)
-            if file.relative_to(root) not in view.files
-        }
+        for file in _files(path):
+            view.files.setdefault(file.relative_to(root), Entry(file))
 
 
 def _add_subject(view: View, dataset: Dataset, subject: str, second: dict[str, str]) -> None:
@@ -378,8 +359,7 @@ def _scans(
     columns = list(next(iter(rows.values())))
     dealt: dict[Visit, list[tsv.Row]] = {visit: []}
     for name, row in rows.items():
-        target: Path | None = Path(*visit, name)
-        target = new_names.get(dataset.root.joinpath(*visit, name), target)
+        target = new_names.get(dataset.root.joinpath(*visit, name), Path(*visit, name))
         if target is not None:
             place = Visit(*target.parts[:2])
             row = {**row, "filename": Path(*target.parts[2:]).as_posix()}

@@ -1,4 +1,4 @@
-"""What happens in other processes, told through files: one JSON line an event.
+"""What happens in other processes, read from files: one JSON line an event.
 
 A journal is a folder in which each process writes its own file, so that it works on the shared
 disks of clusters, where processes that append to one file lose lines.
@@ -14,51 +14,54 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, get_args
+from typing import Generic, Literal, TypeVar, get_args
 
 from clinica_t1nce.errors import T1nceError, reason
 from clinica_t1nce.files.text import parse_json
 
-Kind = Literal["started", "excluded", "done", "failed"]
-"""What may happen to an image, in the order in which a later one overrides an earlier one."""
+Item = TypeVar("Item")
 
-STARTED, EXCLUDED, DONE, FAILED = KINDS = get_args(Kind)
+Status = Literal["started", "excluded", "skipped", "done", "failed"]
+"""What may happen to an item, in the order in which a later one overrides an earlier one."""
+
+STARTED, EXCLUDED, SKIPPED, DONE, FAILED = STATUSES = get_args(Status)
 
 
 @dataclass(frozen=True)
-class Event:
-    """Something that happened to an image.
+class Event(Generic[Item]):
+    """Something that happened to what was asked for, such as an image or a pair.
 
     Attributes
     ----------
-    kind
-        Kind of the event; ``"excluded"``: the image itself told that it is not asked for.
-    source
-        Path of the image, or another name that no other source has.
-    seconds
-        Time that it took, if done.
+    item
+        Thing that was asked for; in a journal its path, or another name that no other item has.
+    status
+        State of the item: ``"started"``, ``"excluded"`` (the image itself shows that it is not
+        asked for), ``"skipped"`` (it was there already), ``"done"`` or ``"failed"``.
     reason
         Reason why it failed, in one line.
     warning
         Something to know about it although it was done.
     details
         Traceback of an error that nobody expected.
+    seconds
+        Time that it took, if done.
     """
 
-    kind: Kind
-    source: str
-    seconds: float | None = None
+    item: Item
+    status: Status
     reason: str | None = None
     warning: str | None = None
     details: str | None = None
+    seconds: float | None = None
 
 
-def failure(source: object, error: BaseException) -> Event:
+def failure(item: object, error: BaseException) -> Event[str]:
     """Tell a failure: in one line, with the traceback of what nobody expected."""
     details = None
     if not isinstance(error, T1nceError):
         details = "".join(traceback.format_exception(error))
-    return Event(FAILED, str(source), reason=reason(error), details=details)
+    return Event(str(item), FAILED, reason(error), details=details)
 
 
 class Writer:
@@ -92,13 +95,13 @@ class Writer:
         if self._file is not None:
             self._file.close()
 
-    def write(self, event: Event) -> None:
+    def write(self, event: Event[str]) -> None:
         """Add an event; it can be read at once.
 
         Parameters
         ----------
         event
-            What has happened.
+            Event that has happened.
         """
         if self._file is not None:
             content = {key: value for key, value in asdict(event).items() if value is not None}
@@ -106,7 +109,7 @@ class Writer:
             self._file.flush()
 
 
-def read(folder: Path) -> Iterator[Event]:
+def read(folder: Path) -> Iterator[Event[str]]:
     """Yield the events of a journal, each process's in its own order.
 
     A last line that is not whole yet is left for the next reading.
@@ -128,10 +131,10 @@ def read(folder: Path) -> Iterator[Event]:
                 yield Event(**content)
 
 
-def latest(folder: Path) -> dict[str, Event]:
-    """Give the event of each source that says what became of it.
+def latest(folder: Path) -> dict[str, Event[str]]:
+    """Give the event of each item that says what became of it.
 
-    Several processes may tell of one source: what ends it counts more than that it was begun.
+    Several processes may tell of one item: what ends it counts more than that it was begun.
 
     Parameters
     ----------
@@ -141,11 +144,11 @@ def latest(folder: Path) -> dict[str, Event]:
     Returns
     -------
     dict
-        Event by source.
+        Event by item.
     """
-    found: dict[str, Event] = {}
+    found: dict[str, Event[str]] = {}
     for event in read(folder):
-        before = found.get(event.source)
-        if before is None or KINDS.index(before.kind) <= KINDS.index(event.kind):
-            found[event.source] = event
+        before = found.get(event.item)
+        if before is None or STATUSES.index(before.status) <= STATUSES.index(event.status):
+            found[event.item] = event
     return found

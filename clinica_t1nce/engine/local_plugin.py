@@ -33,7 +33,7 @@ class LocalPlugin(DistributedPluginBase):
     Parameters
     ----------
     plugin_args
-        ``n_procs``: processes at a time (1); ``n_threads``: OpenMP threads of each (1).
+        Arguments: ``n_procs``, processes at a time (1), and ``n_threads``, OpenMP threads of each.
     """
 
     # Nipype's: nodes, their dependencies, and a copy of these.
@@ -59,7 +59,7 @@ class LocalPlugin(DistributedPluginBase):
         config
             Nipype's configuration.
         updatehash
-            As for every plug-in of Nipype.
+            Argument of every plug-in of Nipype.
         """
         try:
             super().run(graph, config, updatehash=updatehash)

@@ -24,7 +24,7 @@ POLL_SECONDS = 0.5
 class Display(Protocol):
     """Where progress goes."""
 
-    def update(self, event: event_log.Event, finished: int, time_left: float | None) -> None:
+    def update(self, event: event_log.Event[str], finished: int, time_left: float | None) -> None:
         """Show one finished image; `time_left` in seconds, None if nothing is left."""
 
     def close(self) -> None:
@@ -42,7 +42,7 @@ def follow(folder: Path, labels: Mapping[str, str], *, quiet: bool = False) -> I
     labels
         Name of each source for people; sources that are not here are not shown.
     quiet
-        Show nothing.
+        Whether nothing is shown.
     """
     if quiet:
         yield
@@ -89,7 +89,7 @@ class _Follower(threading.Thread):
             return
         for source, event in events.items():
             new = source in self._labels and source not in self._seen
-            if not new or event.kind == event_log.STARTED:
+            if not new or event.status == event_log.STARTED:
                 continue
             self._seen.add(source)
             left = len(self._labels) - len(self._seen)
@@ -102,11 +102,11 @@ class _Lines:
         self._console = console
         self._labels = labels
 
-    def update(self, event: event_log.Event, finished: int, time_left: float | None) -> None:
+    def update(self, event: event_log.Event[str], finished: int, time_left: float | None) -> None:
         took = "" if event.seconds is None else f" in {event.seconds:.1f} s"
         left = "" if time_left is None else f", about {duration(time_left)} left"
-        label = self._labels[event.source]
-        self._console.out(f"[{finished}/{len(self._labels)}] {label}: {event.kind}{took}{left}")
+        label = self._labels[event.item]
+        self._console.out(f"[{finished}/{len(self._labels)}] {label}: {event.status}{took}{left}")
 
     def close(self) -> None:
         pass
@@ -125,7 +125,7 @@ class _Bar:
         self._task = self._progress.add_task("", total=total, left="")
         self._progress.start()
 
-    def update(self, event: event_log.Event, finished: int, time_left: float | None) -> None:
+    def update(self, event: event_log.Event[str], finished: int, time_left: float | None) -> None:
         left = "" if time_left is None else f"about {duration(time_left)} left"
         self._progress.update(self._task, completed=finished, left=left)
 

@@ -17,7 +17,7 @@ class WatchedNode(Node):
     journal
         Folder of the journal.
     source
-        Name of what the graph works on.
+        Name of the item that the graph works on.
     last
         Whether the work is done with this node.
     """
@@ -29,17 +29,15 @@ class WatchedNode(Node):
     def run(self, updatehash: bool = False) -> Any:
         """Run the node, and tell."""
         with event_log.Writer(self.journal) as log:
-            log.write(event_log.Event(event_log.STARTED, self.source))
+            log.write(event_log.Event(self.source, event_log.STARTED))
             try:
                 result = super().run(updatehash)
             except Exception as error:
                 # Nipype's own error, with the text of the traceback that it was made of.
-                log.write(
-                    event_log.Event(event_log.FAILED, self.source, reason=one_line(str(error)))
-                )
+                log.write(event_log.Event(self.source, event_log.FAILED, one_line(str(error))))
                 raise
             if self.last:
-                log.write(event_log.Event(event_log.DONE, self.source))
+                log.write(event_log.Event(self.source, event_log.DONE))
             return result
 
 
@@ -53,7 +51,7 @@ def watch(workflow: Workflow, journal: Path, source: str, last: str) -> None:
     journal
         Folder of the journal.
     source
-        Name of what the graph works on.
+        Name of the item that the graph works on.
     last
         Name of the node with which the work is done.
     """

@@ -39,7 +39,7 @@ class Correlation:
     icc
         Estimate; at most 1.
     low, high
-        95 % confidence interval.
+        Ends of the 95 % confidence interval.
     """
 
     icc: float
@@ -58,7 +58,7 @@ class Agreement:
     bias
         Mean difference, % of the reference; positive where the image over-estimates.
     bias_low, bias_high
-        95 % confidence interval of `bias`, from Student's t.
+        Ends of the 95 % confidence interval of `bias`, from Student's t.
     limit_low, limit_high
         Limits of agreement (Bland and Altman 1986), %: `bias` -/+ 1.96 standard deviations of the
         differences; of 95 pairs in 100 the difference lies between them.
@@ -141,11 +141,7 @@ def measure_agreement(values: Sequence[float], reference: Sequence[float]) -> Ag
     Parameters
     ----------
     values, reference
-        One value a pair, in the same order; the reference exceeds 0.
-
-    Returns
-    -------
-    Agreement
+        Values of images and reference, one a pair, in the same order; the reference exceeds 0.
 
     Raises
     ------
@@ -187,9 +183,9 @@ def disturb(volume: np.ndarray, affine: np.ndarray) -> list[np.ndarray]:
     Parameters
     ----------
     volume
-        3-D, any unit.
+        Volume, 3-D, in any unit.
     affine
-        4 x 4, voxel indices to mm, RAS+.
+        Affine, 4 x 4, voxel indices to mm, RAS+.
 
     Returns
     -------
@@ -205,24 +201,24 @@ def disturb(volume: np.ndarray, affine: np.ndarray) -> list[np.ndarray]:
 
 
 def tabulate_agreement(frames: "Mapping[str, pd.DataFrame]") -> "pd.DataFrame":
-    """Measure the agreement of each image and structure with the T1nce, set by set.
+    """Measure the agreement of each segmentation, image and structure with the T1nce's, by sets.
 
     Parameters
     ----------
     frames
-        From :func:`clinica_t1nce.evaluation.frames.collect`; of `dice` the first alignment counts.
-        The rows of ``noise_floor`` follow those of the images.
+        Tables of :func:`clinica_t1nce.evaluation.frames.collect`; of `dice` the first alignment
+        counts. The rows of ``noise_floor`` follow those of the images.
 
     Returns
     -------
     pandas.DataFrame
-        One row a set, structure and image: ``set``, ``tissue``, ``image``, the fields of
+        One row a set, segmentation, structure and image: their columns, the fields of
         :class:`Agreement` (``bias`` as ``volume_bias``), ``absolute`` (mean absolute difference,
         the paper's, cm3) and ``mean_dice``.
     """
     import pandas as pd
 
-    key = [*PAIR[:3], "tissue", "image"]
+    key = [*PAIR[:3], "segmentation", "tissue", "image"]
     overlap = frames["dice"]
     overlap = overlap[overlap["alignment"].isin(overlap["alignment"].head(1))]
     volumes = frames["volumes"].merge(overlap[[*key, "dice"]], "left", key)
@@ -230,13 +226,18 @@ def tabulate_agreement(frames: "Mapping[str, pd.DataFrame]") -> "pd.DataFrame":
         volumes = pd.concat([volumes, frames["noise_floor"]])
     rows = []
     for set_name, members in _sets(volumes):
-        tissues = pd.Categorical(members["tissue"], members["tissue"].unique())
-        groups = members.assign(tissue=tissues).sort_values("tissue", kind="stable")
-        for (tissue, image), part in groups.groupby(["tissue", "image"], sort=False, observed=True):
+        order = {
+            column: pd.Categorical(members[column], members[column].unique())
+            for column in ("segmentation", "tissue")
+        }
+        groups = members.assign(**order).sort_values(list(order), kind="stable")
+        by = [*order, "image"]
+        for (method, tissue, image), part in groups.groupby(by, sort=False, observed=True):
             found = asdict(measure_agreement(part["volume"], part["volume_t1nce"]))
             bias = {f"volume_{name}": found.pop(name) for name in ("bias", "bias_low", "bias_high")}
             rows.append(
-                {"set": set_name, "tissue": tissue, "image": image, "n": found.pop("n")}
+                {"set": set_name, "segmentation": method, "tissue": tissue, "image": image}
+                | {"n": found.pop("n")}
                 | bias
                 | found
                 | {"absolute": part["avd"].mean(), "mean_dice": part["dice"].mean()}
@@ -245,7 +246,8 @@ def tabulate_agreement(frames: "Mapping[str, pd.DataFrame]") -> "pd.DataFrame":
 
 
 COLUMNS = (
-    *("set", "tissue", "image", "n", "volume_bias", "volume_bias_low", "volume_bias_high"),
+    *("set", "segmentation", "tissue", "image", "n"),
+    *("volume_bias", "volume_bias_low", "volume_bias_high"),
     *("limit_low", "limit_high", "icc", "icc_low", "icc_high", "absolute", "mean_dice"),
 )
 """Columns of the table of agreement."""

@@ -3,7 +3,6 @@
 import shutil
 import subprocess
 import tempfile
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +10,10 @@ import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
-from clinica_t1nce.errors import ImageError, OutputError, one_line
+from clinica_t1nce.errors import ImageError, OutputError
+from clinica_t1nce.evaluation.volumes import labelled_volume
 from clinica_t1nce.volumes.grids import is_skull_stripped
+from clinica_t1nce.volumes.mni import deepbet_mask
 
 STRIPPED = "skull-stripped already"
 """Where the mask of an image without a skull comes from."""
@@ -31,11 +32,11 @@ def brain_mask(volume: np.ndarray, affine: np.ndarray, method: str) -> tuple[np.
     Parameters
     ----------
     volume
-        A crop of t1-linear, or another image in MNI space.
+        Crop of t1-linear, or another image in MNI space.
     affine
-        4 x 4, voxel indices to mm, RAS+.
+        Affine, 4 x 4, voxel indices to mm, RAS+.
     method
-        A key of :data:`METHODS`.
+        Key of :data:`METHODS`.
 
     Returns
     -------
@@ -54,29 +55,12 @@ def brain_mask(volume: np.ndarray, affine: np.ndarray, method: str) -> tuple[np.
     if is_skull_stripped(volume):
         return nonzero_mask(volume), STRIPPED
     mask = METHODS[method](volume, affine)
-    size = np.count_nonzero(mask) * abs(np.linalg.det(affine[:3, :3])) / 1000
+    size = labelled_volume(mask, affine)
     if size < _LITTLE:
         raise ImageError(
             f"{method} found {size:.0f} cm3 of brain; check the image, or give a mask of your own"
         )
     return mask, method
-
-
-def _deepbet(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    with warnings.catch_warnings():
-        # Of PyTorch, about the format of deepbet's weights.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        import deepbet
-
-        extraction = deepbet.BrainExtraction(no_gpu=True)
-    try:
-        _, mask, _ = extraction.run(nib.Nifti1Image(volume.astype(np.float32), affine))
-    except (AssertionError, RuntimeError, ValueError) as error:
-        raise ImageError(
-            f"deepbet found no brain ({one_line(error)}); check the image, or give a "
-            "mask of your own"
-        ) from error
-    return np.asarray(mask.dataobj) > 0
 
 
 def _hd_bet(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
@@ -108,7 +92,7 @@ def _template(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
 
 
 METHODS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
-    "deepbet": _deepbet,
+    "deepbet": deepbet_mask,
     HD_BET: _hd_bet,
     "template": _template,
 }
@@ -121,16 +105,6 @@ def nonzero_mask(*volumes: np.ndarray) -> np.ndarray:
     """Mask the brain of skull-stripped images: where all of them exceed 0.
 
     Negative voxels, which B-splines leave around a brain, are outside.
-
-    Parameters
-    ----------
-    *volumes
-        One or more, of one shape.
-
-    Returns
-    -------
-    numpy.ndarray
-        Boolean.
     """
     mask = np.ones(volumes[0].shape, bool)
     for volume in volumes:
@@ -139,17 +113,7 @@ def nonzero_mask(*volumes: np.ndarray) -> np.ndarray:
 
 
 def union_mask(*masks: np.ndarray) -> np.ndarray:
-    """Join the brain masks of a pair, as the paper does (section 6).
-
-    Parameters
-    ----------
-    *masks
-        Boolean, of one shape.
-
-    Returns
-    -------
-    numpy.ndarray
-        Boolean: in any of them.
+    """Join the brain masks of a pair, boolean, as the paper does (section 6).
 
     Raises
     ------
@@ -176,14 +140,14 @@ def template_mask(shape: tuple[int, ...], affine: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     shape
-        Of the grid.
+        Shape of the grid.
     affine
-        4 x 4, voxel indices to mm in MNI space, RAS+.
+        Affine, 4 x 4, voxel indices to mm in MNI space, RAS+.
 
     Returns
     -------
     numpy.ndarray
-        Boolean, of `shape`.
+        Boolean mask of `shape`.
     """
     from nilearn.datasets import load_mni152_brain_mask
 

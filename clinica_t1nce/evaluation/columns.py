@@ -4,12 +4,11 @@ from collections.abc import Iterable
 
 _MASK = "over the union of the brains of T1ce and T1nce"
 
-_SIMILARITY = {
+_SIMILARITY: dict[str, str | tuple[str, str | None]] = {
     "mae": (f"Mean absolute error to the T1nce {_MASK}; range 1, see the report's note", "%"),
     "psnr": (f"Peak signal-to-noise ratio {_MASK}; inf where the images are equal", "dB"),
     "ssim": (
-        f"Structural similarity (Wang 2004: Gaussian window of 11 voxels, SD 1.5, in 3-D) {_MASK}",
-        None,
+        f"Structural similarity (Wang 2004: Gaussian window of 11 voxels, SD 1.5, in 3-D) {_MASK}"
     ),
 }
 _ADDITIONS = {
@@ -24,21 +23,19 @@ _SMOOTH = (
 )
 _BRIGHT = "bright tissue of the T1ce (70th percentile of the brain)"
 
-_MEANINGS: dict[str, tuple[str, str | None]] = {
-    "participant_id": ("Participant", None),
-    "session_id_t1ce": ("Session of the T1ce", None),
-    "session_id_t1nce": ("Session of the T1nce", None),
-    "quality": ("Quality of the T1ce: good, medium or low, by the paper's rule", None),
-    "status": ("evaluated, or failed", None),
-    "reason": ("Why the pair was left out", None),
+_MEANINGS: dict[str, str | tuple[str, str | None]] = {
+    "participant_id": "Participant",
+    "session_id_t1ce": "Session of the T1ce",
+    "session_id_t1nce": "Session of the T1nce",
+    "quality": "Quality of the T1ce: good, medium or low, by the paper's rule",
+    "status": "evaluated, or failed",
+    "reason": "Why the pair was left out",
     "alignment": (
-        "How the T1nce was brought to the T1ce: rigid, affine, or none (as t1-linear left it)",
-        None,
+        "How the T1nce was brought to the T1ce: rigid, affine, or none (as t1-linear left it)"
     ),
     "image": (
         "What is compared with the T1nce: T1ce (the baseline), a model's output, or the T1nce "
-        "itself, segmented again after a change (the noise floor)",
-        None,
+        "itself, segmented again after a change (the noise floor)"
     ),
     "mae_smooth": (
         f"{_SMOOTH}mean absolute error, of the range of the fitted T1nce there (99.5th percentile "
@@ -46,20 +43,19 @@ _MEANINGS: dict[str, tuple[str, str | None]] = {
         "%",
     ),
     "psnr_smooth": (f"{_SMOOTH}peak signal-to-noise ratio with that range", "dB"),
-    "ssim_smooth": (f"{_SMOOTH}structural similarity (Wang 2004) with that range", None),
-    "pcc": ("Pearson correlation with the T1nce after its smooth fit", None),
-    "nmi": ("Normalised mutual information with it, 1 to 2", None),
-    "blur": ("Blur of the image itself (Crété 2007): 0 sharp, 1 as blurred as can be", None),
-    "blur_t1nce": ("The same of the T1nce", None),
-    "total": ("Mean absolute error to the T1nce after its smooth fit, over the T1ce's", None),
-    "oracle": ("The same of the T1ce with the fitted T1nce in its enhancing voxels", None),
+    "ssim_smooth": f"{_SMOOTH}structural similarity (Wang 2004) with that range",
+    "pcc": "Pearson correlation with the T1nce after its smooth fit",
+    "nmi": "Normalised mutual information with it, 1 to 2",
+    "blur": "Blur of the image itself (Crété 2007): 0 sharp, 1 as blurred as can be",
+    "blur_t1nce": "The same of the T1nce",
+    "total": "Mean absolute error to the T1nce after its smooth fit, over the T1ce's",
+    "oracle": "The same of the T1ce with the fitted T1nce in its enhancing voxels",
     "share_smooth": (
         "(1 - total) / (1 - oracle): 0 nothing, 1 perfect removal of the enhancement and of "
-        "nothing else; can be negative",
-        None,
+        "nothing else; can be negative"
     ),
-    "inside_smooth": ("After the smooth fit: error in enhancing voxels over the T1ce's", None),
-    "outside_smooth": ("After the smooth fit: error in the other voxels over the T1ce's", None),
+    "inside_smooth": "After the smooth fit: error in enhancing voxels over the T1ce's",
+    "outside_smooth": "After the smooth fit: error in the other voxels over the T1ce's",
     "left": ("After the smooth fit: mean of image - T1nce in enhancing voxels", _BRIGHT),
     "bias": ("After the smooth fit: mean of image - T1nce", _BRIGHT),
     **{
@@ -68,8 +64,7 @@ _MEANINGS: dict[str, tuple[str, str | None]] = {
     },
     "sharpness_smooth": (
         "Gradient energy over the T1ce's, further than 2 voxels from enhancing ones, of images "
-        "smoothed by a Gaussian of 1 voxel",
-        None,
+        "smoothed by a Gaussian of 1 voxel"
     ),
     "error": (
         "Mean absolute error after a robust linear fit, in the brain of both images eroded by one "
@@ -78,16 +73,13 @@ _MEANINGS: dict[str, tuple[str, str | None]] = {
     ),
     "share": (
         "Share of the removable error that was recovered: 0 nothing, 1 perfect removal of the "
-        "enhancement and of nothing else; can be negative",
-        None,
+        "enhancement and of nothing else; can be negative"
     ),
-    "inside": ("Error in enhancing voxels over the T1ce's there", None),
-    "outside": ("Error in the other voxels over the T1ce's there", None),
-    "sharpness": (
-        "Gradient energy over the T1ce's, further than 2 voxels from enhancing ones",
-        None,
-    ),
-    "tissue": ("Tissue or structure", None),
+    "inside": "Error in enhancing voxels over the T1ce's there",
+    "outside": "Error in the other voxels over the T1ce's there",
+    "sharpness": ("Gradient energy over the T1ce's, further than 2 voxels from enhancing ones"),
+    "segmentation": "What measured the volumes: Atropos or another segmentation",
+    "tissue": "Tissue or structure",
     "volume": ("Volume in the image", "cm3"),
     "volume_t1nce": ("Volume in the T1nce", "cm3"),
     "tiv_t1nce": ("Total volume of the T1nce: of all that is labelled in it", "cm3"),
@@ -97,7 +89,7 @@ _MEANINGS: dict[str, tuple[str, str | None]] = {
         "cm3",
     ),
     "avd": ("Absolute value of vd (equation 3a)", "cm3"),
-    "dice": ("Overlap with the T1nce's tissue: 2 |A and B| / (|A| + |B|)", None),
+    "dice": "Overlap with the T1nce's tissue: 2 |A and B| / (|A| + |B|)",
     "volume_bias": (
         "Mean of (volume - volume_t1nce) / volume_t1nce; positive: over-estimated",
         "%",
@@ -111,21 +103,17 @@ _MEANINGS: dict[str, tuple[str, str | None]] = {
     "limit_high": ("Upper limit of agreement", "%"),
     "icc": (
         "Intraclass correlation ICC(A,1) with the T1nce's volumes: two-way, absolute agreement, "
-        "single measurement",
-        None,
+        "single measurement"
     ),
-    "icc_low": ("Lower end of its 95 % confidence interval", None),
-    "icc_high": ("Upper end of that interval", None),
+    "icc_low": "Lower end of its 95 % confidence interval",
+    "icc_high": "Upper end of that interval",
     "absolute": ("Mean of avd", "cm3"),
-    "mean_dice": ("Mean of dice", None),
-    "table": ("Which table the measure is from", None),
-    "set": (
-        "Pairs: all; test_good (T1ce of good or medium quality); test_low (of low quality)",
-        None,
-    ),
-    "measure": ("The measure compared", None),
-    "compared_with": ("What `image` is compared with", None),
-    "n": ("Pairs compared", None),
+    "mean_dice": "Mean of dice",
+    "table": "Which table the measure is from",
+    "set": ("Pairs: all; test_good (T1ce of good or medium quality); test_low (of low quality)"),
+    "measure": "The measure compared",
+    "compared_with": "What `image` is compared with",
+    "n": "Pairs compared",
     "mean": ("Mean of `image`", "as the measure"),
     "sd": ("Standard deviation of `image` (n - 1)", "as the measure"),
     "other_mean": ("Mean of `compared_with`", "as the measure"),
@@ -133,32 +121,19 @@ _MEANINGS: dict[str, tuple[str, str | None]] = {
     "difference": ("Mean of `image` - `compared_with`", "as the measure"),
     "ci_low": ("Lower end of the 95 % confidence interval of the difference", "as the measure"),
     "ci_high": ("Upper end of that interval", "as the measure"),
-    "effect_size": ("Cohen's d of paired samples: difference over its standard deviation", None),
-    "t": ("Of the two-sided paired t-test", None),
-    "p": ("Of that test, not corrected", None),
-    "wilcoxon_p": ("Of the two-sided Wilcoxon signed-rank test, not corrected", None),
-    "normality_p": (
-        "Of the Shapiro-Wilk test of the differences; where small, see wilcoxon_p",
-        None,
-    ),
-    "note": ("What was not computed, and why", None),
-    "n_comparisons": ("Comparisons in the family that Bonferroni's correction is over", None),
-    "p_bonferroni": ("p x n_comparisons, at most 1", None),
+    "effect_size": "Cohen's d of paired samples: difference over its standard deviation",
+    "t": "Of the two-sided paired t-test",
+    "p": "Of that test, not corrected",
+    "wilcoxon_p": "Of the two-sided Wilcoxon signed-rank test, not corrected",
+    "normality_p": ("Of the Shapiro-Wilk test of the differences; where small, see wilcoxon_p"),
+    "note": "What was not computed, and why",
+    "n_comparisons": "Comparisons in the family that Bonferroni's correction is over",
+    "p_bonferroni": "p x n_comparisons, at most 1",
 }
 
 
 def describe(columns: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Make the data dictionary of a table.
-
-    Parameters
-    ----------
-    columns
-        Its columns.
-
-    Returns
-    -------
-    dict
-        ``Description``, and ``Units`` where there are any, by column.
+    """Make the data dictionary of a table: ``Description`` and, if any, ``Units`` by column.
 
     Raises
     ------
@@ -170,10 +145,9 @@ def describe(columns: Iterable[str]) -> dict[str, dict[str, str]]:
 
 def _entry(column: str) -> dict[str, str]:
     name, _, variant = column.partition("_")
-    if name in _SIMILARITY and column not in _MEANINGS:
-        meaning, unit = _SIMILARITY[name]
-        if variant:
-            meaning = _ADDITIONS[f"_{variant}"] + meaning[0].lower() + meaning[1:]
-    else:
-        meaning, unit = _MEANINGS[column]
+    added = name in _SIMILARITY and column not in _MEANINGS
+    found = _SIMILARITY[name] if added else _MEANINGS[column]
+    meaning, unit = (found, None) if isinstance(found, str) else found
+    if added and variant:
+        meaning = _ADDITIONS[f"_{variant}"] + meaning[0].lower() + meaning[1:]
     return {"Description": meaning} | ({"Units": unit} if unit else {})

@@ -5,10 +5,11 @@ A record is what is known of one evaluated pair, as it is kept in JSON::
     {"participant_id": "sub-01", "session_id_t1ce": ..., "session_id_t1nce": ..., "quality": "low",
      "images": ["T1ce", "model-a"],
      "similarity": {"rigid": [{"mae": ...}, ...], "none": [...]},
-     "volumes": [{"GM": ...}, ...],
-     "tiv": 1480.2,
-     "dice": {"rigid": [{"GM": ...}, ...]},
-     "noise_floor": {"images": ["moved 0.5 mm", ...], "volumes": [...], "dice": [...]}}
+     "segmentations": {"atropos": {
+         "volumes": [{"GM": ...}, ...],
+         "tiv": 1480.2,
+         "dice": {"rigid": [{"GM": ...}, ...]},
+         "noise_floor": {"images": ["moved 0.5 mm", ...], "volumes": [...], "dice": [...]}}}}
 
 Lists follow ``images``; ``volumes`` has the T1nce before them, and ``tiv`` is all that is labelled
 in it, cm3 (where it is not given, the sum of its volumes). ``noise_floor``, which may be
@@ -50,13 +51,12 @@ RECOVERY: dict[str, tuple[str, ...]] = {
 }
 """Measures of what is gone of the enhancement, after the smooth fit and after a linear one."""
 
+_VOLUMES = ("segmentation", "image", "tissue", "volume", "volume_t1nce", "tiv_t1nce", "vd", "avd")
 _COLUMNS = {
     "similarity": ("alignment", "image"),
-    "volumes": ("image", "tissue", "volume", "volume_t1nce", "tiv_t1nce", "vd", "avd"),
-    "dice": ("alignment", "image", "tissue", "dice"),
-    "noise_floor": (
-        *("image", "tissue", "volume", "volume_t1nce", "tiv_t1nce", "vd", "avd", "dice"),
-    ),
+    "volumes": _VOLUMES,
+    "dice": ("segmentation", "alignment", "image", "tissue", "dice"),
+    "noise_floor": (*_VOLUMES, "dice"),
 }
 
 
@@ -66,49 +66,63 @@ def collect(records: Iterable[Mapping[str, Any]]) -> "dict[str, pd.DataFrame]":
     Parameters
     ----------
     records
-        As above.
+        Records of pairs, as above.
 
     Returns
     -------
     dict
-        ``similarity`` (one row a pair, alignment and image), ``volumes`` (one a pair, image and
-        tissue; VD and AVD by equations 3b and 3a, with the mean TIV of the T1nce of all pairs)
-        ``dice`` (one a pair, alignment, image and tissue) and ``noise_floor`` (one a pair, change
-        and tissue). Tables without a row have their columns all the same.
+        ``similarity`` (one row a pair, alignment and image), ``volumes`` (one a pair,
+        segmentation, image and tissue; VD and AVD by equations 3b and 3a, with the mean TIV of
+        the T1nce of all pairs), ``dice`` (one a pair, segmentation, alignment, image and tissue)
+        and ``noise_floor`` (one a pair, segmentation, change and tissue). Tables without a row
+        have their columns all the same.
     """
     import pandas as pd
 
     known = list(records)
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in _COLUMNS}
-    tivs = [_tiv(record) for record in known if record.get("volumes")]
-    mean_tiv = sum(tivs) / len(tivs) if tivs else float("nan")
+    tivs: dict[str, list[float]] = {}
+    for record in known:
+        for name, found in record.get("segmentations", {}).items():
+            tivs.setdefault(name, []).append(_tiv(found))
     for record in known:
         pair = {key: record.get(key) for key in PAIR}
         for alignment, images in record.get("similarity", {}).items():
             for image, measures in zip(record["images"], images, strict=True):
                 found = {"alignment": alignment, "image": image, **measures}
                 rows["similarity"].append(pair | found)
-        for alignment, images in record.get("dice", {}).items():
-            for image, scores in zip(record["images"], images, strict=True):
-                found = {"alignment": alignment, "image": image}
-                rows["dice"] += [
-                    pair | found | {"tissue": name, "dice": score} for name, score in scores.items()
-                ]
-        if not record.get("volumes"):
-            continue
-        tiv, (reference, *others) = _tiv(record), record["volumes"]
-        for image, volumes in zip(record["images"], others, strict=True):
-            measured = _volume_rows(image, volumes, reference, tiv, mean_tiv)
-            rows["volumes"] += [pair | row for row in measured]
-        for image, volumes, scores in _noise_floor(record):
-            measured = _volume_rows(image, volumes, reference, tiv, mean_tiv)
-            rows["noise_floor"] += [
-                pair | row | {"dice": scores[row["tissue"]]} for row in measured
-            ]
+        for name, found in record.get("segmentations", {}).items():
+            mean_tiv = sum(tivs[name]) / len(tivs[name])
+            _add_segmentation(
+                rows, pair | {"segmentation": name}, found, record["images"], mean_tiv
+            )
     return {
         name: pd.DataFrame(found, columns=None if found else [*PAIR, *_COLUMNS[name]])
         for name, found in rows.items()
     }
+
+
+def _add_segmentation(
+    rows: dict[str, list[dict[str, Any]]],
+    key: Mapping[str, Any],
+    found: Mapping[str, Any],
+    images: Sequence[str],
+    mean_tiv: float,
+) -> None:
+    """Add what one segmentation says of a pair to the rows of the tables."""
+    for alignment, scored in found["dice"].items():
+        for image, scores in zip(images, scored, strict=True):
+            rows["dice"] += [
+                {**key, "alignment": alignment, "image": image, "tissue": tissue, "dice": score}
+                for tissue, score in scores.items()
+            ]
+    tiv, (reference, *others) = _tiv(found), found["volumes"]
+    for image, volumes in zip(images, others, strict=True):
+        measured = _volume_rows(image, volumes, reference, tiv, mean_tiv)
+        rows["volumes"] += [{**key, **row} for row in measured]
+    for image, volumes, scores in _noise_floor(found):
+        measured = _volume_rows(image, volumes, reference, tiv, mean_tiv)
+        rows["noise_floor"] += [{**key, **row, "dice": scores[row["tissue"]]} for row in measured]
 
 
 def _tiv(record: Mapping[str, Any]) -> float:
@@ -143,7 +157,7 @@ def _volume_rows(
 def compare_methods(frames: "Mapping[str, pd.DataFrame]") -> "pd.DataFrame":
     """Test each model against the T1ce, and the best one against the others, set by set.
 
-    Families of the Bonferroni correction, each within one set of pairs and one alignment:
+    Families of the Bonferroni correction, each within one set of pairs, segmentation and alignment:
     all models x (MAE, PSNR, SSIM) against the T1ce; the model of the smallest mean MAE against
     each other model x the three; all models x tissues of AVD; all models x tissues of Dice. The
     three measures form a family of their own after the smooth fit (there with PCC and NMI), as
@@ -152,13 +166,13 @@ def compare_methods(frames: "Mapping[str, pd.DataFrame]") -> "pd.DataFrame":
     Parameters
     ----------
     frames
-        From :func:`collect`.
+        Tables of :func:`collect`.
 
     Returns
     -------
     pandas.DataFrame
-        One row a comparison: ``table``, ``set``, ``alignment``, ``measure``, ``tissue``,
-        ``image``, ``compared_with``, the fields of
+        One row a comparison: ``table``, ``set``, ``segmentation``, ``alignment``, ``measure``,
+        ``tissue``, ``image``, ``compared_with``, the fields of
         :class:`clinica_t1nce.evaluation.statistics.Comparison`, ``n_comparisons`` and
         ``p_bonferroni``.
     """
@@ -169,11 +183,12 @@ def compare_methods(frames: "Mapping[str, pd.DataFrame]") -> "pd.DataFrame":
         frame = frames[name]
         if frame.empty:
             continue
-        alignments = frame["alignment"].unique() if "alignment" in frame else [None]
-        for alignment in alignments:
-            aligned = frame if alignment is None else frame[frame["alignment"] == alignment]
-            for set_name, members in _sets(aligned):
-                common = {"table": name, "set": set_name, "alignment": alignment}
+        keys = [key for key in ("segmentation", "alignment") if key in frame]
+        for values, part in frame.groupby(keys, sort=False):
+            found = dict(zip(keys, values, strict=True))
+            for set_name, members in _sets(part):
+                common: dict[str, Any] = {"table": name, "set": set_name}
+                common |= {key: found.get(key) for key in ("segmentation", "alignment")}
                 for family in _families(name, members):
                     rows += [common | row for row in family]
     return pd.DataFrame(rows)

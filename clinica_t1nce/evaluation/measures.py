@@ -23,16 +23,17 @@ def measure_images(
     Parameters
     ----------
     t1nce
-        The reference, any unit.
+        Reference, in any unit.
     images
-        The T1ce, then synthetic images in its units, all on one grid with the reference.
+        T1ce, then synthetic images in its units, all on one grid with the reference.
     mask
-        Boolean: where similarity is measured (the paper: the union of both brains).
+        Boolean mask in which similarity is measured (the paper: the union of both brains).
     common_mask
-        Boolean: the brain of both images, where it is measured how much of the enhancement is
-        gone. Eroded by one voxel here.
+        Boolean mask of the brain of both images, in which it is measured how much of the
+        enhancement is gone. Eroded by one voxel here.
     as_authors
-        Add the figures of :func:`clinica_t1nce.evaluation.similarity.compare_as_authors`.
+        Whether to add the figures of
+        :func:`clinica_t1nce.evaluation.similarity.compare_as_authors`.
 
     Returns
     -------

@@ -19,7 +19,7 @@ def find_flags(
     mask_sources: Sequence[str],
     shares: Sequence[float],
 ) -> list[str]:
-    """Say what is to be looked at in a pair.
+    """Find what is to be looked at in a pair.
 
     Parameters
     ----------
@@ -30,12 +30,8 @@ def find_flags(
     mask_sources
         Sources of the two masks.
     shares
-        Share of the error that each synthetic image has recovered; below 0 it is farther from the
-        T1nce than the T1ce is.
-
-    Returns
-    -------
-    list of str
+        Fraction of the error that each synthetic image has recovered; below 0 it is farther from
+        the T1nce than the T1ce is.
 
     Examples
     --------

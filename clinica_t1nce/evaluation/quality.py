@@ -17,12 +17,12 @@ def quality_of(contrast: int, motion: int, noise: int) -> str:
     Parameters
     ----------
     contrast, motion, noise
-        0 (good contrast; none), 1 (medium; some) or 2 (bad; severe).
+        Grades: 0 (good contrast; none), 1 (medium; some) or 2 (bad; severe).
 
     Returns
     -------
     str
-        ``"low"`` with any grade 2, else ``"medium"`` with any grade 1, else ``"good"``.
+        Label, ``"low"`` with any grade 2, else ``"medium"`` with any grade 1, else ``"good"``.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def strata(qualities: Sequence[str | None]) -> dict[str, np.ndarray]:
     Parameters
     ----------
     qualities
-        Of the T1ce of each pair: one of :data:`QUALITIES`, or None if unknown.
+        Quality of each pair's T1ce, one of :data:`QUALITIES`, or None if unknown.
 
     Returns
     -------

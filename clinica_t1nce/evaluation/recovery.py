@@ -35,7 +35,7 @@ class LinearFit:
     Attributes
     ----------
     slope, shift
-        ``slope * image + shift`` comes nearest to the reference.
+        Numbers for which ``slope * image + shift`` comes nearest to the reference.
     deviation
         Robust standard deviation of what remains in the mask (1.4826 times the median absolute
         deviation from the median), in the reference's units.
@@ -46,33 +46,11 @@ class LinearFit:
     deviation: float
 
     def apply(self, image: np.ndarray) -> np.ndarray:
-        """Bring an image to the reference's scale, in float64.
-
-        Parameters
-        ----------
-        image
-            In the image's units.
-
-        Returns
-        -------
-        numpy.ndarray
-            In the reference's units.
-        """
+        """Bring an image to the reference's scale, in float64."""
         return self.slope * image.astype(np.float64) + self.shift
 
     def invert(self, reference: np.ndarray) -> np.ndarray:
-        """Bring the reference to the image's scale, in float64.
-
-        Parameters
-        ----------
-        reference
-            In the reference's units.
-
-        Returns
-        -------
-        numpy.ndarray
-            In the image's units; infinite or NaN where the slope is 0.
-        """
+        """Bring the reference to the image's scale, in float64; not finite where the slope is 0."""
         return (reference.astype(np.float64) - self.shift) / self.slope
 
 
@@ -83,16 +61,16 @@ class Pair:
     Attributes
     ----------
     t1ce, t1nce
-        The two images, on one grid.
+        Images, on one grid.
     mask
-        Where errors are measured: the brain eroded by one voxel.
+        Mask in which errors are measured: the brain eroded by one voxel.
     enhancing
         Voxels of the mask where the fitted T1ce exceeds the T1nce by more than
         :data:`ENHANCING` robust standard deviations.
     fitted
-        The T1ce on the T1nce's scale.
+        T1ce on the T1nce's scale.
     value_range
-        99.5th percentile minus minimum of the T1nce in the mask, in its units: 100 %.
+        Range, 99.5th percentile minus minimum of the T1nce in the mask, in its units: 100 %.
     error
         Error of the T1ce, %.
     oracle_error
@@ -111,7 +89,7 @@ class Pair:
 
     @property
     def removable_error(self) -> float:
-        """What perfect removal of the enhancement, and of nothing else, would gain, %."""
+        """Gain, %, of perfect removal of the enhancement, and of nothing else."""
         return self.error - self.oracle_error
 
 
@@ -124,7 +102,7 @@ class PairMeasures:
     error_t1ce, error_oracle, error_synthetic
         Mean absolute errors, % of the range.
     share
-        Share of the removable error that was recovered: 0 of an image in which nothing was
+        Fraction of the removable error that was recovered: 0 of an image in which nothing was
         removed, 1 of the oracle; negative of one that is farther from the T1nce than the T1ce
         is. Blur alone earns some of it: read it beside `sharpness` and `outside`.
     inside, outside
@@ -159,12 +137,12 @@ def robust_fit(image: np.ndarray, reference: np.ndarray, mask: np.ndarray) -> Li
     image, reference
         Volumes of one shape.
     mask
-        Boolean, of the same shape: where to look.
+        Boolean mask of the same shape: voxels to look at.
 
     Returns
     -------
     LinearFit
-        From `image` to `reference`.
+        Fit from `image` to `reference`.
 
     Raises
     ------
@@ -175,7 +153,9 @@ def robust_fit(image: np.ndarray, reference: np.ndarray, mask: np.ndarray) -> Li
     y = reference[mask].astype(np.float64)
     keep = np.ones(x.shape, bool)
     for _ in range(2):
-        slope, shift = _least_squares(x[keep], y[keep])
+        if not np.ptp(x[keep]):
+            raise ImageError("an image is constant in the brain; check the image and the mask")
+        slope, shift = least_squares(x[keep], y[keep])
         residual = slope * x + shift - y
         deviation = 1.4826 * float(np.median(np.abs(residual - np.median(residual))))
         inliers = np.abs(residual) < FIT_TOLERANCE * deviation
@@ -195,10 +175,6 @@ def prepare_pair(t1ce: np.ndarray, t1nce: np.ndarray, brain: np.ndarray | None =
         Boolean mask of the brain, not eroded; None for skull-stripped images: where both
         exceed 0 (:func:`clinica_t1nce.evaluation.brain_masks.nonzero_mask`).
 
-    Returns
-    -------
-    Pair
-
     Raises
     ------
     ImageError
@@ -206,9 +182,9 @@ def prepare_pair(t1ce: np.ndarray, t1nce: np.ndarray, brain: np.ndarray | None =
         it.
     """
     if brain is None:
-        _check(t1ce=t1ce, t1nce=t1nce)
+        check_grids(t1ce=t1ce, t1nce=t1nce)
         brain = (t1ce > 0) & (t1nce > 0)
-    _check(t1ce=t1ce, t1nce=t1nce, brain=brain)
+    check_grids(t1ce=t1ce, t1nce=t1nce, brain=brain)
     mask = _eroded(brain)
     value_range = _value_range(t1nce, mask)
     fit = robust_fit(t1ce, t1nce, mask)
@@ -228,27 +204,23 @@ def compare(pair: Pair, synthetic: np.ndarray) -> PairMeasures:
     Parameters
     ----------
     pair
-        From :func:`prepare_pair`; prepared once for any number of synthetic images.
+        Pair of :func:`prepare_pair`, prepared once for any number of synthetic images.
     synthetic
-        On the same grid, in any units.
-
-    Returns
-    -------
-    PairMeasures
+        Synthetic image on the same grid, in any units.
 
     Raises
     ------
     ImageError
         If the shape differs, voxels are not finite or the image is constant in the mask.
     """
-    _check(t1ce=pair.t1ce, synthetic=synthetic)
+    check_grids(t1ce=pair.t1ce, synthetic=synthetic)
     fitted = robust_fit(synthetic, pair.t1nce, pair.mask).apply(synthetic)
     error = 100 / pair.value_range * _mean_distance(fitted, pair.t1nce, pair.mask)
     rest = pair.mask & ~pair.enhancing
     far = pair.mask & ~ndimage.binary_dilation(pair.enhancing, iterations=FAR)
 
     def relative_error(where: np.ndarray) -> float:
-        return _ratio(
+        return ratio(
             _mean_distance(fitted, pair.t1nce, where),
             _mean_distance(pair.fitted, pair.t1nce, where),
         )
@@ -257,10 +229,10 @@ def compare(pair: Pair, synthetic: np.ndarray) -> PairMeasures:
         error_t1ce=pair.error,
         error_oracle=pair.oracle_error,
         error_synthetic=error,
-        share=_ratio(pair.error - error, pair.removable_error),
+        share=ratio(pair.error - error, pair.removable_error),
         inside=relative_error(pair.enhancing),
         outside=relative_error(rest),
-        sharpness=_ratio(gradient_energy(synthetic, far), gradient_energy(pair.t1ce, far)),
+        sharpness=ratio(gradient_energy(synthetic, far), gradient_energy(pair.t1ce, far)),
     )
 
 
@@ -270,33 +242,14 @@ def measure_pair(
     synthetic: np.ndarray,
     brain: np.ndarray | None = None,
 ) -> PairMeasures:
-    """Measure one synthetic image against one real pair.
-
-    :func:`prepare_pair`, then :func:`compare`.
-
-    Parameters
-    ----------
-    t1ce, t1nce, brain
-        As :func:`prepare_pair`.
-    synthetic
-        As :func:`compare`.
-
-    Returns
-    -------
-    PairMeasures
-
-    Raises
-    ------
-    ImageError
-        As the two.
-    """
+    """Measure one synthetic image against one real pair: :func:`prepare_pair`, :func:`compare`."""
     return compare(prepare_pair(t1ce, t1nce, brain), synthetic)
 
 
 def change_of_t1nce(
     given: np.ndarray, returned: np.ndarray, brain: np.ndarray | None = None
 ) -> float:
-    """Say how much a model changed an image from which nothing was to be removed.
+    """Measure how much a model changed an image from which nothing was to be removed.
 
     The mean of ``|returned - given|`` over the brain eroded by one voxel, in % of the range of
     `given` there (99.5th percentile minus minimum). Nothing is fitted: a global change of scale
@@ -305,9 +258,9 @@ def change_of_t1nce(
     Parameters
     ----------
     given
-        A real T1nce on its own grid, as a model would get it.
+        Real T1nce on its own grid, as a model would get it.
     returned
-        What the model made of it.
+        Image that the model made of it.
     brain
         Boolean mask of the brain, not eroded; None for skull-stripped images: where `given`
         exceeds 0.
@@ -315,15 +268,15 @@ def change_of_t1nce(
     Returns
     -------
     float
-        In %, 0 or more.
+        Change in %, 0 or more.
 
     Raises
     ------
     ImageError
-        As :func:`prepare_pair`.
+        If :func:`prepare_pair` would raise it.
     """
     brain = given > 0 if brain is None else brain
-    _check(given=given, returned=returned, brain=brain)
+    check_grids(given=given, returned=returned, brain=brain)
     mask = _eroded(brain)
     return 100 / _value_range(given, mask) * _mean_distance(returned, given, mask)
 
@@ -334,14 +287,14 @@ def gradient_energy(volume: np.ndarray, where: np.ndarray) -> float:
     Parameters
     ----------
     volume
-        Any units; one voxel is the unit of length.
+        Volume in any units; one voxel is the unit of length.
     where
-        Boolean, of the same shape. NaN if nowhere.
+        Boolean mask of the same shape.
 
     Returns
     -------
     float
-        In squared units of `volume` per voxel squared.
+        Energy in squared units of `volume` per voxel squared; NaN of an empty mask.
     """
     if not where.any():
         return float("nan")
@@ -349,12 +302,11 @@ def gradient_energy(volume: np.ndarray, where: np.ndarray) -> float:
     return float(sum(np.square(step[where], dtype=np.float64).mean() for step in steps))
 
 
-def _least_squares(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+def least_squares(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """Return slope and shift of the line from `x` to `y`; the slope is 0 where `x` is constant."""
     spread = x - x.mean()
     energy = float(spread @ spread)
-    if energy == 0:
-        raise ImageError("an image is constant in the brain; check the image and the mask")
-    slope = float(spread @ y) / energy
+    slope = float(spread @ y) / energy if energy else 0.0
     return slope, float(y.mean() - slope * x.mean())
 
 
@@ -379,11 +331,13 @@ def _mean_distance(a: np.ndarray, b: np.ndarray, where: np.ndarray) -> float:
     return float(np.abs(a[where] - b[where], dtype=np.float64).mean())
 
 
-def _ratio(part: float, whole: float) -> float:
+def ratio(part: float, whole: float) -> float:
+    """Divide; NaN where the whole is 0."""
     return part / whole if whole else float("nan")
 
 
-def _check(**volumes: np.ndarray) -> None:
+def check_grids(**volumes: np.ndarray) -> None:
+    """Raise ImageError unless volumes, by name, have one shape and finite voxels."""
     shapes = {name: volume.shape for name, volume in volumes.items()}
     if len(set(shapes.values())) > 1:
         raise ImageError(f"shapes differ ({shapes}); bring the volumes to one grid")

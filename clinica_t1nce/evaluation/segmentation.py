@@ -10,8 +10,9 @@ import numpy as np
 from scipy import ndimage
 
 from clinica_t1nce.errors import ImageError, one_line
-from clinica_t1nce.evaluation.registration import resample, to_ants
+from clinica_t1nce.evaluation.registration import resample
 from clinica_t1nce.evaluation.volumes import most_probable
+from clinica_t1nce.volumes.itk import to_ants
 
 PRIOR_WEIGHT = 0.25
 """How much the priors count against the intensities (ANTs' own default)."""
@@ -37,10 +38,11 @@ class Segmentation:
     Attributes
     ----------
     labels
-        uint8: 0 outside, 1 gray matter, 2 white matter, 3 CSF
+        Label map, uint8: 0 outside, 1 gray matter, 2 white matter, 3 CSF
         (:data:`clinica_t1nce.evaluation.volumes.TISSUES`).
     probabilities
-        float32, 3 x the image's shape, in the order of the labels; 0 outside the mask.
+        Tissue probabilities, float32, 3 x the image's shape, in the order of the labels; 0 outside
+        the mask.
     """
 
     labels: np.ndarray
@@ -56,9 +58,9 @@ def template_priors(shape: tuple[int, ...], affine: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     shape
-        Of the grid.
+        Shape of the grid.
     affine
-        4 x 4, voxel indices to mm in MNI space, RAS+.
+        Affine, 4 x 4, voxel indices to mm in MNI space, RAS+.
 
     Returns
     -------
@@ -88,18 +90,14 @@ def segment(
     Parameters
     ----------
     volume
-        3-D, any unit.
+        Volume, 3-D, in any unit.
     affine
-        4 x 4, voxel indices to mm; MNI space if no `priors` are given.
+        Affine, 4 x 4, voxel indices to mm; MNI space if no `priors` are given.
     mask
-        Boolean, of the same shape: the brain.
+        Boolean mask of the brain.
     priors
-        3 x the volume's shape, in [0, 1]: gray matter, white matter, CSF; None for
+        Tissue priors, 3 x the volume's shape, in [0, 1]: gray matter, white matter, CSF; None for
         :func:`template_priors`.
-
-    Returns
-    -------
-    Segmentation
 
     Raises
     ------

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from clinica_t1nce.errors import ImageError
+from clinica_t1nce.evaluation.recovery import least_squares
 from clinica_t1nce.evaluation.smooth_recovery import SmoothPair
 from clinica_t1nce.volumes import grids, intensity
 from clinica_t1nce.volumes.grids import nonzero_box
@@ -72,15 +73,15 @@ def unit_scale(volume: np.ndarray, like: np.ndarray | None = None) -> np.ndarray
     Parameters
     ----------
     volume
-        Any unit.
+        Image in any unit.
     like
-        The image whose minimum and maximum count: of a synthetic image, the T1ce that it was
+        Image whose minimum and maximum count: of a synthetic image, the T1ce that it was
         made from. None: `volume` itself. A constant image becomes 0.
 
     Returns
     -------
     numpy.ndarray
-        float64; of a synthetic image also below 0 and above 1.
+        Image, float64; a synthetic one also below 0 and above 1.
     """
     scaling = intensity.measure_min_max(volume if like is None else like)
     if scaling.factor == 0:
@@ -100,7 +101,7 @@ def compare(
     Parameters
     ----------
     reference
-        The T1nce, 3-D.
+        T1nce, 3-D.
     image
         Volume on the grid and the scale of the reference.
     mask
@@ -108,10 +109,6 @@ def compare(
     data_range
         Range that makes 100 % of MAE, the peak of PSNR and the range of SSIM, in the units
         of `reference`.
-
-    Returns
-    -------
-    Similarity
 
     Raises
     ------
@@ -138,21 +135,17 @@ def compare_matched(
     Parameters
     ----------
     reference, image, mask, data_range
-        As in :func:`compare`.
-
-    Returns
-    -------
-    Similarity
+        Images, mask and range, as of :func:`compare`.
 
     Raises
     ------
     ImageError
-        As :func:`compare`.
+        If :func:`compare` would raise it.
     """
     for volume in (reference, image):
         _check(volume, mask)
     x, y = image[mask].astype(np.float64), reference[mask].astype(np.float64)
-    slope, shift = _least_squares(x, y)
+    slope, shift = least_squares(x, y)
     return compare(reference, slope * image.astype(np.float64) + shift, mask, data_range)
 
 
@@ -168,10 +161,6 @@ def compare_smooth(pair: SmoothPair, image: np.ndarray) -> SmoothSimilarity:
         Real pair after its smooth fit.
     image
         Synthetic T1nce, or the T1ce, on the pair's grid and in the T1ce's units.
-
-    Returns
-    -------
-    SmoothSimilarity
 
     Raises
     ------
@@ -202,14 +191,14 @@ def measure_blur(volume: np.ndarray, mask: np.ndarray) -> float:
     Parameters
     ----------
     volume
-        3-D, any unit.
+        Image, 3-D, in any unit.
     mask
-        Boolean volume of the same shape: the brain; the rest counts as 0.
+        Boolean mask of the brain; the rest counts as 0.
 
     Returns
     -------
     float
-        0 (sharp) to 1 (as blurred as can be); NaN of a constant image.
+        Blur, 0 (sharp) to 1 (as blurred as can be); NaN of a constant image.
     """
     from skimage.measure import blur_effect
 
@@ -234,17 +223,13 @@ def compare_as_authors(
     Parameters
     ----------
     t1nce
-        The reference, any unit.
+        Reference, in any unit.
     t1ce
-        The image that `image` was made from, in the units of `image`, on one grid with `t1nce`.
+        Image that `image` was made from, in the units of `image`, on one grid with `t1nce`.
     image
         Synthetic T1nce; or `t1ce` itself.
     mask
-        Boolean, of the same shape.
-
-    Returns
-    -------
-    Similarity
+        Boolean mask of the same shape.
 
     Raises
     ------
@@ -301,13 +286,6 @@ def _mutual_information(x: np.ndarray, y: np.ndarray) -> float:
     if not (np.ptp(x) and np.ptp(y)):
         return float("nan")
     return float(normalized_mutual_information(x, y, bins=BINS))
-
-
-def _least_squares(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    spread = x - x.mean()
-    energy = float(spread @ spread)
-    slope = float(spread @ y) / energy if energy else 0.0
-    return slope, float(y.mean() - slope * x.mean())
 
 
 def _resized(volume: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

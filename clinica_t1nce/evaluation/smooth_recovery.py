@@ -19,7 +19,13 @@ import numpy as np
 from scipy import ndimage
 
 from clinica_t1nce.errors import ImageError
-from clinica_t1nce.evaluation.recovery import ENHANCING, FAR, gradient_energy
+from clinica_t1nce.evaluation.recovery import (
+    ENHANCING,
+    FAR,
+    check_grids,
+    gradient_energy,
+    ratio,
+)
 from clinica_t1nce.volumes.fitting import smooth_fit
 from clinica_t1nce.volumes.grids import nonzero_box
 
@@ -50,17 +56,17 @@ class SmoothPair:
     Attributes
     ----------
     t1ce
-        float32, in units of bright tissue, in the box of the mask.
+        T1ce, float32, in units of bright tissue, in the box of the mask.
     fitted
-        The T1nce as the T1ce's scan would show it, ``y'``: the same units and shape; 0 outside
-        the mask.
+        T1nce as the T1ce's scan would show it, ``y'``: the same units and shape; 0 outside the
+        mask.
     mask
-        Boolean: tissue in both images.
+        Boolean mask of tissue in both images.
     enhancing
-        Boolean: voxels of the mask where the T1ce exceeds ``y'`` by more than 2.5 robust standard
+        Boolean mask of the voxels where the T1ce exceeds ``y'`` by more than 2.5 robust standard
         deviations.
     tissues
-        uint8: 1 CSF, 2 gray matter, 3 white matter, by the intensities of ``y'``
+        Label map, uint8: 1 CSF, 2 gray matter, 3 white matter, by the intensities of ``y'``
         (:func:`classify_tissues`); 0 outside the mask.
     box
         Place of these arrays in the volumes given.
@@ -80,17 +86,7 @@ class SmoothPair:
     unit: float
 
     def scaled(self, image: np.ndarray) -> np.ndarray:
-        """Bring an image in the T1ce's units to those of the pair, in its box.
-
-        Parameters
-        ----------
-        image
-            Volume on the grid of the pair.
-
-        Returns
-        -------
-        numpy.ndarray
-            float32.
+        """Bring an image in the T1ce's units to those of the pair, float32, in its box.
 
         Raises
         ------
@@ -116,10 +112,10 @@ class SmoothMeasures:
     total
         Mean absolute error over the T1ce's.
     oracle
-        The same of the T1ce with ``y'`` in the enhancing voxels.
+        Mean absolute error over the T1ce's, of the T1ce with ``y'`` in the enhancing voxels.
     share
-        ``(1 - total) / (1 - oracle)``: 0 of the T1ce itself, 1 of the oracle; negative of an image
-        that is farther from the T1nce than the T1ce is.
+        Fraction removed, ``(1 - total) / (1 - oracle)``: 0 of the T1ce itself, 1 of the oracle;
+        negative of an image that is farther from the T1nce than the T1ce is.
     inside, outside
         Error in the enhancing voxels, and in the rest of the mask, over the T1ce's there.
     left
@@ -163,19 +159,15 @@ def prepare_smooth_pair(
         Boolean mask of the brain, not eroded; None for skull-stripped images: where both
         exceed 0.
 
-    Returns
-    -------
-    SmoothPair
-
     Raises
     ------
     ImageError
         If shapes differ, voxels are not finite, or fewer than 1000 voxels are tissue in both.
     """
-    _check(t1ce, t1nce)
+    check_grids(t1ce=t1ce, t1nce=t1nce)
     if brain is None:
         brain = (t1ce > 0) & (t1nce > 0)
-    _check(t1ce, brain)
+    check_grids(t1ce=t1ce, brain=brain)
     unit, reference_unit = _bright(t1ce, brain), _bright(t1nce, brain)
     mask = ndimage.binary_erosion(brain) & (t1nce > DARK * reference_unit)
     box = nonzero_box(mask)
@@ -193,13 +185,9 @@ def compare_smooth(pair: SmoothPair, synthetic: np.ndarray) -> SmoothMeasures:
     Parameters
     ----------
     pair
-        From :func:`prepare_smooth_pair`; prepared once for any number of synthetic images.
+        Pair of :func:`prepare_smooth_pair`, prepared once for any number of synthetic images.
     synthetic
-        Volume on the same grid, in the T1ce's units.
-
-    Returns
-    -------
-    SmoothMeasures
+        Synthetic image on the same grid, in the T1ce's units.
 
     Raises
     ------
@@ -210,19 +198,19 @@ def compare_smooth(pair: SmoothPair, synthetic: np.ndarray) -> SmoothMeasures:
     inside, rest = pair.enhancing, pair.mask & ~pair.enhancing
     before, difference = pair.t1ce - pair.fitted, image - pair.fitted
     error = _mean(np.abs(before), pair.mask)
-    total = _ratio(_mean(np.abs(difference), pair.mask), error)
-    oracle = _ratio(
+    total = ratio(_mean(np.abs(difference), pair.mask), error)
+    oracle = ratio(
         _mean(np.where(pair.enhancing, 0, np.abs(before)), pair.mask),
         error,
     )
 
     def relative_error(where: np.ndarray) -> float:
-        return _ratio(_mean(np.abs(difference), where), _mean(np.abs(before), where))
+        return ratio(_mean(np.abs(difference), where), _mean(np.abs(before), where))
 
     return SmoothMeasures(
         total=total,
         oracle=oracle,
-        share=_ratio(1 - total, 1 - oracle),
+        share=ratio(1 - total, 1 - oracle),
         inside=relative_error(inside),
         outside=relative_error(rest),
         left=_mean(difference, inside),
@@ -247,27 +235,28 @@ def classify_tissues(volume: np.ndarray, mask: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     volume
-        A T1nce, in any units.
+        T1nce in any units.
     mask
         Boolean volume of the same shape: the brain.
 
     Returns
     -------
     numpy.ndarray
-        uint8: 1 CSF, 2 gray matter, 3 white matter, from dark to bright; 0 outside the mask.
+        Label map, uint8: 1 CSF, 2 gray matter, 3 white matter, from dark to bright; 0 outside the
+        mask.
     """
     labels = np.zeros(mask.shape, np.uint8)
     values = volume[mask].astype(np.float64)
     field = np.ones_like(values)
     for _ in range(_ROUNDS):
         labels[mask], means = _three_classes(values / field)
-        field = _smooth_ratio(volume, means[labels], mask)[mask]
+        field = _smoothratio(volume, means[labels], mask)[mask]
     labels[mask], _ = _three_classes(values / field)
     return labels
 
 
 def _three_classes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give the label of each value, from 1, and the mean of each label, with 0 for label 0."""
+    """Return the label of each value, from 1, and the mean of each label, with 0 for label 0."""
     from skimage.filters import threshold_multiotsu
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
@@ -297,7 +286,7 @@ def _three_classes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return labels, np.concatenate([[0], model.means_[order, 0]])
 
 
-def _smooth_ratio(volume: np.ndarray, expected: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def _smoothratio(volume: np.ndarray, expected: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Divide a volume by what is expected of it, both smoothed in the mask."""
     # On every fourth voxel: the field is smooth.
     coarse = tuple(slice(None, None, _STEP) for _ in mask.shape)
@@ -323,7 +312,7 @@ def _sharpness(image: np.ndarray, pair: SmoothPair) -> float:
 
     # What lies beside a voxel that is not far was smoothed from one side.
     inner = ndimage.binary_erosion(far)
-    return _ratio(
+    return ratio(
         gradient_energy(smoothed(image), inner), gradient_energy(smoothed(pair.t1ce), inner)
     )
 
@@ -337,16 +326,3 @@ def _bright(volume: np.ndarray, brain: np.ndarray) -> float:
 
 def _mean(volume: np.ndarray, where: np.ndarray) -> float:
     return float(volume[where].mean(dtype=np.float64)) if where.any() else float("nan")
-
-
-def _ratio(part: float, whole: float) -> float:
-    return part / whole if whole else float("nan")
-
-
-def _check(volume: np.ndarray, other: np.ndarray) -> None:
-    if volume.shape != other.shape:
-        raise ImageError(
-            f"shapes differ ({volume.shape}, {other.shape}); bring the volumes to one grid"
-        )
-    if not (np.isfinite(volume).all() and np.isfinite(other).all()):
-        raise ImageError("NaN or infinite voxels; set them to 0 first")

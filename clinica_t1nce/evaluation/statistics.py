@@ -20,23 +20,24 @@ class Comparison:
     Attributes
     ----------
     n
-        Pairs compared.
+        Number of pairs compared.
     mean, sd, other_mean, other_sd
-        Of the two methods; standard deviations with n - 1.
+        Means and standard deviations (n - 1) of the two methods.
     difference
         Mean of value - other value.
     ci_low, ci_high
-        95 % confidence interval of `difference`, from Student's t.
+        Ends of the 95 % confidence interval of `difference`, from Student's t.
     effect_size
         Cohen's d of paired samples: `difference` over the standard deviation of the differences.
     t, p
-        Of the two-sided paired t-test.
+        Statistic and p-value of the two-sided paired t-test.
     wilcoxon_p
-        Of the two-sided Wilcoxon signed-rank test.
+        P-value of the two-sided Wilcoxon signed-rank test.
     normality_p
-        Of the Shapiro-Wilk test of the differences: where it is small, rather trust Wilcoxon's.
+        P-value of the Shapiro-Wilk test of the differences: where it is small, rather trust
+        Wilcoxon's.
     note
-        What could not be computed, and why; empty if nothing.
+        Reasons why something could not be computed; empty if all was.
 
     Notes
     -----
@@ -68,11 +69,7 @@ def compare_paired(values: Sequence[float], others: Sequence[float]) -> Comparis
     Parameters
     ----------
     values, others
-        One value a pair, in the same order.
-
-    Returns
-    -------
-    Comparison
+        Values of the two methods, one a pair, in the same order.
 
     Raises
     ------
@@ -117,19 +114,7 @@ def compare_paired(values: Sequence[float], others: Sequence[float]) -> Comparis
 
 
 def bonferroni(p: float, n_comparisons: int) -> float:
-    """Correct a p-value for the number of comparisons of its family.
-
-    Parameters
-    ----------
-    p
-        0 to 1, or NaN.
-    n_comparisons
-        At least 1.
-
-    Returns
-    -------
-    float
-        At most 1; NaN of NaN.
+    """Correct a p-value for the number of comparisons of its family; NaN of NaN.
 
     Examples
     --------

@@ -72,6 +72,12 @@ _RECOVERY_NOTE = (
     "sharpness: gradient energy over the T1ce's. Not tested."
 )
 
+_WITHIN = {
+    "similarity": " and alignment",
+    "volumes": " and segmentation",
+    "dice": ", segmentation and alignment",
+}
+
 SIGNIFICANT = {"similarity": 0.05, "volumes": 0.01, "dice": 0.01}
 """Corrected p below which a star is set; 0.05 and 0.01 are the paper's, of its Tables 1 and 2."""
 
@@ -83,13 +89,13 @@ class Table:
     Attributes
     ----------
     title
-        Above it.
+        Title above it.
     header
-        Of its columns.
+        Titles of its columns.
     rows
         Cells as text.
     note
-        Below it.
+        Note below it.
     """
 
     title: str
@@ -98,40 +104,21 @@ class Table:
     note: str
 
     def markdown(self) -> str:
-        """Write it in Markdown.
-
-        Returns
-        -------
-        str
-            Title, table and note.
-        """
+        """Return title, table and note in Markdown."""
         lines = [f"**{self.title}**", "", _line(self.header), "|---" * len(self.header) + "|"]
         lines += [_line(row) for row in self.rows]
         return "\n".join([*lines, "", self.note, ""])
 
     def latex(self) -> str:
-        """Write it in LaTeX, with the rules of booktabs.
+        """Return it in LaTeX, with the rules of booktabs: a ``table`` with its caption."""
+        import pandas as pd
 
-        Returns
-        -------
-        str
-            A ``table`` with its caption.
-        """
-        body = [" & ".join(map(_escape, row)) + r" \\" for row in self.rows]
-        return "\n".join(
-            [
-                r"\begin{table}",
-                rf"\caption{{{_escape(self.title)}. {_escape(self.note)}}}",
-                rf"\begin{{tabular}}{{{'l' * len(self.header)}}}",
-                r"\toprule",
-                " & ".join(map(_escape, self.header)) + r" \\",
-                r"\midrule",
-                *body,
-                r"\bottomrule",
-                r"\end{tabular}",
-                r"\end{table}",
-                "",
-            ]
+        frame = pd.DataFrame([map(_escape, row) for row in self.rows])
+        return frame.to_latex(
+            index=False,
+            header=[_escape(title) for title in self.header],
+            caption=f"{_escape(self.title)}. {_escape(self.note)}",
+            column_format="l" * len(self.header),
         )
 
 
@@ -145,7 +132,7 @@ def make_tables(
     Parameters
     ----------
     frames, statistics
-        From :mod:`clinica_t1nce.evaluation.frames`.
+        Tables of :mod:`clinica_t1nce.evaluation.frames`.
     agreement
         Table of :func:`clinica_t1nce.evaluation.agreement.tabulate_agreement`.
 
@@ -191,7 +178,7 @@ def _agreement(agreement: "pd.DataFrame") -> Table:
         bias = _interval(row, "volume_bias_low", "volume_bias_high", 1)
         rows.append(
             (
-                *(SETS[row["set"]], row["tissue"], *compared, str(row["n"])),
+                *(SETS[row["set"]], row["segmentation"], row["tissue"], *compared, str(row["n"])),
                 f"{row['volume_bias']:+.1f} {bias}",
                 _interval(row, "limit_low", "limit_high", 1),
                 f"{_number(row['icc'], 3)} {_interval(row, 'icc_low', 'icc_high', 3)}",
@@ -200,7 +187,8 @@ def _agreement(agreement: "pd.DataFrame") -> Table:
             )
         )
     header = (
-        *("Set", "Structure", "Compared with T1nce", "Model", "n", "Bias (%) [95 % CI]"),
+        *("Set", "Segmentation", "Structure", "Compared with T1nce", "Model", "n"),
+        "Bias (%) [95 % CI]",
         *("Limits of agreement (%)", "ICC(A,1) [95 % CI]", "Difference (cm3)", "Dice"),
     )
     note = _AGREEMENT_NOTE + (_FLOOR_NOTE if set(FLOOR) & set(agreement["image"]) else "")
@@ -239,7 +227,7 @@ def _by_set(
     rows = []
     for set_name, members in _groups(frame).items():
         for (alignment, image), part in members.groupby(["alignment", "image"], sort=False):
-            stars = _stars(statistics, "similarity", set_name, image, alignment)
+            stars = _stars(statistics, "similarity", set_name, image=image, alignment=alignment)
             cells = [_mean_sd(part[m], m) + stars.get((m, None), "") for m in measures]
             rows.append((SETS[set_name], str(alignment), *_compared(str(image)), *cells))
     titles = (TITLES.get(measure) or TITLES[measure.partition("_")[0]] for measure in measures)
@@ -250,23 +238,24 @@ def _by_tissue(
     frame: "pd.DataFrame", statistics: "pd.DataFrame", name: str, measure: str, title: str
 ) -> Table:
     groups = _groups(frame)
-    keys = [key for key in ("tissue", "alignment", "image") if key in frame]
+    keys = [key for key in ("segmentation", "tissue", "alignment", "image") if key in frame]
     rows = []
     for values, part in frame.groupby(keys, sort=False):
         found = dict(zip(keys, values, strict=True))
         cells = []
         for set_name, members in groups.items():
             inside = part[part.index.isin(members.index)]
-            stars = _stars(statistics, name, set_name, found["image"], found.get("alignment"))
+            stars = _stars(
+                statistics, name, set_name, **{k: found[k] for k in keys if k != "tissue"}
+            )
             cells.append(
                 _mean_sd(inside[measure], measure) + stars.get((measure, found["tissue"]), "")
             )
-        start = [str(found["tissue"])] + ([str(found["alignment"])] if "alignment" in keys else [])
-        rows.append((*start, *_compared(str(found["image"])), *cells))
-    header = ["Tissue", *(["Alignment"] if "alignment" in keys else [])]
+        rows.append((*map(str, values[:-1]), *_compared(str(found["image"])), *cells))
+    header = [key.capitalize() for key in keys[:-1]]
     header += ["Compared with T1nce", "Model", *(SETS[set_name] for set_name in groups)]
-    order = {tissue: place for place, tissue in enumerate(frame["tissue"].unique())}
-    rows.sort(key=lambda row: order[row[0]])
+    methods, tissues = (list(frame[key].unique()) for key in ("segmentation", "tissue"))
+    rows.sort(key=lambda row: (methods.index(row[0]), tissues.index(row[1])))
     return Table(title, tuple(header), tuple(rows), _note(statistics, name, [measure], groups))
 
 
@@ -280,18 +269,17 @@ def _compared(image: str) -> tuple[str, str]:
 
 
 def _stars(
-    statistics: "pd.DataFrame", table: str, set_name: str, image: object, alignment: object
+    statistics: "pd.DataFrame", table: str, set_name: str, **where: object
 ) -> dict[tuple[str, str | None], str]:
     if statistics.empty:
         return {}
     rows = statistics[
         (statistics["table"] == table)
         & (statistics["set"] == set_name)
-        & (statistics["image"] == image)
         & (statistics["compared_with"] == BASELINE)
     ]
-    if alignment is not None:
-        rows = rows[rows["alignment"] == alignment]
+    for column, value in where.items():
+        rows = rows[rows[column] == value]
     return {
         (row.measure, row.tissue if isinstance(row.tissue, str) else None): " *"
         for row in rows.itertuples()
@@ -318,7 +306,7 @@ def _note(
     comparisons = sorted({int(n) for n in tested["n_comparisons"]})
     text += (
         f" * corrected p < {SIGNIFICANT[table]:g} against the T1ce row of the same set"
-        f"{' and alignment' if table != 'volumes' else ''}: paired t-test, Bonferroni over "
+        f"{_WITHIN[table]}: paired t-test, Bonferroni over "
         f"{' or '.join(map(str, comparisons))} comparisons (models x "
         f"{'measures' if table == 'similarity' else 'tissues'})."
     )

@@ -6,6 +6,9 @@ import numpy as np
 
 from clinica_t1nce.errors import ImageError
 
+Names = Mapping[str, int | Sequence[int]]
+"""Label, or labels, of each tissue or structure."""
+
 TISSUES: dict[str, int] = {"GM": 1, "WM": 2, "CSF": 3}
 """Gray matter, white matter, cerebrospinal fluid, and their values in label maps, as in BIDS."""
 
@@ -21,7 +24,7 @@ def most_probable(maps: Sequence[np.ndarray], *, background: bool = True) -> np.
     maps
         Probability maps of one shape, each in [0, 1], together at most 1 in each voxel.
     background
-        Let what is missing to 1 compete as well, so that a voxel outside the brain has no
+        Whether what is missing to 1 competes as well, so that a voxel outside the brain has no
         tissue. Without, every voxel in which a probability exceeds 0 has one.
 
     Returns
@@ -64,7 +67,7 @@ def most_probable(maps: Sequence[np.ndarray], *, background: bool = True) -> np.
 
 
 def measure_volumes(
-    labels: np.ndarray, affine: np.ndarray, names: Mapping[str, int] = TISSUES
+    labels: np.ndarray, affine: np.ndarray, names: Names = TISSUES
 ) -> dict[str, float]:
     """Count voxels and multiply by their volume.
 
@@ -73,9 +76,9 @@ def measure_volumes(
     labels
         Label map, integers.
     affine
-        4 x 4, voxel indices to mm: the volume of a voxel is the determinant.
+        Affine, 4 x 4, voxel indices to mm: the volume of a voxel is the determinant.
     names
-        What each value is called.
+        Label, or labels, of each structure.
 
     Returns
     -------
@@ -87,8 +90,7 @@ def measure_volumes(
     ImageError
         If one of the names has no voxel.
     """
-    voxel = abs(float(np.linalg.det(affine[:3, :3]))) / 1000
-    volumes = {n: float(np.count_nonzero(labels == v) * voxel) for n, v in names.items()}
+    volumes = {n: labelled_volume(np.isin(labels, v), affine) for n, v in names.items()}
     missing = [name for name, volume in volumes.items() if volume == 0]
     if missing:
         raise ImageError(f"no voxel of {', '.join(missing)}; check the segmentation")
@@ -110,7 +112,7 @@ def volume_difference(
     tiv
         Total intracranial volume of the real T1nce, cm3: of GM, WM and CSF together.
     mean_tiv
-        The same, mean of all pairs.
+        Mean total intracranial volume of all pairs, cm3.
 
     Returns
     -------
@@ -121,9 +123,7 @@ def volume_difference(
     return {name: (volume - other[name]) * scale for name, volume in reference.items()}
 
 
-def dice(
-    reference: np.ndarray, other: np.ndarray, names: Mapping[str, int] = TISSUES
-) -> dict[str, float]:
+def dice(reference: np.ndarray, other: np.ndarray, names: Names = TISSUES) -> dict[str, float]:
     """Measure how two label maps overlap: ``2 |A and B| / (|A| + |B|)`` for each name.
 
     1: the same voxels; 0: none in common; NaN where neither map has the value.
@@ -133,7 +133,7 @@ def dice(
     reference, other
         Label maps of one shape.
     names
-        What each value is called.
+        Label, or labels, of each structure.
 
     Returns
     -------
@@ -149,7 +149,7 @@ def dice(
         raise ImageError(f"label maps of {reference.shape} and {other.shape} voxels; give one grid")
     scores = {}
     for name, value in names.items():
-        a, b = reference == value, other == value
+        a, b = np.isin(reference, value), np.isin(other, value)
         size = np.count_nonzero(a) + np.count_nonzero(b)
         scores[name] = 2 * np.count_nonzero(a & b) / size if size else float("nan")
     return scores
@@ -161,14 +161,14 @@ def labelled_volume(labels: np.ndarray, affine: np.ndarray) -> float:
     Parameters
     ----------
     labels
-        Label map; 0 is the background.
+        Label map or mask; 0 is the background.
     affine
-        4 x 4, voxel indices to mm.
+        Affine, 4 x 4, voxel indices to mm.
 
     Returns
     -------
     float
-        cm3.
+        Volume in cm3.
 
     Examples
     --------

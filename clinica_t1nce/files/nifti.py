@@ -42,9 +42,9 @@ class Image:
     Attributes
     ----------
     data
-        float32, 3-D, C order, finite, axes as in the file.
+        Voxels: float32, 3-D, C order, finite, axes as in the file.
     affine
-        4 x 4, float64: voxel indices to mm, RAS+, as ITK takes it
+        Matrix, 4 x 4, float64: voxel indices to mm, RAS+, as ITK takes it
         (:mod:`clinica_t1nce.files.forms`).
     header
         The file's header.
@@ -73,7 +73,7 @@ class Geometry:
     shape
         Voxels along the first three axes.
     affine
-        4 x 4, float64: voxel indices to mm, RAS+.
+        Matrix, 4 x 4, float64: voxel indices to mm, RAS+.
     has_both_forms
         Whether qform and sform are both set, and the same to 0.001 mm.
     """
@@ -127,7 +127,7 @@ def load(
     zooms
         Voxel size expected along the same axes, in mm, to 0.001 mm, or None for any.
     constant
-        Allow one value in all voxels, as a mask or a map may have.
+        Whether all voxels may have one value, as a mask or a map may have.
 
     Returns
     -------
@@ -154,6 +154,46 @@ def load(
     return Image(data, affine, nifti.header.copy(), path, n_nonfinite, forms)
 
 
+def on_grid(source: Image, data: np.ndarray, affine: np.ndarray) -> Image:
+    """Give an image of MNI space that was made from another one."""
+    header = nib.Nifti1Header()
+    header.set_sform(affine, "mni")
+    return Image(data, affine, header, source.path)
+
+
+def load_labels(path: str | Path) -> Image:
+    """Read a label map, NIfTI or FreeSurfer's ``.mgz``.
+
+    Parameters
+    ----------
+    path
+        File with one label a voxel.
+
+    Returns
+    -------
+    Image
+        Labels as float32; a map of FreeSurfer keeps its affine, in a new header.
+
+    Raises
+    ------
+    ImageError
+        As :func:`load`; one value in all voxels is allowed.
+    """
+    path = Path(path)
+    if path.suffix not in (".mgz", ".mgh"):
+        return load(path, constant=True)
+    try:
+        found = nib.MGHImage.from_bytes(read_bytes(path))
+        nifti = nib.Nifti1Image(np.asarray(found.dataobj, np.float32), found.affine)
+    except (ImageFileError, HeaderDataError, ValueError, TypeError, OSError) as error:
+        raise ImageError(
+            f"{path}: not a readable label map of FreeSurfer; make it again"
+        ) from error
+    return Image(
+        _frame(path, nifti), _checked_affine(path, nifti.affine), nifti.header.copy(), path
+    )
+
+
 def save(
     path: str | Path,
     data: np.ndarray,
@@ -174,7 +214,7 @@ def save(
     Parameters
     ----------
     path
-        Where to write; ``.gz`` compresses. Folders are made.
+        Path of the file; ``.gz`` compresses. Folders are made.
     data
         Voxels, in the shape and the axes of ``like.data``.
     like
@@ -221,7 +261,7 @@ def require_finite(path: Path, data: np.ndarray) -> None:
     path
         File that was to be written.
     data
-        Its voxels.
+        Voxels of the image.
 
     Raises
     ------

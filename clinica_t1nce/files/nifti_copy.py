@@ -23,11 +23,11 @@ def copy_with_forms(
     source
         A ``.nii`` or ``.nii.gz`` file.
     target
-        Where to write; ``.gz`` compresses.
+        Path of the copy; ``.gz`` compresses.
     affine
-        4 x 4: voxel indices to mm, RAS+.
+        Matrix, 4 x 4: voxel indices to mm, RAS+.
     with_qform
-        Set the qform, too; else its code is 0.
+        Whether the qform is set, too; else its code is 0.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def save_changed(path: str | Path, data: np.ndarray, source: nifti.Image) -> Pat
     Parameters
     ----------
     path
-        Where to write; ``.gz`` compresses. Folders are made.
+        Path of the copy; ``.gz`` compresses. Folders are made.
     data
         Voxels, in the shape, axes and units of ``source.data``.
     source

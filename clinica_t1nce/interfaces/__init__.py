@@ -3,6 +3,7 @@
 from clinica_t1nce.interfaces.evaluation import (
     AlignPair,
     BrainMask,
+    BrainMasks,
     Disturb,
     ImageSimilarity,
     UnionMask,
@@ -13,14 +14,16 @@ from clinica_t1nce.interfaces.simulation import SimulateGadolinium
 from clinica_t1nce.interfaces.single import TranslateT1ce
 from clinica_t1nce.interfaces.spaces import BlendChange, ToNativeSpace
 from clinica_t1nce.interfaces.synthesis import DetectGadolinium, SynthesizeT1nce
-from clinica_t1nce.interfaces.volumes import TissueOverlap, TissueVolumes
+from clinica_t1nce.interfaces.volumes import GatherVolumes, TissueOverlap, TissueVolumes
 
 __all__ = [
     "AlignPair",
     "BlendChange",
     "BrainMask",
+    "BrainMasks",
     "DetectGadolinium",
     "Disturb",
+    "GatherVolumes",
     "HomogeniseBids",
     "ImageSimilarity",
     "SavePair",

@@ -1,5 +1,6 @@
 """What the interfaces share: inputs that are options, masks, grids, names in messages."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -123,14 +124,14 @@ def load_mask(path: str, image: "Image") -> "np.ndarray":
     return inside
 
 
-def check_grid(image: "Image", other: "Image", mend: str) -> None:
-    """Refuse an image on another grid than `other` (to 0.001 mm), and say how to mend it.
+def check_grid(image: "Image", other: "Image", advice: str) -> None:
+    """Refuse an image on another grid than `other` (to 0.001 mm).
 
     Parameters
     ----------
     image, other
         Images to compare.
-    mend
+    advice
         Advice for the user in the message.
 
     Raises
@@ -143,7 +144,7 @@ def check_grid(image: "Image", other: "Image", mend: str) -> None:
     if image.data.shape != other.data.shape or not np.allclose(
         image.affine, other.affine, rtol=0, atol=1e-3
     ):
-        raise ImageError(f"{image.path}: on another grid than {other.path}; {mend}")
+        raise ImageError(f"{image.path}: on another grid than {other.path}; {advice}")
 
 
 def save(
@@ -183,7 +184,9 @@ def save(
     from clinica_t1nce.files import nifti
 
     kind = dtype or (np.uint8 if data.dtype == bool else np.float32)
-    path = fname_presuffix(str(source), suffix=suffix, newpath=runtime.cwd)
+    # A label map of FreeSurfer becomes NIfTI.
+    name = re.sub(r"\.mg[hz]$", ".nii.gz", str(source))
+    path = fname_presuffix(name, suffix=suffix, newpath=runtime.cwd)
     return str(nifti.save(path, data, like, dtype=kind))
 
 

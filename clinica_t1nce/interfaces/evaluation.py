@@ -52,6 +52,41 @@ class BrainMask(SimpleInterface):
         return runtime
 
 
+class _BrainMasksInputSpec(BaseInterfaceInputSpec):
+    in_files = InputMultiObject(File(exists=True), mandatory=True, desc="T1w in MNI space")
+    method = traits.Enum(
+        "deepbet", "hd-bet", "template", usedefault=True, desc="what finds the brains"
+    )
+    mask_file = File(exists=True, desc="a mask of one's own for all of them: taken instead")
+
+
+class _BrainMasksOutputSpec(TraitedSpec):
+    out_files = OutputMultiObject(File(exists=True), desc="uint8, 1 in the brain of each image")
+
+
+class BrainMasks(SimpleInterface):
+    """Find the brain of each image by itself."""
+
+    input_spec = _BrainMasksInputSpec
+    output_spec = _BrainMasksOutputSpec
+
+    def _run_interface(self, runtime: Bunch) -> Bunch:
+        from clinica_t1nce.evaluation.brain_masks import brain_mask
+        from clinica_t1nce.files import nifti
+
+        self._results["out_files"] = []
+        for number, path in enumerate(self.inputs.in_files):
+            image = nifti.load(path)
+            if isdefined(self.inputs.mask_file):
+                mask = load_mask(self.inputs.mask_file, image)
+            else:
+                with named(image.path):
+                    mask, _ = brain_mask(image.data, image.affine, self.inputs.method)
+            suffix = f"_{number}_brainmask"
+            self._results["out_files"].append(save(mask, image, image.path, suffix, runtime))
+        return runtime
+
+
 class _AlignPairInputSpec(BaseInterfaceInputSpec):
     t1nce_file = File(exists=True, mandatory=True, desc="what is moved")
     t1ce_file = File(exists=True, mandatory=True, desc="onto whose grid")

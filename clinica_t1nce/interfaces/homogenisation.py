@@ -32,7 +32,7 @@ class _HomogeniseBidsInputSpec(BaseInterfaceInputSpec):
     )
     bids_directory = Directory(
         exists=True,
-        desc="BIDS that the images come from: its tables and metadata are carried over; if it is a "
+        desc="BIDS that the images come from: its tables and metadata are taken over; if it is a "
         "separated view, the visits are those of the data set that was separated",
     )
     choices_file = File(
@@ -80,14 +80,15 @@ class HomogeniseBids(SimpleInterface):
     _always_run = True
 
     def _run_interface(self, runtime: Bunch) -> Bunch:
-        from clinica_t1nce.bids import agents, dataset
-        from clinica_t1nce.datasets import homogenisation, tables
+        from clinica_t1nce.bids import contrast_agents, t1w_images
+        from clinica_t1nce.datasets import homogenisation, homogenised_tables
         from clinica_t1nce.datasets.choices import choose, find_in_files, read_choices
 
         root = self.inputs.bids_directory
-        table = self.inputs.agent_words_file
-        words = agents.read_words(Path(table)) if isdefined(table) else agents.NO_WORDS
-        source = dataset.Dataset(Path(root).absolute(), words) if isdefined(root) else None
+        table, words = self.inputs.agent_words_file, contrast_agents.NO_WORDS
+        if isdefined(table):
+            words = contrast_agents.read_words(Path(table))
+        source = t1w_images.Dataset(Path(root).absolute(), words) if isdefined(root) else None
         choices = self.inputs.choices_file
         out = Path(self.inputs.out_directory).absolute()
         chosen = choose(
@@ -108,7 +109,7 @@ class HomogeniseBids(SimpleInterface):
         self._results.update(
             out_files=[str(homogenisation.image_path(out, visit)) for visit in chosen],
             out_directory=str(out),
-            out_table=str(out / tables.T1NCE_TSV),
+            out_table=str(out / homogenised_tables.T1NCE_TSV),
         )
         return runtime
 

@@ -15,6 +15,8 @@ from nipype.interfaces.base import (
     traits,
 )
 
+from clinica_t1nce.evaluation.structures import TIV
+
 
 class _SavePairInputSpec(BaseInterfaceInputSpec):
     record_path = traits.Str(mandatory=True, desc="where the record belongs, written last")
@@ -24,7 +26,6 @@ class _SavePairInputSpec(BaseInterfaceInputSpec):
     synthetic = InputMultiObject(File(exists=True), mandatory=True, desc="of each model")
     align = traits.Str(mandatory=True, desc="how the T1nce was aligned")
     page_path = traits.Str(desc="where the page belongs; no page if not given")
-    names = traits.Dict(traits.Str, traits.Int, desc="structure to label")
     aligned = File(exists=True, mandatory=True, desc="the T1nce on the T1ce's grid")
     transform = File(exists=True, mandatory=True, desc="its movement")
     mask = File(exists=True, mandatory=True, desc="the brain")
@@ -33,13 +34,7 @@ class _SavePairInputSpec(BaseInterfaceInputSpec):
     mask_overlap = traits.Float(desc="common part over union of the masks")
     similarity = traits.List(traits.Dict, mandatory=True, desc="of the T1ce and each model")
     similarity_unaligned = traits.List(traits.Dict, desc="the same without alignment")
-    label_files = InputMultiObject(File(exists=True), desc="of T1nce, T1ce and each model")
-    gm_files = InputMultiObject(File(exists=True), desc="of T1nce, T1ce and each model")
-    volumes = traits.List(traits.Dict, desc="of T1nce, T1ce and each model")
-    dice = traits.List(traits.Dict, desc="of the T1ce and each model")
-    dice_unaligned = traits.List(traits.Dict, desc="the same without alignment")
-    floor_volumes = traits.List(traits.Dict, desc="of the T1nce segmented again")
-    floor_dice = traits.List(traits.Dict, desc="of the T1nce segmented again")
+    segmentations = traits.List(traits.Dict, desc="what each segmentation says: of GatherVolumes")
 
 
 class _SavePairOutputSpec(TraitedSpec):
@@ -62,7 +57,6 @@ class SavePair(SimpleInterface):
     _always_run = True
 
     def _run_interface(self, runtime: Bunch) -> Bunch:
-        from clinica_t1nce.evaluation.agreement import FLOOR
         from clinica_t1nce.files import atomic, nifti
         from clinica_t1nce.files.text import as_json
 
@@ -78,18 +72,12 @@ class SavePair(SimpleInterface):
             "mask_sources": self.inputs.mask_sources,
             "mask_overlap": self.inputs.mask_overlap,
             "flags": self._flags(),
-            "similarity": self._by_alignment("similarity"),
-            "volumes": _given(self.inputs.volumes, []),
-            "tiv": self._labelled(),
-            "dice": self._by_alignment("dice"),
+            "similarity": self._by_alignment(
+                self.inputs.similarity, _given(self.inputs.similarity_unaligned, None)
+            ),
+            "segmentations": {found["name"]: self._record(found) for found in self._segmented},
             "files": files,
         }
-        if isdefined(self.inputs.floor_dice):
-            record["noise_floor"] = {
-                "images": list(FLOOR),
-                "volumes": self.inputs.floor_volumes,
-                "dice": self.inputs.floor_dice,
-            }
         if isdefined(self.inputs.page_path):
             self._write_page(record, t1ce)
             files["page"] = os.path.relpath(self.inputs.page_path, record_path.parent)
@@ -115,15 +103,16 @@ class SavePair(SimpleInterface):
                 "space-T1ce_desc-brainUnaligned_mask",
                 np.uint8,
             )
-        for field, suffix, kind in (
-            ("label_files", "dseg", None),
-            ("gm_files", "label-GM_probseg", np.float32),
-        ):
-            for name, path in zip(
-                self.inputs.images, _given(getattr(self.inputs, field), []), strict=False
+        for found in self._segmented:
+            for field, suffix, kind in (
+                ("label_files", "dseg", None),
+                ("gm_files", "label-GM_probseg", np.float32),
             ):
-                label = "".join(filter(str.isalnum, name))
-                wanted[f"{name} {suffix}"] = (path, f"desc-{label}_{suffix}", kind)
+                for name, path in zip(self.inputs.images, found[field], strict=True):
+                    method, label = ("".join(filter(str.isalnum, n)) for n in (found["name"], name))
+                    wanted[f"{found['name']} {name} {suffix}"] = (
+                        *(path, f"seg-{method}_desc-{label}_{suffix}", kind),
+                    )
         saved = {}
         for name, (path, suffix, kind) in wanted.items():
             image = nifti.load(path, constant=True)
@@ -132,23 +121,32 @@ class SavePair(SimpleInterface):
             nifti.save(saved[name], image.data, image, dtype=kind)
         return saved
 
-    def _labelled(self) -> float | None:
-        from clinica_t1nce.evaluation.volumes import labelled_volume
-        from clinica_t1nce.files import nifti
+    @property
+    def _segmented(self) -> list[dict[str, Any]]:
+        return list(_given(self.inputs.segmentations, []))
 
-        if not isdefined(self.inputs.label_files):
-            return None
-        image = nifti.load(self.inputs.label_files[0], constant=True)
-        return labelled_volume(image.data, image.affine)
+    def _record(self, found: dict[str, Any]) -> dict[str, Any]:
+        """Give what the record holds of a segmentation."""
+        from clinica_t1nce.evaluation.agreement import FLOOR
 
-    def _by_alignment(self, name: str) -> dict[str, Any]:
-        found = {
-            self.inputs.align: getattr(self.inputs, name),
-            "none": getattr(self.inputs, f"{name}_unaligned"),
+        record = {
+            "volumes": found["volumes"],
+            "tiv": found["tiv"],
+            "dice": self._by_alignment(found["dice"], found.get("dice_unaligned")),
         }
-        if self.inputs.align == "none":
-            found = {"none": getattr(self.inputs, name)}
-        return {alignment: value for alignment, value in found.items() if isdefined(value)}
+        if "floor_dice" in found:
+            record["noise_floor"] = {
+                "images": list(FLOOR),
+                "volumes": found["floor_volumes"],
+                "dice": found["floor_dice"],
+            }
+        return record
+
+    def _by_alignment(self, aligned: Any, unaligned: Any) -> dict[str, Any]:
+        found = {self.inputs.align: aligned}
+        if self.inputs.align != "none" and unaligned is not None:
+            found["none"] = unaligned
+        return found
 
     def _flags(self) -> list[str]:
         import numpy as np
@@ -171,27 +169,38 @@ class SavePair(SimpleInterface):
             **dict(zip(self.inputs.images[2:], self.inputs.synthetic, strict=True)),
             "T1nce": self.inputs.aligned,
         }
-        labels = {
-            name: nifti.load(path).data
-            for name, path in zip(
-                self.inputs.images, _given(self.inputs.label_files, []), strict=False
-            )
-        }
-        labels = {name: data for name, data in labels.items() if data.shape == t1ce.data.shape}
-        optional: dict[str, Any] = {}
-        if isdefined(self.inputs.names):
-            optional["label_names"] = {value: name for name, value in self.inputs.names.items()}
+        labels, label_names = self._shown_labels(t1ce.data.shape)
         write_participant_page(
             self.inputs.page_path,
             {name: nifti.load(path).data for name, path in paths.items()},
             t1ce.affine,
             mask=nifti.load(self.inputs.mask, constant=True).data > 0,
-            labels={name: data.astype(int) for name, data in labels.items()} or None,
+            labels=labels or None,
+            label_names=label_names,
             measures=_measures(record, self.inputs.align),
             flags=record["flags"],
             title=f"{record['participant_id']} {record['session_id_t1ce']}",
-            **optional,
         )
+
+    def _shown_labels(self, shape: tuple[int, ...]) -> tuple[dict[str, Any], dict[int, str]]:
+        """Give the structures of the first segmentation, numbered in their order."""
+        import numpy as np
+
+        from clinica_t1nce.files import nifti
+
+        labels: dict[str, Any] = {}
+        for found in self._segmented[:1]:
+            # A structure that is a part of another one comes later, and is seen.
+            structures = {n: each for n, each in found["names"].items() if n != TIV}
+            for name, path in zip(self.inputs.images, found["label_files"], strict=True):
+                image = nifti.load(path, constant=True).data
+                if image.shape == shape:
+                    numbered = np.zeros(shape, int)
+                    for number, each in enumerate(structures.values(), start=1):
+                        numbered[np.isin(image, each)] = number
+                    labels[name] = numbered
+            return labels, dict(enumerate(structures, start=1))
+        return labels, {}
 
 
 _SHOWN = {
@@ -222,12 +231,12 @@ def _measures(record: dict[str, Any], align: str) -> dict[str, dict[str, float]]
         }
 
     shown = rows(_SHOWN, record["similarity"][align], images)
-    if record["volumes"]:
-        tissues = list(record["volumes"][0])[:_MOST_STRUCTURES]
-        names = {f"{tissue}, cm3": tissue for tissue in tissues}
-        shown |= rows(names, [*record["volumes"][1:], record["volumes"][0]], [*images, "T1nce"])
-        names = {f"Dice {tissue}": tissue for tissue in tissues}
-        shown |= rows(names, record["dice"][align], images)
+    for name, found in record["segmentations"].items():
+        tissues = list(found["volumes"][0])[:_MOST_STRUCTURES]
+        names = {f"{tissue}, cm3 ({name})": tissue for tissue in tissues}
+        shown |= rows(names, [*found["volumes"][1:], found["volumes"][0]], [*images, "T1nce"])
+        names = {f"Dice {tissue} ({name})": tissue for tissue in tissues}
+        shown |= rows(names, found["dice"][align], images)
     return dict(shown)
 
 

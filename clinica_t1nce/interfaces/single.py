@@ -65,7 +65,7 @@ class TranslateT1ce(SimpleInterface):
         )
         options = chosen_options(self.inputs)
         synthesizer = Synthesizer.load(options.model, options.device, options.n_threads)
-        content = single.translate_file(files, synthesizer)
+        content = single.translate_file(files, synthesizer).sidecar
         self._results["out_file"] = str(files.image)
         self._results["sidecar_files"] = [str(p) for p in files.outputs if p.suffix == ".json"]
         if files.enhancement is not None:

@@ -12,6 +12,8 @@ from nipype.interfaces.base import (
     isdefined,
 )
 
+from clinica_t1nce.interfaces.base import check_grid
+
 if TYPE_CHECKING:
     from clinica_t1nce.files.nifti import Image
 
@@ -53,7 +55,7 @@ class BlendChange(SimpleInterface):
         t1ce, t1nce = _pair(self.inputs.t1ce_file, self.inputs.t1nce_file)
         image = nifti.load(self.inputs.in_file)
         change = t1ce.data - t1nce.data
-        data = transfer.carry(change, t1ce.affine, image.data, image.affine)
+        data = transfer.transfer(change, t1ce.affine, image.data, image.affine)
         out_file = _out_file(self.inputs.out_file, [image, t1ce, t1nce], runtime)
         self._results["out_file"] = str(nifti.save(out_file, data, image))
         return runtime
@@ -105,17 +107,10 @@ class ToNativeSpace(SimpleInterface):
 
 
 def _pair(t1ce_file: str, t1nce_file: str) -> "tuple[Image, Image]":
-    import numpy as np
-
-    from clinica_t1nce.errors import ImageError
     from clinica_t1nce.files import nifti
 
     t1ce, t1nce = nifti.load(t1ce_file), nifti.load(t1nce_file)
-    if t1ce.data.shape != t1nce.data.shape or not np.allclose(t1ce.affine, t1nce.affine, atol=1e-3):
-        raise ImageError(
-            f"{t1nce.path}: is not on the grid of {t1ce.path.name}; give the T1ce that it was made "
-            "from"
-        )
+    check_grid(t1nce, t1ce, "give the T1ce that it was made from")
     return t1ce, t1nce
 
 

@@ -86,7 +86,7 @@ class _Generator(SimpleInterface):
                 jobs,
                 synthesizer,
                 overlap=synthesizer.device.type == "cuda",
-                on_start=lambda job: log.write(event_log.Event(event_log.STARTED, str(job.source))),
+                on_start=lambda job: log.write(event_log.Event(str(job.source), event_log.STARTED)),
             ):
                 log.write(_event(result))
                 if result.error is not None and not self.inputs.continue_on_error:
@@ -291,18 +291,18 @@ def _one_each(given: Any, number: int) -> list[SelectedBy | None]:
     return parsed
 
 
-def _event(result: "Result") -> event_log.Event:
+def _event(result: "Result") -> event_log.Event[str]:
     source = str(result.job.source)
     if result.error is not None:
         return event_log.failure(source, result.error)
     if result.sidecar is None:
         done = event_log.EXCLUDED if result.job.output is not None else event_log.DONE
-        return event_log.Event(done, source)
+        return event_log.Event(source, done)
     from clinica_t1nce.caps import sidecar
 
     return event_log.Event(
-        event_log.DONE,
         source,
+        event_log.DONE,
         seconds=result.sidecar.get("DurationSeconds"),
         warning="; ".join(flag.text for flag in sidecar.flags(result.sidecar)) or None,
     )

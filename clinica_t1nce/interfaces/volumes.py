@@ -22,12 +22,16 @@ if TYPE_CHECKING:
 
     from clinica_t1nce.files.nifti import Image
 
+_NAMES = "label or labels of each structure (GM 1, WM 2, CSF 3 if not given)"
+
 
 class _TissueVolumesInputSpec(BaseInterfaceInputSpec):
     in_files = InputMultiObject(
         File(exists=True), desc="T1w on one grid in MNI space, segmented by N4 and Atropos"
     )
-    mask_file = File(exists=True, desc="the brain, for in_files")
+    mask_files = InputMultiObject(
+        File(exists=True), desc="brain of each of in_files, or one brain for all of them"
+    )
     prior_files = InputMultiObject(
         File(exists=True), desc="GM, WM and CSF on the grid of in_files (MNI152 if not given)"
     )
@@ -39,11 +43,7 @@ class _TissueVolumesInputSpec(BaseInterfaceInputSpec):
     label_files = InputMultiObject(
         File(exists=True), xor=["in_files", "probability_files"], desc="a label map of each image"
     )
-    names = traits.Dict(
-        traits.Str,
-        traits.Int,
-        desc="structure to label, for label_files (GM 1, WM 2, CSF 3 if not given)",
-    )
+    names = traits.Dict(traits.Str, traits.Any, desc=_NAMES)
 
 
 class _TissueVolumesOutputSpec(TraitedSpec):
@@ -65,17 +65,19 @@ class TissueVolumes(SimpleInterface):
 
         from clinica_t1nce.evaluation.volumes import TISSUES, measure_volumes
 
-        named_ones = isdefined(self.inputs.names)
-        names = self.inputs.names if named_ones else TISSUES
+        names = self.inputs.names if isdefined(self.inputs.names) else TISSUES
+        plain = names in (TISSUES, {name: [label] for name, label in TISSUES.items()})
         results: dict[str, list[Any]] = {"out_files": [], "gm_files": [], "volumes": []}
         for number, (image, labels, gray) in enumerate(self._segmented()):
             with named(image.path):
-                if not named_ones and labels.max() > max(TISSUES.values()):
+                if plain and labels.max() > max(TISSUES.values()):
                     raise ImageError(
                         f"holds the label {labels.max()}, not GM 1, WM 2 and CSF 3 only; say what "
                         "its labels mean (--structures)"
                     )
                 results["volumes"].append(measure_volumes(labels, image.affine, names))
+            if gray is None:
+                gray = np.isin(labels, names.get("GM", TISSUES["GM"])).astype(np.float32)
             data_type = np.uint8 if labels.max() < 256 else np.int32
             for field, data, suffix, kind in (
                 ("out_files", labels, f"_{number}_dseg", data_type),
@@ -100,9 +102,10 @@ class TissueVolumes(SimpleInterface):
         from clinica_t1nce.evaluation.segmentation import segment, template_priors
         from clinica_t1nce.files import nifti
 
-        if not isdefined(self.inputs.mask_file):
-            raise ValueError("in_files need a mask_file")
+        if not isdefined(self.inputs.mask_files):
+            raise ValueError("in_files need mask_files")
         loaded = [nifti.load(path) for path in self.inputs.in_files]
+        masks = self.inputs.mask_files * (len(loaded) if len(self.inputs.mask_files) == 1 else 1)
         first = loaded[0]
         if isdefined(self.inputs.prior_files):
             maps = [nifti.load(path) for path in self.inputs.prior_files]
@@ -111,8 +114,8 @@ class TissueVolumes(SimpleInterface):
             priors = np.stack([image.data for image in maps])
         else:
             priors = template_priors(first.data.shape, first.affine)
-        for image in loaded:
-            mask = load_mask(self.inputs.mask_file, image)
+        for image, path in zip(loaded, masks, strict=True):
+            mask = load_mask(path, image)
             with named(image.path):
                 found = segment(image.data, image.affine, mask, priors)
             yield image, found.labels, found.probabilities[0]
@@ -123,9 +126,7 @@ class _TissueOverlapInputSpec(BaseInterfaceInputSpec):
     in_files = InputMultiObject(
         File(exists=True), mandatory=True, desc="label maps on the T1ce's grid"
     )
-    names = traits.Dict(
-        traits.Str, traits.Int, desc="structure to label (GM 1, WM 2, CSF 3 if not given)"
-    )
+    names = traits.Dict(traits.Str, traits.Any, desc=_NAMES)
     transform_file = File(
         exists=True, desc="of AlignPair: moves the reference, before it is compared"
     )
@@ -174,6 +175,44 @@ class TissueOverlap(SimpleInterface):
         return runtime
 
 
+class _GatherVolumesInputSpec(BaseInterfaceInputSpec):
+    name = traits.Str(mandatory=True, desc="name of the segmentation")
+    names = traits.Dict(traits.Str, traits.Any, desc=_NAMES)
+    label_files = InputMultiObject(File(exists=True), mandatory=True, desc="of TissueVolumes")
+    gm_files = InputMultiObject(File(exists=True), mandatory=True, desc="of TissueVolumes")
+    volumes = traits.List(traits.Dict, mandatory=True, desc="of TissueVolumes")
+    dice = traits.List(traits.Dict, mandatory=True, desc="of TissueOverlap, T1nce aligned")
+    dice_unaligned = traits.List(traits.Dict, desc="of TissueOverlap, T1nce as it lay")
+    floor_volumes = traits.List(traits.Dict, desc="of the T1nce segmented again")
+    floor_dice = traits.List(traits.Dict, desc="of the T1nce segmented again")
+
+
+class _GatherVolumesOutputSpec(TraitedSpec):
+    out = traits.Dict(desc="the inputs that are given, and the total volume of the T1nce (tiv)")
+
+
+class GatherVolumes(SimpleInterface):
+    """Gather what one segmentation says of a pair."""
+
+    input_spec = _GatherVolumesInputSpec
+    output_spec = _GatherVolumesOutputSpec
+
+    def _run_interface(self, runtime: Bunch) -> Bunch:
+        from clinica_t1nce.evaluation.structures import TIV
+        from clinica_t1nce.evaluation.volumes import TISSUES, labelled_volume
+        from clinica_t1nce.files import nifti
+
+        found: dict[str, Any] = {"names": dict(TISSUES)}
+        given = self.inputs.get_traitsfree()
+        found |= {name: value for name, value in given.items() if isdefined(value)}
+        found["tiv"] = self.inputs.volumes[0].get(TIV)
+        if found["tiv"] is None:
+            image = nifti.load(self.inputs.label_files[0], constant=True)
+            found["tiv"] = labelled_volume(image.data, image.affine)
+        self._results["out"] = found
+        return runtime
+
+
 def _from_maps(paths: "Any") -> "tuple[Image, np.ndarray, np.ndarray]":
     from clinica_t1nce.evaluation.volumes import most_probable
     from clinica_t1nce.files import nifti
@@ -185,11 +224,10 @@ def _from_maps(paths: "Any") -> "tuple[Image, np.ndarray, np.ndarray]":
         return first, most_probable([first.data, *(image.data for image in others)]), first.data
 
 
-def _from_labels(path: str) -> "tuple[Image, np.ndarray, np.ndarray]":
+def _from_labels(path: str) -> "tuple[Image, np.ndarray, None]":
     import numpy as np
 
     from clinica_t1nce.files import nifti
 
-    image = nifti.load(path, constant=True)
-    labels = np.rint(image.data).astype(np.int32)
-    return image, labels, (labels == 1).astype(np.float32)
+    image = nifti.load_labels(path)
+    return image, np.rint(image.data).astype(np.int32), None

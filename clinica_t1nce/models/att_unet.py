@@ -5,57 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from clinica_t1nce.models.layers import DoublingConv3d, check_sides
-
-
-class DoubleConv(nn.Module):
-    """Twice convolution, batch norm and ReLU; N x in x D x H x W to N x out x D x H x W.
-
-    Parameters
-    ----------
-    n_in, n_out
-        Channels.
-    """
-
-    def __init__(self, n_in: int, n_out: int):
-        super().__init__()
-        self.conv = nn.Sequential(
-            nn.Conv3d(n_in, n_out, 3, padding=1),
-            nn.BatchNorm3d(n_out),
-            nn.ReLU(inplace=True),
-            nn.Conv3d(n_out, n_out, 3, padding=1),
-            nn.BatchNorm3d(n_out),
-            nn.ReLU(inplace=True),
-        )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Convolve; the grid stays."""
-        out: torch.Tensor = self.conv(x)
-        return out
-
-
-class UpConv(nn.Module):
-    """Double the grid, then convolve; N x in x D x H x W to N x out x 2D x 2H x 2W.
-
-    Parameters
-    ----------
-    n_in, n_out
-        Channels.
-    """
-
-    def __init__(self, n_in: int, n_out: int):
-        super().__init__()
-        self.up = nn.Sequential(
-            nn.Identity(),  # the authors' upsampling, which the next layer does as well
-            DoublingConv3d(n_in, n_out),
-            nn.BatchNorm3d(n_out),
-            nn.ReLU(inplace=True),
-        )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Double each side of the grid."""
-        out: torch.Tensor = self.up(x)
-        return out
+from clinica_t1nce.models.layers import DoublingConv3d, check_sides, named
 
 
 class AttentionGate(nn.Module):
@@ -66,7 +16,7 @@ class AttentionGate(nn.Module):
     Parameters
     ----------
     width
-        Channels of the gate signal and of the skip. Half of them inside.
+        Number of channels of the gate signal and of the skip; half of them inside.
     """
 
     def __init__(self, width: int):
@@ -107,26 +57,16 @@ class AttUNet(nn.Module):
         self.depth = len(widths)
         self.Maxpool = nn.MaxPool3d(2)
         for level, (n_in, n_out) in enumerate(zip((1, *widths), widths, strict=False), start=1):
-            self.add_module(f"Conv{level}", DoubleConv(n_in, n_out))
+            self.add_module(f"Conv{level}", _two_convolutions(n_in, n_out))
         for level in range(self.depth, 1, -1):
             coarse, fine = widths[level - 1], widths[level - 2]
-            self.add_module(f"Up{level}", UpConv(coarse, fine))
+            self.add_module(f"Up{level}", _doubled(coarse, fine))
             self.add_module(f"Att{level}", AttentionGate(fine))
-            self.add_module(f"Up_conv{level}", DoubleConv(2 * fine, fine))
+            self.add_module(f"Up_conv{level}", _two_convolutions(2 * fine, fine))
         self.Conv_1x1 = nn.Conv3d(widths[0], 1, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Predict the T1nce, N x 1 x D x H x W, from a T1ce of the same shape.
-
-        Parameters
-        ----------
-        x
-            T1ce scaled to [0, 1]; the sides as the class says.
-
-        Returns
-        -------
-        torch.Tensor
-            On the scale of `x`.
+        """Predict the T1nce from a T1ce, shapes and scale as the class says.
 
         Raises
         ------
@@ -145,3 +85,19 @@ class AttUNet(nn.Module):
             x = self.get_submodule(f"Up_conv{level}")(torch.cat((skip, gate), dim=1))
         out: torch.Tensor = self.Conv_1x1(x)
         return out
+
+
+def _two_convolutions(n_in: int, n_out: int) -> nn.Module:
+    layers: list[nn.Module] = []
+    for n in (n_in, n_out):
+        convolution = nn.Conv3d(n, n_out, 3, padding=1)
+        layers += [convolution, nn.BatchNorm3d(n_out), nn.ReLU(inplace=True)]
+    return named(conv=nn.Sequential(*layers))
+
+
+def _doubled(n_in: int, n_out: int) -> nn.Module:
+    """N x in x D x H x W to N x out x 2D x 2H x 2W."""
+    # The authors' upsampling is an identity here: the next layer does it as well.
+    up = DoublingConv3d(n_in, n_out)
+    layers = (nn.Identity(), up, nn.BatchNorm3d(n_out), nn.ReLU(inplace=True))
+    return named(up=nn.Sequential(*layers))

@@ -21,17 +21,18 @@ def average(names_or_paths: Sequence[str | Path], out: str | Path, name: str | N
     Parameters
     ----------
     names_or_paths
-        Two or more, as :func:`~clinica_t1nce.models.storage.load_weights` takes them.
+        Two or more weights, as :func:`~clinica_t1nce.models.storage.load_weights` takes them.
     out
-        The ``.safetensors`` file; the card is the ``.json`` beside it. It says what was averaged,
-        and is the first's otherwise, without its calibration and metrics, which no longer hold.
+        Path of the ``.safetensors`` file; the card is the ``.json`` beside it. It says what was
+        averaged, and is the first's otherwise, without its calibration and metrics, which no
+        longer hold.
     name
-        Of the weights; None: that of `out`.
+        Name of the weights; None: that of `out`.
 
     Returns
     -------
     Card
-        As written.
+        Card as written.
 
     Raises
     ------

@@ -50,13 +50,7 @@ class Input:
         return {"grid": grid, **multiple, "scaling": dict(self.scaling)}
 
     def check(self) -> None:
-        """Refuse values that could not be used.
-
-        Raises
-        ------
-        WeightsError
-            Naming the first such field.
-        """
+        """Raise WeightsError for the first field whose value cannot be used."""
         grid = self.grid
         if grid is not None and not (
             isinstance(grid, list | tuple) and len(grid) == 3 and all(map(_is_count, grid))
@@ -107,13 +101,7 @@ class Inference:
         return {"mirrors": [list(axes) for axes in self.mirrors], **changed}
 
     def check(self) -> None:
-        """Refuse values that could not be used.
-
-        Raises
-        ------
-        WeightsError
-            Naming the first such field.
-        """
+        """Raise WeightsError for the first field whose value cannot be used."""
         mirrors = self.mirrors
         try:
             usable = len(mirrors) > 0 and all(
@@ -140,7 +128,7 @@ class Card:
     Attributes
     ----------
     name
-        Letters, digits, ``.``, ``_`` and ``-``: it names folders of a CAPS.
+        Name of the weights, of letters, digits, ``.``, ``_`` and ``-``: it names folders of a CAPS.
     architecture, hyperparameters
         Arguments of :func:`clinica_t1nce.models.registry.build`.
     input
@@ -152,7 +140,7 @@ class Card:
     inference
         Views and options; a mapping with the fields of :class:`Inference` is taken as well.
     calibration
-        What turns the network's output into a probability of gadolinium and a confidence:
+        Numbers that turn the network's output into a probability of gadolinium and a confidence:
         ``{"gadolinium": {...}, "confidence": {...}}``, see :mod:`clinica_t1nce.synthesis.detector`
         and :class:`clinica_t1nce.synthesis.Synthesis`; ``"held_out"`` and ``"command"`` say how
         it was found. Empty: neither is known.
@@ -196,59 +184,19 @@ class Card:
         return self.input.grid
 
     @property
-    def multiple(self) -> int:
-        """Number that each side is padded to a multiple of where there is no grid."""
-        return self.input.multiple
-
-    @property
     def scaling(self) -> Mapping[str, Any]:
         """Method and parameters for :func:`clinica_t1nce.volumes.intensity.measure`."""
         return self.input.scaling
 
-    @property
-    def mirrors(self) -> tuple[tuple[int, ...], ...]:
-        """Axes to flip, one entry a prediction."""
-        return self.inference.mirrors
-
-    @property
-    def batch_statistics(self) -> bool:
-        """Whether batch norm takes the statistics of each image."""
-        return self.inference.batch_statistics
-
-    @property
-    def guided(self) -> bool:
-        """Whether the change is made to follow the image's edges."""
-        return self.inference.guided
-
-    @property
-    def quantile(self) -> float:
-        """Quantile of the enhancement that is removed, in (0, 1)."""
-        return self.inference.quantile
-
     def to_json(self) -> str:
-        """Write the card as JSON text, keys in the order of the attributes.
-
-        Returns
-        -------
-        str
-            Indented, with a line feed at its end.
-        """
+        """Return the card as indented JSON, keys in the order of the attributes."""
         content = {item.name: getattr(self, item.name) for item in fields(self)}
         content["input"], content["inference"] = self.input.to_dict(), self.inference.to_dict()
         return json.dumps(content, indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> "Card":
-        """Read a card and check it.
-
-        Parameters
-        ----------
-        text
-            JSON, as :meth:`to_json` writes it.
-
-        Returns
-        -------
-        Card
+        """Read a card from JSON, as :meth:`to_json` writes it, and check it.
 
         Raises
         ------
@@ -274,13 +222,7 @@ class Card:
         return card
 
     def check(self) -> None:
-        """Refuse values that could not be used.
-
-        Raises
-        ------
-        WeightsError
-            Naming the first such field.
-        """
+        """Raise WeightsError for the first field whose value cannot be used."""
         if not isinstance(self.name, str) or not re.fullmatch(r"[A-Za-z0-9][\w.-]*", self.name):
             raise WeightsError(f"name {self.name!r} is not made of letters, digits, '.', '_', '-'")
         if self.architecture not in registry.ARCHITECTURES:

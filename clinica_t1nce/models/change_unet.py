@@ -13,48 +13,21 @@ _LEAK = 0.02
 
 
 def space_to_depth(x: torch.Tensor) -> torch.Tensor:
-    """Move each 2 x 2 x 2 block of voxels into channels, N x C x D x H x W to N x 8C x D/2 x ...
-
-    Parameters
-    ----------
-    x
-        Sides even.
-
-    Returns
-    -------
-    torch.Tensor
-    """
+    """Move each 2 x 2 x 2 block into channels: N x C x D x H x W, even, to N x 8C x D/2 x ..."""
     n, c, d, h, w = x.shape
     x = x.view(n, c, d // 2, 2, h // 2, 2, w // 2, 2)
     return x.permute(0, 1, 3, 5, 7, 2, 4, 6).reshape(n, c * 8, d // 2, h // 2, w // 2)
 
 
 def depth_to_space(x: torch.Tensor) -> torch.Tensor:
-    """Undo :func:`space_to_depth`.
-
-    Parameters
-    ----------
-    x
-        N x 8C x D x H x W.
-
-    Returns
-    -------
-    torch.Tensor
-        N x C x 2D x 2H x 2W.
-    """
+    """Undo :func:`space_to_depth`: N x 8C x D x H x W to N x C x 2D x 2H x 2W."""
     n, c, d, h, w = x.shape
     x = x.view(n, c // 8, 2, 2, 2, d, h, w)
     return x.permute(0, 1, 5, 2, 6, 3, 7, 4).reshape(n, c // 8, d * 2, h * 2, w * 2)
 
 
 class ResidualBlock(nn.Module):
-    """Pre-activation residual block, N x C x D x H x W in and out.
-
-    Parameters
-    ----------
-    channels
-        C.
-    """
+    """Pre-activation residual block, N x channels x D x H x W in and out."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -148,18 +121,7 @@ class ChangeUNet(nn.Module):
             self.fill.bias.data = torch.tensor([_SHUT] * 8 + [_CORTEX] * 8)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Predict the enhancement in `x`, one channel a quantile.
-
-        Parameters
-        ----------
-        x
-            T1ce, N x 1 x D x H x W, bright tissue about 1; the sides as the class says.
-
-        Returns
-        -------
-        torch.Tensor
-            N x Q x D x H x W, in the units of `x`, unbounded.
-        """
+        """Predict the enhancement in a T1ce, one channel a quantile, as the class says."""
         h = self.stem(space_to_depth(x))
         skips = []
         for encoder, down in zip(self.encoders, self.downs, strict=False):

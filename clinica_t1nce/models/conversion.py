@@ -10,9 +10,8 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -28,34 +27,18 @@ logger = logging.getLogger("clinica_t1nce")
 Shapes = Mapping[str, tuple[int, ...]]
 
 _HEADS = 8
-"""Of the authors' transformer; its tensors do not tell."""
+"""Heads of the authors' transformer; its tensors do not tell."""
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """What a checkpoint of the authors' code holds.
-
-    Attributes
-    ----------
-    tensors
-        The network's, by their names.
-    epoch
-        Counted from 0, or None.
-    validation_loss
-        What the authors' code kept under ``valid_loss``: the loss of one batch. None if there
-        is none, or it is not finite.
-    sha256
-        Of the file.
-    """
+class _Checkpoint(NamedTuple):
+    """What a checkpoint of the authors' code holds; the loss is that of one batch."""
 
     tensors: Mapping[str, torch.Tensor]
     epoch: int | None
     validation_loss: float | None
-    sha256: str
 
 
-@dataclass(frozen=True)
-class _Kind:
+class _Kind(NamedTuple):
     """One class of the authors' code: its name, our preset, and how its shapes tell its widths."""
 
     authors_class: str
@@ -75,19 +58,19 @@ def convert(
     Parameters
     ----------
     checkpoint
-        ``checkpoint.pth.tar`` or ``model_best.pth.tar``.
+        Path of a ``checkpoint.pth.tar`` or ``model_best.pth.tar``.
     out
-        The ``.safetensors`` file; its card is the ``.json`` beside it.
+        Path of the ``.safetensors`` file; its card is the ``.json`` beside it.
     name
-        Of the weights; by default the name of `out`.
+        Name of the weights; None: that of `out`.
     batch_statistics
-        Let batch norm take the statistics of each image at inference, as the authors' own
+        Whether batch norm takes the statistics of each image at inference, as the authors' own
         figures were made. Without effect on a network that has none.
 
     Returns
     -------
     Card
-        The card as written.
+        Card as written.
 
     Raises
     ------
@@ -98,9 +81,10 @@ def convert(
         If the files cannot be written.
     """
     checkpoint, out = Path(checkpoint), Path(out)
-    content = read_checkpoint(checkpoint)
+    digest = file_sha256(checkpoint)
+    content = _read_checkpoint(checkpoint)
     try:
-        kind, preset = identify(content.tensors)
+        kind, preset = _identify(content.tensors)
     except WeightsError as error:
         raise WeightsError(f"{checkpoint}: {error}") from error
     network = _filled(preset, content.tensors)
@@ -110,7 +94,7 @@ def convert(
         preset["inference"]["batch_statistics"] = True
     source = {
         "file": checkpoint.name,
-        "sha256": content.sha256,
+        "sha256": digest,
         "class": kind,
         "epoch": content.epoch,
         "validation_loss": content.validation_loss,
@@ -120,24 +104,8 @@ def convert(
     return save_weights(out, network, card)
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint of the authors' code; nothing in it is executed.
-
-    Parameters
-    ----------
-    path
-        ``checkpoint.pth.tar`` or ``model_best.pth.tar``.
-
-    Returns
-    -------
-    Checkpoint
-
-    Raises
-    ------
-    WeightsError
-        If it cannot be read, or has no tensors under the key ``model``.
-    """
-    digest = file_sha256(path)
+def _read_checkpoint(path: Path) -> _Checkpoint:
+    """Read a checkpoint; nothing in it is executed."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file makes PyTorch's reader raise any
@@ -155,34 +123,15 @@ def read_checkpoint(path: Path) -> Checkpoint:
         )
     epoch, loss = content.get("epoch"), content.get("valid_loss")
     loss = loss.item() if isinstance(loss, torch.Tensor) and loss.numel() == 1 else loss
-    return Checkpoint(
+    return _Checkpoint(
         dict(model),
         epoch if isinstance(epoch, int) else None,
         float(loss) if isinstance(loss, int | float) and math.isfinite(loss) else None,
-        digest,
     )
 
 
-def identify(found: Mapping[str, torch.Tensor]) -> tuple[str, dict[str, Any]]:
-    """Say which network of the authors' these tensors are, by their names, and how wide.
-
-    Parameters
-    ----------
-    found
-        A state dict.
-
-    Returns
-    -------
-    str
-        The authors' class.
-    dict
-        Our preset, with the hyper-parameters of these tensors.
-
-    Raises
-    ------
-    WeightsError
-        If they are none, or a tensor is missing, superfluous, of another shape or not finite.
-    """
+def _identify(found: Mapping[str, torch.Tensor]) -> tuple[str, dict[str, Any]]:
+    """Find the authors' class of these tensors, and our preset with their hyper-parameters."""
     kind = max(_KINDS, key=lambda kind: _shared(found, kind))
     preset = registry.preset(kind.preset)
     if 2 * _shared(found, kind) < len(found) or not found:

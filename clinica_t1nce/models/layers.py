@@ -1,5 +1,7 @@
 """Layers that networks share, and what they ask of the grid that they are shown."""
 
+from collections import OrderedDict
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -19,11 +21,11 @@ def check_sides(x: torch.Tensor, multiple: int, smallest: int = 1) -> None:
     Parameters
     ----------
     x
-        N x C x D x H x W.
+        Input of the network, N x C x D x H x W.
     multiple
-        What each side must be a multiple of.
+        Number that each side must be a multiple of.
     smallest
-        Voxels that each side must have at least.
+        Least number of voxels of each side.
 
     Raises
     ------
@@ -40,6 +42,25 @@ def check_sides(x: torch.Tensor, multiple: int, smallest: int = 1) -> None:
         )
 
 
+def named(**layers: nn.Module) -> nn.Sequential:
+    """Chain layers under names of their own: those in the checkpoints of the authors' code."""
+    return nn.Sequential(OrderedDict(layers))
+
+
+class Residual(nn.Module):
+    """Add what a module makes of its input; given by the name that checkpoints have for it."""
+
+    def __init__(self, **module: nn.Module):
+        super().__init__()
+        ((self.name, part),) = module.items()
+        self.add_module(self.name, part)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Any shape in and out."""
+        out: torch.Tensor = x + self.get_submodule(self.name)(x)
+        return out
+
+
 class DoublingConv3d(nn.Conv3d):
     """Nearest-neighbour upsampling by 2, then a convolution of 3³ with padding 1, in one.
 
@@ -51,7 +72,7 @@ class DoublingConv3d(nn.Conv3d):
     Parameters
     ----------
     n_in, n_out
-        Channels.
+        Numbers of channels.
     """
 
     def __init__(self, n_in: int, n_out: int):
@@ -88,34 +109,14 @@ class BatchStatisticsNorm(nn.BatchNorm3d):
 
 
 def has_batch_norm(module: nn.Module) -> bool:
-    """Say whether batch statistics would make a difference.
-
-    Parameters
-    ----------
-    module
-        A network.
-
-    Returns
-    -------
-    bool
-    """
+    """Say whether batch statistics would make a difference to a network."""
     return any(isinstance(part, nn.BatchNorm3d) for part in module.modules())
 
 
 def use_batch_statistics(module: nn.Module) -> nn.Module:
-    """Turn each batch norm, in place, into one that takes the statistics of its input.
+    """Turn each batch norm of a network, in place, into one that takes its input's statistics.
 
-    Parameters and buffers stay what they are.
-
-    Parameters
-    ----------
-    module
-        A network, with or without batch norm.
-
-    Returns
-    -------
-    torch.nn.Module
-        `module` itself.
+    Parameters and buffers stay what they are. Returns `module` itself.
     """
     for part in module.modules():
         if type(part) is nn.BatchNorm3d:
@@ -131,7 +132,7 @@ class PositionTable(nn.Module):
     width
         Channels of a token.
     grid
-        Tokens along each axis of the volume that the table is learned on.
+        Number of tokens along each axis of the volume that the table is learned on.
     """
 
     def __init__(self, width: int, grid: tuple[int, ...]):
@@ -155,9 +156,9 @@ class SelfAttention(nn.Module):
     width
         Channels of a token.
     heads
-        A divisor of `width`.
+        Number of heads, a divisor of `width`.
     attention_dropout, dropout
-        Probabilities, in training, of attention weights and of the output.
+        Probabilities, in training, that an attention weight or an output is dropped.
 
     Raises
     ------

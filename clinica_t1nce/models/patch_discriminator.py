@@ -1,7 +1,6 @@
 """The paper's discriminator, which tells real from synthetic patches of a T1nce."""
 
 from collections.abc import Sequence
-from itertools import product
 
 import torch
 from torch import nn
@@ -9,47 +8,17 @@ from torch import nn
 from clinica_t1nce.models.layers import check_sides
 
 
-def patch_starts(shape: Sequence[int], patch: int = 64, stride: int = 50) -> list[tuple[int, ...]]:
-    """List the first voxel of each patch, the last axis fastest.
-
-    Parameters
-    ----------
-    shape
-        Voxels along each axis, each at least `patch`.
-    patch, stride
-        Side of a patch, and voxels between two patches' starts. The paper's, on 128³, give
-        eight patches, which overlap by 14 voxels and leave the last 14 of each axis unseen; a
-        stride of 64 tiles that grid.
-
-    Returns
-    -------
-    list of tuple of int
-        One entry a patch, three indices each.
-
-    Raises
-    ------
-    ValueError
-        If an axis is shorter than a patch.
-
-    Examples
-    --------
-    >>> patch_starts((128, 128, 100))
-    [(0, 0, 0), (0, 50, 0), (50, 0, 0), (50, 50, 0)]
-    """
-    if min(shape) < patch:
-        raise ValueError(f"a volume of {tuple(shape)} voxels holds no patch of {patch}³")
-    return list(product(*(range(0, side - patch + 1, stride) for side in shape)))
-
-
 def extract_patches(volume: torch.Tensor, patch: int = 64, stride: int = 50) -> torch.Tensor:
-    """Cut volumes into patches, in the order of :func:`patch_starts`.
+    """Cut volumes into patches, those of the last axis following each other fastest.
 
     Parameters
     ----------
     volume
-        N x C x D x H x W.
+        Volumes, N x C x D x H x W.
     patch, stride
-        As :func:`patch_starts`.
+        Side of a patch, and voxels between two patches' starts. The paper's, on 128³, give
+        eight patches, which overlap by 14 voxels and leave the last 14 of each axis unseen; a
+        stride of 64 tiles that grid.
 
     Returns
     -------
@@ -60,10 +29,17 @@ def extract_patches(volume: torch.Tensor, patch: int = 64, stride: int = 50) -> 
     ------
     ValueError
         If an axis is shorter than a patch.
+
+    Examples
+    --------
+    >>> extract_patches(torch.zeros(1, 1, 128, 128, 100)).shape
+    torch.Size([1, 4, 1, 64, 64, 64])
     """
-    starts = patch_starts(volume.shape[2:], patch, stride)
-    cuts = [volume[:, :, d : d + patch, h : h + patch, w : w + patch] for d, h, w in starts]
-    return torch.stack(cuts, dim=1)
+    if min(volume.shape[2:]) < patch:
+        raise ValueError(f"a volume of {tuple(volume.shape[2:])} voxels holds no patch of {patch}³")
+    for axis in (2, 3, 4):
+        volume = volume.unfold(axis, patch, stride)
+    return volume.flatten(2, 4).transpose(1, 2)
 
 
 class PatchDiscriminator(nn.Module):
@@ -78,7 +54,7 @@ class PatchDiscriminator(nn.Module):
     widths
         Channels of each level, finest first.
     patch, stride
-        How :meth:`scores` cuts volumes; see :func:`patch_starts`.
+        Side and distance of the patches that :meth:`scores` cuts; see :func:`extract_patches`.
 
     Raises
     ------
@@ -110,10 +86,10 @@ class PatchDiscriminator(nn.Module):
         Parameters
         ----------
         t1nce
-            Real or synthetic, N x 1 x D x H x W, scaled to [0, 1]; sides multiples of
-            ``2 ** len(widths)``.
+            Patches of T1nce, real or synthetic, N x 1 x D x H x W, scaled to [0, 1]; sides
+            multiples of ``2 ** len(widths)``.
         t1ce
-            The same places of the T1ce.
+            Patches of the T1ce at the same places.
 
         Returns
         -------
@@ -135,12 +111,12 @@ class PatchDiscriminator(nn.Module):
         Parameters
         ----------
         t1nce, t1ce
-            N x 1 x D x H x W, sides at least `patch`.
+            Volumes, N x 1 x D x H x W, sides at least `patch`.
 
         Returns
         -------
         torch.Tensor
-            N x P, P patches in the order of :func:`patch_starts`.
+            N x P, P patches in the order of :func:`extract_patches`.
 
         Raises
         ------

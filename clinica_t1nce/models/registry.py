@@ -19,124 +19,62 @@ ARCHITECTURES: dict[str, str] = {
 }
 """Name on a card to ``module:class``; the module is imported when the network is built."""
 
+_PAPERS_INPUT = {"grid": [128, 128, 128], "scaling": {"method": "min-max"}}
+_BRIGHT_TISSUE = {"method": "percentile", "percentile": 70.0, "floor": 0.02}
+
 # A head is about symmetric from left to right: its mirror image is as likely a head.
 _LEFT_RIGHT = [[], [0]]
 
-_PAPERS_INPUT = {"grid": [128, 128, 128], "scaling": {"method": "min-max"}}
+
+def _of_paper(architecture: str, memory_gb: int, **hyperparameters: Any) -> Mapping[str, Any]:
+    return {
+        "architecture": architecture,
+        "hyperparameters": hyperparameters,
+        "input": _PAPERS_INPUT,
+        "output": "image",
+        "inference": {"mirrors": [[]], "memory_gb": memory_gb},
+    }
+
+
+def _of_change(
+    multiple: int, hyperparameters: Mapping[str, Any], **inference: Any
+) -> Mapping[str, Any]:
+    return {
+        "architecture": "change-unet",
+        "hyperparameters": hyperparameters,
+        "input": {"grid": None, "multiple": multiple, "scaling": _BRIGHT_TISSUE},
+        "output": "change",
+        "inference": {"mirrors": _LEFT_RIGHT, "memory_gb": 1, **inference},
+    }
+
+
+_RES = {"convolutions": [1, 2, 3, 3], "activation": "tanh"}
+_DEEP = {
+    "widths": [16, 32, 64, 128],
+    "blocks": [1, 2, 2, 2],
+    "quantiles": [0.25, 0.5, 0.75],
+}
+_TRANS = {"heads": 8, "layers": 4, "hidden": 4096, "grid": [128, 128, 128]}
+_TRANS_LIGHT = {"heads": 4, "layers": 2, "hidden": 512, "grid": [128, 128, 128]}
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
-    "att-unet": {
-        "architecture": "att-unet",
-        "hyperparameters": {"widths": [64, 128, 256, 512, 1024]},
-        "input": _PAPERS_INPUT,
-        "output": "image",
-        "inference": {"mirrors": [[]], "memory_gb": 6},
-    },
-    "att-unet-light": {
-        "architecture": "att-unet",
-        "hyperparameters": {"widths": [16, 32, 64, 128, 256]},
-        "input": _PAPERS_INPUT,
-        "output": "image",
-        "inference": {"mirrors": [[]], "memory_gb": 2},
-    },
-    "change-unet": {
-        "architecture": "change-unet",
-        "hyperparameters": {"widths": [16, 32, 64], "blocks": 1},
-        "input": {
-            "grid": None,
-            "multiple": 8,
-            "scaling": {"method": "percentile", "percentile": 70.0, "floor": 0.02},
-        },
-        "output": "change",
-        "inference": {"mirrors": _LEFT_RIGHT, "memory_gb": 1},
-    },
-    "change-unet-deep": {
-        "architecture": "change-unet",
-        "hyperparameters": {
-            "widths": [16, 32, 64, 128],
-            "blocks": [1, 2, 2, 2],
-            "quantiles": [0.25, 0.5, 0.75],
-        },
-        "input": {
-            "grid": None,
-            "multiple": 16,
-            "scaling": {"method": "percentile", "percentile": 70.0, "floor": 0.02},
-        },
-        "output": "change",
-        "inference": {"mirrors": _LEFT_RIGHT, "memory_gb": 1, "guided": True},
-    },
-    "change-unet-fill": {
-        "architecture": "change-unet",
-        "hyperparameters": {
-            "widths": [16, 32, 64, 128],
-            "blocks": [1, 2, 2, 2],
-            "quantiles": [0.25, 0.5, 0.75],
-            "fill": True,
-        },
-        "input": {
-            "grid": None,
-            "multiple": 16,
-            "scaling": {"method": "percentile", "percentile": 70.0, "floor": 0.02},
-        },
-        "output": "change",
-        "inference": {"mirrors": _LEFT_RIGHT, "memory_gb": 1},
-    },
-    "res-unet": {
-        "architecture": "res-unet",
-        "hyperparameters": {
-            "widths": [128, 256, 512, 1024, 1024],
-            "convolutions": [1, 2, 3, 3],
-            "activation": "tanh",
-        },
-        "input": _PAPERS_INPUT,
-        "output": "image",
-        "inference": {"mirrors": [[]], "memory_gb": 8},
-    },
-    "res-unet-light": {
-        "architecture": "res-unet",
-        "hyperparameters": {
-            "widths": [16, 32, 64, 128, 128],
-            "convolutions": [1, 2, 3, 3],
-            "activation": "tanh",
-        },
-        "input": _PAPERS_INPUT,
-        "output": "image",
-        "inference": {"mirrors": [[]], "memory_gb": 2},
-    },
-    "trans-unet": {
-        "architecture": "trans-unet",
-        "hyperparameters": {
-            "widths": [16, 32, 64, 128],
-            "blocks": [1, 2, 2, 4],
-            "embedding": 512,
-            "heads": 8,
-            "layers": 4,
-            "hidden": 4096,
-            "grid": [128, 128, 128],
-        },
-        "input": _PAPERS_INPUT,
-        "output": "image",
-        "inference": {"mirrors": [[]], "memory_gb": 3},
-    },
-    "trans-unet-light": {
-        "architecture": "trans-unet",
-        "hyperparameters": {
-            "widths": [8, 16, 32, 64],
-            "blocks": [1, 1, 1, 2],
-            "embedding": 128,
-            "heads": 4,
-            "layers": 2,
-            "hidden": 512,
-            "grid": [128, 128, 128],
-        },
-        "input": _PAPERS_INPUT,
-        "output": "image",
-        "inference": {"mirrors": [[]], "memory_gb": 2},
-    },
+    "att-unet": _of_paper("att-unet", 6, widths=[64, 128, 256, 512, 1024]),
+    "att-unet-light": _of_paper("att-unet", 2, widths=[16, 32, 64, 128, 256]),
+    "change-unet": _of_change(8, {"widths": [16, 32, 64], "blocks": 1}),
+    "change-unet-deep": _of_change(16, _DEEP, guided=True),
+    "change-unet-fill": _of_change(16, {**_DEEP, "fill": True}),
+    "res-unet": _of_paper("res-unet", 8, widths=[128, 256, 512, 1024, 1024], **_RES),
+    "res-unet-light": _of_paper("res-unet", 2, widths=[16, 32, 64, 128, 128], **_RES),
+    "trans-unet": _of_paper(
+        "trans-unet", 3, widths=[16, 32, 64, 128], blocks=[1, 2, 2, 4], embedding=512, **_TRANS
+    ),
+    "trans-unet-light": _of_paper(
+        "trans-unet", 2, widths=[8, 16, 32, 64], blocks=[1, 1, 1, 2], embedding=128, **_TRANS_LIGHT
+    ),
 }
-"""What a training of a generator starts from: the fields of a
-:class:`~clinica_t1nce.models.cards.Card` that say how the network is built and fed.
-``att-unet``, ``res-unet`` and ``trans-unet`` are the paper's."""
+"""Presets of generators by name: the fields of a :class:`~clinica_t1nce.models.cards.Card` that
+say how the network is built and fed. ``att-unet``, ``res-unet`` and ``trans-unet`` are the
+paper's."""
 
 DISCRIMINATORS: Mapping[str, Mapping[str, Any]] = {
     "patch-discriminator": {
@@ -146,21 +84,11 @@ DISCRIMINATORS: Mapping[str, Mapping[str, Any]] = {
         "output": "score",
     },
 }
-"""The same for discriminators; the paper's."""
+"""Presets of discriminators; the paper's."""
 
 
 def preset(name: str) -> dict[str, Any]:
-    """Give one of :data:`PRESETS` or :data:`DISCRIMINATORS`, to be changed at will.
-
-    Parameters
-    ----------
-    name
-        A key of one of the two.
-
-    Returns
-    -------
-    dict
-        A copy.
+    """Return a copy of one of :data:`PRESETS` or :data:`DISCRIMINATORS`.
 
     Raises
     ------
@@ -179,14 +107,14 @@ def build(architecture: str, **hyperparameters: Any) -> "nn.Module":
     Parameters
     ----------
     architecture
-        A key of :data:`ARCHITECTURES`.
+        Key of :data:`ARCHITECTURES`.
     **hyperparameters
         Keyword arguments of the network's class.
 
     Returns
     -------
     torch.nn.Module
-        In training mode, float32.
+        Network in training mode, float32.
 
     Raises
     ------

@@ -26,13 +26,7 @@ DEFAULT_MODEL = "change-unet-v5"
 
 
 def shipped() -> list[str]:
-    """Names of the weights that come with the package.
-
-    Returns
-    -------
-    list of str
-        Sorted; each may be given to :func:`load_weights`.
-    """
+    """List the weights that come with the package, by names that :func:`load_weights` takes."""
     folder = _weights_folder()
     return sorted(
         path.stem for path in folder.glob("*.safetensors") if path.with_suffix(".json").exists()
@@ -45,14 +39,15 @@ def load_weights(name_or_path: str | Path = "default") -> tuple[nn.Module, Card]
     Parameters
     ----------
     name_or_path
-        The name of shipped weights, ``"default"``, or the path of a ``.safetensors`` file with
-        its card beside it, or of that card.
+        Name of shipped weights, ``"default"``, or the path of a ``.safetensors`` file with its
+        card beside it, or of that card.
 
     Returns
     -------
     torch.nn.Module
-        In evaluation mode, float32, on the CPU.
+        Network in evaluation mode, float32, on the CPU.
     Card
+        Card of the weights.
 
     Raises
     ------
@@ -75,30 +70,13 @@ def load_weights(name_or_path: str | Path = "default") -> tuple[nn.Module, Card]
         module = _build(card, path)
     _check_tensors(path, card, module, found)
     module.load_state_dict(found, strict=True)
-    if card.batch_statistics:
+    if card.inference.batch_statistics:
         use_batch_statistics(module)
     return module.eval().requires_grad_(False), card
 
 
 def load_generator(name_or_path: str | Path = "default") -> tuple[nn.Module, Card]:
-    """Load weights as :func:`load_weights`, and refuse those of a discriminator.
-
-    Parameters
-    ----------
-    name_or_path
-        As :func:`load_weights`.
-
-    Returns
-    -------
-    torch.nn.Module
-        In evaluation mode, float32, on the CPU.
-    Card
-
-    Raises
-    ------
-    WeightsError
-        As :func:`load_weights`, and if the network makes no image.
-    """
+    """Load weights as :func:`load_weights`; WeightsError for those of a discriminator as well."""
     module, card = load_weights(name_or_path)
     if card.output == "score":
         raise WeightsError(
@@ -114,16 +92,16 @@ def save_weights(path: str | Path, module: nn.Module, card: Card) -> Card:
     Parameters
     ----------
     path
-        The ``.safetensors`` file; the card is the ``.json`` beside it.
+        Path of the ``.safetensors`` file; the card is the ``.json`` beside it.
     module
-        The network that the card's architecture and hyper-parameters build.
+        Network that the card's architecture and hyper-parameters build.
     card
-        Its `sha256` is filled in.
+        Card of the weights.
 
     Returns
     -------
     Card
-        The card as written.
+        Card as written: with its `sha256`.
 
     Raises
     ------
@@ -189,23 +167,7 @@ def _read_card(path: Path) -> Card:
 
 
 def file_sha256(path: Path) -> str:
-    """Give the SHA-256 of a file, in hexadecimal.
-
-    Parameters
-    ----------
-    path
-        Any file.
-
-    Returns
-    -------
-    str
-        64 digits.
-
-    Raises
-    ------
-    WeightsError
-        If the file cannot be read.
-    """
+    """Return the SHA-256 of a file in hexadecimal; WeightsError if it cannot be read."""
     digest = hashlib.sha256()
     try:
         with path.open("rb") as file:

@@ -17,12 +17,12 @@ def faults(
     expected
         Name and shape of each tensor of the network.
     found
-        The file's.
+        Tensors of the file by name.
 
     Returns
     -------
     dict
-        Kind of fault to the tensors that have it; empty if all fit.
+        Tensors that do not fit, by kind of fault; empty if all fit.
     """
     kinds = {
         "missing": [name for name in expected if name not in found],
@@ -38,16 +38,5 @@ def faults(
 
 
 def in_words(problems: Mapping[str, list[str]]) -> str:
-    """Name the first two tensors of each kind of fault, and count the others.
-
-    Parameters
-    ----------
-    problems
-        From :func:`faults`.
-
-    Returns
-    -------
-    str
-        One line.
-    """
+    """Name the first two tensors of each kind of :func:`faults`, and count the others."""
     return "; ".join(f"{some(names, most=2)} {kind}" for kind, names in problems.items())

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from clinica_t1nce.models.layers import PositionTable, SelfAttention, check_sides
+from clinica_t1nce.models.layers import PositionTable, Residual, SelfAttention, check_sides, named
 
 
 class EncoderBlock(nn.Module):
@@ -31,51 +31,19 @@ class EncoderBlock(nn.Module):
         return x + self.conv2(F.relu(self.bn2(out)))
 
 
-class Convolution(nn.Module):
-    """A convolution and, in training, channels dropped whole.
-
-    Parameters
-    ----------
-    n_in, n_out
-        Channels.
-    stride
-        2 halves the grid.
-    dropout
-        Probability that a channel is dropped in training.
-    """
-
-    def __init__(self, n_in: int, n_out: int, stride: int = 1, dropout: float = 0.0):
-        super().__init__()
-        self.conv = nn.Conv3d(n_in, n_out, 3, stride=stride, padding=1)
-        self.dropout = nn.Dropout3d(dropout)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """N x in x D x H x W to N x out x D/stride x H/stride x W/stride."""
-        out: torch.Tensor = self.dropout(self.conv(x))
-        return out
-
-
 class Encoder(nn.Module):
-    """The way down; `names` keeps, for each level, its blocks in their order.
-
-    Parameters
-    ----------
-    widths, blocks
-        As :class:`TransUNet`.
-    dropout
-        Probability that a channel is dropped after the first convolution, in training.
-    """
+    """The way down of :class:`TransUNet`; `names` keeps, for each level, its blocks in order."""
 
     def __init__(self, widths: Sequence[int], blocks: Sequence[int], dropout: float):
         super().__init__()
-        self.InitConv = Convolution(1, widths[0], dropout=dropout)
+        self.InitConv = _convolution(1, widths[0], dropout=dropout)
         self.names = []
         for level, (width, n) in enumerate(zip(widths, blocks, strict=True), start=1):
             names = [f"EnBlock{level}"] if n == 1 else [f"EnBlock{level}_{i + 1}" for i in range(n)]
             for name in names:
                 self.add_module(name, EncoderBlock(width))
             if level < len(widths):
-                self.add_module(f"EnDown{level}", Convolution(width, widths[level], stride=2))
+                self.add_module(f"EnDown{level}", _convolution(width, widths[level], stride=2))
             self.names.append(names)
 
     def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
@@ -91,119 +59,8 @@ class Encoder(nn.Module):
         return maps
 
 
-class FeedForward(nn.Module):
-    """Two linear layers with the exact GELU between them, N x tokens x width.
-
-    Parameters
-    ----------
-    width, hidden
-        Channels of a token, outside and between the layers.
-    dropout
-        Probability, in training, after each layer.
-    """
-
-    def __init__(self, width: int, hidden: int, dropout: float):
-        super().__init__()
-        self.net = nn.Sequential(
-            nn.Linear(width, hidden),
-            nn.GELU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, width),
-            nn.Dropout(dropout),
-        )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Transform each token by itself."""
-        out: torch.Tensor = self.net(x)
-        return out
-
-
-class PreNorm(nn.Module):
-    """Layer norm, then a module, then dropout.
-
-    Parameters
-    ----------
-    width
-        Channels of a token.
-    fn
-        The module.
-    dropout
-        Probability, in training.
-    """
-
-    def __init__(self, width: int, fn: nn.Module, dropout: float = 0.0):
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.fn = fn
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """N x tokens x width in and out."""
-        out: torch.Tensor = self.dropout(self.fn(self.norm(x)))
-        return out
-
-
-class Residual(nn.Module):
-    """Add what a module makes of its input.
-
-    Parameters
-    ----------
-    fn
-        The module; its output has the shape of its input.
-    """
-
-    def __init__(self, fn: nn.Module):
-        super().__init__()
-        self.fn = fn
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Any shape in and out."""
-        out: torch.Tensor = x + self.fn(x)
-        return out
-
-
-class Transformer(nn.Module):
-    """Self-attention and feed-forward in turn.
-
-    Parameters
-    ----------
-    width
-        Channels of a token.
-    heads, layers, hidden, dropout, attention_dropout
-        As :class:`TransUNet`.
-    """
-
-    def __init__(
-        self,
-        width: int,
-        heads: int,
-        layers: int,
-        hidden: int,
-        dropout: float,
-        attention_dropout: float,
-    ):
-        super().__init__()
-        self.net = nn.Sequential()
-        for _ in range(layers):
-            # Dropout twice after attention, as the authors have it.
-            attention = SelfAttention(width, heads, attention_dropout, dropout)
-            self.net.append(Residual(PreNorm(width, attention, dropout)))
-            self.net.append(Residual(PreNorm(width, FeedForward(width, hidden, dropout))))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """N x tokens x width in and out."""
-        out: torch.Tensor = self.net(x)
-        return out
-
-
 class DecoderBlock(nn.Module):
-    """Twice convolution, batch norm and ReLU; where the width stays, added to the input.
-
-    Parameters
-    ----------
-    n_in, n_out
-        Channels.
-    """
+    """Twice convolution, batch norm and ReLU; where the width stays, added to the input."""
 
     def __init__(self, n_in: int, n_out: int):
         super().__init__()
@@ -221,13 +78,7 @@ class DecoderBlock(nn.Module):
 
 
 class UpCat(nn.Module):
-    """Double the grid and join the skip.
-
-    Parameters
-    ----------
-    n_in, n_out
-        Channels.
-    """
+    """Double the grid and join the skip."""
 
     def __init__(self, n_in: int, n_out: int):
         super().__init__()
@@ -259,13 +110,13 @@ class TransUNet(nn.Module):
     embedding
         Channels of a token; a multiple of `heads`.
     heads, layers, hidden
-        Of the transformer; `hidden` is the width inside its feed-forward blocks.
+        Heads and layers of the transformer, and channels inside its feed-forward blocks.
     grid
         Voxels of the volumes that the position table is learned on; a volume of another shape
         is given the table by trilinear interpolation.
     dropout, attention_dropout, first_dropout
-        Probabilities in the transformer, of its attention weights, and of whole channels after
-        the first convolution.
+        Probabilities, in training, that a number in the transformer, an attention weight, or a
+        whole channel after the first convolution is dropped.
 
     Notes
     -----
@@ -302,7 +153,17 @@ class TransUNet(nn.Module):
             embedding, tuple(side // self.multiple for side in grid)
         )
         self.pe_dropout = nn.Dropout(dropout)
-        self.transformer = Transformer(embedding, heads, layers, hidden, dropout, attention_dropout)
+        parts: list[nn.Module] = []
+        for _ in range(layers):
+            # Dropout twice after attention, as the authors have it.
+            attention = SelfAttention(embedding, heads, attention_dropout, dropout)
+            for part, after in (
+                (attention, dropout),
+                (_feed_forward(embedding, hidden, dropout), 0.0),
+            ):
+                chain = named(norm=nn.LayerNorm(embedding), fn=part, dropout=nn.Dropout(after))
+                parts.append(Residual(fn=chain))
+        self.transformer = named(net=nn.Sequential(*parts))
         self.conv_x = nn.Conv3d(widths[-1], embedding, 3, padding=1)
         self.Unet = Encoder(widths, blocks, first_dropout)
         self.bn = nn.BatchNorm3d(widths[-1])
@@ -315,17 +176,7 @@ class TransUNet(nn.Module):
         self.endconv = nn.Conv3d(widths[0], 1, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Predict the T1nce, N x 1 x D x H x W, from a T1ce of the same shape.
-
-        Parameters
-        ----------
-        x
-            T1ce scaled to [0, 1]; the sides as the class says.
-
-        Returns
-        -------
-        torch.Tensor
-            On the scale of `x`.
+        """Predict the T1nce from a T1ce, shapes and scale as the class says.
 
         Raises
         ------
@@ -343,3 +194,16 @@ class TransUNet(nn.Module):
             x = self.get_submodule(f"DeBlock{level}")(x)
         out: torch.Tensor = self.endconv(x)
         return out
+
+
+def _convolution(n_in: int, n_out: int, stride: int = 1, dropout: float = 0.0) -> nn.Module:
+    """Convolve and, in training, drop channels whole."""
+    convolution = nn.Conv3d(n_in, n_out, 3, stride=stride, padding=1)
+    return named(conv=convolution, dropout=nn.Dropout3d(dropout))
+
+
+def _feed_forward(width: int, hidden: int, dropout: float) -> nn.Module:
+    """Make two linear layers with the exact GELU between them, for each token by itself."""
+    first, second = nn.Linear(width, hidden), nn.Linear(hidden, width)
+    layers = (first, nn.GELU(), nn.Dropout(dropout), second, nn.Dropout(dropout))
+    return named(net=nn.Sequential(*layers))

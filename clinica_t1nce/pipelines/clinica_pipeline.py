@@ -11,21 +11,82 @@ from typing import Any
 
 from clinica.dataset import BIDS_VERSION, CAPS_VERSION, Visit
 from clinica.pipelines.engine import Pipeline
+from networkx import DiGraph
 from nipype.pipeline.engine import Workflow
 
-from clinica_t1nce.caps import dataset
-from clinica_t1nce.pipelines.base import Item, ResumablePipeline, Round, own_folder, passing_folder
+from clinica_t1nce.caps import description
+from clinica_t1nce.engine.event_log import Item
 from clinica_t1nce.pipelines.clinica_quirks import construct
+from clinica_t1nce.pipelines.resumable import (
+    ResumablePipeline,
+    Round,
+    own_folder,
+    passing_folder,
+)
 
 
 class ClinicaPipeline(ResumablePipeline[Item], Pipeline):
     """A pipeline on a CAPS whose graph is built anew for each round, and never asks anything.
 
     Sub-classes set `to_do` and `outcomes`, then call :meth:`connect_to_clinica`.
+
+    Attributes
+    ----------
+    shows_progress : bool
+        Whether a run shows its progress.
     """
 
     base_dir: Any
     how: Round
+    shows_progress = True
+
+    def run(
+        self,
+        plugin: Any = None,
+        plugin_args: dict[str, Any] | None = None,
+        update_hash: bool = False,
+        bypass_check: bool = True,
+        *,
+        quiet: bool = False,
+    ) -> Any:
+        """Work on all that is to do; failures are collected in `outcomes`, none is raised.
+
+        Parameters
+        ----------
+        plugin
+            Nipype execution plug-in; None for processes on this machine.
+        plugin_args
+            Arguments of the plug-in; ``n_procs`` is the number of cores (1), or, on a cluster, the
+            least number of jobs.
+        update_hash
+            Argument of every Nipype workflow's ``run``.
+        bypass_check
+            Whether Clinica's checks are passed over; there is none that would ask anything.
+        quiet
+            Whether no progress is shown.
+
+        Returns
+        -------
+        networkx.DiGraph
+            Graph that was run; empty if everything was there already.
+        """
+        n_cores = int((plugin_args or {}).get("n_procs", 1))
+        quiet = quiet or not self.shows_progress
+        graph: Any = DiGraph()
+        self.begin(n_cores, quiet)
+        if self.to_do:
+            with self.working_folder() as folder:
+                graph = self.work(folder, plugin, plugin_args, update_hash=update_hash, quiet=quiet)
+        self.conclude(n_cores)
+        return graph
+
+    @abstractmethod
+    def begin(self, n_cores: int, quiet: bool) -> None:
+        """Say, when a run begins, what is to do."""
+
+    @abstractmethod
+    def conclude(self, n_cores: int) -> None:
+        """Write tables and reports, when all is done."""
 
     def connect_to_clinica(
         self,
@@ -51,7 +112,7 @@ class ClinicaPipeline(ResumablePipeline[Item], Pipeline):
         caps_name
             Name for a CAPS that has no description.
         describe
-            Write the description that is missing.
+            Whether a description that is missing is written.
         """
         self.how = Round(Path(), 1, None)
         self._passing = base_dir is None
@@ -59,7 +120,7 @@ class ClinicaPipeline(ResumablePipeline[Item], Pipeline):
             # Made when the run begins: a pipeline that is never run leaves nothing.
             base_dir = Path(tempfile.gettempdir(), f"{name}-{secrets.token_hex(8)}")
         if describe and caps_name is not None:
-            dataset.describe(
+            description.describe(
                 caps,
                 caps_name,
                 bids_version=str(BIDS_VERSION),
@@ -75,7 +136,7 @@ class ClinicaPipeline(ResumablePipeline[Item], Pipeline):
             name=name,
             ignore_dependencies=ignore_dependencies,
             # The name that is there, or Clinica warns that it differs from a random one.
-            caps_name=dataset.name_of(caps) or caps_name,
+            caps_name=description.name_of(caps) or caps_name,
         )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Workflow:

@@ -23,7 +23,7 @@ from typing import Any
 
 import click
 
-from clinica_t1nce.caps.dataset import DESCRIPTION, PAUSES
+from clinica_t1nce.caps.description import DESCRIPTION, PAUSES
 from clinica_t1nce.errors import OutputError
 from clinica_t1nce.files import atomic
 
@@ -109,8 +109,8 @@ def construct(initialise: Callable[..., None], **arguments: Any) -> None:
     Parameters
     ----------
     initialise
-        ``super().__init__`` of a pipeline on a CAPS that was checked
-        (:func:`clinica_t1nce.caps.dataset.check`).
+        Constructor, ``super().__init__`` of a pipeline on a CAPS that was checked
+        (:func:`clinica_t1nce.caps.description.check`).
     arguments
         Arguments of the constructor, ``base_dir`` among them.
     """

@@ -1,5 +1,6 @@
 """What the command lines of our pipelines share."""
 
+import os
 import signal
 import tempfile
 import threading
@@ -58,7 +59,9 @@ def option_arguments(name: str) -> tuple[tuple[str, ...], dict[str, Any]]:
         settings |= {"flag_value": not definition.default, "is_flag": True}
     elif kind is Path:
         of_file = about["of_file"]
-        settings["type"] = click.Path(exists=of_file, file_okay=of_file, dir_okay=not of_file)
+        settings["type"] = click.Path(
+            exists=of_file, file_okay=of_file, dir_okay=not of_file, path_type=Path
+        )
     elif known:
         settings["type"] = click.Choice(known)
     if kind is not bool and definition.default is not None:
@@ -68,6 +71,17 @@ def option_arguments(name: str) -> tuple[tuple[str, ...], dict[str, Any]]:
     if isinstance(definition.default, tuple):
         settings |= {"multiple": True, "default": list(definition.default)}
     return (argument, name), settings
+
+
+n_procs_option = click.option(
+    "-np",
+    "--n_procs",
+    type=click.IntRange(min=1),
+    default=lambda: max(1, (os.cpu_count() or 2) - 1),
+    show_default="cores minus one",
+    help="Number of cores.",
+)
+"""Option for the number of cores."""
 
 
 def click_options(add: Callable[..., Any], *names: str) -> Callable[[Any], Any]:
@@ -179,7 +193,7 @@ def read_plugin(
         raise WrongUsageError(
             f"--nipype-plugin {name}: Nipype has no such plug-in; known: {', '.join(known)}"
         )
-    from clinica_t1nce.pipelines.base import LOCAL_PLUGINS
+    from clinica_t1nce.pipelines.resumable import LOCAL_PLUGINS
 
     if name not in LOCAL_PLUGINS and working_directory is None:
         raise WrongUsageError(

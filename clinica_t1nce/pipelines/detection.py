@@ -12,9 +12,9 @@ from nipype.pipeline.engine import Workflow
 
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.caps import names
+from clinica_t1nce.engine.event_log import FAILED
 from clinica_t1nce.models.cards import Card
-from clinica_t1nce.pipelines.base import FAILED, ResumablePipeline, Round, passing_folder
-from clinica_t1nce.pipelines.models import Model
+from clinica_t1nce.pipelines.resumable import Model, ResumablePipeline, Round, passing_folder
 from clinica_t1nce.translation import classification
 
 VisitCrop = tuple[Visit, Path]
@@ -32,7 +32,7 @@ class Detection(ResumablePipeline[VisitCrop]):
     model
         Weights that classify.
     again
-        Classify those again that these weights have classified before.
+        Whether crops that these weights have classified before are classified again.
 
     Raises
     ------
@@ -74,7 +74,7 @@ class Detection(ResumablePipeline[VisitCrop]):
         n_procs
             Number of cores.
         quiet
-            Show no progress.
+            Whether no progress is shown.
 
         Returns
         -------

@@ -30,7 +30,7 @@ class Mosaic:
     Attributes
     ----------
     width, height
-        Of a tile in pixels: voxels along the first and second axis, and padding at their ends.
+        Size of a tile in pixels: voxels along the first and second axis, and padding at their ends.
     columns, rows
         Tiles across and down; those after the last slice are black.
     """
@@ -53,9 +53,9 @@ class Mosaic:
         Parameters
         ----------
         codes
-            uint8, nx x ny x nz.
+            Codes of the voxels, uint8, nx x ny x nz.
         fill
-            Of pixels that show no voxel.
+            Code of pixels that show no voxel.
         """
         n_x, n_y, n_z = codes.shape
         tiles = np.full((self.rows * self.columns, self.height, self.width), fill, np.uint8)
@@ -124,9 +124,9 @@ def jpeg_uri(image: np.ndarray, quality: int) -> str:
     Parameters
     ----------
     image
-        Rows x columns.
+        Gray values, rows x columns.
     quality
-        1 to 95.
+        Quality of the JPEG, 1 to 95.
     """
     return _uri(image, "jpeg", quality=quality, optimize=True)
 

@@ -96,16 +96,16 @@ def draw_participant(
     t1ce, synthetic, t1nce
         Volumes on one grid; T1ce and synthetic in the same units.
     affine
-        4 x 4, voxel indices to mm, RAS+: tells left from right and how large a voxel is. None:
-        1 mm, axes that run right, anterior, superior, as in the crops of t1-linear.
+        Matrix, 4 x 4, voxel indices to mm, RAS+: tells left from right and how large a voxel is.
+        None: 1 mm, axes that run right, anterior, superior, as in the crops of t1-linear.
     brain
-        Boolean mask, for gray scale, range and choice of slices; None: where T1ce and synthetic
-        exceed 0.
+        Brain, a boolean mask, for gray scale, range and choice of slices; None: where T1ce and
+        synthetic exceed 0.
     point
         Voxel of `t1ce` through which the three slices go; None: in each direction the slice
         where most signal was removed.
     title
-        Above the picture, such as participant, session and model.
+        Heading of the picture, such as participant, session and model.
 
     Returns
     -------
@@ -149,7 +149,7 @@ def draw_figure(
     Parameters
     ----------
     t1ce, synthetic, t1nce, affine, brain, point, title
-        As :func:`draw_participant`.
+        Arguments of :func:`draw_participant`.
 
     Returns
     -------

@@ -37,7 +37,7 @@ class PageEntry:
     Attributes
     ----------
     title
-        Such as participant and session.
+        Name of the entry, such as participant and session.
     page
         Path of the page, relative to the report's folder, with ``/``; None if there is none.
     sort_key
@@ -45,7 +45,7 @@ class PageEntry:
     measures
         A few names and values; the names become columns, but those without any value.
     flags
-        What is to be known about it.
+        Findings that the user should look at.
     """
 
     title: str
@@ -72,7 +72,7 @@ def write_group_report(
     Parameters
     ----------
     folder
-        Where to write; the pages of `participants` lie below it. Made if needed.
+        Folder of the report; the pages of `participants` lie below it. Made if needed.
     tables
         Heading to table. Its index is shown if it has a name. Numbers get four digits; those that
         shall look otherwise come as text. Long tables are folded away.
@@ -82,11 +82,11 @@ def write_group_report(
     participants
         Lines of the index, in any order.
     note
-        Above the tables; lines are kept, an empty line starts a paragraph.
+        Text above the tables; lines are kept, an empty line starts a paragraph.
     title
         Heading.
     order
-        What the participants are sorted by, in words, such as "confidence, lowest first".
+        Order of the participants, in words, such as "confidence, lowest first".
 
     Returns
     -------

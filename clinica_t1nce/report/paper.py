@@ -35,13 +35,13 @@ class Example:
     Attributes
     ----------
     title
-        Beside the rows.
+        Text beside the rows.
     images
-        Name of a column to volume, all on one grid; one is named ``"T1nce"``.
+        Volumes by the names of their columns, all on one grid; one is named ``"T1nce"``.
     affine
-        4 x 4, voxel indices to mm, RAS+.
+        Matrix, 4 x 4, voxel indices to mm, RAS+.
     brain
-        Boolean mask of the same grid; None: where all images exceed 0.
+        Brain, a boolean mask of the same grid; None: where all images exceed 0.
     index
         Slice, along the RAS+ axis that the plane crosses; None: where the first image differs
         most from the T1nce.
@@ -75,9 +75,10 @@ def draw_examples(examples: Sequence[Example], plane: str = "axial") -> "Figure"
     Parameters
     ----------
     examples
-        One or more, with the same names of images; synthetic ones in the first one's units.
+        Participants, one or more, with the same names of images; synthetic ones in the first one's
+        units.
     plane
-        ``"axial"``, ``"coronal"`` or ``"sagittal"``; radiological convention.
+        Plane of the slices: ``"axial"``, ``"coronal"`` or ``"sagittal"``; radiological convention.
 
     Returns
     -------
@@ -97,10 +98,10 @@ def draw_tissue_maps(examples: Sequence[Example], plane: str = "axial") -> "Figu
     Parameters
     ----------
     examples
-        As for :func:`draw_examples`; their images are maps of probability, 0 to 1, got from the
-        T1ce, the T1nce and the synthetic images.
+        Participants, as for :func:`draw_examples`; their images are maps of probability, 0 to 1,
+        got from the T1ce, the T1nce and the synthetic images.
     plane
-        ``"axial"``, ``"coronal"`` or ``"sagittal"``.
+        Plane of the slices: ``"axial"``, ``"coronal"`` or ``"sagittal"``.
 
     Returns
     -------

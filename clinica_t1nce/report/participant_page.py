@@ -79,26 +79,27 @@ def write_participant_page(
     path
         The HTML file. Its folder is made; replaced if it exists.
     volumes
-        Name of a panel to volume, in the order of display, all on one grid: the T1ce first, then
-        the synthetic images, in the T1ce's units; one named ``"T1nce"`` is an acquired image in
-        units of its own, and is brought to the first one's by a robust linear fit in the mask.
+        Volumes by the names of their panels, in the order of display, all on one grid: the T1ce
+        first, then the synthetic images, in the T1ce's units; one named ``"T1nce"`` is an acquired
+        image in units of its own, and is brought to the first one's by a robust linear fit in the
+        mask.
     affine
-        4 x 4, voxel indices to mm, RAS+.
+        Matrix, 4 x 4, voxel indices to mm, RAS+.
     mask
-        Boolean, of the same grid: its outline can be shown, and gray scale, range and first slices
-        come from it. None: where all volumes exceed 0; no outline then.
+        Boolean volume of the same grid: its outline can be shown, and gray scale, range and first
+        slices come from it. None: where all volumes exceed 0; no outline then.
     mask_name
-        What to call it.
+        Name of the mask in the legend.
     labels
         Integer label maps of the same grid, 0 for background, of which contours can be shown: one
         for all panels, or one for each name of `volumes` that has one.
     label_names
         Label to name, for the legend.
     measures
-        Shown in a table: names and values; or, for several images, names of rows and for each of
+        Content of a table: names and values; or, for several images, names of rows and for each of
         them a mapping of names and values. Numbers get four digits.
     flags
-        Shown on top: what is to be known about this participant.
+        Findings on this participant, shown on top.
     title
         Heading, such as participant and session.
 

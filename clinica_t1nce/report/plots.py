@@ -40,8 +40,8 @@ def draw_volume_differences(
     Parameters
     ----------
     volumes
-        One row a pair, image and tissue; rows without a value are left out. Order of tissues,
-        images and strata: as they come.
+        Table with one row a pair, image and tissue; rows without a value are left out. Order of
+        tissues, images and strata: as they come.
     value
         Column of volume differences, cm3 (T1nce - image, equation 3b).
     tissue, image
@@ -100,7 +100,7 @@ def save_figure(figure: "Figure", stem: str | Path) -> tuple[Path, Path]:
     Parameters
     ----------
     figure
-        Of this module, or any.
+        Figure of this module, or any other.
     stem
         Path without extension.
 

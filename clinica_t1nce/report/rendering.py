@@ -25,9 +25,9 @@ def write(path: str | Path, template: str, *, keep_equal: bool = False, **conten
     template
         A file of the folder ``templates``.
     keep_equal
-        Leave a file that has that content as it is, with its time.
+        Whether a file that has that content is left as it is, with its time.
     content
-        What the template names; every text is escaped.
+        Values that the template names; every text is escaped.
 
     Raises
     ------

@@ -34,7 +34,8 @@ def percent_change(t1ce: np.ndarray, synthetic: np.ndarray, brain: np.ndarray) -
     t1ce, synthetic
         Volumes of one shape, in the same units.
     brain
-        Boolean; the range is the 99.5th percentile minus the minimum of `synthetic` in it.
+        Brain, a boolean mask; the range is the 99.5th percentile minus the minimum of `synthetic`
+        in it.
 
     Returns
     -------
@@ -58,9 +59,9 @@ def choose_slices(change: np.ndarray, brain: np.ndarray) -> tuple[int, int, int]
     Parameters
     ----------
     change
-        Any unit; its absolute values in the brain count.
+        Difference in any unit; its absolute values in the brain count.
     brain
-        Boolean, of the same shape, not empty.
+        Brain, a boolean mask of the same shape, not empty.
 
     Returns
     -------
@@ -123,7 +124,7 @@ def on_scale_of(t1ce: np.ndarray, t1nce: np.ndarray, brain: np.ndarray) -> np.nd
     t1ce, t1nce
         Volumes of one shape.
     brain
-        Boolean: where the robust linear fit is made.
+        Boolean mask where the robust linear fit is made.
 
     Returns
     -------

@@ -5,7 +5,7 @@ The index lists the rows of ``t1_synth_nce.tsv``, the least confident first.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
@@ -43,7 +43,8 @@ class Shown(NamedTuple):
     image
         The file; its sidecar, which lies beside it, names the T1ce on the same grid.
     output
-        Where the T1nce on the crop's grid belongs: names the page, whatever the grid of `image`.
+        Path of the T1nce on the crop's grid, there or not: names the page, whatever the grid of
+        `image`.
     """
 
     image: Path
@@ -78,7 +79,7 @@ def write_page(folder: Path, shown: Shown, root: Path | None = None) -> Path:
     Parameters
     ----------
     folder
-        Of the report.
+        Folder of the report.
     shown
         The image.
     root
@@ -96,16 +97,50 @@ def write_page(folder: Path, shown: Shown, root: Path | None = None) -> Path:
         raise ImageError(f"{shown.image}: no sidecar that names its T1ce; make the image again")
     t1ce = nifti.load(names.resolve(content["SpatialReference"], root, shown.image.parent))
     synthetic = nifti.load(shown.image)
-    model = content.get("Model", {}).get("Name")
+    path, title = page_path(folder, shown.output), _title(shown.output.name)
+    return write_page_of(path, content, t1ce.data, synthetic.data, t1ce.affine, title)
+
+
+def write_page_of(
+    path: Path,
+    content: Mapping[str, Any],
+    t1ce: np.ndarray,
+    t1nce: np.ndarray,
+    affine: np.ndarray,
+    title: str,
+) -> Path:
+    """Write the page of a synthetic image that is in memory.
+
+    Parameters
+    ----------
+    path
+        The HTML file.
+    content
+        Content of the image's sidecar.
+    t1ce, t1nce
+        Volumes of one grid.
+    affine
+        4 x 4, voxel indices to mm.
+    title
+        Heading.
+
+    Raises
+    ------
+    ImageError
+        If the volumes do not fit each other.
+    OutputError
+        If the page cannot be written.
+    """
+    in_mni = content.get("Space") != names.NATIVE
     return write_participant_page(
-        page_path(folder, shown.output),
-        {"T1ce": t1ce.data, f"Synthetic T1nce ({model})": synthetic.data},
-        t1ce.affine,
-        mask=_mni_brain(t1ce) if content.get("Space") != "native" else None,
+        path,
+        {"T1ce": t1ce, f"Synthetic T1nce ({content.get('Model', {}).get('Name')})": t1nce},
+        affine,
+        mask=_mni_brain(t1ce.shape, affine) if in_mni else None,
         mask_name="MNI brain",
         measures=_measures(content),
         flags=[flag.text for flag in sidecar.flags(content)],
-        title=_title(shown.output.name),
+        title=title,
     )
 
 
@@ -117,7 +152,7 @@ class PageWriter:
     Parameters
     ----------
     folder
-        Of the report; None: there are no pages.
+        Folder of the report; None: there are no pages.
     root
         Root of the data set, for the BIDS URIs in the sidecars.
     """
@@ -154,7 +189,7 @@ def complete(
     Parameters
     ----------
     folder
-        Of the report.
+        Folder of the report.
     caps
         Root of the CAPS, with its table up to date.
     shown
@@ -258,22 +293,24 @@ def _try(folder: Path, shown: Shown, root: Path | None) -> str | None:
     return None
 
 
-def _measures(content: dict[str, Any]) -> dict[str, Any]:
+def _measures(content: Mapping[str, Any]) -> dict[str, Any]:
     model = content.get("Model", {})
-    change = content.get("Change", {}).get("MeanRelativeToSource")
+    change = content.get("Change", {})
     measures = {
         "Confidence": content.get("Confidence"),
         "Probability of gadolinium": content.get("GadoliniumProbability"),
-        "Change in the head, % of the T1ce": _percent(change),
+        "Change in the head, % of the T1ce": _percent(change.get("MeanRelativeToSource")),
+        "Of it at vessels, dura and choroid plexus, %": _percent(change.get("ShareAtVessels")),
+        "The same of an even change, %": _percent(change.get("ShareAtVesselsIfEven")),
         "Model": f"{model.get('Name')} ({model.get('Architecture')})",
         "T1ce": content["SpatialReference"],
     }
     return {name: value for name, value in measures.items() if value is not None}
 
 
-def _mni_brain(image: nifti.Image) -> np.ndarray | None:
+def _mni_brain(shape: tuple[int, ...], affine: np.ndarray) -> np.ndarray | None:
     """Give the template's brain: shows at a glance whether t1-linear has put the image there."""
-    mask = _template_brain(image.data.shape, image.affine.tobytes())
+    mask = _template_brain(shape, affine.tobytes())
     return mask if mask.any() else None
 
 

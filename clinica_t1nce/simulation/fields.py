@@ -22,7 +22,7 @@ def smooth_noise(
     Parameters
     ----------
     shape
-        D, H, W of the field.
+        Shape of the field, D, H, W.
     spacing
         Distance of the B-spline's nodes, in voxels: blobs are about twice as wide.
     random
@@ -86,6 +86,15 @@ def patches(
 ) -> torch.Tensor:
     """Draw soft patches in 0..1: the smooth noise pushed through a sigmoid at `level`."""
     return torch.sigmoid((smooth_noise(shape, spacing, random) + level) * sharpness)
+
+
+def sliced(x: torch.Tensor, axis: int, thickness: float) -> torch.Tensor:
+    """Average channels x D x H x W over slices along one axis, interpolated back to the grid."""
+    shape = list(x.shape[1:])
+    sigmas, slices = [0.0, 0.0, 0.0], [*shape]
+    sigmas[axis] = 0.42 * thickness
+    slices[axis] = max(4, int(shape[axis] / thickness))
+    return stretch(stretch(blur(x, sigmas), slices), shape)
 
 
 def soft_step(distance: torch.Tensor, width: float) -> torch.Tensor:

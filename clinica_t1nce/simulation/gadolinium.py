@@ -28,7 +28,7 @@ _FIRST = (
 
 @dataclass(frozen=True)
 class Gadolinium:
-    """What may be varied of gadolinium; the weights were trained with the defaults.
+    """Ranges that may be varied of gadolinium; the weights were trained with the defaults.
 
     Attributes
     ----------
@@ -72,17 +72,7 @@ class Gadolinium:
     def draw(
         self, rng: np.random.Generator, contrast: Contrast, *kinds: type[Effect]
     ) -> list[Effect]:
-        """Draw one effect of each kind, in order; those that the image does not show are left out.
-
-        Parameters
-        ----------
-        rng
-            Random generator.
-        contrast
-            Contrast of the image.
-        *kinds
-            Classes in :mod:`clinica_t1nce.simulation.effects`.
-        """
+        """Draw an effect of each class, in order, but those that the image does not show."""
         given = {ranges.kind: ranges for ranges in self.effects}
         found = (given.get(kind, kind.ranges()).sample(rng, contrast) for kind in kinds)
         return [effect for effect in found if effect is not None]
@@ -92,10 +82,10 @@ USUAL = Gadolinium()
 """Gadolinium as the weights were trained with it."""
 
 
-def sample_gadolinium(
+def sample_effects(
     rng: np.random.Generator, contrast: Contrast, gadolinium: Gadolinium = USUAL
 ) -> list[Effect]:
-    """Draw the effects of one injection, in the order in which they are applied.
+    """Draw all effects of one image, in the order in which they are applied.
 
     Parameters
     ----------
@@ -106,6 +96,18 @@ def sample_gadolinium(
     gadolinium
         Ranges of the effects.
     """
+    return [
+        *gadolinium.draw(rng, contrast, *_FIRST),
+        *sample_gadolinium(rng, contrast, gadolinium),
+        *sample_disease(rng, contrast, gadolinium),
+        *gadolinium.draw(rng, contrast, effects.FlowGhosts),
+    ]
+
+
+def sample_gadolinium(
+    rng: np.random.Generator, contrast: Contrast, gadolinium: Gadolinium = USUAL
+) -> list[Effect]:
+    """Draw the effects of one injection; parameters as of :func:`sample_effects`."""
 
     def draw(*kinds: type[Effect]) -> list[Effect]:
         return gadolinium.draw(rng, contrast, *kinds)
@@ -125,25 +127,10 @@ def sample_disease(
 ) -> list[Effect]:
     """Draw the lesions of one patch, which all are of one kind; usually none.
 
-    Metastases are several small lesions. Parameters as of :func:`sample_gadolinium`.
+    Metastases are several small lesions. Parameters as of :func:`sample_effects`.
     """
     if rng.random() >= gadolinium.disease:
         return []
     kind = list(effects.KINDS)[rng.choice(len(effects.KINDS), p=list(effects.KINDS.values()))]
     count = rng.integers(1, 4) if kind is effects.Lesion and rng.random() < _METASTASES else 1
     return gadolinium.draw(rng, contrast, *[kind] * int(count))
-
-
-def sample_effects(
-    rng: np.random.Generator, contrast: Contrast, gadolinium: Gadolinium = USUAL
-) -> list[Effect]:
-    """Draw all effects of one image, in the order in which they are applied.
-
-    Parameters as of :func:`sample_gadolinium`.
-    """
-    return [
-        *gadolinium.draw(rng, contrast, *_FIRST),
-        *sample_gadolinium(rng, contrast, gadolinium),
-        *sample_disease(rng, contrast, gadolinium),
-        *gadolinium.draw(rng, contrast, effects.FlowGhosts),
-    ]

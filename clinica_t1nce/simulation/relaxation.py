@@ -14,44 +14,6 @@ import torch
 from clinica_t1nce.simulation.ranges import Drawn, Ranges, between, drawn
 from clinica_t1nce.simulation.tissues import Tissue
 
-TISSUES: dict[Tissue, tuple[float, float, float]] = {
-    Tissue.WHITE_MATTER: (650, 850, 0.70),
-    Tissue.CORTEX: (1100, 1400, 0.82),
-    Tissue.LATERAL_VENTRICLE: (4000, 4200, 1.0),
-    Tissue.THIRD_VENTRICLE: (4000, 4200, 1.0),
-    Tissue.FOURTH_VENTRICLE: (4000, 4200, 1.0),
-    Tissue.CEREBELLAR_WHITE_MATTER: (650, 850, 0.71),
-    Tissue.CEREBELLAR_CORTEX: (1050, 1350, 0.82),
-    Tissue.THALAMUS: (850, 1080, 0.77),
-    Tissue.CAUDATE: (1050, 1250, 0.81),
-    Tissue.PUTAMEN: (950, 1150, 0.80),
-    Tissue.PALLIDUM: (750, 920, 0.75),
-    Tissue.BRAINSTEM: (700, 920, 0.74),
-    Tissue.HIPPOCAMPUS: (1100, 1400, 0.82),
-    Tissue.AMYGDALA: (1100, 1400, 0.82),
-    Tissue.ACCUMBENS: (1050, 1250, 0.81),
-    Tissue.VENTRAL_DIENCEPHALON: (750, 980, 0.76),
-    Tissue.CSF: (4000, 4200, 1.0),
-    Tissue.WHITE_MATTER_LESION: (950, 1250, 0.80),
-    Tissue.CHOROID_PLEXUS: (1500, 1800, 0.90),
-    Tissue.VENOUS_SINUS: (1440, 1650, 0.85),
-    Tissue.ARTERY: (1440, 1650, 0.85),
-    Tissue.OPTIC_CHIASM: (780, 1050, 0.74),
-    Tissue.EYE: (3800, 4000, 1.0),
-    Tissue.SOFT_TISSUE: (1000, 1300, 0.75),
-    Tissue.EYE_OTHER: (800, 1000, 0.75),
-    Tissue.NASAL_CAVITY: (1200, 1400, 0.60),
-    Tissue.SKIN: (500, 600, 0.70),
-    Tissue.SPINAL_CORD: (750, 950, 0.74),
-    Tissue.COMPACT_BONE: (400, 450, 0.10),
-    Tissue.BONE_MARROW: (330, 400, 0.60),
-}
-"""T1 at 1.5 T and 3 T and proton density relative to water, rounded from the spread of the
-literature: brain and blood from Stanisz et al. (Magn Reson Med 2005), Bojorquez et al. (Magn Reson
-Imaging 2017) and Wansapura et al. (J Magn Reson Imaging 1999); muscle, marrow and skin from de
-Bazelaire et al. (Radiology 2004) and Han et al. (Magn Reson Med 2003). Each image departs from them
-by a tenth and more."""
-
 USUAL_BLOOD_RATE = 2.0
 """What 0.1 mmol/kg of a usual agent adds to the relaxation rate of whole blood after 5 minutes."""
 
@@ -239,15 +201,15 @@ class Relaxation:
         Parameters
         ----------
         image
-            D x H x W, before gadolinium, white matter = 1.
+            Image before gadolinium, D x H x W, white matter = 1.
         amount
-            D x H x W, as effects give them: what gray matter would gain after the usual dose if
-            signal grew linearly with concentration.
+            Amounts as effects give them, D x H x W: what gray matter would gain after the usual
+            dose if signal grew linearly with concentration.
 
         Returns
         -------
         torch.Tensor
-            D x H x W, 0 or more, white matter = 1.
+            Enhancement, D x H x W, 0 or more, white matter = 1.
         """
         rate_of, signal_of = (table.to(image.device) for table in self._tables)
         rate_of_amount = self.injection.blood_rate / USUAL_BLOOD_RATE / self.steepness
@@ -260,7 +222,7 @@ class Relaxation:
     def steepness(self) -> float:
         """Return how much gray matter's signal rises with its relaxation rate, in s."""
         gray = Tissue.CORTEX
-        rates = 1000 / (sum(TISSUES[gray][:2]) / 2) + np.array([0.0, 0.05])
+        rates = 1000 / (sum(gray.relaxation[:2]) / 2) + np.array([0.0, 0.05])
         low, high = self.sequence.signal(rates) * self.density / self.white_matter
         return float(high - low) / 0.05
 
@@ -308,7 +270,10 @@ def sample_relaxation(
     at_three_tesla = int(rng.random() < 0.5)
     common = rng.normal(1, 0.05)
     signals = {}
-    for tissue, (*times, density) in TISSUES.items():
+    for tissue in Tissue:
+        if tissue is Tissue.BACKGROUND:
+            continue
+        *times, density = tissue.relaxation
         t1 = times[at_three_tesla] * common * np.clip(rng.normal(1, 0.06), 0.8, 1.2)
         signal = sequence.signal(np.array([1000 / t1]))[0]
         signals[tissue] = float(signal * density * np.clip(rng.normal(1, 0.02), 0.9, 1.1))

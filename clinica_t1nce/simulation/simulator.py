@@ -125,13 +125,14 @@ class Pair:
     Attributes
     ----------
     t1ce, enhancement
-        float32; ``t1ce - enhancement`` is the twin without gadolinium, noise and all.
+        Image, and its enhancement, float32; their difference is the twin without gadolinium, noise
+        and all.
     mask
-        bool, False where the image was stripped or defaced.
+        Boolean mask, False where the image was stripped or defaced.
     intracranial
-        bool, True within the skull.
+        Boolean mask, True within the skull.
     second_t1nce
-        float32, T1nce of a scan of its own: own noise, field, blur, motion, mask and scale,
+        T1nce, float32, of a scan of its own: own noise, field, blur, motion, mask and scale,
         and not quite in the same place; None if not asked for.
     """
 
@@ -164,7 +165,7 @@ def sample_recipe(
     anatomy
         Anatomy to draw from.
     shape
-        D, H, W.
+        Shape of the pair, D, H, W.
     preset
         Quality of the images, or a key of :data:`PRESETS`.
     second_scan
@@ -212,7 +213,7 @@ def render(
     anatomy
         Anatomy that they were drawn for.
     shape
-        D, H, W.
+        Shape of the pair, D, H, W.
     device
         Device that computes and that holds the result.
     """
@@ -271,7 +272,7 @@ def simulate(
     seed
         Seed of all numbers.
     shape
-        D, H, W.
+        Shape of the pair, D, H, W.
     device
         Device that computes and that holds the result.
     preset, second_scan, gadolinium

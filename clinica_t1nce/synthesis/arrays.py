@@ -12,7 +12,7 @@ VOXEL = 1.0
 """Side, in mm, of the voxels that networks are trained on: those of t1-linear."""
 
 NEAR = 0.05
-"""Share by which voxels may differ from :data:`VOXEL` and be taken as they are."""
+"""Fraction by which voxels may differ from :data:`VOXEL` and be taken as they are."""
 
 _LARGEST = 1000.0
 """Side of a field of view, in mm, beyond which an affine is not one of a head."""
@@ -27,7 +27,7 @@ def check_volume(volume: Any) -> np.ndarray:
     Parameters
     ----------
     volume
-        Anything that a caller may give.
+        Volume as a caller may give it.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def check_affine(affine: Any, shape: tuple[int, ...]) -> np.ndarray:
     Parameters
     ----------
     affine
-        Anything that a caller may give.
+        Affine as a caller may give it.
     shape
         Shape of the volume.
 
@@ -113,7 +113,7 @@ def network_grid(
     shape
         Voxels of the volume along each axis.
     affine
-        4 x 4, voxel indices to mm.
+        Affine, 4 x 4, voxel indices to mm.
 
     Returns
     -------

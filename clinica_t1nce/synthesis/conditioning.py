@@ -25,10 +25,10 @@ DARKEST = -0.25
 """Outliers are darker than this multiple of bright tissue. Ringing of resampling reaches -0.18."""
 
 PLAIN = 0.02
-"""Share of bright tissue up to which a background counts as 0: noise of the air is like that."""
+"""Fraction of bright tissue up to which a background counts as 0: noise of the air is like that."""
 
 _FLAT = 0.1
-"""Share of the range of tissue that air spreads over at most."""
+"""Fraction of the range of tissue that air spreads over at most."""
 
 _FADING = 0.2
 """An image that was interpolated fades into its background: of its outermost voxels, the
@@ -42,16 +42,16 @@ and resampled: up to 0.014), the darkest tissue at the edge of a mask has none (
 tenth and at a quarter of bright tissue: from 0.016; as they came: from 0.039)."""
 
 _PADDED = 0.05
-"""Share of the volume's faces from which a value that recurs exactly is padding, or a mask's."""
+"""Fraction of the volume's faces from which a value that recurs exactly is padding, or a mask's."""
 
 _AROUND = 0.99
-"""Share of the volume's faces from which padding lies all around an image."""
+"""Fraction of the volume's faces from which padding lies all around an image."""
 
 _GRAYEST = 0.65
-"""Share of a brain's brightest twentieth that its darkest hundredth stays below (real: 0.45)."""
+"""Fraction of a brain's brightest twentieth that its darkest hundredth stays below (real: 0.45)."""
 
 _FEWEST = 64
-"""Voxels below which nothing is told from their distribution."""
+"""Voxels below which their distribution says nothing."""
 
 _MANY = 300_000
 """Voxels that tell of tissue what all of them do."""
@@ -64,16 +64,16 @@ class Conditioned:
     Attributes
     ----------
     image
-        The image as it came.
+        Image as it came.
     shown
-        The image with its background at 0, padding too, and outliers replaced; `image` itself
+        Image with its background at 0, padding too, and outliers replaced; `image` itself
         where there is nothing to change.
     background
         Value of the background in `image`.
     outliers
         Indices of the outliers in the flattened volume.
     flags
-        What was found.
+        Findings for the user.
     """
 
     image: np.ndarray
@@ -120,7 +120,7 @@ def condition(image: np.ndarray) -> Conditioned:
     -------
     Conditioned
     """
-    background, padding, told = _find_background(image)
+    background, padding, known = _find_background(image)
     shown = image
     flags = []
     if background != 0 or padding is not None:
@@ -129,7 +129,7 @@ def condition(image: np.ndarray) -> Conditioned:
         shown[np.abs(shown) < 1e-3 * _bright(shown)] = 0
         if padding is not None:
             shown[_touching_faces(image == padding)] = 0
-    if not told:
+    if not known:
         text = "no background can be told from tissue; it was taken for 0"
         if background:
             text = f"no background can be told from tissue; it was guessed at {background:.6g}"
@@ -167,7 +167,7 @@ def _without_outliers(shown: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     outliers = np.flatnonzero(wild)
     places = np.argwhere(wild)
     steps = np.stack(np.meshgrid(*[(-1, 0, 1)] * 3, indexing="ij"), -1).reshape(-1, 3)
-    mended = np.clip(shown, low, high)
+    replaced = np.clip(shown, low, high)
     # In parts: 27 neighbours each of a whole volume of outliers would not fit into memory.
     for part in np.array_split(places, len(places) // 100_000 + 1):
         around = part[:, None] + steps
@@ -176,16 +176,16 @@ def _without_outliers(shown: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         usable = inside & ~wild[index]
         part, index = part[usable.any(1)], tuple(i[usable.any(1)] for i in index)
         values = np.where(usable[usable.any(1)], shown[index], np.nan)
-        mended[tuple(part.T)] = np.nanmedian(values, axis=1)
-    return mended, outliers
+        replaced[tuple(part.T)] = np.nanmedian(values, axis=1)
+    return replaced, outliers
 
 
 class _Background(NamedTuple):
-    """Value of the background; of padding that differs from it; whether it could be told."""
+    """Value of the background; of padding that differs from it; whether it is known."""
 
     value: float
     padding: float | None
-    told: bool
+    known: bool
 
 
 def _find_background(image: np.ndarray) -> _Background:

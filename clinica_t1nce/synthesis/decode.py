@@ -18,10 +18,10 @@ class Decoded(NamedTuple):
     Attributes
     ----------
     change
-        N x 1 x D x H x W: T1ce minus T1nce.
+        Difference T1ce minus T1nce, N x 1 x D x H x W.
     half_range
-        N x 1 x D x H x W, 0 or more: half of the distance between the outer quantiles; None of
-        a network that gives one value.
+        Uncertainty, N x 1 x D x H x W, 0 or more: half of the distance between the outer quantiles;
+        None of a network that gives one value.
     """
 
     change: torch.Tensor

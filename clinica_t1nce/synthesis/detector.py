@@ -2,8 +2,8 @@
 
 A generator that was trained on images with and without gadolinium finds sinuses, plexus, dura and
 vessels bright in a T1ce, and next to nothing in a T1nce. How much it would remove, and how much in
-the voxels where it removes most, tells the two apart. The weights of this judgement depend on the
-generator: they stand on its card, fitted on simulated heads
+the voxels where it removes most, tells the two apart. The weights of this classification depend on
+the generator: they stand on its card, fitted on simulated heads
 (:mod:`clinica_t1nce.training.calibration`).
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 
 PERCENTILES = (50.0, 90.0, 99.0, 99.9)
 HEAD = 0.05
-"""Where to look: voxels brighter than this share of white matter."""
+"""Fraction of white matter above which voxels are looked at."""
 
 SIZE = 2 + len(PERCENTILES)
 """Numbers of a description."""
@@ -32,12 +32,12 @@ def describe(change: np.ndarray, head: np.ndarray, uncertainty: float | None = N
     Parameters
     ----------
     change
-        What a generator would take away, 0 or more, in units of white matter.
+        Change that a generator would make, 0 or more, in units of white matter.
     head
-        bool, same shape: the voxels to look at. At least one.
+        Boolean mask of the same shape: voxels to look at. At least one.
     uncertainty
-        Of :class:`clinica_t1nce.synthesis.Synthesis`: a generator is sure of what it removes
-        from a T1ce, and of little that it removes from a T1nce. None counts as 1.
+        Uncertainty of the :class:`clinica_t1nce.synthesis.Synthesis`: a generator is sure of what
+        it removes from a T1ce, and of little that it removes from a T1nce. None counts as 1.
 
     Returns
     -------
@@ -57,7 +57,7 @@ class Detector:
     Attributes
     ----------
     weights
-        One for each value of the description.
+        Weights, one for each value of the description.
     intercept
         Log-odds where all values are 0.
     unchanged_below, whole_above
@@ -105,8 +105,8 @@ class Detector:
         log_odds = float(np.dot(self.weights, description)) + self.intercept
         return float(1 / (1 + np.exp(-np.clip(log_odds, -50, 50))))
 
-    def opening(self, probability: float) -> float:
-        """Return the share of the change to make: 0, 1, or smoothly in between."""
+    def fraction(self, probability: float) -> float:
+        """Return the fraction of the change to make: 0, 1, or smoothly in between."""
         if self.unchanged_below is None or self.whole_above is None:
             return 1.0
         span = self.whole_above - self.unchanged_below

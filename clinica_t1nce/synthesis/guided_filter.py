@@ -19,14 +19,15 @@ def guide(change: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
     Parameters
     ----------
     change
-        N x 1 x D x H x W, 0 or more, in units of white matter.
+        Change, N x 1 x D x H x W, 0 or more, in units of white matter.
     image
-        Same shape and units.
+        Image of the same shape and units.
 
     Returns
     -------
     torch.Tensor
-        Same shape, between 0 and the image; 0 where the windows around hold no change.
+        Change of the same shape, between 0 and the image; 0 where the windows around hold no
+        change.
     """
     mean_image, mean_change = _mean(image), _mean(change)
     variance = _mean(image * image) - mean_image * mean_image

@@ -34,26 +34,26 @@ class Synthesis:
     Attributes
     ----------
     image
-        The synthetic T1nce: float32, in the T1ce's shape and units.
+        Synthetic T1nce: float32, in the T1ce's shape and units.
     change
-        ``T1ce - image``, in the same units; positive where enhancement was removed.
+        Difference ``T1ce - image``, in the same units; positive where enhancement was removed.
     gadolinium
         Probability, 0 to 1, that gadolinium was given, read from what the generator would remove;
         None of a model whose card has no detector (:mod:`clinica_t1nce.synthesis.detector`). Where
         it is low the change is faded out, so that a T1nce comes out as it came in.
     confidence
-        From 0 to 1, None where the model cannot tell. Where the card is calibrated: the share of
-        the enhancement that is expected to have been removed, net of what was removed wrongly, as
-        on simulated heads of the same uncertainty. Else 1 minus that uncertainty, which ranks
-        images of one model: see `uncertainty`. 1 if nothing changed.
+        Confidence from 0 to 1, None where the model cannot tell. Where the card is calibrated: the
+        fraction of the enhancement that is expected to have been removed, net of what was removed
+        wrongly, as on simulated heads of the same uncertainty. Else 1 minus that uncertainty, which
+        ranks images of one model: see `uncertainty`. 1 if nothing changed.
     uncertainty
         Half of the distance between the outer quantiles that the network gives or, of a network
         without, the standard deviation over the mirrored images: its mean over the image, as a
         share of the mean change. 0 or more; None of a single prediction without quantiles.
     scaling
-        The scaling that was measured on the T1ce.
+        Scaling that was measured on the T1ce.
     flags
-        What is unusual about the T1ce: :mod:`clinica_t1nce.synthesis.conditioning`.
+        Unusual things about the T1ce: :mod:`clinica_t1nce.synthesis.conditioning`.
     """
 
     image: np.ndarray
@@ -73,15 +73,16 @@ class Synthesizer:
     Parameters
     ----------
     module
-        The generator.
+        Generator.
     card
-        Says how volumes are brought to it.
+        Card of its weights, which says how volumes are brought to it.
     device
-        Where it runs; see :func:`find_device`.
+        Device that it runs on; see :func:`find_device`.
     blend
-        Of a model that predicts whole images: ``"replace"`` gives its image as it is, with the
-        blur of its grid; ``"change"`` takes from the T1ce what the model changed on its own grid,
-        so that the T1ce's resolution stays. Both are the same for a model that predicts changes.
+        Use of the output of a model that predicts whole images: ``"replace"`` gives its image as it
+        is, with the blur of its grid; ``"change"`` takes from the T1ce what the model changed on
+        its own grid, so that the T1ce's resolution stays. Both are the same for a model that
+        predicts changes.
 
     Attributes
     ----------
@@ -136,17 +137,13 @@ class Synthesizer:
         Parameters
         ----------
         name_or_path
-            As :func:`clinica_t1nce.models.storage.load_generator`.
+            Weights, as :func:`clinica_t1nce.models.storage.load_generator` takes them.
         device
-            As :func:`find_device`.
+            Name of the device, as :func:`find_device` takes it.
         n_threads
-            Threads of PyTorch, for the whole process; None leaves them.
+            Number of PyTorch's threads, for the whole process; None leaves them.
         blend
-            ``"replace"`` or ``"change"``, as for the class.
-
-        Returns
-        -------
-        Synthesizer
+            Blending, ``"replace"`` or ``"change"``, as for the class.
 
         Raises
         ------
@@ -164,19 +161,13 @@ class Synthesizer:
         return cls(module, card, found, blend)
 
     @property
-    def carries_change(self) -> bool:
+    def transfers_change(self) -> bool:
         """Whether the change is the model's own, not mixed with the blur of its grid."""
         return self.card.output == "change" or self._blend == "change"
 
-    def carrying_change(self) -> "Synthesizer":
-        """Give the same model, blending by change: for other grids than the T1ce's.
-
-        Returns
-        -------
-        Synthesizer
-            This one if it blends so already, else another one with the same network.
-        """
-        if self.carries_change:
+    def transferring_change(self) -> "Synthesizer":
+        """Return the same model, blending by change: for other grids than the T1ce's."""
+        if self.transfers_change:
             return self
         return Synthesizer(self._module, self.card, self.device, blend="change")
 
@@ -191,17 +182,13 @@ class Synthesizer:
         Parameters
         ----------
         volume
-            The T1ce: three axes, finite, any unit. A constant added to it is added to the result.
+            T1ce: three axes, finite, any unit. A constant added to it is added to the result.
         affine
-            4 x 4, voxel indices to mm. The network, trained on axes that run right, anterior,
-            superior, is given such axes, and the results are turned back to those of `volume`.
-            Where voxels are not of 1 mm (:data:`clinica_t1nce.synthesis.arrays.NEAR`), it is
-            given such voxels, and what it changes is carried to those of `volume`, which keeps
-            its resolution. None: axes and voxel size are so already.
-
-        Returns
-        -------
-        Synthesis
+            Affine, 4 x 4, voxel indices to mm. The network, trained on axes that run right,
+            anterior, superior, is given such axes, and the results are turned back to those of
+            `volume`. Where voxels are not of 1 mm (:data:`clinica_t1nce.synthesis.arrays.NEAR`), it
+            is given such voxels, and what it changes is transferred to those of `volume`, which
+            keeps its resolution. None: axes and voxel size are so already.
 
         Raises
         ------
@@ -225,8 +212,8 @@ class Synthesizer:
             found = self._synthesise(given)
         else:
             resampled = grids.sample(given.shown, ras_affine, *grid)
-            found = self.carrying_change()._synthesise(condition(resampled))
-            image = transfer.carry(found.change, grid[1], given, ras_affine)
+            found = self.transferring_change()._synthesise(condition(resampled))
+            image = transfer.transfer(found.change, grid[1], given, ras_affine)
             offset = found.scaling.offset + given.background
             found = replace(
                 found,
@@ -248,15 +235,15 @@ class Synthesizer:
         box = self._box(given.shown)
         scaled_change[box], uncertainty = self._predict(scaled[box])
         gadolinium = self._probability(scaled, scaled_change, uncertainty)
-        opening = 1.0
+        fraction = 1.0
         if gadolinium is not None and self._detector is not None:
-            opening = self._detector.opening(gadolinium)
-            scaled_change *= np.float32(opening)
+            fraction = self._detector.fraction(gadolinium)
+            scaled_change *= np.float32(fraction)
         image = given.subtract(scaled_change * np.float32(scaling.factor))
         confidence = self._confidence(uncertainty)
         if confidence is not None and gadolinium is not None:
             # As far as the image was left alone, what counts is how surely that was right.
-            confidence = opening * confidence + (1 - opening) * (1 - gadolinium)
+            confidence = fraction * confidence + (1 - fraction) * (1 - gadolinium)
         return Synthesis(
             image,
             given.image - image,
@@ -285,10 +272,7 @@ class Synthesizer:
         return float(np.interp(uncertainty, *self._confidence_table))
 
     def _box(self, volume: np.ndarray) -> tuple[slice, ...]:
-        """Say what the network has to see: unless its grid is fixed, no more than the head.
-
-        A skull-stripped brain fills half of t1-linear's crop.
-        """
+        """Find what the network has to see: unless its grid is fixed, no more than the head."""
         if self.card.grid is not None:
             return (slice(None),) * 3
         return grids.nonzero_box(volume, _MARGIN)
@@ -311,7 +295,7 @@ class Synthesizer:
         squares = torch.zeros_like(x)
         half_range: torch.Tensor | None = None
         # Welford's recurrence: no need to keep eight volumes.
-        for n, axes in enumerate(self.card.mirrors, start=1):
+        for n, axes in enumerate(self.card.inference.mirrors, start=1):
             flipped = [axis + 2 for axis in axes]
             change, own_range = self._change(x.flip(flipped))
             change = change.flip(flipped)
@@ -322,9 +306,9 @@ class Synthesizer:
                 half_range = own_range if half_range is None else half_range + own_range
         if not bool(mean.isfinite().all()):
             raise WeightsError(f"{self.card.name}: gives NaN or infinite voxels; use other weights")
-        if self.card.guided:
+        if self.card.inference.guided:
             mean = guided_filter.guide(mean, x)
-        n_views = len(self.card.mirrors)
+        n_views = len(self.card.inference.mirrors)
         spread = (squares / n_views).sqrt() if half_range is None else half_range / n_views
         uncertainty = None
         if half_range is not None or n_views > 1:
@@ -334,7 +318,7 @@ class Synthesizer:
     def _change(self, x: torch.Tensor) -> Decoded:
         """Predict what to take from one view of the image, 1 x 1 x D x H x W, scaled."""
         if self.card.grid is None:
-            padded, inside = grids.pad_to_multiple(x, self.card.multiple)
+            padded, inside = grids.pad_to_multiple(x, self.card.input.multiple)
             return self._decode(grids.unpad(self._generate(padded), inside), x)
         small = grids.resample(x, self.card.grid)
         out = self._generate(small)
@@ -343,7 +327,7 @@ class Synthesizer:
         return self._decode(grids.resample(out, x.shape[2:]), x)
 
     def _decode(self, out: torch.Tensor, x: torch.Tensor) -> Decoded:
-        return decode(out, x, self.card.output, self._quantiles, self.card.quantile)
+        return decode(out, x, self.card.output, self._quantiles, self.card.inference.quantile)
 
     def _generate(self, x: torch.Tensor) -> torch.Tensor:
         out: torch.Tensor = self._module(x.contiguous(memory_format=self._layout))
@@ -354,15 +338,6 @@ def find_device(name: str | torch.device) -> torch.device:
     """Turn ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` into a device that is there.
 
     ``auto`` is the first CUDA device, or the CPU where there is none, which is logged.
-
-    Parameters
-    ----------
-    name
-        One of these, or a device.
-
-    Returns
-    -------
-    torch.device
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""Carry what a generator changed to another grid: the whole t1-linear grid, or the raw image's.
+"""Transfer what a generator changed to another grid: the whole t1-linear grid, or the raw image's.
 
 Only the change travels. What had no gadolinium keeps the values, and the resolution, of the image
-that it is carried to; nothing of that image is interpolated.
+that it is transferred to; nothing of that image is interpolated.
 """
 
 import numpy as np
@@ -23,16 +23,16 @@ ROUGH = 8
 place, bent or not."""
 
 NEGLIGIBLE = 0.005
-"""A change below this share of bright tissue's brightness is none: far below any noise."""
+"""A change below this fraction of bright tissue's brightness is none: far below any noise."""
 
 SAME = 0.98
-"""Agreement from which two images show one head on the same voxels: one linear interpolation and
-another agree to more than 0.99, images that were warped in between to far less."""
+"""Correlation from which two images show one head on the same voxels: one linear interpolation and
+another correlate to more than 0.99, images that were warped in between to far less."""
 
 RELATED = 0.7
-"""Rough agreement below which two images do not lie on each other. Simulated heads on themselves,
-bent by as much as 4 mm (standard deviation), agree to more; turned by 20 degrees or moved by 20 mm,
-to 0.60 or less."""
+"""Rough correlation below which two images do not lie on each other. Simulated heads on themselves,
+bent by as much as 4 mm (standard deviation), correlate to more; turned by 20 degrees or moved by 20
+mm, to 0.60 or less."""
 
 
 def without_negligible(change: np.ndarray, image: np.ndarray) -> np.ndarray:
@@ -41,15 +41,15 @@ def without_negligible(change: np.ndarray, image: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     change
-        Any shape.
+        Change, of any shape.
     image
-        What the network was given, of the same shape and in the same units.
+        Image that the network was given, of the same shape and in the same units.
     """
     bright = intensity.measure_percentile(image).factor
     return np.where(np.abs(change) < NEGLIGIBLE * bright, np.float32(0), change)
 
 
-def carry(
+def transfer(
     change: np.ndarray,
     affine: np.ndarray,
     image: np.ndarray | Conditioned,
@@ -62,23 +62,25 @@ def carry(
     Parameters
     ----------
     change
-        D x H x W, on the first grid.
+        Change on the first grid, D x H x W.
     affine
-        4 x 4, voxel indices of `change` to mm, RAS+.
+        Affine, 4 x 4, voxel indices of `change` to mm, RAS+.
     image
         Image on the other grid, conditioned or as it came.
     image_affine
-        4 x 4, voxel indices of `image` to mm, RAS+.
+        Affine, 4 x 4, voxel indices of `image` to mm, RAS+.
     transform
-        4 x 4, mm of the first grid's space to mm of the image's; None: they are one space.
+        Transform, 4 x 4, from mm of the first grid's space to mm of the image's; None: they are one
+        space.
     gain
-        On the first grid: how many units of `image` make one of `change`; None: one. See
+        Number of units of `image` that make one of `change`, on the first grid; None: one. See
         :func:`measure_gain`.
 
     Returns
     -------
     numpy.ndarray
-        As :meth:`clinica_t1nce.synthesis.conditioning.Conditioned.subtract`.
+        Image less the change; see
+        :meth:`clinica_t1nce.synthesis.conditioning.Conditioned.subtract`.
     """
     given = image if isinstance(image, Conditioned) else condition(image)
     scaled = change if gain is None else change * gain
@@ -92,7 +94,7 @@ def measure_gain(image: np.ndarray, reference: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     image, reference
-        On one grid of about 1 mm. They need not match voxel by voxel.
+        Images on one grid of about 1 mm. They need not match voxel by voxel.
 
     Returns
     -------
@@ -123,13 +125,13 @@ def _pool(volume: np.ndarray, width: int) -> np.ndarray:
     return padded.reshape(shape).mean(axis=(1, 3, 5), dtype=np.float32)
 
 
-def measure_agreement(image: np.ndarray, reference: np.ndarray) -> float:
-    """Say how well two images of one grid lie on each other.
+def measure_correlation(image: np.ndarray, reference: np.ndarray) -> float:
+    """Measure how well two images of one grid lie on each other.
 
     Parameters
     ----------
     image, reference
-        Of one shape, of the same receive gain (:func:`measure_gain`).
+        Images of one shape and of the same receive gain (:func:`measure_gain`).
 
     Returns
     -------
@@ -145,38 +147,22 @@ def measure_agreement(image: np.ndarray, reference: np.ndarray) -> float:
     return float(a @ b) / size if size > 0 else 0.0
 
 
-def measure_rough_agreement(image: np.ndarray, reference: np.ndarray) -> float:
-    """Say how well two images lie on each other after averaging over cubes of :data:`ROUGH` mm.
+def measure_rough_correlation(image: np.ndarray, reference: np.ndarray) -> float:
+    """Correlate two images as :func:`measure_correlation`, averaged over cubes of :data:`ROUGH` mm.
 
-    That forgives the bending of a non-linear registration, which their agreement voxel by voxel
-    (:func:`measure_agreement`) does not.
-
-    Parameters
-    ----------
-    image, reference
-        As for :func:`measure_agreement`, of voxels of 1 mm.
+    That forgives the bending of a non-linear registration. Voxels are of 1 mm.
     """
-    return measure_agreement(_pool(image, ROUGH), _pool(reference, ROUGH))
+    return measure_correlation(_pool(image, ROUGH), _pool(reference, ROUGH))
 
 
 def require_related(image: np.ndarray, reference: np.ndarray, what: str) -> None:
-    """Refuse images that do not lie on each other.
+    """Raise TransformError, a message that begins with `what`, unless images lie on each other.
 
-    Parameters
-    ----------
-    image, reference
-        As for :func:`measure_rough_agreement`.
-    what
-        How the message begins.
-
-    Raises
-    ------
-    TransformError
-        If they agree to less than :data:`RELATED`.
+    They do if :func:`measure_rough_correlation` gives at least :data:`RELATED`.
     """
-    agreement = measure_rough_agreement(image, reference)
-    if agreement < RELATED:
+    found = measure_rough_correlation(image, reference)
+    if found < RELATED:
         raise TransformError(
-            f"{what} (in cubes of {ROUGH} mm they agree to {agreement:.2f}, not to {RELATED:g}); "
+            f"{what} (in cubes of {ROUGH} mm they agree to {found:.2f}, not to {RELATED:g}); "
             "run `clinica run t1-linear` again for this visit"
         )

@@ -7,7 +7,7 @@ from scipy import ndimage
 from clinica_t1nce.volumes import grids, intensity
 
 BRIGHTER = 0.25
-"""A vessel lost at least this share of the brightness of bright tissue."""
+"""A vessel lost at least this fraction of the brightness of bright tissue."""
 
 THICKEST = 8.0
 """What is thicker, in mm, is no vessel but a lesion, a muscle or the pituitary."""
@@ -19,17 +19,11 @@ SMALLEST = 10.0
 """What is smaller, in mm3, is noise."""
 
 AIR = 0.1
-"""Air is darker than this share of the brightness of bright tissue."""
+"""Air is darker than this fraction of the brightness of bright tissue."""
 
 
 def threshold(image: np.ndarray) -> float:
-    """Give the change from which a voxel may be a vessel, :data:`BRIGHTER`, in units of an image.
-
-    Parameters
-    ----------
-    image
-        The T1ce that the network was given.
-    """
+    """Return the change from which a voxel of a T1ce may be a vessel; see :data:`BRIGHTER`."""
     return BRIGHTER * float(intensity.measure_percentile(image).factor)
 
 
@@ -44,16 +38,16 @@ def vessel_mask(change: np.ndarray, image: np.ndarray, affine: np.ndarray) -> np
     Parameters
     ----------
     change
-        T1ce - T1nce, on the crop's grid.
+        Change, T1ce - T1nce, on the crop's grid.
     image
-        The T1ce, on the same grid and in the same units.
+        T1ce, on the same grid and in the same units.
     affine
-        4 x 4, voxel indices to mm: tells how large a voxel is.
+        Affine, 4 x 4, voxel indices to mm.
 
     Returns
     -------
     numpy.ndarray
-        Boolean.
+        Boolean mask.
     """
     zooms = voxel_sizes(affine)
     enhanced = change > threshold(image)

@@ -1,8 +1,8 @@
 """Fit what a generator's card says of gadolinium and confidence.
 
-Each head, simulated or real, is shown twice, with and without gadolinium. What the generator would
-remove from the two is what a detector has to tell apart; how much of the enhancement it really
-removed is what its uncertainty has to foretell.
+Each anatomy, simulated or real, is shown twice, with and without gadolinium. What the generator
+would remove from the two is what a detector has to tell apart; how much of the enhancement it
+really removed is what its uncertainty has to foretell.
 """
 
 import logging
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from clinica_t1nce.errors import ImageError, TrainingError
@@ -22,7 +23,7 @@ from clinica_t1nce.simulation.anatomy import Anatomy
 from clinica_t1nce.simulation.simulator import Pair, render, sample_recipe
 from clinica_t1nce.synthesis.detector import HEAD, Detector, confidence_table, describe
 from clinica_t1nce.synthesis.synthesizer import Synthesis, Synthesizer
-from clinica_t1nce.training.data.anatomies import find_label_maps, load_heads
+from clinica_t1nce.training.data.anatomies import find_label_maps, load_anatomies
 from clinica_t1nce.training.data.fitted_pairs import ENHANCING, prepare
 from clinica_t1nce.training.data.volume_pairs import PairFiles
 from clinica_t1nce.volumes import grids, intensity
@@ -32,13 +33,13 @@ logger = logging.getLogger("clinica_t1nce")
 _SEED = 770_001
 _KNOTS = 6
 _BAR = (0.3, 0.9)
-"""Within which the probability lies above which the whole change is made."""
+"""Range of the probability above which the whole change is made."""
 
 _QUANTILES = (0.5, 0.55, 0.6, 0.65)
-"""Of the enhancement, tried as what is removed."""
+"""Quantiles of the enhancement, tried as what is removed."""
 
 _WEAK = 0.01
-"""Mean enhancement, in units of white matter, below which a head counts as without."""
+"""Mean enhancement, in units of white matter, below which an image counts as without."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,11 @@ class Trial:
     enhanced
         Whether the image shown had gadolinium.
     description
-        From :func:`clinica_t1nce.synthesis.detector.describe`.
+        Description by :func:`clinica_t1nce.synthesis.detector.describe`.
     uncertainty
-        From :class:`clinica_t1nce.synthesis.synthesizer.Synthesis`.
+        Uncertainty of the :class:`clinica_t1nce.synthesis.synthesizer.Synthesis`.
     share
-        Part of the enhancement inside the skull that was removed, net of what was removed
+        Fraction of the enhancement inside the skull that was removed, net of what was removed
         wrongly: 1 minus the mean absolute error of the change over the mean enhancement. NaN
         where there was none.
     """
@@ -98,7 +99,7 @@ def calibrate(
     Returns
     -------
     dict
-        The calibration: ``gadolinium`` and ``confidence`` as the card holds them, and ``held_out``
+        Calibration: ``gadolinium`` and ``confidence`` as the card holds them, and ``held_out``
         with the area under the receiver operating characteristic, the Brier score, and Spearman's
         correlation of confidence and the share truly removed, each head predicted by what was
         fitted on four fifths of the others.
@@ -110,7 +111,7 @@ def calibrate(
     """
     module, card = load_weights(weights)
     card = replace(card, calibration={})
-    anatomies = [] if folder is None else load_heads(find_label_maps(folder), cache)
+    anatomies = [] if folder is None else load_anatomies(find_label_maps(folder), cache)
     if not real and len(getattr(module, "quantiles", ())) > 1:
         quantile = choose_quantile(module, card, whole_heads(anatomies, heads // 3))
         logger.info("quantile %s of the enhancement is removed", quantile)
@@ -139,20 +140,20 @@ def calibrate(
 
 
 def choose_quantile(module: nn.Module, card: Card, pairs: Iterable[Pair]) -> float:
-    """Say which quantile of the enhancement comes nearest to it inside the skull.
+    """Find which quantile of the enhancement comes nearest to it inside the skull.
 
     Parameters
     ----------
     module, card
-        A generator that gives quantiles.
+        Generator that gives quantiles, and its card.
     pairs
-        With gadolinium.
+        Pairs with gadolinium.
 
     Returns
     -------
     float
-        Of 0.5, 0.55, 0.6 and 0.65 that of the smallest absolute error, relative to each pair's
-        enhancement: else the few heads that enhance most would decide for all.
+        Quantile, of 0.5, 0.55, 0.6 and 0.65, of the smallest absolute error, relative to each
+        pair's enhancement: else the few pairs that enhance most would decide for all.
     """
     synthesizers = {
         quantile: Synthesizer(
@@ -162,9 +163,7 @@ def choose_quantile(module: nn.Module, card: Card, pairs: Iterable[Pair]) -> flo
     }
     errors = dict.fromkeys(synthesizers, 0.0)
     for pair in pairs:
-        # Below 0 is noise, that no image stores.
-        volume, truth = pair.t1ce[0].numpy().clip(min=0), pair.enhancement[0].numpy()
-        brain = pair.intracranial[0].numpy() & (volume > 0)
+        volume, truth, brain = _stored(pair.t1ce, pair.enhancement, pair.intracranial)
         total = max(float(truth[brain].sum(dtype=np.float64)), _WEAK * brain.sum())
         for quantile, synthesizer in synthesizers.items():
             error = np.abs(synthesizer(volume).change - truth)[brain]
@@ -183,15 +182,20 @@ def whole_heads(anatomies: Sequence[Anatomy], count: int) -> Iterator[Pair]:
 
 
 def try_out(synthesizer: Synthesizer, pair: Pair) -> list[Trial]:
-    """Show a generator both images of a pair."""
-    skull = pair.intracranial[0].numpy()
-    return [
-        _try_out(synthesizer, image[0].numpy(), enhancement[0].numpy(), skull, enhanced)
-        for image, enhancement, enhanced in (
-            (pair.t1ce, pair.enhancement, True),
-            (pair.t1nce, pair.enhancement * 0, False),
-        )
-    ]
+    """Show a generator both images of a simulated pair."""
+    trials = []
+    for image, enhancement, enhanced in (
+        (pair.t1ce, pair.enhancement, True),
+        (pair.t1nce, pair.enhancement * 0, False),
+    ):
+        volume, removable, brain = _stored(image, enhancement, pair.intracranial)
+        found = synthesizer(volume)
+        # What enhances in the nose or the scalp matters to nobody who measures brains.
+        truth = float(removable[brain].mean(dtype=np.float64))
+        error = float(np.abs(found.change - removable)[brain].mean(dtype=np.float64))
+        share = 1 - error / truth if truth > _WEAK else float("nan")
+        trials.append(_trial(synthesizer, volume, found, enhanced and truth > _WEAK, share))
+    return trials
 
 
 def try_out_real(synthesizer: Synthesizer, pair: PairFiles) -> list[Trial]:
@@ -217,39 +221,20 @@ def try_out_real(synthesizer: Synthesizer, pair: PairFiles) -> list[Trial]:
     removable = before[enhancing].sum(dtype=np.float64)
     share = float((before.sum(dtype=np.float64) - left) / removable)
     return [
-        _trial(synthesizer, x, enhanced=True, share=share),
-        _trial(synthesizer, y, enhanced=False, share=float("nan")),
+        _trial(synthesizer, x, synthesizer(x), True, share),
+        _trial(synthesizer, y, synthesizer(y), False, float("nan")),
     ]
 
 
-def _try_out(
-    synthesizer: Synthesizer,
-    volume: np.ndarray,
-    enhancement: np.ndarray,
-    skull: np.ndarray,
-    enhanced: bool,
-) -> Trial:
+def _stored(*tensors: torch.Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Turn image, enhancement and inside of the skull into arrays; the last without the air."""
+    volume, enhancement, skull = (tensor[0].numpy() for tensor in tensors)
     # Below 0 is noise, that no image stores.
     volume = volume.clip(min=0)
-    found = synthesizer(volume)
-    # What enhances in the nose or the scalp matters to nobody who measures brains.
-    brain = skull & (volume > 0)
-    truth = float(enhancement[brain].mean(dtype=np.float64))
-    error = float(np.abs(found.change - enhancement)[brain].mean(dtype=np.float64))
-    return _described(
-        synthesizer,
-        volume,
-        found,
-        enhanced and truth > _WEAK,
-        1 - error / truth if truth > _WEAK else float("nan"),
-    )
+    return volume, enhancement, skull & (volume > 0)
 
 
-def _trial(synthesizer: Synthesizer, volume: np.ndarray, *, enhanced: bool, share: float) -> Trial:
-    return _described(synthesizer, volume, synthesizer(volume), enhanced, share)
-
-
-def _described(
+def _trial(
     synthesizer: Synthesizer, volume: np.ndarray, found: Synthesis, enhanced: bool, share: float
 ) -> Trial:
     scaled = intensity.measure(volume, **synthesizer.card.scaling).apply(volume)
@@ -268,7 +253,7 @@ def fit(trials: Sequence[Trial], *, gate: bool = True) -> dict[str, Any]:
     Parameters
     ----------
     trials
-        What was made of heads with and without gadolinium.
+        Trials of images with and without gadolinium.
     gate
         Whether an image that shows no gadolinium is to be left alone.
     """
@@ -311,49 +296,51 @@ def fit(trials: Sequence[Trial], *, gate: bool = True) -> dict[str, Any]:
 def cross_validated(
     trials: Sequence[Trial], *, gate: bool = True, folds: int = 5
 ) -> dict[str, float]:
-    """Measure how well calibrations foretell heads that they were not fitted on.
+    """Measure how well calibrations predict pairs that they were not fitted on.
 
     Parameters
     ----------
     trials
-        Two of each head, one after the other.
+        Two trials of each pair, one after the other.
     gate
-        As :func:`fit`.
+        Whether an image that shows no gadolinium is to be left alone.
     folds
-        Number of parts, each foretold by what is fitted on the others.
+        Number of parts, each predicted by what is fitted on the others.
     """
     fold_of = (np.arange(len(trials)) // 2) % folds
-    foretold = []
+    predicted = []
     for fold in range(folds):
         kept = [trial for trial, own in zip(trials, fold_of, strict=True) if own != fold]
         apart = [trial for trial, own in zip(trials, fold_of, strict=True) if own == fold]
         calibration = fit(kept, gate=gate)
-        foretold += [(trial, *_foretell(calibration, trial)) for trial in apart]
-    return _figures(foretold)
+        predicted += [(trial, *_predict(calibration, trial)) for trial in apart]
+    return _figures(predicted)
 
 
 def report(calibration: dict[str, Any], trials: Sequence[Trial]) -> dict[str, float]:
     """Measure a calibration on trials that it was not fitted on."""
-    return _figures([(trial, *_foretell(calibration, trial)) for trial in trials])
+    return _figures([(trial, *_predict(calibration, trial)) for trial in trials])
 
 
-def _foretell(calibration: dict[str, Any], trial: Trial) -> tuple[float, float, float]:
-    """Give probability, confidence, and the share of the change that would be made."""
-    judge = Detector.from_card(calibration)
+def _predict(calibration: dict[str, Any], trial: Trial) -> tuple[float, float, float]:
+    """Return probability, confidence, and the fraction of the change that would be made."""
+    detector = Detector.from_card(calibration)
     table = confidence_table(calibration)
-    assert judge is not None and table is not None
-    probability = judge.probability(trial.description)
+    assert detector is not None and table is not None
+    probability = detector.probability(trial.description)
     confidence = float(np.interp(trial.uncertainty, *table))
-    return probability, confidence, judge.opening(probability)
+    return probability, confidence, detector.fraction(probability)
 
 
-def _figures(foretold: Sequence[tuple[Trial, float, float, float]]) -> dict[str, float]:
+def _figures(predicted: Sequence[tuple[Trial, float, float, float]]) -> dict[str, float]:
     from scipy.stats import spearmanr
     from sklearn.metrics import brier_score_loss, roc_auc_score
 
-    truth = np.array([trial.enhanced for trial, *_ in foretold])
-    probabilities, _, openings = (np.array(v) for v in zip(*(f[1:] for f in foretold), strict=True))
-    known = [(trial.share, sure) for trial, _, sure, _ in foretold if np.isfinite(trial.share)]
+    truth = np.array([trial.enhanced for trial, *_ in predicted])
+    probabilities, _, fractions = (
+        np.array(v) for v in zip(*(f[1:] for f in predicted), strict=True)
+    )
+    known = [(trial.share, sure) for trial, _, sure, _ in predicted if np.isfinite(trial.share)]
     shares, confidence = (np.array(values) for values in zip(*known, strict=True))
     # A confidence that never changes says nothing.
     varied = min(np.ptp(confidence), np.ptp(shares)) > 0
@@ -361,7 +348,7 @@ def _figures(foretold: Sequence[tuple[Trial, float, float, float]]) -> dict[str,
     return {
         "auc": round(float(roc_auc_score(truth, probabilities)), 4),
         "brier": round(float(brier_score_loss(truth, probabilities)), 4),
-        "t1ce_left_alone": round(float((openings[truth] < 0.5).mean()), 4),
-        "t1nce_changed": round(float((openings[~truth] > 0.5).mean()), 4),
+        "t1ce_left_alone": round(float((fractions[truth] < 0.5).mean()), 4),
+        "t1nce_changed": round(float((fractions[~truth] > 0.5).mean()), 4),
         "spearman": round(spearman, 3),
     }

@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from clinica_t1nce.files import atomic
-from clinica_t1nce.training import samples
+from clinica_t1nce.training import pictures
 from clinica_t1nce.training.data.numbered import Batch, Source
 from clinica_t1nce.training.modules.generator import Training
 from clinica_t1nce.training.record import CHECKPOINT, METRICS, Metrics
@@ -28,11 +28,12 @@ class Plan:
     Attributes
     ----------
     check
-        Losses go to the table, with those of the validation; what is best is kept.
+        Steps between checks: losses go to the table, with those of the validation; what is best
+        is kept.
     save
-        A checkpoint is written, as after each check.
+        Steps between checkpoints, of which each check writes one as well.
     draw
-        Checks between pictures; 0: none are drawn.
+        Number of checks between pictures; 0: none are drawn.
     epoch
         Steps in which all pairs are seen once; None of an endless source.
     """
@@ -53,15 +54,15 @@ class Checks(Callback):
     Parameters
     ----------
     folder
-        Of the run.
+        Folder of the run.
     plan
-        When.
+        Steps at which things are done.
     validation
         Pairs to validate on, each process its share; None: none.
     shown
-        Where the pictures' pairs come from.
+        Source of the pairs in pictures.
     keep
-        Called with the network whose weights are to be kept, and the best loss so far.
+        Function that is given the network whose weights are to be kept, and its losses.
     """
 
     def __init__(
@@ -202,10 +203,10 @@ class Checks(Callback):
             for batch in self._shown_batches(module):
                 made = module.synthetic(batch["t1ce"])
                 volumes = (batch["t1ce"], made, batch["t1nce"])
-                drawn.append(samples.Sample(*(v[0, 0].float().cpu().numpy() for v in volumes)))
+                drawn.append(pictures.Sample(*(v[0, 0].float().cpu().numpy() for v in volumes)))
         kind = "training" if self.validation is None else "validation"
         path = self.folder / "samples" / f"step-{step:07d}.png"
-        samples.draw(path, drawn, f"step {step}, {kind} pairs")
+        pictures.draw(path, drawn, f"step {step}, {kind} pairs")
 
     def _stop_early(self, trainer: Trainer, module: Training) -> None:
         patience = module.optimisation.patience

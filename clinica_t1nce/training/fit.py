@@ -32,15 +32,15 @@ class Machine:
     Attributes
     ----------
     device
-        ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        Device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
     devices, num_nodes
-        Processes on each machine, one a GPU; machines.
+        Number of processes on each machine, one a GPU, and of machines.
     strategy
-        Of Lightning's trainer; ``"auto"``: DDP where there is more than one process.
+        Strategy of Lightning's trainer; ``"auto"``: DDP where there is more than one process.
     workers
-        Processes that make pairs, for each process that trains.
+        Number of processes that make pairs, for each process that trains.
     threads
-        Of a process that trains; None: PyTorch's choice.
+        Number of threads of a process that trains; None: PyTorch's choice.
     """
 
     device: str = "auto"
@@ -51,8 +51,8 @@ class Machine:
     threads: int | None = None
 
     @property
-    def world(self) -> int:
-        """How many processes train."""
+    def processes(self) -> int:
+        """Number of processes that train."""
         return self.devices * self.num_nodes
 
 
@@ -69,22 +69,22 @@ def fit(
     Parameters
     ----------
     module
-        To be trained; the weights of its `kept` are written as the settings' name.
+        Module to be trained; the weights of its `kept` are written as the settings' name.
     loaded
-        Pairs.
+        Sources of the pairs.
     output
         Folder of the run.
     settings
-        Of the run; its lengths are in steps.
+        Settings of the run, lengths in steps.
     machine
-        What it may use.
+        Processes and device that it may use.
     card
-        Of the weights.
+        Card of the weights.
 
     Returns
     -------
     Path
-        The weights.
+        Path of the weights.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def fit(
     assert settings.optimisation.steps is not None
     assert settings.validate_every is not None
     weights = output / f"{settings.name}.safetensors"
-    per_step = settings.batch * settings.accumulate * machine.world
+    per_step = settings.batch * settings.accumulate * machine.processes
     epoch = loaded.training.epoch
     plan = Plan(
         check=settings.validate_every,
@@ -155,7 +155,7 @@ def _trainer(
     assert o.steps is not None
     gpu = find_device(machine.device).type == "cuda"
     strategy = machine.strategy
-    if machine.world > 1 and strategy in ("auto", "ddp"):
+    if machine.processes > 1 and strategy in ("auto", "ddp"):
         # Of several networks, each step uses some.
         strategy = "ddp" if module.automatic_optimization else "ddp_find_unused_parameters_true"
     automatic = module.automatic_optimization
@@ -166,7 +166,7 @@ def _trainer(
             num_nodes=machine.num_nodes,
             strategy=strategy,
             precision=settings.precision,  # type: ignore[arg-type]
-            sync_batchnorm=gpu and machine.world > 1,
+            sync_batchnorm=gpu and machine.processes > 1,
             max_steps=o.steps * module.optimisers,
             gradient_clip_val=o.clip if automatic else None,
             accumulate_grad_batches=settings.accumulate if automatic else 1,

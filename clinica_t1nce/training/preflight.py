@@ -16,7 +16,7 @@ _STATE = 3
 
 
 class Size(NamedTuple):
-    """How large a network is, in numbers."""
+    """Numbers of a network's weights, and of what its layers give for one input."""
 
     weights: int
     activations: int
@@ -30,9 +30,9 @@ def size_of(architecture: str, hyperparameters: dict[str, Any], shape: Sequence[
     Parameters
     ----------
     architecture, hyperparameters
-        As :func:`clinica_t1nce.models.registry.build` takes them.
+        Arguments of :func:`clinica_t1nce.models.registry.build`.
     shape
-        D, H, W of the network's input.
+        Shape of the network's input, D, H, W.
 
     Raises
     ------
@@ -65,9 +65,9 @@ def memory_gb(size: Size, batch: int, *, averaged: bool = False, half: bool = Fa
     Parameters
     ----------
     size
-        Of the network, for one input.
+        Size of the network, for one input.
     batch
-        Pairs.
+        Number of pairs.
     averaged
         Whether there is a running average of the weights.
     half
@@ -84,7 +84,7 @@ def memory_gb(size: Size, batch: int, *, averaged: bool = False, half: bool = Fa
 
 
 def available(device: torch.device) -> float | None:
-    """Give the GB that are free, or None where the system does not say."""
+    """Return the GB that are free, or None where the system does not say."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0] / 1e9
     try:
@@ -98,22 +98,7 @@ def available(device: torch.device) -> float | None:
 
 
 def check_memory(needs: float, device: torch.device, what: str) -> None:
-    """Refuse to start what does not fit.
-
-    Parameters
-    ----------
-    needs
-        GB.
-    device
-        Where.
-    what
-        Is trained.
-
-    Raises
-    ------
-    TrainingError
-        Saying what is needed and what is there.
-    """
+    """Raise TrainingError unless a device has the GB that `what` needs."""
     free = available(device)
     if free is not None and needs > free:
         raise TrainingError(
@@ -132,16 +117,16 @@ def check_precision(architecture: str, precision: str, device: torch.device) -> 
     Parameters
     ----------
     architecture
-        Of :data:`clinica_t1nce.models.registry.PRESETS`' networks.
+        Key of :data:`clinica_t1nce.models.registry.ARCHITECTURES`.
     precision
-        As Lightning's trainer takes it.
+        Precision as Lightning's trainer takes it.
     device
-        Where.
+        Device that trains.
 
     Raises
     ------
     TrainingError
-        Saying what to take.
+        If it would; the message says what to take.
     """
     if device.type == "cpu" and precision.startswith("bf16") and architecture == "res-unet":
         raise TrainingError(
@@ -151,5 +136,5 @@ def check_precision(architecture: str, precision: str, device: torch.device) -> 
 
 
 def checkpoint_bytes(size: Size) -> int:
-    """Give what checkpoint and weights take, while an old checkpoint is being replaced."""
+    """Return the bytes of checkpoint and weights, while an old checkpoint is being replaced."""
     return (2 * _STATE + 2) * size.weights * _FLOAT

@@ -20,15 +20,7 @@ logger = logging.getLogger("clinica_t1nce")
 
 
 class ShowProgress(Callback):
-    """Show step, losses and the time left.
-
-    Parameters
-    ----------
-    steps
-        In all.
-    every
-        Steps between lines, where there is no terminal.
-    """
+    """Show step of so many `steps`, losses and time left; without a terminal `every` so often."""
 
     def __init__(self, steps: int, every: int):
         self.steps = steps

@@ -30,7 +30,7 @@ def check(output: Path, settings: Mapping[str, Any]) -> None:
     output
         Folder of the run; need not exist.
     settings
-        A run that goes on must have the same.
+        Settings, which a run that goes on must share.
 
     Raises
     ------
@@ -63,14 +63,12 @@ def begin(output: Path, settings: Mapping[str, Any], **more: Any) -> None:
     output
         Folder of the run; made if missing.
     settings
-        As :func:`check`.
+        Settings, as for :func:`check`, which is called.
     **more
-        Written beside them and not compared.
+        Entries to write beside them, which are not compared.
 
     Raises
     ------
-    TrainingError
-        As :func:`check`.
     OutputError
         If it cannot be written.
     """
@@ -84,7 +82,7 @@ def begin(output: Path, settings: Mapping[str, Any], **more: Any) -> None:
 
 
 def versions() -> dict[str, str]:
-    """Give the versions of what a result depends on."""
+    """Return the versions of what a result depends on."""
     found = {"clinica-t1nce": __version__, "python": platform.python_version()}
     for name in _VERSIONED:
         try:
@@ -95,35 +93,24 @@ def versions() -> dict[str, str]:
 
 
 def git_hash() -> str | None:
-    """Give the commit that runs, with ``+`` if files were changed; None of an installed package."""
-    package = Path(__file__).resolve().parents[1]
+    """Return the running commit, with ``+`` if files were changed; None if it is installed."""
+    commands = (
+        ["git", "ls-files", "--error-unmatch", Path(__file__).name],
+        ["git", "describe", "--always", "--dirty=+", "--abbrev=40", "--exclude=*"],
+    )
+    folder, said = Path(__file__).resolve().parent, ""
     try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--dirty=+", "--abbrev=40", "--exclude=*"],
-            cwd=package,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        for command in commands:
+            said = subprocess.run(
+                command, cwd=folder, capture_output=True, text=True, check=True
+            ).stdout
     except (OSError, subprocess.CalledProcessError):
         return None
-    tracked = subprocess.run(
-        ["git", "ls-files", "--error-unmatch", Path(__file__).name],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        check=False,
-    )
-    return described.stdout.strip() if tracked.returncode == 0 else None
+    return said.strip()
 
 
 class Metrics:
-    """``metrics.tsv``: one row each time that the losses were looked at.
-
-    Parameters
-    ----------
-    path
-        Of the table.
-    """
+    """``metrics.tsv``: one row each time that the losses were looked at."""
 
     def __init__(self, path: Path):
         self.path = path

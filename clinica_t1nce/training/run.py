@@ -32,21 +32,21 @@ def train(
     Parameters
     ----------
     data
-        Where pairs come from.
+        Sources of pairs.
     output
         Folder of the run: ``config.json``, ``checkpoints/``, ``metrics.tsv``, ``samples/``,
         ``tensorboard/`` and the weights with their card.
     settings
-        Of the run.
+        Settings of the run.
     machine
-        What it may use.
+        Processes and device that it may use.
     command
-        What the user typed, for the card.
+        Command that the user typed, for the card.
 
     Returns
     -------
     Path
-        The weights.
+        Path of the weights.
 
     Raises
     ------
@@ -64,41 +64,31 @@ def train(
     device = find_device(machine.device)
     card = card_of(settings)
     _check_machine(card, settings, device, output)
-    identity = {**asdict(settings), "data": data.identity(), "processes": machine.world}
+    identity = {**asdict(settings), "data": data.identity(), "processes": machine.processes}
     record.check(output, identity)
     if machine.threads is not None:
         torch.set_num_threads(machine.threads)
     loaded = data.load(card, settings, output, machine.workers)
-    settings = resolved(settings, loaded.training.epoch, machine.world)
+    settings = resolved(settings, loaded.training.epoch, machine.processes)
     record.begin(output, identity, command=command)
     seed_everything(settings.seed, verbose=False)
     card = replace(card, training=_history(data, settings, command))
-    make = {"adversarial": _adversarial, "unpaired": _unpaired}.get(settings.method, _supervised)
-    module = make(card, settings, loaded, output, machine)
+    module = _module_of(card, settings, loaded, output, machine)
     return fit(module, loaded, output, settings, machine, card)
 
 
-def _supervised(
+def _module_of(
     card: Card, settings: Settings, loaded: Loaded, output: Path, machine: Machine
 ) -> Training:
-    network = network_of(card, settings.init)
-    return GeneratorTraining(network, card.output, *_common(settings))
-
-
-def _adversarial(
-    card: Card, settings: Settings, loaded: Loaded, output: Path, machine: Machine
-) -> Training:
-    discriminator = _discriminator(card, settings, loaded, output, machine)
-    network = network_of(card, settings.init)
-    return AdversarialTraining(network, discriminator, card.output, *_common(settings))
-
-
-def _unpaired(
-    card: Card, settings: Settings, loaded: Loaded, output: Path, machine: Machine
-) -> Training:
-    judges = [_new_discriminator(discriminator_card(card, settings)) for _ in range(2)]
-    network, reverse = network_of(card, settings.init), network_of(card, None)
-    return CycleTraining(network, reverse, (judges[0], judges[1]), card.output, *_common(settings))
+    common = card.output, settings.optimisation, settings.seed, settings.accumulate
+    if settings.method == "unpaired":
+        discriminators = [_new_discriminator(discriminator_card(card, settings)) for _ in range(2)]
+        network, reverse = network_of(card, settings.init), network_of(card, None)
+        return CycleTraining(network, reverse, discriminators, *common)
+    if settings.method == "adversarial":
+        discriminator = _discriminator(card, settings, loaded, output, machine)
+        return AdversarialTraining(network_of(card, settings.init), discriminator, *common)
+    return GeneratorTraining(network_of(card, settings.init), *common)
 
 
 def _discriminator(
@@ -119,7 +109,9 @@ def _discriminator(
             network_of(card, settings.init),
             _new_discriminator(its_card),
             card.output,
-            *_common(alone),
+            alone.optimisation,
+            alone.seed,
+            alone.accumulate,
         )
         weights = str(fit(module, loaded, output / "discriminator", alone, machine, its_card))
     discriminator, its_card = load_weights(weights)
@@ -136,10 +128,6 @@ def _new_discriminator(card: Card) -> PatchDiscriminator:
     network = registry.build(card.architecture, **card.hyperparameters)
     assert isinstance(network, PatchDiscriminator)
     return network
-
-
-def _common(settings: Settings) -> tuple:
-    return settings.optimisation, settings.seed, settings.accumulate
 
 
 def network_of(card: Card, init: str | None) -> nn.Module:

@@ -39,12 +39,13 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "average": 0.998,
         "enhancing_weight": 1.0,
         "robust_scale": 0.01,
+        "distribution": 0.5,
         "augment": True,
     },
 }
-"""By name: ``paper`` trains as Bottani et al. did (Adam and L1, whole volumes, no augmentation;
-with a discriminator batch 1), ``change`` on simulated patches, ``mixed`` on patches of real and
-simulated pairs together, as the weights that come with this package were."""
+"""Presets by name: ``paper`` trains as Bottani et al. did (Adam and L1, whole volumes, no
+augmentation; with a discriminator batch 1), ``change`` on simulated patches, ``mixed`` on patches
+of real and simulated pairs together, as the weights that come with this package were."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,11 @@ class Settings:
     Attributes
     ----------
     name
-        Of the weights.
+        Name of the weights.
     optimisation
         Rates, losses, length.
     architecture
-        Of :data:`clinica_t1nce.models.registry.PRESETS`; None: that of `init`.
+        Key of :data:`clinica_t1nce.models.registry.PRESETS`; None: that of `init`.
     widths
         Channels of the network's levels; None: the architecture's.
     grid
@@ -66,28 +67,29 @@ class Settings:
     patch
         Side of the cubic patches in voxels (mm), of networks without a grid.
     batch, accumulate
-        Pairs a batch and process; batches a step.
+        Number of pairs a batch and process, and of batches a step.
     method
-        One of :data:`METHODS`.
+        Method, one of :data:`METHODS`.
     augment
         Whether real pairs are varied: patches by
         :class:`clinica_t1nce.training.data.variation.Variation`, whole volumes by
         :class:`clinica_t1nce.training.data.augmentation.Augmentation`.
     t1nce_share
-        Share of patches of real pairs in which the T1nce is shown in place of the T1ce.
+        Fraction of patches of real pairs in which the T1nce is shown in place of the T1ce.
     precision
-        Of Lightning's trainer: ``"bf16-mixed"`` is several times faster where the processor
-        computes in bfloat16, and several times slower where it has to imitate it.
+        Precision of Lightning's trainer: ``"bf16-mixed"`` is several times faster where the
+        processor computes in bfloat16, and several times slower where it has to imitate it.
     init, discriminator
         Weights to start from, as :func:`clinica_t1nce.models.storage.load_weights` takes them.
     discriminator_widths
         Channels of the levels of a new discriminator; None: the paper's.
     discriminator_steps
-        For which it is trained alone; None: a tenth of the training's.
+        Number of steps for which it is trained alone; None: a tenth of the training's.
     seed
-        Of weights, order and pairs.
+        Seed of weights, order and pairs.
     validation_pairs
-        How many are simulated to validate on, or at most used of a table; None: 16, or all.
+        Number of pairs that are simulated to validate on, or at most used of a table; None: 16,
+        or all.
     save_every, validate_every, samples_every
         Steps between checkpoints; steps between validations, None: an epoch, or 500 of an
         endless source; validations between pictures.
@@ -122,7 +124,7 @@ def from_preset(preset: str, **given: Any) -> Settings:
     Parameters
     ----------
     preset
-        A key of :data:`PRESETS`.
+        Key of :data:`PRESETS`.
     **given
         Fields of :class:`Settings` and of
         :class:`~clinica_t1nce.training.modules.generator.Optimisation`; None: as the preset has it.
@@ -227,24 +229,24 @@ def _card_of_init(settings: Settings) -> Card:
     return replace(card, name=settings.name, calibration={}, training={}, metrics={}, sha256="")
 
 
-def resolved(settings: Settings, epoch: int | None, world: int) -> Settings:
-    """Say in steps what was said in epochs.
+def resolved(settings: Settings, epoch: int | None, processes: int) -> Settings:
+    """Turn lengths in epochs into steps.
 
     Parameters
     ----------
     settings
-        Of the run.
+        Settings of the run.
     epoch
-        Pairs until all have been seen; None: without end.
-    world
-        Processes.
+        Number of pairs until all have been seen; None: without end.
+    processes
+        Number of processes that train.
 
     Raises
     ------
     TrainingError
         If the length is not said, or said in epochs of an endless source.
     """
-    per_step = settings.batch * settings.accumulate * world
+    per_step = settings.batch * settings.accumulate * processes
     o = settings.optimisation
     steps, check = o.steps, settings.validate_every
     if steps is None:

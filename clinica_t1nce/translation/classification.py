@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import clinica_t1nce
-from clinica_t1nce.bids.dataset import Dataset
 from clinica_t1nce.bids.entities import Visit
+from clinica_t1nce.bids.t1w_images import Dataset
 from clinica_t1nce.caps import names, query, selection, table
 from clinica_t1nce.errors import SelectionError, WeightsError
 from clinica_t1nce.files import atomic, completeness, tsv

@@ -28,30 +28,14 @@ def _shown(
     of_file: bool = False,
     of_nodes: bool = True,
 ) -> dict[str, Any]:
-    """Give the metadata of an option.
-
-    Parameters
-    ----------
-    text
-        Help text.
-    group
-        Group in which commands show it; None: they do not.
-    argument
-        Name in commands, if it is not the field's with hyphens.
-    metavar
-        Stand-in for the value in commands.
-    of_file
-        Whether it names a file, not a folder.
-    of_nodes
-        Whether the nodes that make the images need it.
-    """
+    """Give the metadata of an option: help text, and how and in which group commands show it."""
     return {
         "help": text,
-        "group": group,
-        "argument": argument,
+        "group": group,  # None: commands do not show it
+        "argument": argument,  # name in commands, if it is not the field's with hyphens
         "metavar": metavar,
-        "of_file": of_file,
-        "of_nodes": of_nodes,
+        "of_file": of_file,  # it names a file, not a folder
+        "of_nodes": of_nodes,  # the nodes that make the images need it
     }
 
 

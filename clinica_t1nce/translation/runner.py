@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 LOW_CONFIDENCE = 0.05
 """Confidence below which an image is flagged: less sure than of nearly all simulated heads."""
 
-
 LARGEST = 2.5
 """Enlargement by t1-linear from which an image is flagged: adults' heads need 1 to 2."""
+
+Wanted = tuple[names.Space, ...]
+"""Grids of the images that are to be made."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,9 @@ def translate(job: Job, synthesizer: "Synthesizer") -> Result:
         If the image cannot be written; nothing half-written is left.
     """
     start = time.perf_counter()
-    return _write(_synthesise(job, _read(job, synthesizer), synthesizer, start), synthesizer)
+    inputs, wanted = _read(job, synthesizer)
+    work = _synthesise(job, inputs, wanted, synthesizer, start)
+    return _write(work, synthesizer)
 
 
 def _overlapping(
@@ -143,7 +147,7 @@ def _overlapping(
             start = time.perf_counter()
             written: Future[Result]
             try:
-                work = _synthesise(job, reading.result(), synthesizer, start)
+                work = _synthesise(job, *reading.result(), synthesizer, start)
                 written = writer.submit(_write, work, synthesizer)
             except Exception as error:
                 written = Future()
@@ -162,32 +166,33 @@ def _result(job: Job, future: "Future[Result]") -> Result:
         return Result(job, error=error)
 
 
-def _read(job: Job, synthesizer: "Synthesizer") -> spaces.Inputs:
+def _read(job: Job, synthesizer: "Synthesizer") -> tuple[spaces.Inputs, Wanted]:
     """Read the crop and, if it is known that the image is translated, all else that this takes."""
     job.check()
     crop = spaces.read_crop(job.source)
     wanted = () if job.is_open else _wanted(job, synthesizer)
-    return spaces.read(crop, wanted, job.targets)
+    return spaces.read(crop, wanted, job.targets), wanted
 
 
-def _wanted(job: Job, synthesizer: "Synthesizer") -> tuple[names.Space, ...]:
+def _wanted(job: Job, synthesizer: "Synthesizer") -> Wanted:
     if not job.options.keep_existing:
         return job.spaces
     return tuple(job.lacks(sidecar.describe(synthesizer.card)))
 
 
-def _synthesise(job: Job, inputs: spaces.Inputs, synthesizer: "Synthesizer", start: float) -> _Work:
-    if not job.is_open:
-        products = spaces.products(inputs, _wanted(job, synthesizer), synthesizer)
-        return _Work(job, inputs, list(products), None, start)
-    synthesis = spaces.synthesise(inputs.crop, inputs.crop.data, synthesizer)
-    classification.require_detector(synthesizer.card, synthesis.gadolinium)
-    probability = synthesis.gadolinium or 0.0
-    if job.spaces:
-        chosen = selection.by_image(probability, job.options.include_t1nce)
-        job = replace(job, selected_by=chosen)
-    wanted = () if job.selected_by is None else _wanted(job, synthesizer)
-    inputs = spaces.read(inputs.crop, wanted, job.targets)
+def _synthesise(
+    job: Job, inputs: spaces.Inputs, wanted: Wanted, synthesizer: "Synthesizer", start: float
+) -> _Work:
+    synthesis = probability = None
+    if job.is_open:
+        synthesis = spaces.synthesise(inputs.crop, inputs.crop.data, synthesizer)
+        classification.require_detector(synthesizer.card, synthesis.gadolinium)
+        probability = synthesis.gadolinium or 0.0
+        if job.spaces:
+            chosen = selection.by_image(probability, job.options.include_t1nce)
+            job = replace(job, selected_by=chosen)
+        wanted = () if job.selected_by is None else _wanted(job, synthesizer)
+        inputs = spaces.read(inputs.crop, wanted, job.targets)
     products = spaces.products(inputs, wanted, synthesizer, synthesis)
     return _Work(job, inputs, list(products), probability, start)
 
@@ -224,7 +229,7 @@ def _write_product(
         source=job.source,
         output=files.image,
         card=synthesizer.card,
-        change=sidecar.measure_change(product.shown, product.change),
+        change=sidecar.measure_change(product.shown, product.change, product.place),
         confidence=product.synthesis.confidence,
         gadolinium=product.synthesis.gadolinium,
         flags=find_flags(job.selected_by, product.synthesis) + _flags_of_grid(inputs, product),

@@ -1,7 +1,8 @@
 """One T1ce of any orientation and voxel size, without a CAPS: its T1nce on its own grid.
 
-The image is not registered to a template: networks take a head at any position, along axes that run
-right, anterior, superior as nearly as the image's own do.
+The network is shown what t1-linear would make of the image: N4, then an affine to MNI space, on
+the grid of t1-linear's crop (:mod:`clinica_t1nce.volumes.mni`). Where no affine is found, it is
+shown the image as it lies, along axes that run right, anterior, superior as nearly as its own do.
 """
 
 import time
@@ -9,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import nibabel as nib
 import numpy as np
@@ -21,9 +22,11 @@ from clinica_t1nce.files import nifti, nifti_copy
 from clinica_t1nce.files.forms import read_forms
 from clinica_t1nce.synthesis import transfer
 from clinica_t1nce.synthesis.conditioning import condition
+from clinica_t1nce.synthesis.flags import Flag
+from clinica_t1nce.translation import classification
 from clinica_t1nce.translation.jobs import check_output
 from clinica_t1nce.translation.runner import find_flags
-from clinica_t1nce.volumes import bias
+from clinica_t1nce.volumes import bias, grids, mni
 
 if TYPE_CHECKING:
     from clinica_t1nce.synthesis.synthesizer import Synthesis, Synthesizer
@@ -36,7 +39,10 @@ FEWEST_VALUES = 64
 
 EXTENSIONS = (".nii", ".nii.gz")
 
-PREDICTED_ON = "source, bias-corrected by N4"
+PREDICTED_ON = "source, bias-corrected by N4, moved to MNI space"
+UNMOVED = PREDICTED_ON.partition(", moved")[0]
+NOT_REGISTERED = "not-registered"
+"""Code of the flag of an image that no affine was found for."""
 
 
 @dataclass(frozen=True)
@@ -51,17 +57,64 @@ class Files:
         Path of the T1nce.
     enhancement
         Path of the map of what was removed, or None.
+    page
+        Path of the HTML page that shows it, or None.
+    space
+        Grid of the T1nce: that of the source, or that of t1-linear's crop (``"mni-crop"``).
     """
 
     source: Path
     image: Path
     enhancement: Path | None = None
+    page: Path | None = None
+    space: names.Space = names.NATIVE
 
     @property
     def outputs(self) -> tuple[Path, ...]:
         """Everything that is written, sidecars too."""
         images = [self.image, *([] if self.enhancement is None else [self.enhancement])]
-        return tuple(path for image in images for path in (image, names.sidecar_path(image)))
+        paths = [path for image in images for path in (image, names.sidecar_path(image))]
+        return (*paths, *([] if self.page is None else [self.page]))
+
+
+class Translation(NamedTuple):
+    """A T1nce that was written.
+
+    Attributes
+    ----------
+    sidecar
+        Content of its sidecar.
+    t1ce, t1nce
+        Volumes on its grid.
+    affine
+        4 x 4, voxel indices to mm.
+    """
+
+    sidecar: dict[str, Any]
+    t1ce: np.ndarray
+    t1nce: np.ndarray
+    affine: np.ndarray
+
+
+class Found(NamedTuple):
+    """What the network found in a volume.
+
+    Attributes
+    ----------
+    synthesis
+        T1nce and change on the volume's grid, in its units.
+    pose
+        4 x 4, mm of MNI space to mm of the volume; None: no affine was found.
+    crop
+        Volume without its bias field, on the grid of t1-linear's crop; None without a pose.
+    crop_image
+        T1nce on that grid.
+    """
+
+    synthesis: "Synthesis"
+    pose: np.ndarray | None = None
+    crop: np.ndarray | None = None
+    crop_image: np.ndarray | None = None
 
 
 def translate_image(image: nib.Nifti1Image, synthesizer: "Synthesizer") -> nib.Nifti1Image:
@@ -98,7 +151,7 @@ def translate_image(image: nib.Nifti1Image, synthesizer: "Synthesizer") -> nib.N
     data = stored.reshape(shape[:3]).astype(np.float32)
     affine = read_forms(image).affine
     check_content(data, affine, stored.dtype.kind)
-    found = synthesise(data, affine, synthesizer)
+    found = synthesise(data, affine, synthesizer).synthesis
     header = image.header.copy()
     if stored.dtype.kind in "iu":
         limits = np.iinfo(stored.dtype)
@@ -111,25 +164,25 @@ def translate_image(image: nib.Nifti1Image, synthesizer: "Synthesizer") -> nib.N
     return type(image)(voxels.reshape(shape), image.affine, header)
 
 
-def synthesise(volume: np.ndarray, affine: np.ndarray, synthesizer: "Synthesizer") -> "Synthesis":
+def synthesise(volume: np.ndarray, affine: np.ndarray, synthesizer: "Synthesizer") -> Found:
     """Make the T1nce of a volume with a bias field.
 
-    The network is given the volume without its bias field; what it changes is given the field
-    again and taken from the volume as it came.
+    The network is given the volume without its bias field, in MNI space; what it changes is
+    brought back, given the field again, and taken from the volume as it came.
 
     Parameters
     ----------
     volume
         T1ce, three axes as stored, finite.
     affine
-        4 x 4, voxel indices to mm.
+        Matrix, 4 x 4, voxel indices to mm.
     synthesizer
         Loaded model.
 
     Returns
     -------
-    Synthesis
-        Its image and change are in the units of `volume`.
+    Found
+        Flagged :data:`NOT_REGISTERED` if no affine was found.
 
     Raises
     ------
@@ -138,10 +191,27 @@ def synthesise(volume: np.ndarray, affine: np.ndarray, synthesizer: "Synthesizer
     """
     given = condition(volume)
     field = bias.measure_bias(given.shown, affine)
-    found = synthesizer.carrying_change()(given.shown / field, affine)
-    change = transfer.without_negligible(found.change * field, given.shown)
+    shown, flags = given.shown / field, given.flags
+    synthesizer = synthesizer.transferring_change()
+    pose = crop = crop_image = None
+    try:
+        pose = mni.find_pose(shown, affine)
+    except ImageError as error:
+        text = f"no affine to MNI space ({error}): the network was shown the image as it lies"
+        flags = (*flags, Flag(NOT_REGISTERED, text))
+    if pose is None:
+        found = synthesizer(shown, affine)
+        change = transfer.without_negligible(found.change * field, given.shown)
+    else:
+        crop = grids.sample(shown, affine, nifti.CROP_SHAPE, mni.CROP_AFFINE, pose)
+        found = synthesizer(crop, mni.CROP_AFFINE)
+        crop_image = found.image
+        change = transfer.without_negligible(found.change, crop)
+        back = np.linalg.inv(pose)
+        change = grids.sample(change, mni.CROP_AFFINE, volume.shape, affine, back) * field
     image = given.subtract(change)
-    return replace(found, image=image, change=volume - image, flags=given.flags)
+    found = replace(found, image=image, change=volume - image, flags=flags)
+    return Found(found, pose, crop, crop_image)
 
 
 def check_content(volume: np.ndarray, affine: np.ndarray, kind: str = "f") -> None:
@@ -152,7 +222,7 @@ def check_content(volume: np.ndarray, affine: np.ndarray, kind: str = "f") -> No
     volume
         Voxels.
     affine
-        4 x 4, voxel indices to mm.
+        Matrix, 4 x 4, voxel indices to mm.
     kind
         NumPy's letter for the type that is stored.
 
@@ -231,6 +301,7 @@ def plan(
     *,
     is_folder: bool = False,
     save_enhancement: bool = False,
+    report: bool = False,
     overwrite: bool = False,
 ) -> list[Files]:
     """Say what is written, and refuse what would be lost.
@@ -245,6 +316,8 @@ def plan(
         Whether `output` is a folder, whatever its name.
     save_enhancement
         Whether the map of what was removed is written, too.
+    report
+        Whether an HTML page of the same name is written, too.
     overwrite
         Whether what is there is replaced.
 
@@ -266,12 +339,13 @@ def plan(
     for source in sources:
         image = output / names.derived_name(source.name) if is_folder else output
         enhancement = names.enhancement_path(image) if save_enhancement else None
-        jobs.append(Files(source, image, enhancement))
+        page = names.sidecar_path(image).with_suffix(".html") if report else None
+        jobs.append(Files(source, image, enhancement, page))
     seen: dict[Path, Path] = {}
     for job in jobs:
         for path in job.outputs:
             inputs = (*sources, *map(names.sidecar_path, sources))
-            check_output(path, inputs, is_image=path.suffix != ".json")
+            check_output(path, inputs, is_image=path.suffix not in (".json", ".html"))
             if path in seen:
                 raise SelectionError(
                     f"{path}: would be made of {seen[path]} and of {job.source}; translate them "
@@ -283,11 +357,37 @@ def plan(
     return jobs
 
 
-def translate_file(files: Files, synthesizer: "Synthesizer") -> dict[str, Any]:
+def classify_file(source: Path, synthesizer: "Synthesizer") -> float:
+    """Say how likely it is that gadolinium was given, by the image of a file alone.
+
+    Raises
+    ------
+    ImageError
+        Naming the source, if it cannot be used.
+    WeightsError
+        If the weights have no detector.
+    """
+    found = _read_and_synthesise(source, synthesizer)[1].synthesis
+    classification.require_detector(synthesizer.card, found.gadolinium)
+    return found.gadolinium or 0.0
+
+
+def _read_and_synthesise(path: Path, synthesizer: "Synthesizer") -> tuple[nifti.Image, Found]:
+    source = nifti.load(path)
+    try:
+        check_content(source.data, source.affine, source.header.get_data_dtype().kind)
+        return source, synthesise(source.data, source.affine, synthesizer)
+    except T1nceError as error:
+        raise type(error)(f"{path}: {error}") from error
+
+
+def translate_file(
+    files: Files, synthesizer: "Synthesizer", raw: Path | None = None
+) -> Translation:
     """Write the T1nce of one file, with its sidecar: first the sidecar, last the image.
 
-    Header, type and slope are those of the source to the bit, and so are the voxels where nothing
-    is removed.
+    On the source's grid, header, type and slope are those of the source to the bit, and so are the
+    voxels where nothing is removed.
 
     Parameters
     ----------
@@ -295,11 +395,12 @@ def translate_file(files: Files, synthesizer: "Synthesizer") -> dict[str, Any]:
         Paths, from :func:`plan`.
     synthesizer
         Loaded model.
+    raw
+        Root of the BIDS that the source belongs to: the sidecar calls it ``raw``.
 
     Returns
     -------
-    dict
-        Content of the sidecar.
+    Translation
 
     Raises
     ------
@@ -309,26 +410,36 @@ def translate_file(files: Files, synthesizer: "Synthesizer") -> dict[str, Any]:
         If something cannot be written; nothing half-written is left.
     """
     start = time.perf_counter()
-    source = nifti.load(files.source)
-    try:
-        check_content(source.data, source.affine, source.header.get_data_dtype().kind)
-        found = synthesise(source.data, source.affine, synthesizer)
-    except T1nceError as error:
-        raise type(error)(f"{files.source}: {error}") from error
+    source, found = _read_and_synthesise(files.source, synthesizer)
+    synthesis = found.synthesis
+    t1ce, t1nce, affine = source.data, synthesis.image, source.affine
+    if files.space != names.NATIVE:
+        if found.crop is None or found.crop_image is None:
+            reasons = [flag.text for flag in synthesis.flags if flag.code == NOT_REGISTERED]
+            raise ImageError(f"{files.source}: {reasons[0].partition(':')[0]}")
+        t1ce, t1nce, affine = found.crop, found.crop_image, mni.CROP_AFFINE
+    flags = find_flags(None, synthesis) + sidecar.source_flags(source)
     content = sidecar.build(
         source=files.source,
         output=files.image,
         card=synthesizer.card,
-        change=sidecar.measure_change(condition(source.data).shown, found.change),
-        confidence=found.confidence,
-        gadolinium=found.gadolinium,
-        flags=find_flags(None, found) + sidecar.source_flags(source),
+        change=sidecar.measure_change(condition(t1ce).shown, t1ce - t1nce),
+        confidence=synthesis.confidence,
+        gadolinium=synthesis.gadolinium,
+        flags=flags,
         device=str(synthesizer.device),
         seconds=time.perf_counter() - start,
         n_nonfinite=source.n_nonfinite,
-        scaling={**synthesizer.card.scaling, **asdict(found.scaling)},
-        grid=sidecar.Grid(names.NATIVE, predicted_on=PREDICTED_ON),
+        scaling={**synthesizer.card.scaling, **asdict(synthesis.scaling)},
+        root=raw,
+        root_name="raw",
+        grid=sidecar.Grid(
+            files.space, predicted_on=UNMOVED if found.pose is None else PREDICTED_ON
+        ),
     )
+    content["SkullStripped"] = mni.is_stripped(condition(source.data).shown, source.affine)
+    if files.space != names.NATIVE:
+        content |= {"SpatialReference": mni.REFERENCE, "Resolution": "1 mm isotropic"}
     try:
         for path in files.outputs:
             # An old image beside a new sidecar would be taken for done.
@@ -337,16 +448,20 @@ def translate_file(files: Files, synthesizer: "Synthesizer") -> dict[str, Any]:
         raise OutputError(
             f"{path}: cannot be replaced ({error.strerror or error}); get the right to write there"
         ) from error
+    like = source if files.space == names.NATIVE else nifti.on_grid(source, t1ce, affine)
     try:
         sidecar.write(files.image, content)
         if files.enhancement is not None:
             where = names.uri(files.image, None, files.image.parent)
             sidecar.write(files.enhancement, sidecar.build_enhancement(content, where))
-            nifti.save(files.enhancement, found.change, source)
-        nifti_copy.save_changed(files.image, found.image, source)
+            nifti.save(files.enhancement, t1ce - t1nce, like)
+        if files.space == names.NATIVE:
+            nifti_copy.save_changed(files.image, t1nce, source)
+        else:
+            nifti.save(files.image, t1nce, like)
     except BaseException:
         for path in files.outputs:
             with suppress(OSError):
                 path.unlink(missing_ok=True)
         raise
-    return content
+    return Translation(content, t1ce, t1nce, affine)

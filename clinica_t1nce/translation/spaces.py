@@ -12,7 +12,7 @@ import numpy as np
 from clinica_t1nce.caps import names
 from clinica_t1nce.errors import ImageError, T1nceError, TransformError
 from clinica_t1nce.files import nifti, nifti_copy
-from clinica_t1nce.synthesis import transfer, vessels
+from clinica_t1nce.synthesis import enhancement_prior, transfer, vessels
 from clinica_t1nce.synthesis.conditioning import Conditioned, condition
 from clinica_t1nce.translation.jobs import Targets
 from clinica_t1nce.volumes import grids, itk
@@ -30,7 +30,7 @@ class Raw:
     image
         The raw image.
     transform
-        4 x 4, mm of MNI space to mm of the raw image's.
+        Matrix, 4 x 4, mm of MNI space to mm of the raw image's.
     on_crop
         The raw image brought to the crop's grid by the affine alone, at the crop's brightness,
         without background and outliers.
@@ -38,7 +38,7 @@ class Raw:
         Raw units for one of the crop's, on the crop's grid: what the bias correction took away.
     agreement
         Correlation of `on_crop` and the crop, from
-        :func:`clinica_t1nce.synthesis.transfer.measure_agreement`.
+        :func:`clinica_t1nce.synthesis.transfer.measure_correlation`.
     conditioned
         Raw image with its background and outliers told apart.
     crop_shown
@@ -98,7 +98,7 @@ class Product:
     crop
         Image with that grid.
     transform
-        4 x 4, mm of MNI space to mm of this grid's space; None: it is MNI space.
+        Matrix, 4 x 4, mm of MNI space to mm of this grid's space; None: it is MNI space.
     """
 
     space: names.Space
@@ -112,6 +112,12 @@ class Product:
     def change(self) -> np.ndarray:
         """T1ce - T1nce, in the T1ce's units."""
         return self.like.data - self.data
+
+    @property
+    def place(self) -> enhancement_prior.Place | None:
+        """Share of the change that lies at vessels, dura and choroid plexus."""
+        to_mni = None if self.transform is None else np.linalg.inv(self.transform)
+        return enhancement_prior.locate(self.change, self.like.affine, to_mni)
 
     @property
     def vessels(self) -> np.ndarray:
@@ -242,7 +248,7 @@ def _lay_under(crop: nifti.Image, image: nifti.Image, transform: np.ndarray) -> 
     moved = grids.sample(conditioned.shown, image.affine, shape, crop.affine, transform)
     gain = transfer.measure_gain(moved, crop_shown)
     on_crop = moved / gain
-    agreement = transfer.measure_agreement(on_crop, crop_shown)
+    agreement = transfer.measure_correlation(on_crop, crop_shown)
     return Raw(image, transform, on_crop, gain, agreement, conditioned, crop_shown)
 
 
@@ -277,20 +283,20 @@ def products(
             yield Product(names.MNI_CROP, synthesis.image, crop, synthesis, crop)
         if inputs.full is not None:
             full = inputs.full
-            data = transfer.carry(synthesis.change, crop.affine, full.data, full.affine)
+            data = transfer.transfer(synthesis.change, crop.affine, full.data, full.affine)
             yield Product(names.MNI, data, full, synthesis, crop)
     if inputs.raw is not None:
         raw = inputs.raw
-        if not (raw.follows_affine and synthesizer.carries_change and synthesis is not None):
+        if not (raw.follows_affine and synthesizer.transfers_change and synthesis is not None):
             source = crop.data if raw.follows_affine else raw.on_crop
-            synthesis = synthesise(crop, source, synthesizer.carrying_change())
+            synthesis = synthesise(crop, source, synthesizer.transferring_change())
         data = carry_to_raw(synthesis.change, crop, raw)
         yield Product(names.NATIVE, data, raw.image, synthesis, crop, raw.transform)
 
 
 def carry_to_raw(change: np.ndarray, crop: nifti.Image, raw: Raw) -> np.ndarray:
     """Take a change that was found on a crop's grid from the raw image, but for what is none."""
-    return transfer.carry(
+    return transfer.transfer(
         transfer.without_negligible(change, raw.crop_shown),
         crop.affine,
         raw.conditioned,
@@ -317,7 +323,7 @@ def _read_full(crop: nifti.Image, path: Path) -> nifti.Image:
         )
     full = nifti.load(path)
     inside = condition(grids.sample(full.data, full.affine, crop.data.shape, crop.affine)).shown
-    if transfer.measure_agreement(inside, condition(crop.data).shown) < transfer.SAME:
+    if transfer.measure_correlation(inside, condition(crop.data).shown) < transfer.SAME:
         raise ImageError(
             f"{crop.path}: was not cut from {path.name}; run `clinica run t1-linear` again for "
             "this visit"

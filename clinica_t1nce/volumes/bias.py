@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from nibabel.affines import voxel_sizes
 from scipy import ndimage
 
 from clinica_t1nce.errors import ImageError, one_line
@@ -27,7 +26,7 @@ def measure_bias(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
     volume
         T1w, its background at 0; three axes of any direction and voxel size.
     affine
-        4 x 4, voxel indices to mm.
+        Matrix, 4 x 4, voxel indices to mm.
 
     Returns
     -------
@@ -40,16 +39,7 @@ def measure_bias(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
     ImageError
         If ANTs fails.
     """
-    zooms = voxel_sizes(affine)
-    shape = np.maximum(np.ceil(np.array(volume.shape) * zooms / SIDE).astype(int), 1)
-    # Both grids fill one box: index i of the coarse one is at (i + 1/2) * step - 1/2.
-    step = SIDE / zooms
-    to_volume = np.diag([*step, 1.0])
-    to_volume[:3, 3] = step / 2 - 0.5
-    smooth = ndimage.uniform_filter(
-        np.maximum(volume, 0).astype(np.float32), np.maximum(np.rint(step), 1).astype(int)
-    )
-    coarse = grids.sample(smooth, np.eye(4), shape, to_volume)
+    coarse, to_volume = grids.coarsen(np.maximum(volume, 0), affine, SIDE)
     head = intensity.foreground(coarse)
     if head.sum() < FEWEST:
         return np.ones(volume.shape, np.float32)

@@ -5,6 +5,7 @@ from types import EllipsisType
 
 import numpy as np
 import torch
+from nibabel.affines import voxel_sizes
 from nibabel.orientations import apply_orientation, io_orientation, ornt_transform
 from scipy import ndimage
 from torch.nn import functional as F
@@ -27,9 +28,9 @@ def resample(x: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
     Parameters
     ----------
     x
-        N x C x D x H x W.
+        Images, N x C x D x H x W.
     shape
-        The new D, H, W.
+        New D, H, W.
     """
     if tuple(x.shape[2:]) == tuple(shape):
         return x
@@ -44,9 +45,9 @@ def pad_to_multiple(x: torch.Tensor, multiple: int) -> tuple[torch.Tensor, Crop]
     Parameters
     ----------
     x
-        N x C x D x H x W.
+        Images, N x C x D x H x W.
     multiple
-        Of which each new side is the smallest multiple that is long enough.
+        Divisor of each new side, which is the smallest that is long enough.
 
     Returns
     -------
@@ -71,9 +72,9 @@ def nonzero_box(volume: np.ndarray, margin: int = 0) -> tuple[slice, ...]:
     Parameters
     ----------
     volume
-        D x H x W.
+        Voxels, D x H x W.
     margin
-        Voxels to add on each side, as far as the volume reaches.
+        Number of voxels to add on each side, as far as the volume reaches.
     """
     filled = volume != 0
     if not filled.any():
@@ -93,7 +94,8 @@ def is_skull_stripped(volume: np.ndarray) -> bool:
     Parameters
     ----------
     volume
-        On the crop's grid; its share of voxels that are exactly 0 decides (:data:`STRIPPED`).
+        Voxels on the crop's grid; their share of voxels that are exactly 0 decides
+        (:data:`STRIPPED`).
     """
     return bool(np.mean(volume == 0) > STRIPPED)
 
@@ -106,9 +108,9 @@ def to_ras(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     volume
-        Three axes, as stored.
+        Voxels, three axes as stored.
     affine
-        4 x 4, voxel indices of `volume` to mm, RAS+.
+        Matrix, 4 x 4, voxel indices of `volume` to mm, RAS+.
 
     Returns
     -------
@@ -130,15 +132,15 @@ def sample(
     Parameters
     ----------
     volume
-        Three axes.
+        Voxels, three axes.
     affine
-        4 x 4, voxel indices of `volume` to mm, RAS+.
+        Matrix, 4 x 4, voxel indices of `volume` to mm, RAS+.
     shape
         Voxels of the other grid.
     new_affine
-        4 x 4, voxel indices of the other grid to mm, RAS+.
+        Matrix, 4 x 4, voxel indices of the other grid to mm, RAS+.
     to_volume
-        4 x 4, mm of the other grid's space to mm of the volume's; None: they are one space.
+        Matrix, 4 x 4, mm of the other grid's space to mm of the volume's; None: they are one space.
 
     Returns
     -------
@@ -157,6 +159,37 @@ def sample(
         mode="grid-constant",
     )
     return out
+
+
+def coarsen(volume: np.ndarray, affine: np.ndarray, side: float) -> tuple[np.ndarray, np.ndarray]:
+    """Bring a volume to cubic voxels along its own axes, averaging over those that are finer.
+
+    Parameters
+    ----------
+    volume
+        Three axes.
+    affine
+        4 x 4, voxel indices to mm.
+    side
+        Side of the voxels, in mm.
+
+    Returns
+    -------
+    coarse : numpy.ndarray
+        float32; both grids fill one box.
+    to_volume : numpy.ndarray
+        4 x 4, voxel indices of `coarse` to those of `volume`.
+    """
+    zooms = voxel_sizes(affine)
+    shape = np.maximum(np.ceil(np.array(volume.shape) * zooms / side).astype(int), 1)
+    # Index i of the coarse grid is at (i + 1/2) * step - 1/2.
+    step = side / zooms
+    to_volume = np.diag([*step, 1.0])
+    to_volume[:3, 3] = step / 2 - 0.5
+    smooth = ndimage.uniform_filter(
+        volume.astype(np.float32, copy=False), np.maximum(np.rint(step), 1).astype(int)
+    )
+    return sample(smooth, np.eye(4), shape, to_volume), to_volume
 
 
 def from_ras(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:

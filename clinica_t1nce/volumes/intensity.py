@@ -26,7 +26,7 @@ class Scaling:
     offset
         The value, in the image's own units, that becomes 0.
     factor
-        How many of the image's own units make 1. Positive.
+        Number of the image's own units that make 1. Positive.
     """
 
     offset: float
@@ -49,9 +49,9 @@ def measure(volume: np.ndarray, method: str, **parameters: float) -> Scaling:
     volume
         Finite intensities, any shape and unit.
     method
-        ``"min-max"`` or ``"percentile"``, a key of :data:`METHODS`.
+        Name of the method: ``"min-max"`` or ``"percentile"``, a key of :data:`METHODS`.
     **parameters
-        Of the method: see :func:`measure_min_max` and :func:`measure_percentile`.
+        Parameters of the method: see :func:`measure_min_max` and :func:`measure_percentile`.
 
     Returns
     -------

@@ -14,6 +14,7 @@ moving one. So the ``*_affine.mat`` of t1-linear, whose fixed image is the MNI t
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -61,12 +62,50 @@ def read_itk_affine(path: str | Path) -> np.ndarray:
         raise TransformError(
             f"{path}: not an affine of ANTs; run `clinica run t1-linear` again for this visit"
         ) from None
-    matrix = np.eye(4)
-    matrix[:3, :3] = linear
-    matrix[:3, 3] = translation + centre - linear @ centre
+    matrix = _to_ras(linear, translation, centre)
     if not np.isfinite(matrix).all() or abs(np.linalg.det(linear)) < 1e-6:
         raise TransformError(
             f"{path}: an affine that cannot be inverted; run `clinica run t1-linear` again for "
             "this visit"
         )
+    return matrix
+
+
+def to_ants(volume: np.ndarray, affine: np.ndarray) -> Any:
+    """Make an ``ants.ANTsImage``, float32, of a volume and its RAS+ affine without shear.
+
+    Parameters
+    ----------
+    volume
+        3-D, numbers or booleans.
+    affine
+        4 x 4, voxel indices to mm, RAS+.
+
+    Returns
+    -------
+    ants.ANTsImage
+    """
+    import ants
+
+    lps = _FLIP @ affine
+    spacing = np.linalg.norm(lps[:3, :3], axis=0)
+    return ants.from_numpy(
+        volume.astype(np.float32),
+        origin=tuple(lps[:3, 3]),
+        spacing=tuple(spacing),
+        direction=lps[:3, :3] / spacing,
+    )
+
+
+def from_ants(transform: Any) -> np.ndarray:
+    """Give the matrix of an affine ``ants.ANTsTransform``, as :func:`read_itk_affine`."""
+    parameters = np.asarray(transform.parameters, dtype=np.float64)
+    centre = np.asarray(transform.fixed_parameters, dtype=np.float64)
+    return _to_ras(parameters[:9].reshape(3, 3), parameters[9:], centre)
+
+
+def _to_ras(linear: np.ndarray, translation: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    matrix = np.eye(4)
+    matrix[:3, :3] = linear
+    matrix[:3, 3] = translation + centre - linear @ centre
     return _FLIP @ matrix @ _FLIP

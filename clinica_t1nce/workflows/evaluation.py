@@ -1,15 +1,18 @@
 """Graph that evaluates the synthetic T1nce of one real pair."""
 
-from collections.abc import Mapping
-from typing import Literal, get_args
+from collections.abc import Sequence
+from typing import Literal
 
 from nipype.interfaces.utility import IdentityInterface, Merge
 from nipype.pipeline.engine import Node, Workflow
 
+from clinica_t1nce.evaluation.structures import ATROPOS, MAPS, OWN, VolumeMethod, preset
 from clinica_t1nce.interfaces import (
     AlignPair,
     BrainMask,
+    BrainMasks,
     Disturb,
+    GatherVolumes,
     ImageSimilarity,
     TissueOverlap,
     TissueVolumes,
@@ -22,8 +25,6 @@ INPUTS = (
     "synthetic",
     "t1nce_mask",
     "t1ce_mask",
-    "probability_files",
-    "label_files",
     "prior_files",
 )
 OUTPUTS = (
@@ -35,21 +36,18 @@ OUTPUTS = (
     "mask_overlap",
     "similarity",
     "similarity_unaligned",
-    "label_files",
-    "gm_files",
-    "volumes",
-    "dice",
-    "dice_unaligned",
-    "floor_volumes",
-    "floor_dice",
+    "segmentations",
 )
 
 BrainMethod = Literal["deepbet", "hd-bet", "template"]
 Align = Literal["rigid", "affine", "none"]
 Protocol = Literal["standard", "authors"]
-Segmentation = Literal["atropos", "maps", "labels", "none"]
 
-ATROPOS, MAPS, LABELS, NONE = SEGMENTATIONS = get_args(Segmentation)
+BOTH_MASKS = (
+    VolumeMethod(ATROPOS, ATROPOS, preset(ATROPOS)),
+    VolumeMethod(OWN, OWN, preset(ATROPOS)),
+)
+"""Atropos in the brain of both images together, and in the brain of each image."""
 
 
 def init_evaluation_wf(
@@ -57,8 +55,7 @@ def init_evaluation_wf(
     brain_mask: BrainMethod = "deepbet",
     align: Align = "rigid",
     protocol: Protocol = "standard",
-    segmentation: Segmentation = "atropos",
-    structures: Mapping[str, int] | None = None,
+    segmentations: Sequence[VolumeMethod] = BOTH_MASKS,
     noise_floor: bool = False,
     name: str = "evaluation_wf",
 ) -> Workflow:
@@ -80,20 +77,19 @@ def init_evaluation_wf(
     Parameters
     ----------
     brain_mask
-        ``"deepbet"``, ``"hd-bet"`` or ``"template"``, for images without a mask of their own.
+        Method that finds the brain: ``"deepbet"``, ``"hd-bet"`` or ``"template"``, for images
+        without a mask of their own.
     align
-        ``"rigid"``, ``"affine"`` or ``"none"``: how the T1nce is brought to the T1ce. Unless it
-        is ``"none"``, what can be measured without alignment is measured as well.
+        Movement that brings the T1nce to the T1ce: ``"rigid"``, ``"affine"`` or ``"none"``. Unless
+        it is ``"none"``, what can be measured without alignment is measured as well.
     protocol
-        ``"standard"``, or ``"authors"`` for the figures of the paper's code as well.
-    segmentation
-        ``"atropos"``, ``"maps"`` (`probability_files`), ``"labels"`` (`label_files`) or
-        ``"none"``.
-    structures
-        Structure to label, for label maps with others than GM 1, WM 2 and CSF 3.
+        Definition of the measures: ``"standard"``, or ``"authors"`` for the figures of the paper's
+        code as well.
+    segmentations
+        Ways to get volumes, each with a name of its own; none for no volumes.
     noise_floor
-        Segment the aligned T1nce twice more, after small changes
-        (:func:`clinica_t1nce.evaluation.agreement.disturb`); only with ``"atropos"``.
+        Whether the aligned T1nce is segmented twice more, after small changes
+        (:func:`clinica_t1nce.evaluation.agreement.disturb`); only with Atropos in the shared mask.
     name
         Name of the workflow.
 
@@ -109,13 +105,12 @@ def init_evaluation_wf(
         List of synthetic T1nce on the T1ce's grid.
     t1nce_mask, t1ce_mask
         Brain masks on the grids of the two; optional.
-    probability_files
-        For the T1nce, the T1ce and each of `synthetic` its maps of GM, WM and CSF; each on the
-        grid of its image.
-    label_files
-        In the same order, a label map of each.
     prior_files
         GM, WM and CSF on the T1ce's grid, for Atropos; optional.
+    files_<name>
+        For each of `segmentations` that takes files: of the T1nce, the T1ce and each of
+        `synthetic` the label map, or a list of its maps of GM, WM and CSF; each on the grid of
+        its image.
 
     Outputs
     -------
@@ -124,33 +119,34 @@ def init_evaluation_wf(
     mask
         Union of the two brains, on the T1ce's grid.
     mask_unaligned
-        The same where the T1nce lay before the alignment, if it was aligned.
+        Union where the T1nce lay before the alignment, if it was aligned.
     mask_sources, mask_overlap
-        Where the two masks come from, and common part over union.
+        Origins of the two masks, and their common part over union.
     similarity, similarity_unaligned
         A mapping of measures for the T1ce and each of `synthetic`
         (:func:`clinica_t1nce.evaluation.measures.measure_images`).
-    label_files, gm_files, volumes
-        Of the T1nce, the T1ce and each of `synthetic`.
-    dice, dice_unaligned
-        A mapping of structure to Dice for the T1ce and each of `synthetic`.
-    floor_volumes, floor_dice
-        The same for each change of the T1nce, with `noise_floor`.
+    segmentations
+        What each segmentation says: a mapping of ``name``, ``names`` (its structures), ``tiv``
+        (cm3, of the T1nce), and for the T1nce, the T1ce and each of `synthetic` ``label_files``,
+        ``gm_files`` and ``volumes``; for the T1ce and each of `synthetic` ``dice`` and
+        ``dice_unaligned``; with `noise_floor` ``floor_volumes`` and ``floor_dice`` for each change
+        of the T1nce.
 
     Raises
     ------
     ValueError
-        If `segmentation` is unknown, or cannot give a noise floor.
+        If two segmentations have one name, or none can give a noise floor.
     traits.api.TraitError
         If another option is.
     """
-    if segmentation not in SEGMENTATIONS:
-        known = ", ".join(SEGMENTATIONS)
-        raise ValueError(f"unknown segmentation {segmentation!r}; known: {known}")
-    if noise_floor and segmentation != ATROPOS:
-        raise ValueError(f"a noise floor needs the segmentation {ATROPOS}, not {segmentation}")
+    names = [method.name for method in segmentations]
+    if len(set(names)) < len(names):
+        raise ValueError(f"segmentations {names}: give each a name of its own")
+    if noise_floor and ATROPOS not in [method.kind for method in segmentations]:
+        raise ValueError(f"a noise floor needs the segmentation {ATROPOS}, not {names}")
     workflow = Workflow(name=name)
-    inputnode = Node(IdentityInterface(list(INPUTS), mandatory_inputs=False), name="inputnode")
+    files = [f"files_{method.name}" for method in segmentations if not method.computed]
+    inputnode = Node(IdentityInterface([*INPUTS, *files], mandatory_inputs=False), name="inputnode")
     outputnode = Node(IdentityInterface(list(OUTPUTS), mandatory_inputs=False), name="outputnode")
     brains = {
         image: Node(BrainMask(method=brain_mask), name=f"{image}_brain", mem_gb=2)
@@ -187,10 +183,14 @@ def init_evaluation_wf(
             *("similarity_unaligned", protocol),
         )
         workflow.connect(unaligned, "out_file", outputnode, "mask_unaligned")
-    if segmentation != NONE:
-        _connect_volumes(workflow, aligned, union, align, segmentation, structures)
-    if noise_floor:
-        _connect_noise_floor(workflow, aligned, union)
+    if segmentations:
+        every = Node(Merge(len(segmentations)), name="segmentations", run_without_submitting=True)
+        workflow.connect(every, "out", outputnode, "segmentations")
+    for number, method in enumerate(segmentations, start=1):
+        gathered = _connect_volumes(workflow, aligned, union, align, method)
+        workflow.connect(gathered, "out", every, f"in{number}")
+        if noise_floor and method.kind == ATROPOS:
+            _connect_noise_floor(workflow, aligned, union, gathered)
     return workflow
 
 
@@ -226,51 +226,74 @@ def _connect_similarity(
 
 
 def _connect_volumes(
-    workflow: Workflow,
-    aligned: Node,
-    union: Node,
-    align: Align,
-    segmentation: Segmentation,
-    structures: Mapping[str, int] | None,
-) -> None:
-    named = {} if structures is None else {"names": dict(structures)}
-    volumes = Node(TissueVolumes(**named), name="volumes", mem_gb=3)
-    inputnode, outputnode = (workflow.get_node(end) for end in ("inputnode", "outputnode"))
-    if segmentation == ATROPOS:
-        images = Node(Merge(2), name="images", run_without_submitting=True)
-        workflow.connect(
-            [
-                (aligned, images, [("out_file", "in1")]),
-                (workflow.get_node("others"), images, [("out", "in2")]),
-                (images, volumes, [("out", "in_files")]),
-                (union, volumes, [("out_file", "mask_file")]),
-                (inputnode, volumes, [("prior_files", "prior_files")]),
-            ]
-        )
+    workflow: Workflow, aligned: Node, union: Node, align: Align, method: VolumeMethod
+) -> Node:
+    """Measure volumes and overlap by one method; return the node that gathers them."""
+    structures = {name: list(labels) for name, labels in method.structures.items()}
+    label = _label(method)
+    volumes = Node(TissueVolumes(names=structures), name=f"volumes_{label}", mem_gb=3)
+    gathered = Node(GatherVolumes(name=method.name, names=structures), name=f"gathered_{label}")
+    inputnode = workflow.get_node("inputnode")
+    if method.computed:
+        images = _merge(workflow, f"images_{label}", (aligned, "out_file"), ("others", "out"))
+        workflow.connect(images, "out", volumes, "in_files")
+        workflow.connect(inputnode, "prior_files", volumes, "prior_files")
+        masks, field = union, "out_file"
+        if method.kind == OWN:
+            masks, field = _own_masks(workflow, aligned), "out"
+        workflow.connect(masks, field, volumes, "mask_files")
     else:
-        field = "probability_files" if segmentation == MAPS else "label_files"
-        workflow.connect(inputnode, field, volumes, field)
-    workflow.connect(volumes, "out_files", outputnode, "label_files")
-    workflow.connect([(volumes, outputnode, [("gm_files", "gm_files"), ("volumes", "volumes")])])
-    # Atropos sees the aligned T1nce; others have segmented it where it was.
-    segmented_aligned = segmentation == ATROPOS
-    for name, wanted_aligned in (("dice", True), ("dice_unaligned", False)):
+        field = "probability_files" if method.kind == MAPS else "label_files"
+        workflow.connect(inputnode, f"files_{method.name}", volumes, field)
+    workflow.connect(
+        [
+            (
+                volumes,
+                gathered,
+                [("out_files", "label_files"), ("gm_files", "gm_files"), ("volumes", "volumes")],
+            )
+        ]
+    )
+    for field, wanted_aligned in (("dice", True), ("dice_unaligned", False)):
         if align == "none" and not wanted_aligned:
             continue
-        overlap = Node(TissueOverlap(**named), name=name, mem_gb=1)
+        overlap = Node(TissueOverlap(names=structures), name=f"{field}_{label}", mem_gb=1)
         workflow.connect(
             [
                 (volumes, overlap, [(("out_files", _first), "reference_file")]),
                 (volumes, overlap, [(("out_files", _rest), "in_files")]),
-                (overlap, outputnode, [("dice", name)]),
+                (overlap, gathered, [("dice", field)]),
             ]
         )
-        if align != "none" and wanted_aligned != segmented_aligned:
-            overlap.inputs.invert = segmented_aligned
+        # What is computed here sees the aligned T1nce; others have segmented it where it was.
+        if align != "none" and wanted_aligned != method.computed:
+            overlap.inputs.invert = method.computed
             workflow.connect(aligned, "transform_file", overlap, "transform_file")
+    return gathered
 
 
-def _connect_noise_floor(workflow: Workflow, aligned: Node, union: Node) -> None:
+def _own_masks(workflow: Workflow, aligned: Node) -> Node:
+    """Find the brain of each image by itself; those of the pair are known."""
+    method = workflow.get_node("t1ce_brain").inputs.method
+    brains = Node(BrainMasks(method=method), name="synthetic_brains", mem_gb=2)
+    inputnode = workflow.get_node("inputnode")
+    workflow.connect([(inputnode, brains, [("synthetic", "in_files"), ("t1ce_mask", "mask_file")])])
+    return _merge(
+        *(workflow, "own_masks", (aligned, "out_mask"), ("t1ce_brain", "out_file")),
+        (brains, "out_files"),
+    )
+
+
+def _merge(workflow: Workflow, name: str, *sources: tuple[Node | str, str]) -> Node:
+    merged = Node(Merge(len(sources)), name=name, run_without_submitting=True)
+    for number, (node, field) in enumerate(sources, start=1):
+        source = workflow.get_node(node) if isinstance(node, str) else node
+        workflow.connect(source, field, merged, f"in{number}")
+    return merged
+
+
+def _connect_noise_floor(workflow: Workflow, aligned: Node, union: Node, gathered: Node) -> None:
+    reference = workflow.get_node(gathered.name.replace("gathered", "volumes"))
     disturbed = Node(Disturb(), name="disturbed", mem_gb=1)
     volumes = Node(TissueVolumes(), name="floor_volumes", mem_gb=3)
     overlap = Node(TissueOverlap(), name="floor_dice", mem_gb=1)
@@ -278,14 +301,19 @@ def _connect_noise_floor(workflow: Workflow, aligned: Node, union: Node) -> None
         [
             (aligned, disturbed, [("out_file", "in_file")]),
             (disturbed, volumes, [("out_files", "in_files")]),
-            (union, volumes, [("out_file", "mask_file")]),
+            (union, volumes, [("out_file", "mask_files")]),
             (workflow.get_node("inputnode"), volumes, [("prior_files", "prior_files")]),
-            (workflow.get_node("volumes"), overlap, [(("out_files", _first), "reference_file")]),
+            (reference, overlap, [(("out_files", _first), "reference_file")]),
             (volumes, overlap, [("out_files", "in_files")]),
-            (volumes, workflow.get_node("outputnode"), [("volumes", "floor_volumes")]),
-            (overlap, workflow.get_node("outputnode"), [("dice", "floor_dice")]),
+            (volumes, gathered, [("volumes", "floor_volumes")]),
+            (overlap, gathered, [("dice", "floor_dice")]),
         ]
     )
+
+
+def _label(method: VolumeMethod) -> str:
+    # Nipype allows letters, digits and underscores.
+    return "".join(c if c.isalnum() else "_" for c in method.name)
 
 
 def _first(items):  # type: ignore[no-untyped-def]

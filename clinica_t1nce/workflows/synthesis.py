@@ -63,7 +63,7 @@ def init_synthesis_wf(
     memory_gb
         Memory that one batch needs, for plug-ins that heed it.
     continue_on_error
-        List images that fail in `failures` and go on with the others.
+        Whether images that fail are listed in `failures`, and the others go on.
     dataset_root
         Root of the data set that holds the files, for BIDS URIs in the sidecars.
     journal_dir
@@ -85,14 +85,13 @@ def init_synthesis_wf(
     in_files
         T1ce crops of t1-linear (169 x 208 x 179 voxels of 1 mm).
     out_files
-        Where the T1nce belong, one for each of `in_files`, written directly and atomically; in
-        the nodes' folders if not connected.
+        Paths of the T1nce, one for each of `in_files`, written directly and atomically; in the
+        nodes' folders if not connected.
     selected_by
         Why the images were taken for T1ce, once or one an image; for the sidecars. None of an
         image that is to tell itself (``select="image"``).
     classification_files
-        Where the JSON belongs that says whether an image shows gadolinium, with
-        ``select="image"``.
+        Paths of the JSON files that say whether an image shows gadolinium, with ``select="image"``.
 
     Outputs
     -------
@@ -102,11 +101,11 @@ def init_synthesis_wf(
     sidecars
         The JSON beside each of them.
     confidences
-        0 to 1 for each of `out_files`, None if unknown.
+        Confidence, 0 to 1, for each of `out_files`, None if unknown.
     full_files, native_files
         The T1nce on the other grids, if asked for.
     enhancement_files, vessel_files
-        What was removed, and the masks of vessels, beside each of `out_files`.
+        Maps of what was removed, and the masks of vessels, beside each of `out_files`.
     failures
         Pairs of file and reason.
     """
@@ -158,7 +157,7 @@ def init_detection_wf(
     model
         Name of shipped weights, or a ``.safetensors`` file; its card needs a detector.
     device
-        ``"auto"``, ``"cpu"`` or ``"cuda"``.
+        Device of the network: ``"auto"``, ``"cpu"`` or ``"cuda"``.
     n_batches
         Nodes that share the images; at most as many as there will be images.
     n_threads
@@ -166,7 +165,7 @@ def init_detection_wf(
     memory_gb
         Memory that one batch needs, for plug-ins that heed it.
     continue_on_error
-        List images that fail in `failures` and go on with the others.
+        Whether images that fail are listed in `failures`, and the others go on.
     dataset_root
         Root of the data set that holds the files, for BIDS URIs.
     journal_dir
@@ -183,13 +182,13 @@ def init_detection_wf(
     in_files
         Crops of t1-linear (169 x 208 x 179 voxels of 1 mm), T1ce or T1nce.
     out_files
-        Where the JSON files belong, one for each of `in_files`; in the nodes' folders if not
-        connected.
+        Paths of the JSON files, one for each of `in_files`; in the nodes' folders if not connected.
 
     Outputs
     -------
     probabilities
-        0 to 1, that gadolinium was given, in the order of `in_files`; failed ones left out.
+        Probabilities, 0 to 1, that gadolinium was given, in the order of `in_files`; failed ones
+        left out.
     out_files
         What was found, as JSON.
     failures

@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from clinica_t1nce.bids import entities
-from clinica_t1nce.bids.contrast import has_contrast
+from clinica_t1nce.bids.contrast_agents import has_contrast
 from clinica_t1nce.caps import names
 
 ENDING = "space-MNI152NLin2009cSym_desc-Crop_res-1x1x1_T1w.nii.gz"

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from clinica_t1nce.bids.dataset import Dataset
+from clinica_t1nce.bids.t1w_images import Dataset
 from clinica_t1nce.caps import query, selection
 from clinica_t1nce.caps.query import SelectedBy
 from clinica_t1nce.caps.selection import Request, select

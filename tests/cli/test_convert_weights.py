@@ -26,14 +26,14 @@ def test_options_reach_the_card(tmp_path, checkpoint):
     assert result.output.splitlines()[-1] == f"weights: {out}"
     assert "att-unet, {'widths': [2, 4, 6, 8, 10]}" in result.output
     _, card = load_weights(out)
-    assert (card.name, card.batch_statistics) == ("theirs", True)
+    assert (card.name, card.inference.batch_statistics) == ("theirs", True)
 
 
 def test_without_options(tmp_path, checkpoint):
     result = invoke(checkpoint, tmp_path / "out.safetensors")
     assert result.exit_code == 0, result.output
     _, card = load_weights(tmp_path / "out.safetensors")
-    assert (card.name, card.batch_statistics) == ("out", False)
+    assert (card.name, card.inference.batch_statistics) == ("out", False)
 
 
 @pytest.mark.parametrize("name", ["out.safetensors", "out.json"])

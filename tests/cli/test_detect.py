@@ -5,10 +5,12 @@ from click.testing import CliRunner
 
 from clinica_t1nce.caps import names
 from clinica_t1nce.cli import detect as module
+from clinica_t1nce.engine.event_log import Event
 from clinica_t1nce.errors import SelectionError, WeightsError
 from clinica_t1nce.pipelines import detection
-from clinica_t1nce.pipelines.base import Outcome
 from clinica_t1nce.translation import classification
+from tests.data import volumes
+from tests.data.bids import make_bids
 from tests.data.caps import DETECTOR, MIXED, make_caps, save_weights
 
 
@@ -31,7 +33,7 @@ def judged(monkeypatch):
             path.parent.mkdir(parents=True, exist_ok=True)
             model = f'{{"SHA256": "{self._model.card.sha256}"}}'
             path.write_text(f'{{"GadoliniumProbability": 0.9, "Model": {model}}}')
-        self.outcomes = [Outcome(first, "failed", f"{first[1]}: an empty file; make it again")]
+        self.outcomes = [Event(first, "failed", f"{first[1]}: an empty file; make it again")]
 
     monkeypatch.setattr(detection.Detection, "work", work)
     return asked
@@ -101,3 +103,41 @@ def test_metadata_that_cannot_be_compared_are_told_before_and_after(tmp_path, ju
         rows = list(csv.DictReader(file, delimiter="\t"))
     assert [row["metadata"] for row in rows] == ["cannot be read", "ce entity", "ce entity"]
     assert rows[0]["contradiction"] == "n/a"
+
+
+def rows(text):
+    return list(csv.DictReader(text.splitlines(), delimiter="\t"))
+
+
+def test_files_before_t1_linear(tmp_path):
+    weights = save_weights(tmp_path / "weights", calibration=DETECTOR)
+    volumes.write(tmp_path / "in" / "a.nii", volumes.enhance(volumes.brain()))
+    volumes.write(tmp_path / "in" / "b.nii", volumes.brain()[:, :, 0])
+    result = run(tmp_path / "in", "--model", weights, "--device", "cpu", "-np", 1)
+    assert result.exit_code == 1
+    assert "b.nii: 2-D" in result.stderr
+    (row,) = rows(result.stdout)
+    assert row["source"] == str(tmp_path / "in" / "a.nii")
+    assert 0 <= float(row["probability"]) <= 1
+    assert row["metadata"] == "n/a"
+
+
+def test_bids_before_t1_linear(tmp_path):
+    weights = save_weights(tmp_path / "weights", calibration=DETECTOR)
+    bids = make_bids(tmp_path / "bids")
+    table = tmp_path / "new" / "found.tsv"
+    result = run(bids, "-o", table, "--model", weights, "--device", "cpu", "-np", 1)
+    assert result.exit_code == 0, result.output
+    found = {row["source"]: row for row in rows(table.read_text())}
+    assert len(found) == 8
+    for path, row in found.items():
+        said = "ce-gd" in path or "acq-late" in path
+        assert (row["metadata"] != "nothing") == said
+        assert (row["contradiction"] != "n/a") == (said != (row["image"] == "T1ce"))
+
+
+def test_options_of_a_caps_are_refused_elsewhere(tmp_path):
+    source = volumes.write(tmp_path / "a.nii", volumes.brain())
+    result = run(source, "--overwrite")
+    assert result.exit_code == 2
+    assert "are for a CAPS" in result.output

@@ -1,10 +1,11 @@
 import shutil
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from clinica_t1nce.cli import main
-from clinica_t1nce.datasets import homogenisation, separation
+from clinica_t1nce.datasets import homogenisation, outputs, separation
 from clinica_t1nce.datasets.homogenisation import Report, Request
 from tests.data.bids import make_bids, make_caps_of, tree
 
@@ -16,7 +17,7 @@ def run(*arguments):
 @pytest.fixture
 def caps(tmp_path):
     source = make_bids(tmp_path / "bids")
-    separation.write(separation.plan(source), tmp_path / "view")
+    outputs.write(tmp_path / "view", separation.plan(source).files)
     return make_caps_of(tmp_path / "view", tmp_path / "caps")
 
 
@@ -45,6 +46,8 @@ def test_every_option_reaches_the_code(tmp_path, monkeypatch):
         tmp_path / "c.tsv",
         "--include-t1nce",
         "--overwrite",
+        "--caps-output",
+        "n",
         "-tsv",
         tmp_path / "c.tsv",
     ]
@@ -52,7 +55,7 @@ def test_every_option_reaches_the_code(tmp_path, monkeypatch):
     assert run("caps", "out").exit_code == 0
     paths = [type(tmp_path)(name) for name in ("caps", "out", "b")]
     assert requests == [
-        Request(*paths, "m", "native", True, *[tmp_path / "c.tsv"] * 2, True, True),
+        Request(*paths, "m", "native", True, *[tmp_path / "c.tsv"] * 2, True, True, Path("n")),
         Request(*paths[:2]),
     ]
 

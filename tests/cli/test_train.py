@@ -24,6 +24,7 @@ SHARED = {
     "--perceptual": "0.25",
     "--robust-scale": "0.3",
     "--local-weight": "0.125",
+    "--distribution-weight": "0.375",
     "--t1nce-share": "0.0625",
     "--adversarial-weight": "0.75",
     "--cycle-weight": "20",
@@ -108,7 +109,8 @@ def check_shared(called: dict[str, Any]) -> None:
     assert (settings.save_every, settings.samples_every) == (13, 0)
     assert (o.steps, o.epochs, o.rate, o.patience) == (7, 9, 0.5, 8)
     assert (o.enhancing_weight, o.perceptual) == (1.5, 0.25)
-    assert (o.robust_scale, o.local, settings.t1nce_share) == (0.3, 0.125, 0.0625)
+    assert (o.robust_scale, o.local, o.distribution) == (0.3, 0.125, 0.375)
+    assert settings.t1nce_share == 0.0625
     assert (o.adversarial, o.cycle, o.identity) == (0.75, 20, 0)
     assert (settings.discriminator, settings.discriminator_widths) == (
         "judge.safetensors",

@@ -62,6 +62,21 @@ def test_the_failure_of_one_image_stops_no_other(tmp_path, weights):
     ]
 
 
+def test_two_processes_and_pages(tmp_path, weights):
+    for name in "ab":
+        volumes.write(tmp_path / "in" / f"{name}.nii", DATA)
+    volumes.write(tmp_path / "in" / "c.nii", DATA[:, :, 0])
+    result = run(weights, tmp_path / "in", "-o", tmp_path / "out", "-np", 2, "--report")
+    assert result.exit_code == 1
+    assert "c.nii: 2-D" in result.output
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        f"{name}_desc-SynthNce.{extension}"
+        for name in "ab"
+        for extension in ("html", "json", "nii")
+    ]
+    assert "Synthetic T1nce (tiny)" in (tmp_path / "out/a_desc-SynthNce.html").read_text()
+
+
 def test_wrong_usage_is_one_line_before_any_work(tmp_path):
     result = run(tmp_path / "no.safetensors", tmp_path, "-o", tmp_path / "out")
     assert result.exit_code == 2

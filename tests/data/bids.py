@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from clinica_t1nce.bids.contrast import has_contrast
+from clinica_t1nce.bids.contrast_agents import has_contrast
 from clinica_t1nce.caps import names
 from tests.data.volumes import affine, brain, write
 

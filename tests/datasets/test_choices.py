@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from clinica_t1nce.bids.contrast import has_contrast
-from clinica_t1nce.bids.dataset import Dataset
+from clinica_t1nce.bids.contrast_agents import has_contrast
 from clinica_t1nce.bids.entities import Visit
+from clinica_t1nce.bids.t1w_images import Dataset
 from clinica_t1nce.caps import names
-from clinica_t1nce.datasets import separation
+from clinica_t1nce.datasets import outputs, separation
 from clinica_t1nce.datasets.choices import (
     Candidate,
     acquisition,
@@ -28,7 +28,7 @@ BOTH = Visit("sub-01", "ses-M000")
 def view(tmp_path_factory):
     folder = tmp_path_factory.mktemp("view")
     source = make_bids(folder / "bids")
-    separation.write(separation.plan(source), folder / "view")
+    outputs.write(folder / "view", separation.plan(source).files)
     return folder / "view"
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from clinica_t1nce.bids.entities import Visit
-from clinica_t1nce.caps import query, table
-from clinica_t1nce.datasets import homogenisation, separation
+from clinica_t1nce.caps import names, query, table
+from clinica_t1nce.datasets import homogenisation, outputs, separation
 from clinica_t1nce.datasets.homogenisation import Request, homogenise
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.files import tsv
@@ -36,8 +36,11 @@ ACQUIRED = Path("sub-01/ses-M000/anat/sub-01_ses-M000_T1w.nii.gz")
 @pytest.fixture
 def caps(tmp_path):
     source = make_bids(tmp_path / "bids")
-    separation.write(separation.plan(source), tmp_path / "view")
-    return make_caps_of(tmp_path / "view", tmp_path / "caps")
+    outputs.write(tmp_path / "view", separation.plan(source).files)
+    caps = make_caps_of(tmp_path / "view", tmp_path / "caps")
+    for visit, crop in query.find_crops(caps):
+        names.affine_path(crop).write_text(f"affine of {visit.subject}")
+    return caps
 
 
 @pytest.fixture
@@ -430,7 +433,7 @@ def test_real_images_in_their_own_space(shared_data, tmp_path, out):
         target.symlink_to(path)
     shutil.copyfile(raw / "dataset_description.json", source / "dataset_description.json")
     view = separation.plan(source)
-    separation.write(view, tmp_path / "view")
+    outputs.write(tmp_path / "view", view.files)
     assert view.visits["both"] == len(view.pairs) == 6
     caps = make_caps_of(tmp_path / "view", tmp_path / "caps")
     report = homogenise(Request(caps, out, space="native"))
@@ -443,3 +446,53 @@ def test_real_images_in_their_own_space(shared_data, tmp_path, out):
         assert np.array_equal(old.dataobj.get_unscaled(), new.dataobj.get_unscaled())
         moved = sidecar(out, image.relative_to(out)).get("OriginMovedBy", [0, 0, 0])
         np.testing.assert_allclose(new.affine[:3, 3] - old.affine[:3, 3], moved, atol=1e-3)
+
+
+def test_a_caps_with_one_crop_a_session(caps, out, tmp_path):
+    import clinica.dataset
+
+    new = tmp_path / "new_caps"
+    homogenise(Request(caps, out, caps_output=new))
+    crops = list(query.find_crops(new))
+    assert [str(visit).replace(" ", "/") for visit, _ in crops] == list(KINDS)
+    for visit, crop in crops:
+        assert crop.name == f"{'_'.join(visit)}{names.CROP_ENDING}"
+        assert names.affine_path(crop).read_bytes() == f"affine of {visit.subject}".encode()
+        content = json.loads(names.sidecar_path(crop).read_text())
+        assert content["T1nce"] == KINDS[str(visit).replace(" ", "/")]
+    (crop,) = (crop for visit, crop in crops if visit.subject == "sub-02")
+    assert crop.resolve().name.endswith(names.SYNTHETIC_ENDING)
+    clinica.dataset.check_caps_dataset(new)
+    before = tree(new)
+    homogenise(Request(caps, out, caps_output=new))
+    assert tree(new) == before
+
+
+def test_a_foreign_caps_is_left_alone(caps, out, tmp_path):
+    with pytest.raises(SelectionError, match="lies in the input"):
+        homogenise(Request(caps, out, caps_output=caps / "new"))
+    other = make_caps_of(tmp_path / "bids", tmp_path / "other")
+    with pytest.raises(SelectionError, match="give a new folder"):
+        homogenise(Request(caps, out, caps_output=other))
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("versions", "mixed"),
+    [
+        (["0.12.0"], False),
+        (["0.9.1"], False),
+        (["0.9.1", "0.12.0"], True),
+        (["0.12.0", "1.0"], False),
+    ],
+)
+def test_crops_of_old_and_new_versions_are_flagged(caps, out, versions, mixed):
+    path = caps / "dataset_description.json"
+    content = json.loads(path.read_text())
+    (step,) = content["Processing"]
+    content["Processing"] = [{**step, "ClinicaVersion": version} for version in versions]
+    path.write_text(json.dumps(content))
+    report = homogenise(Request(caps, out))
+    told = [line for line in homogenisation.describe(report, out) if line.startswith("Warning")]
+    assert len(told) == mixed
+    assert all(version in line for line in told for version in versions)

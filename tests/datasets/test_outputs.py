@@ -63,7 +63,7 @@ def test_a_full_disk_is_told_before(tmp_path, source, monkeypatch):
     usage = type("Usage", (), {"free": 3})
     monkeypatch.setattr(outputs.shutil, "disk_usage", lambda path: usage)
     with pytest.raises(OutputError, match="needed for copies"):
-        outputs.check_room(tmp_path / "out", plan(source))
+        outputs.write(tmp_path / "out", plan(source), copy=True)
 
 
 def test_a_new_an_empty_and_our_own_folder_pass(tmp_path, source):

@@ -4,7 +4,7 @@ import shutil
 import pytest
 
 from clinica_t1nce.bids.entities import Visit
-from clinica_t1nce.datasets import separation
+from clinica_t1nce.datasets import outputs, separation
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.files import tsv
 from tests.data.bids import MIXED, make_bids, needs_validator, tree, validation_errors
@@ -28,7 +28,7 @@ def separate(source, out, **options):
     copy = options.pop("copy", False)
     view = separation.plan(source, **options)
     separation.check(view, out, source)
-    return view, separation.write(view, out, copy=copy)
+    return view, outputs.write(out, view.files, copy=copy)
 
 
 def t1w(out):

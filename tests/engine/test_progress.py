@@ -21,11 +21,11 @@ def screen(monkeypatch):
 
 def play(folder, **options):
     with progress.follow(folder, LABELS, **options), event_log.Writer(folder) as log:
-        log.write(event_log.Event("started", "/a"))
-        log.write(event_log.Event("done", "/a", seconds=2.0))
-        log.write(event_log.Event("failed", "/b", reason="r"))
-        log.write(event_log.Event("done", "/someone else's"))
-        log.write(event_log.Event("started", "/c"))
+        log.write(event_log.Event("/a", "started"))
+        log.write(event_log.Event("/a", "done", seconds=2.0))
+        log.write(event_log.Event("/b", "failed", reason="r"))
+        log.write(event_log.Event("/someone else's", "done"))
+        log.write(event_log.Event("/c", "started"))
 
 
 def test_lines_where_there_is_no_terminal(tmp_path, screen):

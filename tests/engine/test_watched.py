@@ -27,12 +27,12 @@ def graph(tmp_path, number):
 def test_a_graph_that_ends_well_is_done_with_its_last_node(tmp_path):
     graph(tmp_path, 1).run(plugin="Linear")
     events = list(event_log.read(tmp_path / "journal"))
-    assert sorted(event.kind for event in events) == ["done", "started", "started"]
-    assert event_log.latest(tmp_path / "journal")["sub-01"].kind == "done"
+    assert sorted(event.status for event in events) == ["done", "started", "started"]
+    assert event_log.latest(tmp_path / "journal")["sub-01"].status == "done"
 
 
 def test_a_failure_is_told_in_one_line_without_reading_crash_files(tmp_path):
     with pytest.raises(Exception, match="negative"):
         graph(tmp_path, -1).run(plugin="Linear")
     event = event_log.latest(tmp_path / "journal")["sub-01"]
-    assert (event.kind, event.reason) == ("failed", "x.nii.gz: negative")
+    assert (event.status, event.reason) == ("failed", "x.nii.gz: negative")

@@ -102,11 +102,6 @@ def test_values_that_do_not_fit(values, reference):
 def record(number, *, floor=True):
     reference = {"GM": 600.0 + 10 * number, "WM": 400.0 + number}
     made = {
-        "participant_id": f"sub-{number}",
-        "session_id_t1ce": "ses-2",
-        "session_id_t1nce": "ses-1",
-        "quality": "good" if number else "low",
-        "images": ["T1ce", "model"],
         "volumes": [
             reference,
             {"GM": 1.1 * reference["GM"] + number, "WM": 0.9 * reference["WM"]},
@@ -123,7 +118,14 @@ def record(number, *, floor=True):
             "volumes": [{**reference, "GM": 1.002 * reference["GM"]}, dict(reference)],
             "dice": [{"GM": 0.97, "WM": 0.98}, {"GM": 1.0, "WM": 1.0}],
         }
-    return made
+    return {
+        "participant_id": f"sub-{number}",
+        "session_id_t1ce": "ses-2",
+        "session_id_t1nce": "ses-1",
+        "quality": "good" if number else "low",
+        "images": ["T1ce", "model"],
+        "segmentations": {"atropos": made},
+    }
 
 
 def test_table_of_agreement():
@@ -134,7 +136,7 @@ def test_table_of_agreement():
     everything = found[found["set"] == "all"].set_index(["tissue", "image"])
     assert list(everything.loc["GM"].index) == ["T1ce", "model", *FLOOR]
     row = everything.loc[("GM", "T1ce")]
-    pairs = [record(number)["volumes"] for number in range(5)]
+    pairs = [record(number)["segmentations"]["atropos"]["volumes"] for number in range(5)]
     expected = measure_agreement([p[1]["GM"] for p in pairs], [p[0]["GM"] for p in pairs])
     assert (row["n"], row["volume_bias"]) == (5, expected.bias)
     assert (row["icc"], row["limit_low"]) == (expected.icc, expected.limit_low)
@@ -147,12 +149,12 @@ def test_table_of_agreement():
     assert set(compare_methods(frames)["table"]) == {"volumes", "dice"}
 
     table = make_tables(frames, compare_methods(frames), found)["agreement"]
-    assert table.rows[0][:5] == ("All", "GM", "T1ce", "-", "5")
-    assert table.rows[0][5].startswith("+10.3 [")
-    assert table.rows[2][2:4] == ("T1nce again", "moved 0.5 mm")
+    assert table.rows[0][:6] == ("All", "atropos", "GM", "T1ce", "-", "5")
+    assert table.rows[0][6].startswith("+10.3 [")
+    assert table.rows[2][3:5] == ("T1nce again", "moved 0.5 mm")
     assert table.rows[-1][-1] == "1.000"
     low = [row for row in table.rows if row[0] == "Test_low"]
-    assert low[0][5:8] == ("+10.0 [n/a]", "[n/a]", "n/a [n/a]")
+    assert low[0][6:9] == ("+10.0 [n/a]", "[n/a]", "n/a [n/a]")
     assert "noise floor" in table.note
     assert len({line.count("|") for line in table.markdown().splitlines()[2:6]}) == 1
 

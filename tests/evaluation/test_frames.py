@@ -23,13 +23,15 @@ def record(number, quality=None):
         "quality": quality,
         "images": ["T1ce", "a", "b_%"],
         "similarity": {"rigid": measures, "none": doubled},
-        "volumes": [
-            {"GM": 600 + number, "WM": 400, "CSF": 200},
-            {"GM": 630 + step, "WM": 380, "CSF": 190},
-            {"GM": 610, "WM": 390 - step, "CSF": 195},
-            {"GM": 601 + step, "WM": 399, "CSF": 200 + step},
-        ],
-        "dice": {"rigid": [{"GM": d + step * d / 10} for d in (0.8, 0.85, 0.9)]},
+        "segmentations": {"atropos": {
+            "volumes": [
+                {"GM": 600 + number, "WM": 400, "CSF": 200},
+                {"GM": 630 + step, "WM": 380, "CSF": 190},
+                {"GM": 610, "WM": 390 - step, "CSF": 195},
+                {"GM": 601 + step, "WM": 399, "CSF": 200 + step},
+            ],
+            "dice": {"rigid": [{"GM": d + step * d / 10} for d in (0.8, 0.85, 0.9)]},
+        }},
     }  # fmt: skip
 
 
@@ -51,7 +53,9 @@ def test_volume_differences_use_the_mean_tiv_of_all_pairs(frames):
 
 def test_a_total_volume_that_is_given_counts():
     """Of a label map with structures that are not measured."""
-    records = [record(n) | {"tiv": 1500.0 + 100 * n} for n in range(2)]
+    records = [record(n) for n in range(2)]
+    for n, each in enumerate(records):
+        each["segmentations"]["atropos"]["tiv"] = 1500.0 + 100 * n
     row = collect(records)["volumes"].iloc[0]
     assert row.tiv_t1nce == 1500
     assert row.vd == pytest.approx((600 - 630) / 1500 * 1550)
@@ -90,6 +94,27 @@ def test_comparisons_and_their_families(frames):
     assert list(volumes.p_bonferroni) == pytest.approx(list(corrected))
 
 
+def test_each_segmentation_has_rows_and_tests_of_its_own():
+    """Of a second one that sees no difference, with another total volume."""
+    records = [record(number) for number in range(4)]
+    for each in records:
+        volumes = [{"GM": 500.0, "hippocampus": 8.0}] * 4
+        scores = {"rigid": [{"GM": 0.9, "hippocampus": 0.8}] * 3}
+        each["segmentations"]["samseg"] = {"volumes": volumes, "tiv": 1400.0, "dice": scores}
+    frames = collect(records)
+    volumes = frames["volumes"]
+    assert set(volumes.loc[volumes["segmentation"] == "samseg", "tiv_t1nce"]) == {1400}
+    assert (volumes.loc[volumes["segmentation"] == "samseg", "avd"] == 0).all()
+    statistics = compare_methods(frames)
+    tested = statistics[statistics["table"] == "volumes"].groupby("segmentation")
+    assert tested["n_comparisons"].unique().to_dict() == {"atropos": [6], "samseg": [4]}
+    rows = make_tables(frames, statistics)["table2_volumes"].rows
+    assert [row[:2] for row in rows[::3]] == [
+        *(("atropos", tissue) for tissue in ("GM", "WM", "CSF")),
+        *(("samseg", tissue) for tissue in ("GM", "hippocampus")),
+    ]
+
+
 def test_tables_in_the_papers_layout(frames):
     tables = make_tables(frames, compare_methods(frames))
     assert list(tables) == ["table1_similarity", "table2_volumes", "table3_dice"]
@@ -100,6 +125,7 @@ def test_tables_in_the_papers_layout(frames):
     assert first.rows[0][4].startswith("5.05")
     second = tables["table2_volumes"]
     assert second.header == (
+        "Segmentation",
         "Tissue",
         "Compared with T1nce",
         "Model",
@@ -107,14 +133,14 @@ def test_tables_in_the_papers_layout(frames):
         "Test_good",
         "Test_low",
     )
-    assert [row[0] for row in second.rows] == ["GM"] * 3 + ["WM"] * 3 + ["CSF"] * 3
-    assert [row[2] for row in second.rows[:3]] == ["-", "a", "b_%"]
+    assert [row[1] for row in second.rows] == ["GM"] * 3 + ["WM"] * 3 + ["CSF"] * 3
+    assert [row[3] for row in second.rows[:3]] == ["-", "a", "b_%"]
     # The difference is clear in every pair.
-    assert second.rows[2][3].endswith(" *")
-    assert "*" not in second.rows[0][3]
+    assert second.rows[2][4].endswith(" *")
+    assert "*" not in second.rows[0][4]
     assert "Pairs: All 8, Test_good 3, Test_low 4." in second.note
     assert "Bonferroni over 6 comparisons" in second.note
-    assert tables["table3_dice"].header[1] == "Alignment"
+    assert tables["table3_dice"].header[2] == "Alignment"
 
 
 def test_how_much_is_removed_has_a_table_of_its_own():

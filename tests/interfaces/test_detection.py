@@ -40,7 +40,7 @@ def test_probabilities_and_failures_in_order(tmp_path, weights, crop):
     assert file == str(broken)
     assert "an empty file" in reason
     events = event_log.latest(log)
-    assert (events[str(broken)].kind, events[crop].kind) == ("failed", "done")
+    assert (events[str(broken)].status, events[crop].status) == ("failed", "done")
     with pytest.raises(ImageError, match="an empty file"):
         DetectGadolinium(in_files=[str(broken)], model=weights, device="cpu").run(cwd=str(tmp_path))
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from nipype.pipeline.engine import Node
 
-from clinica_t1nce.datasets import separation
+from clinica_t1nce.datasets import outputs, separation
 from clinica_t1nce.errors import OutputError, SelectionError
 from clinica_t1nce.interfaces import HomogeniseBids
 from tests.data.bids import make_bids, make_caps_of
@@ -14,7 +14,7 @@ from tests.data.bids import make_bids, make_caps_of
 def inputs(tmp_path):
     folder = tmp_path / "folder with space"
     source = make_bids(folder / "bids")
-    separation.write(separation.plan(source), folder / "view")
+    outputs.write(folder / "view", separation.plan(source).files)
     caps = make_caps_of(folder / "view", folder / "caps")
     crops = sorted(caps.glob("subjects/*/*/t1_linear/*Crop*"))
     return {

@@ -73,7 +73,7 @@ def test_a_warped_crop_is_refused_with_the_way_out(tmp_path):
 def test_images_on_two_grids_are_refused(visit, tmp_path):
     other = volumes.write(tmp_path / "other.nii.gz", volumes.brain())
     interface = BlendChange(in_file=str(visit.full), **files(visit, other))
-    with pytest.raises(ImageError, match="not on the grid of"):
+    with pytest.raises(ImageError, match="on another grid than"):
         interface.run(cwd=str(tmp_path))
 
 

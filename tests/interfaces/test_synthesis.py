@@ -121,8 +121,8 @@ def test_an_error_ends_it_unless_told_otherwise(tmp_path, weights, crops):
     assert file == str(broken)
     assert "an empty file" in reason
     events = event_log.latest(log)
-    assert events[str(broken)].kind == "failed"
-    assert events[crops[0]].kind == "done"
+    assert events[str(broken)].status == "failed"
+    assert events[crops[0]].status == "done"
     assert events[crops[0]].seconds > 0
 
 

@@ -1,5 +1,6 @@
 """The interfaces to volumes and overlap, on one small pair."""
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -7,7 +8,7 @@ from clinica_t1nce.errors import ImageError
 from clinica_t1nce.evaluation import segmentation
 from clinica_t1nce.evaluation.segmentation import Segmentation
 from clinica_t1nce.evaluation.volumes import measure_volumes
-from clinica_t1nce.interfaces import TissueOverlap, TissueVolumes
+from clinica_t1nce.interfaces import GatherVolumes, TissueOverlap, TissueVolumes
 from tests.data import volumes
 from tests.interfaces.files import AFFINE, SHAPE, assert_geometry, data
 
@@ -78,7 +79,7 @@ def test_volumes_by_atropos_get_image_mask_and_priors(pair, folder, monkeypatch)
 
     monkeypatch.setattr(segmentation, "segment", segment)
     priors = three_maps(folder, "prior", labelled())
-    inputs = {"in_files": [pair["t1nce"], pair["t1ce"]], "mask_file": pair["mask"]}
+    inputs = {"in_files": [pair["t1nce"], pair["t1ce"]], "mask_files": [pair["mask"]]}
     found = TissueVolumes(**inputs, prior_files=priors).run().outputs
     assert len(seen) == 2
     for (volume, affine, mask, given), name in zip(seen, ("t1nce", "t1ce"), strict=True):
@@ -88,6 +89,37 @@ def test_volumes_by_atropos_get_image_mask_and_priors(pair, folder, monkeypatch)
         np.testing.assert_array_equal(given[2], labelled() == 3)
     assert data(found.gm_files[1]).max() == 0.5
     assert found.volumes[0] == measure_volumes(labelled(), AFFINE)
+
+
+def test_structures_of_several_labels_in_a_map_of_freesurfer(folder):
+    labels = labelled().astype(np.int32) * 10
+    path = folder / "seg.mgz"
+    nib.save(nib.MGHImage(labels, AFFINE), path)
+    names = {"both": [10, 20], "GM": [10], "TIV": [10, 20, 30]}
+    found = TissueVolumes(label_files=[str(path)] * 2, names=names).run().outputs
+    assert found.volumes[0] == measure_volumes(labels, AFFINE, names)
+    assert found.volumes[0]["both"] == pytest.approx((5 + 8) * 20 * 36 / 1000)
+    assert_geometry(found.out_files[0], np.uint8)
+    np.testing.assert_array_equal(data(found.gm_files[1]), labels == 10)
+    overlap = TissueOverlap(
+        reference_file=found.out_files[0], in_files=[found.out_files[1]], names=names
+    )
+    gathered = GatherVolumes(
+        name="samseg",
+        names=names,
+        label_files=found.out_files,
+        gm_files=found.gm_files,
+        volumes=found.volumes,
+        dice=overlap.run().outputs.dice,
+    )
+    said = gathered.run().outputs.out
+    assert (said["tiv"], said["dice"]) == (found.volumes[0]["TIV"], [dict.fromkeys(names, 1.0)])
+
+
+def test_a_damaged_map_of_freesurfer_is_named(folder):
+    (folder / "seg.mgz").write_bytes(b"no map")
+    with pytest.raises(ImageError, match=r"seg.mgz: not a readable label map"):
+        TissueVolumes(label_files=[str(folder / "seg.mgz")]).run()
 
 
 @pytest.mark.parametrize("invert", [False, True])

@@ -19,8 +19,8 @@ def test_card_is_written_and_read_whole():
     card = make_card(licence="MIT", training={"seed": 3}, sha256="0" * 64)
     again = Card.from_json(card.to_json())
     assert again == card
-    assert (again.grid, again.multiple, again.scaling["method"]) == (None, 8, "percentile")
-    assert again.mirrors == ((), (0,))
+    assert (again.grid, again.input.multiple, again.scaling["method"]) == (None, 8, "percentile")
+    assert again.inference.mirrors == ((), (0,))
 
 
 @pytest.mark.parametrize(
@@ -78,10 +78,10 @@ def test_cards_of_earlier_versions_say_the_same(path):
     old = json.loads(path.read_text(encoding="utf-8"))
     card = Card.from_json(json.dumps(old))
     assert json.loads(card.to_json()) == old
-    assert [list(axes) for axes in card.mirrors] == old["inference"]["mirrors"]
+    assert [list(axes) for axes in card.inference.mirrors] == old["inference"]["mirrors"]
     assert card.inference.memory_gb == old["inference"]["memory_gb"]
-    assert card.guided == old["inference"].get("guided", False)
-    assert card.quantile == old["inference"].get("quantile", 0.5)
+    assert card.inference.guided == old["inference"].get("guided", False)
+    assert card.inference.quantile == old["inference"].get("quantile", 0.5)
     assert card.scaling == old["input"]["scaling"]
     assert list(card.grid or []) == (old["input"]["grid"] or [])
 
@@ -100,4 +100,8 @@ def test_the_card_of_the_trial_on_real_pairs_loads():
     if not path.is_file():
         pytest.skip("no prototype here")
     card = Card.from_json(path.read_text(encoding="utf-8"))
-    assert (card.name, card.quantile, card.guided) == ("real-pairs-trial", 0.5, False)
+    assert (card.name, card.inference.quantile, card.inference.guided) == (
+        "real-pairs-trial",
+        0.5,
+        False,
+    )

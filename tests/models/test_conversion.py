@@ -65,7 +65,7 @@ def test_the_card_says_what_was_found(tmp_path, architecture):
         "epoch": 17,
         "validation_loss": 0.25,
     }
-    assert not card.batch_statistics
+    assert not card.inference.batch_statistics
     assert str(tmp_path) not in (tmp_path / "mine.json").read_text()
 
 
@@ -99,7 +99,7 @@ def test_outputs_are_those_of_the_authors_classes(tmp_path, name, side, every):
 def test_batch_statistics_reach_the_network(tmp_path, architecture):
     checkpoint = checkpoints.write(tmp_path / "c.tar", checkpoints.authors_state(architecture))
     card = conversion.convert(checkpoint, tmp_path / "out.safetensors", batch_statistics=True)
-    assert card.batch_statistics
+    assert card.inference.batch_statistics
     out = reference.run(
         storage.load_generator(tmp_path / "out.safetensors")[0], *inputs(architecture)
     )
@@ -118,7 +118,7 @@ def test_batch_statistics_of_a_network_without_batch_norm_are_told(tmp_path, cap
     caplog.set_level(logging.INFO, logger="clinica_t1nce")
     checkpoint = checkpoints.write(tmp_path / "c.tar", checkpoints.authors_state("res-unet"))
     card = conversion.convert(checkpoint, tmp_path / "out.safetensors", batch_statistics=True)
-    assert not card.batch_statistics
+    assert not card.inference.batch_statistics
     assert "GeneratorUNetResMod has no batch norm" in caplog.text
 
 

@@ -1,16 +1,11 @@
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
 
-from clinica_t1nce.errors import ImageError
-from clinica_t1nce.models.patch_discriminator import (
-    PatchDiscriminator,
-    extract_patches,
-    patch_starts,
-)
+from clinica_t1nce.models.patch_discriminator import PatchDiscriminator, extract_patches
 from tests.data import recipe, reference
-
-PAPERS_STARTS = [(d, h, w) for d in (0, 50) for h in (0, 50) for w in (0, 50)]
 
 
 def test_scores_of_the_hashed_weights():
@@ -36,17 +31,6 @@ def test_agrees_with_the_reference(name, widths):
 
 
 @pytest.mark.real
-@pytest.mark.parametrize(
-    ("name", "widths"), [("disc_w8", (8, 16, 32)), ("disc_w32", (32, 64, 128))]
-)
-def test_the_authors_checkpoints_fit(name, widths):
-    found = {
-        key: tuple(value.shape) for key, value in PatchDiscriminator(widths).state_dict().items()
-    }
-    assert found == reference.shapes(name)
-
-
-@pytest.mark.real
 def test_scores_of_patches_agree_with_the_reference():
     network = reference.fill(PatchDiscriminator(), "disc_w32").eval()
     x, y = ((v - v.min()) / (v.max() - v.min()) for v in map(_cube, (6, 7)))
@@ -64,24 +48,21 @@ def _cube(number):
     return reference.volumes(128, number)
 
 
-def test_size_of_the_papers_network():
-    assert sum(p.numel() for p in PatchDiscriminator().parameters()) == 286_625
-
-
-def test_the_papers_patches():
-    assert patch_starts((128, 128, 128)) == PAPERS_STARTS
-    assert len(patch_starts((128, 128, 128), stride=64)) == 8
-    assert patch_starts((128, 128, 128), stride=64)[-1] == (64, 64, 64)
-
-
-def test_patches_are_cut_where_they_start():
-    volume = torch.rand(2, 3, 9, 8, 7)
-    patches = extract_patches(volume, patch=4, stride=3)
-    starts = patch_starts((9, 8, 7), patch=4, stride=3)
-    assert len(starts) == 2 * 2 * 2
-    assert patches.shape == (2, 8, 3, 4, 4, 4)
-    for index, (d, h, w) in enumerate(starts):
-        assert torch.equal(patches[:, index], volume[:, :, d : d + 4, h : h + 4, w : w + 4])
+@pytest.mark.parametrize(
+    ("shape", "settings", "starts"),
+    [
+        ((128, 128, 128), {}, [(0, 50)] * 3),
+        ((128, 128, 128), {"stride": 64}, [(0, 64)] * 3),
+        ((9, 8, 7), {"patch": 4, "stride": 3}, [(0, 3), (0, 3), (0, 3)]),
+    ],
+)
+def test_patches_are_cut_where_they_start(shape, settings, starts):
+    volume = torch.rand(2, 3, *shape)
+    patches, side = extract_patches(volume, **settings), settings.get("patch", 64)
+    expected = [
+        volume[:, :, d : d + side, h : h + side, w : w + side] for d, h, w in product(*starts)
+    ]
+    assert torch.equal(patches, torch.stack(expected, dim=1))
 
 
 def test_scores_are_those_of_the_patches():
@@ -111,8 +92,3 @@ def test_a_volume_without_a_patch_is_refused():
 def test_settings_that_do_not_fit(wrong, message):
     with pytest.raises(ValueError, match=message):
         PatchDiscriminator(**wrong)
-
-
-def test_sides_that_do_not_fit_are_one_line():
-    with pytest.raises(ImageError, match="of at least 32 voxels, each a multiple of 8"):
-        PatchDiscriminator()(*torch.rand(2, 1, 1, 64, 24, 64))

@@ -36,7 +36,7 @@ def test_presets_make_valid_cards_of_networks_that_can_be_built(name):
     card.check()
     with torch.device("meta"):
         network = registry.build(card.architecture, **card.hyperparameters)
-        x = torch.rand(1, 1, *(card.grid or [2 * card.multiple] * 3))
+        x = torch.rand(1, 1, *(card.grid or [2 * card.input.multiple] * 3))
         channels = len(getattr(network, "quantiles", (0.5,)))
         assert network(x).shape == (1, channels, *x.shape[2:])
 

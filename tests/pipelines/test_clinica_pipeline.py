@@ -1,24 +1,26 @@
 """Several starts on one CAPS, each with Clinica's own constructor."""
 
+import fcntl
 import json
 import logging
+import os
 import subprocess
 import sys
 import tempfile
 
 import pytest
 
-from clinica_t1nce.caps import dataset
+from clinica_t1nce.caps import description
 from clinica_t1nce.errors import OutputError
 from clinica_t1nce.pipelines import clinica_quirks
-from clinica_t1nce.pipelines.t1_synth_nce.pipeline import T1SynthNce
-from tests.data.caps import make_caps, save_weights
+from clinica_t1nce.pipelines.t1_synth_nce.synthesis_pipeline import T1SynthNce
+from tests.data.caps import make_caps
 
 STARTS = """
 import sys
 import time
 from clinica.dataset.caps._dataset_description import CAPSDatasetDescription
-from clinica_t1nce.pipelines.t1_synth_nce.pipeline import T1SynthNce
+from clinica_t1nce.pipelines.t1_synth_nce.synthesis_pipeline import T1SynthNce
 
 def write_slowly(self, to):
     text = str(self)
@@ -36,20 +38,9 @@ for _ in range(int(number)):
 """
 
 
-@pytest.fixture(autouse=True)
-def own_temporary_folder(tmp_path_factory, monkeypatch):
-    """Working directories of their own."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("tmp")))
-
-
 @pytest.fixture
 def caps(tmp_path):
     return make_caps(tmp_path / "caps", {("sub-01", "ses-1"): "ce-gd"}, images=False)
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    return str(save_weights(tmp_path_factory.mktemp("weights")))
 
 
 def construct(caps, weights, **arguments):
@@ -105,7 +96,7 @@ def test_a_description_that_is_being_written_is_read_again(caps, weights, monkey
     path = caps / "dataset_description.json"
     whole = path.read_text()
     path.write_text(whole[:20])
-    monkeypatch.setattr(dataset.time, "sleep", lambda seconds: path.write_text(whole))
+    monkeypatch.setattr(description.time, "sleep", lambda seconds: path.write_text(whole))
     construct(caps, weights)
     assert noted(caps) == ["t1-synth-nce"]
 
@@ -142,9 +133,11 @@ def test_a_description_that_stays_broken_is_an_error(caps, monkeypatch):
 
 
 def test_a_description_that_another_holds_is_waited_for(caps, monkeypatch):
-    with clinica_quirks._locked(caps):
-        monkeypatch.setattr(clinica_quirks, "SECONDS_FOR_THE_LOCK", 0.05)
-        clinica_quirks.note_run(caps, caps, "x", dataset_name="small")
+    monkeypatch.setattr(clinica_quirks, "SECONDS_FOR_THE_LOCK", 0.05)
+    descriptor = os.open(caps, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    clinica_quirks.note_run(caps, caps, "x", dataset_name="small")
+    os.close(descriptor)
     assert noted(caps) == ["x"]
 
 

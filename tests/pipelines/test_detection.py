@@ -3,7 +3,7 @@ import pytest
 from clinica_t1nce.caps import query
 from clinica_t1nce.errors import WeightsError
 from clinica_t1nce.pipelines import detection
-from clinica_t1nce.pipelines.models import check_model
+from clinica_t1nce.pipelines.resumable import check_model
 from tests.data.caps import DETECTOR, MIXED, make_caps, save_weights
 
 

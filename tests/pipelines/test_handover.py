@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from clinica_t1nce.datasets import separation
+from clinica_t1nce.datasets import outputs, separation
 from clinica_t1nce.datasets.homogenisation import Request, homogenise
 from tests.data.bids import make_bids, make_caps_of, tree
 from tests.data.spm import jobs, make_spm
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:clinica")
 def homogenised(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     source = make_bids(folder / "bids")
-    separation.write(separation.plan(source), folder / "view")
+    outputs.write(folder / "view", separation.plan(source).files)
     caps = make_caps_of(folder / "view", folder / "caps")
     homogenise(Request(caps, folder / "homogenised"))
     return folder / "homogenised"

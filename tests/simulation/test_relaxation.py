@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from clinica_t1nce.simulation.relaxation import (
-    TISSUES,
     USUAL_BLOOD_RATE,
     GradientEcho,
     Injection,
@@ -58,7 +57,7 @@ def test_usual_dose_has_the_usual_rate() -> None:
 
 
 def of(sequence) -> Relaxation:
-    t1, _, density = TISSUES[Tissue.WHITE_MATTER]
+    t1, _, density = Tissue.WHITE_MATTER.relaxation
     white = sequence.signal(np.array([1000 / t1]))[0] * density
     return Relaxation(sequence, USUAL, white)
 

@@ -49,13 +49,13 @@ def test_probability_by_hand() -> None:
     assert detector.probability(np.array([-1e6, 0, 0, 0, 0, 0])) == pytest.approx(0)
 
 
-def test_opening_rises_between_its_limits() -> None:
+def test_the_fraction_rises_between_its_limits() -> None:
     detector = Detector(**CARD)
-    assert [detector.opening(p) for p in (0, 0.05, 0.1)] == [0, 0, 0]
-    assert detector.opening(0.35) == pytest.approx(0.5)
-    assert [detector.opening(p) for p in (0.6, 1)] == [1, 1]
-    openings = [detector.opening(p) for p in np.linspace(0, 1, 50)]
-    assert openings == sorted(openings)
+    assert [detector.fraction(p) for p in (0, 0.05, 0.1)] == [0, 0, 0]
+    assert detector.fraction(0.35) == pytest.approx(0.5)
+    assert [detector.fraction(p) for p in (0.6, 1)] == [1, 1]
+    fractions = [detector.fraction(p) for p in np.linspace(0, 1, 50)]
+    assert fractions == sorted(fractions)
 
 
 def test_no_detector_on_the_card() -> None:

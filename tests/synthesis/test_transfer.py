@@ -57,7 +57,7 @@ def test_a_change_arrives_where_the_affine_says(kind, zooms):
     change = ndimage.gaussian_filter(change, 2)
     image = np.full(volumes.SHAPE, 50, np.float32)
     image[0, 0, 0] = -100
-    out = transfer.carry(change, crop_affine, image, image_affine, transform)
+    out = transfer.transfer(change, crop_affine, image, image_affine, transform)
     removed = np.where(image > 0, image - out, 0)
     centre = image_affine @ [*ndimage.center_of_mass(removed), 1]
     expected = (transform @ crop_affine @ voxel)[:3]
@@ -71,7 +71,7 @@ def test_on_the_same_space_meeting_voxels_keep_their_change_exactly():
     crop_affine[:3, 3] = -94, -131, -78
     image = np.full((13, 12, 11), 3, np.float32)
     image[0, 0, 0] = 0
-    out = transfer.carry(change, crop_affine, image, full_affine)
+    out = transfer.transfer(change, crop_affine, image, full_affine)
     assert np.array_equal(out[2:10, 1:10, :10], image[2:10, 1:10, :10] - change)
     out[2:10, 1:10, :10] = image[2:10, 1:10, :10]
     assert np.array_equal(out, image)
@@ -79,7 +79,7 @@ def test_on_the_same_space_meeting_voxels_keep_their_change_exactly():
 
 def test_no_change_is_no_change_at_all():
     image = volumes.brain()
-    out = transfer.carry(
+    out = transfer.transfer(
         np.zeros((20, 20, 20)), np.eye(4), image, volumes.affine("oblique"), matrix()
     )
     assert out.tobytes() == image.tobytes()
@@ -97,7 +97,7 @@ def test_a_gain_is_applied_to_the_change():
     image[0, 0, 0] = 1
     change = np.full((4, 4, 4), 2, np.float32)
     gain = np.full((4, 4, 4), 1.5, np.float32)
-    out = transfer.carry(change, np.eye(4), image, np.eye(4), gain=gain)
+    out = transfer.transfer(change, np.eye(4), image, np.eye(4), gain=gain)
     assert out[1, 1, 1] == 7
 
 
@@ -116,7 +116,7 @@ def test_a_bias_field_is_found(heads):
     error = np.abs(gain / bias - 1)[inside]
     assert error.max() < 0.16
     assert error.mean() < 0.05
-    assert transfer.measure_agreement(head * bias / gain, head) > transfer.SAME
+    assert transfer.measure_correlation(head * bias / gain, head) > transfer.SAME
 
 
 def test_without_a_bias_the_gain_is_one(heads):
@@ -136,7 +136,7 @@ def test_without_a_bias_the_gain_is_one(heads):
 )
 def test_agreement_falls_with_distance(heads, transform, low, high):
     head, _ = heads
-    assert low <= transfer.measure_agreement(transform(head), head) <= high
+    assert low <= transfer.measure_correlation(transform(head), head) <= high
 
 
 def bent(head, strength):

@@ -57,7 +57,7 @@ def test_the_report_tells_a_bad_detector(trials: list[Trial]) -> None:
     assert report["t1ce_left_alone"] == 1
 
 
-def test_each_head_is_foretold_by_the_others(trials: list[Trial]) -> None:
+def test_each_head_is_predicted_by_the_others(trials: list[Trial]) -> None:
     report = calibration.cross_validated(trials)
     assert report["auc"] == 1
     assert report["spearman"] > 0.9
@@ -68,11 +68,11 @@ def test_each_head_is_foretold_by_the_others(trials: list[Trial]) -> None:
 
 def test_without_a_gate_the_whole_change_is_made(trials: list[Trial]) -> None:
     found = calibration.fit(trials, gate=False)
-    judge = Detector.from_card(found)
-    assert judge is not None
+    detector = Detector.from_card(found)
+    assert detector is not None
     plain = trials[1].description
-    assert judge.probability(plain) < 0.2
-    assert judge.opening(judge.probability(plain)) == 1
+    assert detector.probability(plain) < 0.2
+    assert detector.fraction(detector.probability(plain)) == 1
     assert calibration.report(found, trials)["t1nce_changed"] == 1
     with pytest.raises(ValueError, match="not a detector"):
         Detector.from_card({"gadolinium": {**found["gadolinium"], "whole_above": 0.5}})
@@ -153,7 +153,7 @@ def test_the_chosen_quantile_is_on_the_card(tmp_path: Path) -> None:
     calibration.calibrate(weights, maps, tmp_path / "heads", heads=6)
     _, card = load_weights(weights)
     assert card.inference.quantile in (0.5, 0.55, 0.6, 0.65)
-    assert card.mirrors == tuple(map(tuple, fields["inference"]["mirrors"]))
+    assert card.inference.mirrors == tuple(map(tuple, fields["inference"]["mirrors"]))
 
 
 def test_weights_keep_and_card_gains(tmp_path: Path) -> None:

@@ -2,9 +2,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import nibabel as nib
 import numpy as np
 import pytest
 import torch
@@ -15,74 +13,13 @@ from clinica_t1nce.models.cards import Card
 from clinica_t1nce.models.storage import load_weights, save_weights
 from clinica_t1nce.synthesis.synthesizer import Synthesizer
 from clinica_t1nce.training import preflight
-from clinica_t1nce.training.callback import Checks
 from clinica_t1nce.training.data.sources import LabelMaps, Mixed, RealPairs
-from clinica_t1nce.training.data.volume_pairs import PairFiles
 from clinica_t1nce.training.fit import Machine
 from clinica_t1nce.training.modules.generator import GeneratorTraining, Optimisation
 from clinica_t1nce.training.run import network_of, train
-from clinica_t1nce.training.settings import Settings, card_of, from_preset
+from clinica_t1nce.training.settings import card_of, from_preset
 from tests.data import volumes
-from tests.data.heads import label_map
-
-CPU = Machine(device="cpu", workers=0)
-ON_PATCHES = Settings(
-    name="tiny",
-    optimisation=Optimisation(steps=6, warm_up=2),
-    widths=(4, 8, 8),
-    patch=16,
-    validation_pairs=1,
-    save_every=2,
-    validate_every=3,
-    samples_every=2,
-)
-
-
-def on_volumes(**given: Any) -> Settings:
-    """The paper's training, small; with dropout, whose chance must survive an interruption."""
-    hyper = {"name": "whole", "architecture": "trans-unet-light", "widths": (8,) * 4, "grid": 16}
-    return from_preset(
-        "paper", **{**hyper, "epochs": 3, "save_every": 1, "samples_every": 0, **given}
-    )
-
-
-@pytest.fixture(scope="module")
-def label_maps(tmp_path_factory: pytest.TempPathFactory) -> LabelMaps:
-    folder = tmp_path_factory.mktemp("labels")
-    labels = nib.Nifti1Image(label_map().astype(np.int16), np.eye(4))
-    nib.save(labels, folder / "head-01_dseg.nii.gz")
-    return LabelMaps(folder)
-
-
-@pytest.fixture(scope="module")
-def pairs(tmp_path_factory: pytest.TempPathFactory) -> RealPairs:
-    folder = tmp_path_factory.mktemp("pairs")
-    files = []
-    for seed in range(5):
-        t1nce = volumes.brain(seed=seed)
-        sides = {"t1ce": volumes.enhance(t1nce), "t1nce": t1nce}
-        paths = {
-            side: volumes.write(folder / f"{seed}_{side}.nii.gz", data)
-            for side, data in sides.items()
-        }
-        files.append(PairFiles(f"sub-{seed}", **paths))
-    return RealPairs(files[:4], files[4:])
-
-
-@pytest.fixture(scope="module")
-def on_patches(label_maps: LabelMaps, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a run on simulated patches that went through."""
-    output = tmp_path_factory.mktemp("finished") / "run"
-    assert train(label_maps, output, ON_PATCHES, CPU, "the command") == output / "tiny.safetensors"
-    return output
-
-
-@pytest.fixture(scope="module")
-def on_pairs(pairs: RealPairs, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a run on real pairs that went through."""
-    output = tmp_path_factory.mktemp("finished") / "run"
-    train(pairs, output, on_volumes(), CPU, "the command")
-    return output
+from tests.training.small_runs import CPU, ON_MIXTURE, ON_PATCHES, on_volumes
 
 
 def test_training_on_patches_ends_with_weights_that_work(on_patches: Path) -> None:
@@ -181,51 +118,6 @@ def test_folder_of_another_run_is_refused(
         train(replace(pairs, training=pairs.training[:3]), on_pairs, on_volumes(), CPU)
 
 
-class Killed(BaseException):
-    """What a killed process does not live to see."""
-
-
-def kill_at(patch: pytest.MonkeyPatch, step: int) -> None:
-    regular = Checks.on_train_batch_end
-
-    def kill(self, trainer, module, outputs, batch, batch_idx):
-        if module.iteration == step:
-            raise Killed
-        regular(self, trainer, module, outputs, batch, batch_idx)
-
-    patch.setattr(Checks, "on_train_batch_end", kill)
-
-
-@pytest.fixture(scope="module")
-def mixture(label_maps: LabelMaps, tmp_path_factory: pytest.TempPathFactory) -> Mixed:
-    folder = tmp_path_factory.mktemp("folded")
-    files = []
-    for seed in range(3):
-        t1nce = volumes.folded(seed=seed)
-        noise = 6 * np.random.default_rng(seed).normal(size=t1nce.shape) * (t1nce > 0)
-        sides = {"t1ce": volumes.enhance(t1nce), "t1nce": (t1nce + noise).clip(min=0)}
-        paths = {
-            side: volumes.write(folder / f"{seed}_{side}.nii.gz", data)
-            for side, data in sides.items()
-        }
-        files.append(PairFiles(f"sub-{seed}", **paths))
-    sources = {"real": RealPairs(files[:2], files[2:]), "simulated": label_maps}
-    return Mixed(sources, {"real": 2, "simulated": 1})
-
-
-ON_MIXTURE = from_preset(
-    "mixed", name="tiny", widths=(4, 8, 8, 8), patch=32, steps=6, save_every=2, validate_every=3
-)
-
-
-@pytest.fixture(scope="module")
-def on_mixture(mixture: Mixed, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a run on real and simulated patches that went through."""
-    output = tmp_path_factory.mktemp("finished") / "run"
-    train(mixture, output, ON_MIXTURE, CPU, "the command")
-    return output
-
-
 def test_training_on_a_mixture_ends_with_weights_that_work(on_mixture: Path) -> None:
     weights = on_mixture / "tiny.safetensors"
     _, card = load_weights(weights)
@@ -251,28 +143,6 @@ def test_training_goes_on_from_a_network_without_fill(mixture: Mixed, tmp_path: 
     save_weights(weights, started, card_of(settings))
     with pytest.raises(TrainingError, match="weights of another network"):
         network_of(Card(name="plain", **network), str(weights))
-
-
-@pytest.mark.parametrize("source", ["patches", "pairs", "mixture"])
-def test_killed_training_ends_bit_for_bit_as_an_uninterrupted_one(
-    source: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole = request.getfixturevalue(f"on_{source}")
-    data, settings = {
-        "patches": ("label_maps", ON_PATCHES),
-        "pairs": ("pairs", on_volumes()),
-        "mixture": ("mixture", ON_MIXTURE),
-    }[source]
-    data = request.getfixturevalue(data)
-    for step in (3, 4):
-        with monkeypatch.context() as patch, pytest.raises(Killed):
-            kill_at(patch, step)
-            train(data, tmp_path / "run", settings, CPU)
-    weights = train(data, tmp_path / "run", settings, CPU)
-    resumed = load_weights(weights)[0].state_dict()
-    for name, tensor in load_weights(whole / weights.name)[0].state_dict().items():
-        assert torch.equal(tensor, resumed[name]), name
-    assert (tmp_path / "run" / "metrics.tsv").read_text() == (whole / "metrics.tsv").read_text()
 
 
 def test_accumulated_batches_step_as_one(pairs: RealPairs, tmp_path: Path) -> None:
@@ -314,85 +184,10 @@ def test_two_pairs_can_be_learnt_by_heart(pairs: RealPairs, tmp_path: Path) -> N
     assert loss_after(80) < loss_after(1) / 10
 
 
-def test_discriminator_is_trained_first_and_the_cgan_resumes(
-    on_pairs: Path, pairs: RealPairs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings = from_preset(
-        "paper",
-        name="cgan",
-        method="adversarial",
-        init=str(on_pairs / "whole.safetensors"),
-        discriminator_widths=(2,),
-        discriminator_steps=3,
-        steps=4,
-        rate=1e-3,
-        validate_every=2,
-        save_every=1,
-        samples_every=0,
-    )
-    whole = train(pairs, tmp_path / "whole", settings, CPU)
-    folder = tmp_path / "whole" / "discriminator"
-    _, judge = load_weights(folder / "discriminator.safetensors")
-    assert (judge.output, judge.hyperparameters["patch"]) == ("score", 16)
-    assert len((folder / "metrics.tsv").read_text().splitlines()) == 3
-    network, card = load_weights(whole)
-    # The generator's network is that of its first weights.
-    assert (card.architecture, card.grid) == ("trans-unet", (16, 16, 16))
-    assert (tmp_path / "whole" / "metrics.tsv").read_text().splitlines()[0].split("\t") == [
-        "step",
-        "epoch",
-        "train_loss",
-        "train_adversarial",
-        "train_discriminator",
-        "validation_loss",
-    ]
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        kill_at(patch, 3)
-        # As if the discriminator had been trained: its run is not the one that is killed.
-        shutil.copytree(folder, tmp_path / "killed" / "discriminator")
-        train(pairs, tmp_path / "killed", settings, CPU)
-    resumed = load_weights(train(pairs, tmp_path / "killed", settings, CPU))[0].state_dict()
-    for name, tensor in network.state_dict().items():
-        assert torch.equal(tensor, resumed[name]), name
-    given = replace(settings, discriminator=str(folder / "discriminator.safetensors"))
-    train(pairs, tmp_path / "given", given, CPU)
-    assert not (tmp_path / "given" / "discriminator").exists()
-    with pytest.raises(TrainingError, match="no discriminator for volumes of 16"):
-        wrong = replace(settings, discriminator=str(on_pairs / "whole.safetensors"))
-        train(pairs, tmp_path / "wrong", wrong, CPU)
-
-
 def test_cgan_needs_a_trained_generator(pairs: RealPairs, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="--init"):
         train(pairs, tmp_path / "run", on_volumes(method="adversarial"), CPU)
     assert not (tmp_path / "run").exists()
-
-
-def test_unpaired_training_resumes(
-    pairs: RealPairs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    halves = [replace(p, t1ce=None) if n % 2 else p for n, p in enumerate(pairs.training)]
-    data = RealPairs(halves, paired=False)
-    settings = from_preset(
-        "paper",
-        name="cycle",
-        architecture="att-unet-light",
-        widths=(2, 4),
-        grid=16,
-        method="unpaired",
-        discriminator_widths=(2,),
-        steps=5,
-        save_every=1,
-    )
-    whole, card = load_weights(train(data, tmp_path / "whole", settings, CPU))
-    assert card.training["data"] == "4 real visits with unpaired images"
-    assert card.metrics["train_cycle"] > 0
-    with monkeypatch.context() as patch, pytest.raises(Killed):
-        kill_at(patch, 3)
-        train(data, tmp_path / "killed", settings, CPU)
-    resumed = load_weights(train(data, tmp_path / "killed", settings, CPU))[0].state_dict()
-    for name, tensor in whole.state_dict().items():
-        assert torch.equal(tensor, resumed[name]), name
 
 
 def test_training_from_weights(on_pairs: Path, pairs: RealPairs, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import struct
 import nibabel as nib
 import numpy as np
 import pytest
-from hypothesis import event, example, given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from clinica_t1nce.caps import sidecar
@@ -82,7 +82,9 @@ def intensities(draw):
 files = st.fixed_dictionaries(
     {
         "kind": st.sampled_from(TYPES),
-        "scale": st.sampled_from([(1.0, 0.0), (0.37, 0.0), (2.0, -1024.0), (-1.0, 0.0), (0.0, 0.0)]),
+        "scale": st.sampled_from(
+            [(1.0, 0.0), (0.37, 0.0), (2.0, -1024.0), (-1.0, 0.0), (0.0, 0.0)]
+        ),
         "forms": st.tuples(*[st.sampled_from(["ras", "las", "pir", "oblique", "sheared"])] * 2),
         "codes": st.tuples(*[st.sampled_from([0, 1, 2, 4])] * 2),
         "pixdim": st.tuples(*[st.sampled_from([1.0, 1.0, 1.0, 0.0, -1.0, 5.0])] * 3),
@@ -100,7 +102,6 @@ def test_any_file_is_refused_in_one_line_or_loses_nothing_but_enhancement(tmp_pa
     folder = tmp_path_factory.mktemp("any")
     if file["scale"][0] == 0:
         # A slope of 0 stands for none.
-        file = {**file, "image": file["image"]}
         path = write(folder / "in.nii", **{**file, "scale": (1.0, 0.0)})
         content = bytearray(path.read_bytes())
         content[SCALING : SCALING + 8] = bytes(8)
@@ -126,7 +127,9 @@ def test_any_file_is_refused_in_one_line_or_loses_nothing_but_enhancement(tmp_pa
     assert np.isfinite(t1nce).all()
     step = np.abs(nib.load(path).dataobj.slope) if np.dtype(file["kind"]).kind in "iu" else 1e-3
     assert (t1nce <= t1ce + step)[known].all()
-    assert (t1nce >= np.minimum(t1ce, 0) - step)[known].all() or "background" in str(content["Flags"])
+    assert (t1nce >= np.minimum(t1ce, 0) - step)[known].all() or "background" in str(
+        content["Flags"]
+    )
     assert np.isfinite(nib.load(files.enhancement).get_fdata()).all()
     assert sidecar.read(files.image) == content
 

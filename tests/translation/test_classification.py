@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from clinica_t1nce.bids.dataset import Dataset
+from clinica_t1nce.bids.t1w_images import Dataset
 from clinica_t1nce.caps import names, query, sidecar
 from clinica_t1nce.errors import ImageError, WeightsError
 from clinica_t1nce.translation import classification

@@ -29,7 +29,7 @@ class Halver:
         scaling={"method": "min-max"},
     )
     device = "cpu"
-    carries_change = True
+    transfers_change = True
 
     def __call__(self, volume, affine=None):
         if volume.max() > 10_000:

@@ -25,7 +25,7 @@ class Generator:
     def __init__(self, share=0.5):
         self.share = share
 
-    def carrying_change(self):
+    def transferring_change(self):
         return self
 
     def __call__(self, volume, affine):
@@ -41,7 +41,7 @@ def test_change_is_taken_and_header_stays(tmp_path, kind, zooms):
         tmp_path / "in.nii.gz", DATA, affine, dtype=np.int16, slope=0.5, qform_code=1
     )
     files = single.Files(source, tmp_path / "out.nii.gz", tmp_path / "out_enhancement.nii.gz")
-    content = single.translate_file(files, Generator())
+    content = single.translate_file(files, Generator()).sidecar
     before, after = nib.load(source), nib.load(files.image)
     assert before.header.binaryblock == after.header.binaryblock
     assert nib.load(files.enhancement).shape == DATA.shape
@@ -85,10 +85,68 @@ def test_image_in_memory(dtype):
 def test_bias_field_is_given_back_to_the_change(monkeypatch):
     field = np.linspace(0.9, 1.2, DATA.shape[0], dtype=np.float32)[:, None, None]
     monkeypatch.setattr(single.bias, "measure_bias", lambda volume, affine: field)
-    found = single.synthesise(DATA * field, volumes.affine(), Generator())
+    found = single.synthesise(DATA * field, volumes.affine(), Generator()).synthesis
     np.testing.assert_allclose(
         found.change, np.where(DATA > 500, DATA / 2, 0) * field, rtol=1e-4, atol=1e-2
     )
+
+
+@pytest.fixture
+def registered(monkeypatch):
+    """An image that was registered: as it lies, it is near enough to MNI space."""
+    pose = np.eye(4)
+    pose[:3, 3] = 2, 3, -4
+    monkeypatch.setattr(single.mni, "find_pose", lambda volume, affine: pose)
+
+
+def test_network_is_shown_mni_space(registered, monkeypatch):
+    shown = []
+
+    class Seeing(Generator):
+        def __call__(self, volume, affine):
+            shown.append((volume.shape, affine))
+            return super().__call__(volume, affine)
+
+    found = single.synthesise(DATA, np.eye(4), Seeing())
+    ((shape, affine),) = shown
+    assert shape == volumes.CROP_SHAPE
+    np.testing.assert_array_equal(affine, single.mni.CROP_AFFINE)
+    np.testing.assert_allclose(found.synthesis.change[DATA > 500], DATA[DATA > 500] / 2, rtol=1e-3)
+    assert not found.synthesis.flags
+
+
+def test_without_an_affine_the_image_is_shown_as_it_lies(tmp_path):
+    source = volumes.write(tmp_path / "in.nii.gz", DATA)
+    content = single.translate_file(single.Files(source, tmp_path / "out.nii"), Generator()).sidecar
+    assert [flag["Code"] for flag in content["Flags"]] == ["not-registered"]
+    assert "MNI" not in content["ChangePredictedOn"]
+    assert content["SkullStripped"] is True
+
+
+def test_image_in_mni_space(tmp_path, registered):
+    source = volumes.write(tmp_path / "in.nii.gz", DATA)
+    files = single.Files(source, tmp_path / "out.nii.gz", space="mni-crop")
+    made = single.translate_file(files, Generator())
+    after = nib.load(files.image)
+    assert after.shape == volumes.CROP_SHAPE
+    np.testing.assert_array_equal(after.affine, single.mni.CROP_AFFINE)
+    assert int(after.header["sform_code"]) == 4
+    np.testing.assert_array_equal(after.get_fdata(dtype=np.float32), made.t1nce)
+    assert (made.t1ce - made.t1nce).max() > 300
+    assert "MNI152NLin2009aSym" in made.sidecar["SpatialReference"]
+
+
+def test_image_in_mni_space_needs_an_affine(tmp_path):
+    source = volumes.write(tmp_path / "in.nii.gz", DATA)
+    with pytest.raises(ImageError, match=r"in\.nii\.gz: no affine to MNI space"):
+        single.translate_file(
+            single.Files(source, tmp_path / "out.nii.gz", space="mni-crop"), Generator()
+        )
+
+
+def test_a_file_is_classified(tmp_path):
+    source = volumes.write(tmp_path / "in.nii.gz", DATA)
+    assert single.classify_file(source, Generator()) == 0.9
 
 
 def ct():

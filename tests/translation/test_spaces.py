@@ -38,12 +38,12 @@ class Generator:
     )
     device = "cpu"
 
-    def __init__(self, share=0.5, carries_change=True):
+    def __init__(self, share=0.5, transfers_change=True):
         self.share = share
-        self.carries_change = carries_change
+        self.transfers_change = transfers_change
         self.seen = []
 
-    def carrying_change(self):
+    def transferring_change(self):
         other = Generator(self.share)
         other.seen = self.seen
         return other
@@ -139,7 +139,7 @@ def test_where_the_crop_is_warped_the_network_sees_the_raw_image(warped, tmp_pat
     raw = read(warped, "native", warped.bids).raw
     assert not raw.follows_affine
     (seen,) = generator.seen
-    assert transfer.measure_agreement(seen, raw.on_crop) == pytest.approx(1)
+    assert transfer.measure_correlation(seen, raw.on_crop) == pytest.approx(1)
     content = sidecar.read(native)
     assert content["ChangePredictedOn"] == "raw image, moved by the affine"
     assert content["AgreementWithCrop"] < transfer.SAME
@@ -154,7 +154,7 @@ def test_where_the_crop_is_warped_the_network_sees_the_raw_image(warped, tmp_pat
 class ByPercentile(Generator):
     """A Generator that goes by the image that it is shown, as a Synthesizer does."""
 
-    def carrying_change(self):
+    def transferring_change(self):
         return self
 
     def __call__(self, volume, affine=None):
@@ -242,7 +242,7 @@ def test_where_it_is_not_one_run_does_for_all_grids(made, generator):
 
 
 def test_a_blurred_image_is_not_carried_to_the_raw_one(visit, tmp_path):
-    generator = Generator(carries_change=False)
+    generator = Generator(transfers_change=False)
     run(visit, tmp_path, generator, "mni-crop", "native")
     assert len(generator.seen) == 2
 

@@ -1,8 +1,13 @@
 import pytest
 from nipype.interfaces.base import TraitError
 
+from clinica_t1nce.evaluation.structures import VolumeMethod
 from clinica_t1nce.workflows import init_evaluation_wf
-from clinica_t1nce.workflows.evaluation import INPUTS, OUTPUTS
+from clinica_t1nce.workflows.evaluation import BOTH_MASKS, INPUTS, OUTPUTS
+
+ATROPOS, OWN = BOTH_MASKS
+MAPS = VolumeMethod("spm", "maps", ATROPOS.structures, "c{tissue}")
+THALAMUS = VolumeMethod("tool", "labels", {"thalamus": [10, 49]}, "*")
 
 
 def edges(workflow, source, target):
@@ -15,45 +20,58 @@ def test_doors():
     assert workflow.name == "any"
     assert set(workflow.inputs.inputnode.copyable_trait_names()) == set(INPUTS)
     assert set(workflow.outputs.outputnode.copyable_trait_names()) == set(OUTPUTS)
+    workflow = init_evaluation_wf(segmentations=[ATROPOS, MAPS, THALAMUS])
+    names = set(workflow.inputs.inputnode.copyable_trait_names())
+    assert names - set(INPUTS) == {"files_spm", "files_tool"}
 
 
 def test_options_reach_the_nodes():
     workflow = init_evaluation_wf(
-        brain_mask="template",
-        align="affine",
-        protocol="authors",
-        segmentation="labels",
-        structures={"thalamus": 10},
+        brain_mask="template", align="affine", protocol="authors", segmentations=[THALAMUS, OWN]
     )
     assert workflow.get_node("t1nce_brain").inputs.method == "template"
+    assert workflow.get_node("synthetic_brains").inputs.method == "template"
     assert workflow.get_node("align").inputs.method == "affine"
     for name in ("similarity", "similarity_unaligned"):
         assert workflow.get_node(name).inputs.protocol == "authors"
-    for name in ("volumes", "dice", "dice_unaligned"):
-        assert workflow.get_node(name).inputs.names == {"thalamus": 10}
+    for name in ("volumes_tool", "dice_tool", "dice_unaligned_tool", "gathered_tool"):
+        assert workflow.get_node(name).inputs.names == {"thalamus": [10, 49]}
+    assert edges(workflow, "inputnode", "volumes_tool") == [("files_tool", "label_files")]
 
 
 @pytest.mark.parametrize(
-    ("segmentation", "moved", "invert"),
-    [("atropos", "dice_unaligned", True), ("maps", "dice", False)],
+    ("method", "moved", "invert"),
+    [(ATROPOS, "dice_unaligned_atropos", True), (MAPS, "dice_spm", False)],
 )
-def test_the_reference_is_moved_where_it_was_segmented_elsewhere(segmentation, moved, invert):
-    workflow = init_evaluation_wf(segmentation=segmentation)
-    for name in ("dice", "dice_unaligned"):
+def test_the_reference_is_moved_where_it_was_segmented_elsewhere(method, moved, invert):
+    workflow = init_evaluation_wf(segmentations=[method])
+    for name in (f"dice_{method.name}", f"dice_unaligned_{method.name}"):
         expected = [("transform_file", "transform_file")] if name == moved else []
         assert edges(workflow, "align", name) == expected
     assert workflow.get_node(moved).inputs.invert is invert
 
 
+def test_each_image_has_its_own_brain_beside_the_shared_one():
+    workflow = init_evaluation_wf()
+    assert edges(workflow, "similarity_union", "volumes_atropos") == [("out_file", "mask_files")]
+    assert edges(workflow, "own_masks", "volumes_atropos_own") == [("out", "mask_files")]
+    masks = [("align", "out_mask"), ("t1ce_brain", "out_file"), ("synthetic_brains", "out_files")]
+    for number, (node, field) in enumerate(masks, start=1):
+        assert edges(workflow, node, "own_masks") == [(field, f"in{number}")]
+    for number, name in enumerate(("gathered_atropos", "gathered_atropos_own"), start=1):
+        assert edges(workflow, name, "segmentations") == [("out", f"in{number}")]
+
+
 def test_without_alignment_or_segmentation_there_is_less():
-    names = init_evaluation_wf(align="none", segmentation="none").list_node_names()
-    assert not {"similarity_unaligned", "volumes", "dice", "dice_unaligned"} & set(names)
+    names = init_evaluation_wf(align="none", segmentations=[]).list_node_names()
+    assert not [name for name in names if name.startswith(("volumes", "dice", "segmentations"))]
+    assert "similarity_unaligned" not in names
     assert {"similarity", "align", "t1ce_brain"} <= set(names)
 
 
 @pytest.mark.parametrize(
     ("option", "error"),
-    [({"segmentation": "spm"}, ValueError), ({"brain_mask": "spm"}, TraitError)],
+    [({"segmentations": [MAPS, MAPS]}, ValueError), ({"brain_mask": "spm"}, TraitError)],
 )
 def test_unknown_options_are_refused_at_once(option, error):
     with pytest.raises(error, match="spm"):
@@ -64,7 +82,7 @@ def test_noise_floor_segments_the_t1nce_again():
     workflow = init_evaluation_wf(noise_floor=True)
     assert edges(workflow, "align", "disturbed") == [("out_file", "in_file")]
     assert edges(workflow, "disturbed", "floor_volumes") == [("out_files", "in_files")]
-    assert edges(workflow, "floor_volumes", "outputnode") == [("volumes", "floor_volumes")]
+    assert edges(workflow, "floor_volumes", "gathered_atropos") == [("volumes", "floor_volumes")]
     assert "disturbed" not in init_evaluation_wf().list_node_names()
     with pytest.raises(ValueError, match="noise floor"):
-        init_evaluation_wf(noise_floor=True, segmentation="labels")
+        init_evaluation_wf(noise_floor=True, segmentations=[OWN])

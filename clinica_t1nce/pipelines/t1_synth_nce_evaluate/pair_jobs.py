@@ -12,16 +12,9 @@ from clinica_t1nce.caps import names
 from clinica_t1nce.caps.pair_images import find_pair
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.evaluation.quality import quality_of
+from clinica_t1nce.evaluation.structures import MAPS, VolumeMethod
 from clinica_t1nce.files.text import find_json
-from clinica_t1nce.workflows.evaluation import (
-    ATROPOS,
-    LABELS,
-    MAPS,
-    Align,
-    BrainMethod,
-    Protocol,
-    Segmentation,
-)
+from clinica_t1nce.workflows.evaluation import BOTH_MASKS, Align, BrainMethod, Protocol
 
 Row = tuple[pairs.PairRow, Mapping[str, str]]
 
@@ -32,9 +25,10 @@ T1CE, T1NCE = "T1ce", "T1nce"
 GRADES = ("contrast", "motion", "noise")
 
 SPM_FOLDER = ("t1", "spm", "segmentation", "native_space")
+N_MAPS = 3
 SPM_TISSUES = ("graymatter", "whitematter", "csf")
 
-VERSION = 3
+VERSION = 4
 """Of the records: another one makes all pairs anew."""
 
 
@@ -48,14 +42,12 @@ class Settings:
         A method, or a file or pattern of masks.
     align, protocol
         Options of :func:`clinica_t1nce.workflows.init_evaluation_wf`.
-    segmentation
-        ``"atropos"``, ``"spm"``, ``"labels:PATTERN"`` or ``"none"``.
+    segmentations
+        Ways to get volumes.
     spm_caps
         CAPS with SPM's maps, by ``"T1nce"``, ``"T1ce"`` and the names of models.
     priors
         Files of GM, WM and CSF, for Atropos.
-    structures
-        Structure to label, for label maps.
     noise_floor
         Whether the T1nce is segmented again after small changes.
     """
@@ -63,18 +55,10 @@ class Settings:
     brain_mask: str = "deepbet"
     align: Align = "rigid"
     protocol: Protocol = "standard"
-    segmentation: str = ATROPOS
+    segmentations: tuple[VolumeMethod, ...] = BOTH_MASKS
     spm_caps: Mapping[str, Path] = field(default_factory=dict)
     priors: tuple[Path, ...] = ()
-    structures: Mapping[str, int] | None = None
     noise_floor: bool = False
-
-    @property
-    def kind(self) -> Segmentation:
-        """The segmentation as the graph calls it."""
-        if self.segmentation.startswith("labels:"):
-            return "labels"
-        return "maps" if self.segmentation == "spm" else cast(Segmentation, self.segmentation)
 
     @property
     def mask_method(self) -> BrainMethod:
@@ -101,8 +85,9 @@ class PairJob:
         The T1nce, the T1ce and the output of each model, by ``"T1nce"``, ``"T1ce"`` and model.
     masks
         Brain masks of the T1nce and the T1ce, if the user has them.
-    maps, labels
-        Tissue maps, and label map, of each of `images`, if the user has them.
+    segmented
+        By the name of a segmentation that takes files: the label map, or the tissue maps, of each
+        of `images`.
     fingerprint
         Digest of all that the result depends on.
     """
@@ -111,8 +96,7 @@ class PairJob:
     quality: str | None
     images: Mapping[str, Path]
     masks: Mapping[str, Path]
-    maps: Mapping[str, Sequence[Path]]
-    labels: Mapping[str, Path]
+    segmented: Mapping[str, Sequence[Path | Sequence[Path]]]
     fingerprint: str
 
     @property
@@ -260,26 +244,40 @@ def _job(
                 f"{images[model]}: no such file; run `clinica run t1-synth-nce --model {model}` "
                 "for this visit, or leave the model out (--model)"
             )
-    masks, maps, labels = {}, {}, {}
+    masks = {}
     if settings.mask_pattern is not None:
         masks = {
             name: _match(settings.mask_pattern, caps, row, name, images[name], "--brain-mask")
             for name in (T1NCE, T1CE)
         }
-    if settings.kind == MAPS:
-        maps = {name: _spm_maps(settings, row, name) for name in images}
-    if settings.kind == LABELS:
-        pattern = settings.segmentation.removeprefix("labels:")
-        labels = {
-            name: _match(pattern, caps, row, name, path, "--segmentation")
-            for name, path in images.items()
-        }
-    files = [*images.values(), *masks.values(), *labels.values(), *settings.priors]
-    files += [path for each in maps.values() for path in each]
+    segmented = {
+        method.name: [_segmented(settings, method, caps, row, *image) for image in images.items()]
+        for method in settings.segmentations
+        if not method.computed
+    }
+    files = [*images.values(), *masks.values(), *settings.priors]
+    for each in [each for found in segmented.values() for each in found]:
+        files += [each] if isinstance(each, Path) else each
     quality = _quality(tsv, row, cells)
-    return PairJob(
-        row, quality, images, masks, maps, labels, _fingerprint(files, list(images), settings)
-    )
+    fingerprint = _fingerprint(files, list(images), settings)
+    return PairJob(row, quality, images, masks, segmented, fingerprint)
+
+
+def _segmented(
+    settings: Settings,
+    method: VolumeMethod,
+    caps: Path,
+    row: pairs.PairRow,
+    name: str,
+    image: Path,
+) -> Path | list[Path]:
+    """Find the label map, or the maps of GM, WM and CSF, of an image."""
+    if method.kind != MAPS:
+        return _match(method.pattern, caps, row, name, image, "--segmentation")
+    if not method.pattern:
+        return _spm_maps(settings, row, name)
+    patterns = [method.pattern.replace("{tissue}", str(n + 1)) for n in range(N_MAPS)]
+    return [_match(each, caps, row, name, image, "--segmentation") for each in patterns]
 
 
 def _quality(tsv: Path, row: pairs.PairRow, cells: Mapping[str, str]) -> str | None:

@@ -78,14 +78,19 @@ def write_results(
 
 def note(settings: Settings) -> str:
     """Say how the figures were got."""
-    segmentation = {
+    said = {
         "atropos": "by N4 and ANTs' Atropos in one brain mask a pair, with the tissues of the "
         "MNI152 template as priors, so that total volumes are equal",
-        "maps": "from SPM's maps (Clinica's t1-volume-tissue-segmentation), each voxel given to "
-        "the most probable of GM, WM, CSF and background",
-        "labels": f"from label maps ({settings.segmentation})",
-        "none": "not measured",
-    }[settings.kind]
+        "atropos-own": "the same in the brain mask of each image, so that an error of the mask "
+        "counts as well",
+        "maps": "from maps of GM, WM and CSF, each voxel given to the most probable of them and "
+        "background",
+        "labels": "from label maps",
+    }
+    segmentation = "; ".join(
+        f"{method.name}: {said[method.kind]}{f' ({method.pattern})' if method.pattern else ''}"
+        for method in settings.segmentations
+    )
     if settings.align == "none":
         aligned = "Pairs are compared as t1-linear left them, as in the paper."
     else:
@@ -105,7 +110,7 @@ def note(settings: Settings) -> str:
             f"(brain masks: {settings.brain_mask}; skull-stripped images are their own), on images "
             "scaled to [0, 1] by their minimum and maximum, synthetic ones like their T1ce; the "
             "range is 1. Matched: after the best linear fit in the mask.",
-            f"Tissue volumes: {segmentation}.",
+            f"Tissue volumes: {segmentation or 'not measured'}.",
             "Figures of the paper's Tables 1 to 3 come from other images, masks (HD-BET) and "
             "segmentations (SPM): compare rows of one table with each other rather than with them.",
         ]
@@ -127,14 +132,14 @@ def _draw(
     shown = []
     if records:
         shown += _draw_examples(out, _typical(records))
-    if not frames["volumes"].empty:
-        qualities = [q if isinstance(q, str) else None for q in frames["volumes"]["quality"]]
-        rows = frames["volumes"].assign(set=None)
+    for method, part in frames["volumes"].groupby("segmentation", sort=False):
+        rows = part.reset_index(drop=True).assign(set=None)
+        qualities = [q if isinstance(q, str) else None for q in rows["quality"]]
         for name, members in strata(qualities).items():
             rows.loc[members, "set"] = SETS[name]
         several = rows["set"].nunique() > 1
         figure = draw_volume_differences(rows, stratum="set" if several else None)
-        _, svg = save_figure(figure, out / "figures" / "figure5_volume_differences")
+        _, svg = save_figure(figure, out / "figures" / f"figure5_volume_differences_{method}")
         shown.append(svg)
     return shown
 
@@ -154,7 +159,8 @@ def _draw_examples(out: Path, records: Sequence[Mapping[str, Any]]) -> list[Path
         title = f"{record['participant_id']} {record['session_id_t1ce']}"
         arrays = {name: image.data for name, image in loaded.items()}
         examples.append(Example(title, arrays, affine, brain))
-        names = {name: f"{name} label-GM_probseg" for name in loaded}
+        method = next(iter(record["segmentations"]), None)
+        names = {name: f"{method} {name} label-GM_probseg" for name in loaded}
         if set(names.values()) <= set(files):
             found = {
                 name: nifti.load(files[key], constant=True).data for name, key in names.items()

@@ -8,7 +8,17 @@ Amounts are in units of white matter's intensity before gadolinium.
 """
 
 from clinica_t1nce.simulation.effects.barrier_free import ChoroidPlexus, Extracranial, Sella
-from clinica_t1nce.simulation.effects.base import Blob, Blobs, Effect, Patchy, Uptake
+from clinica_t1nce.simulation.effects.blood import (
+    Arteries,
+    DeepVeins,
+    FreeVessel,
+    Inflow,
+    Perfusion,
+    Sinuses,
+    SurfaceVessel,
+    ThinSinuses,
+)
+from clinica_t1nce.simulation.effects.effect import Blob, Blobs, Effect, Patchy, Uptake
 from clinica_t1nce.simulation.effects.lesions import (
     KINDS,
     Cavity,
@@ -28,16 +38,6 @@ from clinica_t1nce.simulation.effects.look_alikes import (
     ThinTissue,
 )
 from clinica_t1nce.simulation.effects.meninges import Dura, DuralFolds, Pia, SulcalFilling, Sulci
-from clinica_t1nce.simulation.effects.vessels import (
-    Arteries,
-    DeepVeins,
-    FreeVessel,
-    Inflow,
-    Perfusion,
-    Sinuses,
-    SurfaceVessel,
-    ThinSinuses,
-)
 
 __all__ = [
     "KINDS",

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from clinica_t1nce.simulation.contrast import Contrast
-from clinica_t1nce.simulation.effects.base import Blob, Blobs, Effect, Patchy, uneven
+from clinica_t1nce.simulation.effects.effect import Blob, Blobs, Effect, Patchy, uneven
 from clinica_t1nce.simulation.fields import generator, patches, smooth_noise, soft_step
 from clinica_t1nce.simulation.ranges import By, Compound, Sometimes, any_seed, between, drawn
 from clinica_t1nce.simulation.scene import Scene

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from clinica_t1nce.simulation.contrast import WIDE_VARIATION
-from clinica_t1nce.simulation.effects.base import Effect, Patchy, uneven
+from clinica_t1nce.simulation.effects.effect import Effect, Patchy, uneven
 from clinica_t1nce.simulation.fields import (
     distance_to_zero,
     generator,

@@ -12,8 +12,8 @@ from clinica_t1nce.simulation.scanner.acquisition import (
     ThickSlices,
     Wrap,
 )
+from clinica_t1nce.simulation.scanner.image_quality import LOW, VARIED, Quality
 from clinica_t1nce.simulation.scanner.masks import Defacing, FieldOfView, Stripping
-from clinica_t1nce.simulation.scanner.quality import LOW, VARIED, Quality
 
 __all__ = [
     "LOW",

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from clinica_t1nce.simulation.fields import blur, generator, smooth_noise, soft_step, stretch
-from clinica_t1nce.simulation.scanner.quality import Quality
+from clinica_t1nce.simulation.fields import blur, generator, sliced, smooth_noise, soft_step
+from clinica_t1nce.simulation.scanner.image_quality import Quality
 
 
 class Step:
@@ -54,9 +54,8 @@ class PointSpread(Step):
     @classmethod
     def sample(cls, rng: np.random.Generator, quality: Quality) -> "PointSpread":
         """Draw one width an axis."""
-        return cls(
-            (rng.uniform(*quality.blur), rng.uniform(*quality.blur), rng.uniform(*quality.blur))
-        )
+        first, second, third = (rng.uniform(*quality.blur) for _ in range(3))
+        return cls((first, second, third))
 
     def _apply(self, pair: torch.Tensor) -> torch.Tensor:
         return blur(pair, self.sigmas)
@@ -298,11 +297,7 @@ class ThickSlices(Step):
 
     def _apply(self, pair: torch.Tensor) -> torch.Tensor:
         shape = pair.shape[1:]
-        sigmas = [0.0, 0.0, 0.0]
-        sigmas[self.axis] = 0.42 * self.thickness
-        sliced = list(shape)
-        sliced[self.axis] = max(4, int(shape[self.axis] / self.thickness))
-        pair = stretch(stretch(blur(pair, sigmas), sliced), shape)
+        pair = sliced(pair, self.axis, self.thickness)
         random = generator(self.seed, pair.device)
         noise = self.noise * torch.randn(shape, generator=random, device=pair.device)
         return torch.stack([pair[0] + noise, pair[1]])

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from clinica_t1nce.errors import LabelMapError, TrainingError
-from clinica_t1nce.files import atomic
 from clinica_t1nce.simulation import label_maps as maps
 from clinica_t1nce.simulation.anatomy import Anatomy, prepare
+from clinica_t1nce.training.data.preparation import save_array
 
 PREPARATION = 3
-"""Of :func:`~clinica_t1nce.simulation.anatomy.prepare`: counted up when its result changes."""
+"""Version of :func:`~clinica_t1nce.simulation.anatomy.prepare`: counted up when that changes."""
 
 logger = logging.getLogger("clinica_t1nce")
 
@@ -32,31 +32,31 @@ def find_label_maps(folder: Path) -> list[Path]:
     return found
 
 
-def load_heads(label_maps: Sequence[Path], cache: Path) -> list[Anatomy]:
+def load_anatomies(label_maps: Sequence[Path], cache: Path) -> list[Anatomy]:
     """Prepare each label map, or take it from `cache` when its content is there already.
 
     Parameters
     ----------
     label_maps
-        NIfTI label maps (see :func:`clinica_t1nce.simulation.label_maps.read`).
+        Label maps, as :func:`clinica_t1nce.simulation.label_maps.read` takes them.
     cache
-        Folder for the prepared heads, about 35 MB each; made if missing.
+        Folder for the prepared anatomies, about 35 MB each; made if missing.
 
     Returns
     -------
     list of Anatomy
-        Memory-mapped: many workers share one copy.
+        Anatomies, memory-mapped: many workers share one copy.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    heads = []
+    anatomies = []
     for number, path in enumerate(label_maps, 1):
         content = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
         prepared = cache / f"{content}-{PREPARATION}.npy"
         if not prepared.exists():
             logger.info("preparing head %d of %d: %s", number, len(label_maps), path.name)
             _prepare_file(path, prepared)
-        heads.append(Anatomy.from_stacked(np.load(prepared, mmap_mode="c")))
-    return heads
+        anatomies.append(Anatomy.from_stacked(np.load(prepared, mmap_mode="c")))
+    return anatomies
 
 
 def _prepare_file(path: Path, prepared: Path) -> None:
@@ -65,5 +65,4 @@ def _prepare_file(path: Path, prepared: Path) -> None:
         anatomy = prepare(labels)
     except LabelMapError as error:
         raise LabelMapError(f"{path}: {error}") from error
-    with atomic.temporary(prepared) as unfinished, unfinished.open("wb") as file:
-        np.save(file, anatomy.stacked())
+    save_array(prepared, anatomy.stacked())

@@ -14,7 +14,7 @@ _LOG_GAMMA = 0.15
 
 
 class Augmentation:
-    """Flip left to right, turn and stretch, bias field, motion, gamma, noise; each by chance.
+    """Flip left to right, turn and stretch, bias field, motion, gamma, noise: each at random.
 
     The two images go through one TorchIO image of two channels, which share what is drawn.
     """
@@ -37,9 +37,9 @@ class Augmentation:
         Parameters
         ----------
         batch
-            One pair: ``t1ce`` and ``t1nce``, 1 x D x H x W.
+            Pair: ``t1ce`` and ``t1nce``, 1 x D x H x W.
         seed
-            Of the chance.
+            Seed of all that is drawn.
         """
         both = torch.cat([batch["t1ce"], batch["t1nce"]])
         with torch.random.fork_rng(devices=[]):

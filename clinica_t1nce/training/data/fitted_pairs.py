@@ -31,7 +31,7 @@ LARGEST_SHIFT = 1.5
 """Voxels along an axis by which the two images may seem to be shifted."""
 
 _EMPTY_AIR = 0.35
-"""Share of zeros around a skull-stripped brain in its own box, at least."""
+"""Fraction of zeros around a skull-stripped brain in its own box, at least."""
 
 _SHARP = 0.6
 """Gradients of the T1nce over the T1ce's, along the sharpest axis, of an image that is no smoother
@@ -50,8 +50,8 @@ class Facts:
     deviation
         Robust standard deviation of the T1ce from the fitted T1nce, white matter = 1.
     enhancing
-        Share of voxels that exceed the fitted T1nce by more than noise, less the share of those
-        that fall below it as far: 0 where nothing enhances.
+        Fraction of voxels that exceed the fitted T1nce by more than noise, less the fraction of
+        those that fall below it as far: 0 where nothing enhances.
     shift
         Largest shift along an axis that would bring the two images nearer to each other, voxels.
     blur
@@ -83,9 +83,9 @@ class PreparedPair:
     Attributes
     ----------
     volumes
-        3 x D x H x W, float16: T1ce, fitted T1nce (0 outside the mask), mask.
+        Volumes, 3 x D x H x W, float16: T1ce, fitted T1nce (0 outside the mask), mask.
     facts
-        What is known of it.
+        Facts about it.
     """
 
     volumes: np.ndarray

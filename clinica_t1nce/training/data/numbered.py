@@ -5,7 +5,7 @@ from itertools import count
 from typing import Any, Protocol
 
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 Batch = dict[str, torch.Tensor]
 """``t1ce``, ``t1nce`` and ``mask`` (where the loss looks), each N x 1 x D x H x W; without N, a
@@ -21,7 +21,7 @@ class Source(Protocol):
 
     @property
     def epoch(self) -> int | None:
-        """How many pairs there are until all were seen; None: without end."""
+        """Number of pairs until all were seen; None: without end."""
 
     def pair(self, number: int) -> Batch:
         """Make one pair, from number 0 on."""
@@ -33,21 +33,13 @@ def seed_of(stream: int, number: int) -> int:
 
 
 class Numbered(Dataset):
-    """The pairs of a source as a PyTorch data set, which is without end.
-
-    Parameters
-    ----------
-    source
-        Of the pairs.
-    """
+    """The pairs of a source as a PyTorch data set, which is without end."""
 
     def __init__(self, source: Source):
         self.source = source
 
     def __getitem__(self, number: int) -> Batch:
         """Make one pair."""
-        if get_worker_info() is not None:
-            torch.set_num_threads(1)
         return self.source.pair(number)
 
 
@@ -60,29 +52,29 @@ class Share(Sampler[int]):
     Parameters
     ----------
     batch
-        Pairs a step and process.
+        Number of pairs of each step and process.
     start
         Number of the first pair: what a resumed training has seen is not seen again.
-    rank, world
-        This process, and how many there are.
+    rank, processes
+        Number of this process, and of all of them.
 
     Examples
     --------
     >>> from itertools import islice
-    >>> list(islice(Share(2, start=8, rank=1, world=2), 4))
+    >>> list(islice(Share(2, start=8, rank=1, processes=2), 4))
     [10, 11, 14, 15]
     """
 
-    def __init__(self, batch: int, start: int = 0, rank: int = 0, world: int = 1):
+    def __init__(self, batch: int, start: int = 0, rank: int = 0, processes: int = 1):
         self.batch = batch
         self.start = start
         self.rank = rank
-        self.world = world
+        self.processes = processes
 
     def __iter__(self) -> Iterator[int]:
         """Count."""
         for step in count():
-            first = self.start + (step * self.world + self.rank) * self.batch
+            first = self.start + (step * self.processes + self.rank) * self.batch
             yield from range(first, first + self.batch)
 
 
@@ -92,14 +84,14 @@ def loader(source: Source, share: Share, workers: int, *, pin: bool = False) -> 
     Parameters
     ----------
     source
-        Of the pairs.
+        Source of the pairs.
     share
-        Which numbers.
+        Numbers of the pairs.
     workers
-        Processes that make pairs while the network trains; whatever their number, the batches are
-        the same.
+        Number of processes that make pairs while the network trains; the batches do not depend
+        on it.
     pin
-        Make them ready for a GPU.
+        Whether pairs are made ready for a GPU.
     """
     options: dict[str, Any] = {"prefetch_factor": _PREFETCH} if workers else {}
     return DataLoader(
@@ -113,22 +105,14 @@ def loader(source: Source, share: Share, workers: int, *, pin: bool = False) -> 
 
 
 class Fixed:
-    """The first pairs of a source, made once and kept in memory: to validate on.
-
-    Parameters
-    ----------
-    source
-        Of the pairs.
-    size
-        How many.
-    """
+    """The first `size` pairs of a source, made once and kept in memory: to validate on."""
 
     def __init__(self, source: Source, size: int):
         self.pairs: Sequence[Batch] = [source.pair(number) for number in range(size)]
 
     @property
     def epoch(self) -> int:
-        """How many there are."""
+        """Number of pairs."""
         return len(self.pairs)
 
     def pair(self, number: int) -> Batch:
@@ -137,20 +121,14 @@ class Fixed:
 
 
 class Apart:
-    """Pairs torn apart: the T1ce of one and the T1nce of the next, to train unpaired.
-
-    Parameters
-    ----------
-    source
-        Of the pairs.
-    """
+    """Pairs torn apart: the T1ce of one and the T1nce of the next, to train unpaired."""
 
     def __init__(self, source: Source):
         self.source = source
 
     @property
     def epoch(self) -> int | None:
-        """As of the source."""
+        """Number of pairs of the source; None: without end."""
         return self.source.epoch
 
     def pair(self, number: int) -> Batch:

@@ -1,11 +1,17 @@
-"""From a volume to what a network is given, and to a pair of tensors."""
+"""From images to what a network is given: scaled, resampled, and kept on disk."""
 
-from collections.abc import Mapping, Sequence
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch.utils.data import DataLoader, Dataset
 
+from clinica_t1nce.errors import TrainingError
+from clinica_t1nce.files import atomic
 from clinica_t1nce.training.data.numbered import Batch
 from clinica_t1nce.volumes import grids, intensity
 
@@ -18,16 +24,16 @@ def volume_for(
     Parameters
     ----------
     volume
-        D x H x W, finite, any unit, axes right, anterior, superior.
+        Volume, D x H x W, finite, any unit, axes right, anterior, superior.
     grid
-        Of the network; None: the volume's own.
+        Grid of the network; None: the volume's own.
     scaling
-        As :func:`clinica_t1nce.volumes.intensity.measure` takes it.
+        Scaling of the card, as :func:`clinica_t1nce.volumes.intensity.measure` takes it.
 
     Returns
     -------
     numpy.ndarray
-        float32.
+        float32 volume on the grid.
 
     Raises
     ------
@@ -41,6 +47,54 @@ def volume_for(
 
 def whole(t1ce: np.ndarray, t1nce: np.ndarray) -> Batch:
     """Make a pair of two volumes, all of whose voxels count."""
-    images_of = (torch.from_numpy(np.array(volume))[None] for volume in (t1ce, t1nce))
-    first, second = images_of
+    first, second = (torch.from_numpy(np.array(volume))[None] for volume in (t1ce, t1nce))
     return {"t1ce": first, "t1nce": second, "mask": torch.ones_like(first, dtype=torch.bool)}
+
+
+def state_of(image: Path) -> list[Any]:
+    """Return what changes when a file does.
+
+    Raises
+    ------
+    TrainingError
+        If the file is not there.
+    """
+    try:
+        state = image.stat()
+    except OSError as error:
+        raise TrainingError(f"{image}: {error.strerror}; check the path") from error
+    return [str(image.resolve()), state.st_size, state.st_mtime_ns]
+
+
+def digest(*content: Any) -> str:
+    """Return 64 hexadecimal digits that differ where the content, fit for JSON, does."""
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def save_array(path: Path, array: np.ndarray) -> None:
+    """Write a ``.npy`` file, whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    with atomic.temporary(path) as part, part.open("wb") as file:
+        np.save(file, array)
+
+
+def in_parallel(work: Callable[[Any], Any], items: Sequence[Any], workers: int) -> DataLoader:
+    """Do a piece of work for each item, in order, in so many processes; none: in this one."""
+    return DataLoader(_Work(work, items), batch_size=None, num_workers=workers)
+
+
+class _Work(Dataset):
+    def __init__(self, work: Callable[[Any], Any], items: Sequence[Any]):
+        self.work = work
+        self.items = items
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.work(self.items[index])

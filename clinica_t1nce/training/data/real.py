@@ -1,6 +1,5 @@
 """Patches and whole volumes of real pairs, to train on the change and to validate."""
 
-import hashlib
 import json
 import logging
 from collections.abc import Mapping, Sequence
@@ -10,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
 
 from clinica_t1nce.errors import ImageError, T1nceError
 from clinica_t1nce.files import atomic, nifti
 from clinica_t1nce.files.text import read_json
 from clinica_t1nce.training.data.fitted_pairs import PREPARATION, Facts, PreparedPair, prepare
 from clinica_t1nce.training.data.numbered import Batch, seed_of
+from clinica_t1nce.training.data.preparation import digest, in_parallel, save_array, state_of
 from clinica_t1nce.training.data.variation import Variation
 from clinica_t1nce.training.data.volume_pairs import PairFiles
 from clinica_t1nce.volumes import grids
@@ -43,38 +42,30 @@ class PairCache:
         self.scaling = dict(scaling)
 
     def path(self, pair: PairFiles) -> Path:
-        """Say where a prepared pair belongs; a changed image has another place.
+        """Return the path of a prepared pair; a changed image has another.
 
         Raises
         ------
-        ImageError
+        TrainingError
             If an image is not there.
         """
         assert pair.t1ce is not None and pair.t1nce is not None
-        identity: list[Any] = [PREPARATION, self.scaling]
-        for image in (pair.t1ce, pair.t1nce):
-            try:
-                state = image.stat()
-            except OSError as error:
-                raise ImageError(f"{image}: {error.strerror}; check the path") from error
-            identity += [str(image.resolve()), state.st_size, state.st_mtime_ns]
-        digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
-        return self.folder / f"{digest[:20]}.npy"
+        states = (*state_of(pair.t1ce), *state_of(pair.t1nce))
+        return self.folder / f"{digest(PREPARATION, self.scaling, *states)[:20]}.npy"
 
     def load(self, pair: PairFiles) -> PreparedPair:
         """Prepare a pair if it is not there yet, and map it into memory.
 
         Raises
         ------
-        ImageError
-            If an image cannot be read, or the two cannot be compared; names the pair.
+        TrainingError, ImageError
+            If an image is missing or cannot be read, or the two cannot be compared.
         """
         target = self.path(pair)
         about = target.with_suffix(".json")
         if not (target.exists() and about.exists()):
             prepared = self._prepare(pair)
-            with atomic.temporary(target) as part, part.open("wb") as file:
-                np.save(file, prepared.volumes)
+            save_array(target, prepared.volumes)
             with atomic.temporary(about) as part:
                 part.write_text(json.dumps(asdict(prepared.facts)), encoding="utf-8")
         facts = read_json(about)
@@ -108,33 +99,20 @@ class PairCache:
             Why a pair cannot be trained on, by the name of the pair.
         """
         problems = {}
-        work = _Preparing(self, pairs)
-        for number, (name, problem) in enumerate(
-            DataLoader(work, batch_size=None, num_workers=workers), start=1
-        ):
+        found = in_parallel(self._problem, pairs, workers)
+        for number, (pair, problem) in enumerate(zip(pairs, found, strict=True), start=1):
             if problem:
-                problems[name] = problem
+                problems[pair.name] = problem
             if number % 10 == 0 or number == len(pairs):
                 logger.info("prepared %d of %d real pairs", number, len(pairs))
         return problems
 
-
-class _Preparing(Dataset):
-    """Prepares one pair an item, and says what is wrong with it."""
-
-    def __init__(self, cache: PairCache, pairs: Sequence[PairFiles]):
-        self.cache = cache
-        self.pairs = pairs
-
-    def __len__(self) -> int:
-        return len(self.pairs)
-
-    def __getitem__(self, index: int) -> tuple[str, str]:
-        pair = self.pairs[index]
+    def _problem(self, pair: PairFiles) -> str:
+        """Prepare a pair, and say what is wrong with it."""
         try:
-            return pair.name, self.cache.load(pair).facts.problem
+            return self.load(pair).facts.problem
         except T1nceError as error:
-            return pair.name, str(error)
+            return str(error)
 
 
 class RealPatches:

@@ -1,7 +1,5 @@
 """The sources of pairs: real images, T1nce alone, label maps to simulate from, and mixtures."""
 
-import hashlib
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,24 +7,24 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from torch.utils.data import DataLoader, Subset
 
 from clinica_t1nce.errors import TrainingError
 from clinica_t1nce.files import atomic
 from clinica_t1nce.models.cards import Card
-from clinica_t1nce.training.contact_sheet import draw_contact_sheet
-from clinica_t1nce.training.data.anatomies import find_label_maps, load_heads
+from clinica_t1nce.training.data.anatomies import find_label_maps, load_anatomies
 from clinica_t1nce.training.data.augmentation import Augmentation
 from clinica_t1nce.training.data.mixture import Mixture
-from clinica_t1nce.training.data.numbered import Apart, Batch, Fixed, Numbered, Source
+from clinica_t1nce.training.data.numbered import Apart, Fixed, Source
+from clinica_t1nce.training.data.preparation import digest, in_parallel, save_array
 from clinica_t1nce.training.data.real import PairCache, RealPatches, RealVolumes
 from clinica_t1nce.training.data.simulated import SimulatedHeads, SimulatedPatches
 from clinica_t1nce.training.data.variation import Variation
 from clinica_t1nce.training.data.volume_pairs import Cache, PairFiles, VolumePairs
+from clinica_t1nce.training.pictures import draw_contact_sheet
 from clinica_t1nce.training.settings import Settings
 
 VALIDATION_SEED = 999_983
-"""Of the pairs that are simulated to validate on."""
+"""Seed of the pairs that are simulated to validate on."""
 
 _VALIDATION_PAIRS = 16
 
@@ -34,7 +32,7 @@ logger = logging.getLogger("clinica_t1nce")
 
 
 class Loaded(NamedTuple):
-    """What a training takes its pairs from."""
+    """Sources of a training's pairs."""
 
     training: Source
     validation: Source | None
@@ -44,13 +42,23 @@ class Data(Protocol):
     """Where a run's pairs come from."""
 
     def identity(self) -> dict[str, Any]:
-        """Say what the data are, so that a run that goes on is known to have the same; JSON."""
+        """Return what tells these data from others, fit for JSON: a resumed run has the same."""
 
     def description(self) -> str:
-        """Say it in words, for a card; without names of people or folders."""
+        """Describe the data in words, for a card; without names of people or folders."""
 
     def load(self, card: Card, settings: Settings, output: Path, workers: int) -> Loaded:
-        """Make ready."""
+        """Prepare what is not there yet.
+
+        Raises
+        ------
+        TrainingError
+            If images cannot be used, or not with these settings.
+        LabelMapError
+            If a label map cannot be used.
+        OutputError
+            If the disk has too little space.
+        """
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,7 @@ class RealPairs:
     Attributes
     ----------
     training, validation
-        Their files.
+        Files to train and to validate on.
     cache
         Folder for prepared volumes; None: in the run's.
     paired
@@ -76,7 +84,7 @@ class RealPairs:
         """Count the pairs, and give a digest of their names."""
         named = [[pair.name for pair in pairs] for pairs in (self.training, self.validation)]
         counts = {"training": len(self.training), "validation": len(self.validation)}
-        return {**counts, "pairs": _digest(named)}
+        return {**counts, "pairs": digest(named)[:16]}
 
     def description(self) -> str:
         """Count the pairs."""
@@ -84,15 +92,7 @@ class RealPairs:
         return f"{len(self.training)} real {kind}"
 
     def load(self, card: Card, settings: Settings, output: Path, workers: int) -> Loaded:
-        """Prepare the volumes that are not there yet.
-
-        Raises
-        ------
-        TrainingError
-            If images cannot be used.
-        OutputError
-            If the disk has too little space.
-        """
+        """Prepare the volumes that are not there yet."""
         if card.grid is None and self.paired:
             return self._load_patches(card, settings, output, workers)
         cache = Cache(self.cache or output / "cache", card.grid, card.scaling)
@@ -132,7 +132,7 @@ class RealPairs:
         if not kept:
             raise TrainingError(
                 f"none of {len(self.training)} real pairs can be trained on "
-                f"({next(iter(problems.values()))}); mend them, or give others"
+                f"({next(iter(problems.values()))}); correct them, or give others"
             )
         training = RealPatches(
             kept,
@@ -141,7 +141,7 @@ class RealPairs:
             settings.t1nce_share,
             Variation() if settings.augment else None,
         )
-        volumes = RealVolumes(held_out, card.multiple) if held_out else None
+        volumes = RealVolumes(held_out, card.input.multiple) if held_out else None
         return Loaded(training, volumes)
 
 
@@ -152,7 +152,7 @@ class PlainT1nce:
     Attributes
     ----------
     images
-        Files.
+        Files of the images.
     cache
         Folder for prepared volumes; None: in the run's.
     """
@@ -162,22 +162,15 @@ class PlainT1nce:
 
     def identity(self) -> dict[str, Any]:
         """Count the images, and give a digest of their names."""
-        return {"t1nce": len(self.images), "names": _digest([path.name for path in self.images])}
+        names = [path.name for path in self.images]
+        return {"t1nce": len(self.images), "names": digest(names)[:16]}
 
     def description(self) -> str:
         """Count the images."""
         return f"{len(self.images)} real T1nce alone"
 
     def load(self, card: Card, settings: Settings, output: Path, workers: int) -> Loaded:
-        """Prepare the volumes that are not there yet.
-
-        Raises
-        ------
-        TrainingError
-            If images cannot be used.
-        OutputError
-            If the disk has too little space.
-        """
+        """Prepare the volumes that are not there yet."""
         cache = Cache(self.cache or output / "cache", card.grid, card.scaling)
         cache.fill([PairFiles(path.name, None, path) for path in self.images], workers)
         paths = [cache.path(path) for path in self.images]
@@ -215,13 +208,7 @@ class Mixed:
         )
 
     def load(self, card: Card, settings: Settings, output: Path, workers: int) -> Loaded:
-        """Load each; the first that has pairs to validate on is validated on.
-
-        Raises
-        ------
-        T1nceError
-            As the sources; TrainingError also if the parts do not name the sources.
-        """
+        """Load each; the first that has pairs to validate on is validated on."""
         loaded = {
             name: source.load(card, settings, output, workers)
             for name, source in self.sources.items()
@@ -244,9 +231,10 @@ class LabelMaps:
     Attributes
     ----------
     folder
-        Of the label maps, ``*_dseg.nii.gz``.
+        Folder of the label maps, ``*_dseg.nii.gz``.
     pairs
-        Simulate so many whole heads once and keep them on disk; None: new ones without end.
+        Number of whole heads that are simulated once and kept on disk; None: new ones without
+        end.
     """
 
     folder: Path
@@ -255,22 +243,14 @@ class LabelMaps:
     def identity(self) -> dict[str, Any]:
         """Count the label maps, and give a digest of their names."""
         names = [path.name for path in find_label_maps(self.folder)]
-        return {"label_maps": len(names), "names": _digest(names), "pairs": self.pairs}
+        return {"label_maps": len(names), "names": digest(names)[:16], "pairs": self.pairs}
 
     def description(self) -> str:
         """Count the label maps."""
         return f"pairs simulated from {len(find_label_maps(self.folder))} label maps"
 
     def load(self, card: Card, settings: Settings, output: Path, workers: int) -> Loaded:
-        """Prepare the label maps that are not there yet, and the pairs to validate on.
-
-        Raises
-        ------
-        LabelMapError
-            If a label map cannot be used.
-        TrainingError
-            If a number of pairs is asked for of patches.
-        """
+        """Prepare the label maps that are not there yet, and the pairs to validate on."""
         if card.grid is None and self.pairs is not None:
             raise TrainingError(
                 f"{settings.architecture} trains on patches, which are simulated without end: "
@@ -278,20 +258,19 @@ class LabelMaps:
             )
         unpaired = settings.method == "unpaired"
         torn = Apart if unpaired else lambda source: source
-        heads = load_heads(find_label_maps(self.folder), output / "heads")
+        anatomies = load_anatomies(find_label_maps(self.folder), output / "heads")
         n_validation = settings.validation_pairs or _VALIDATION_PAIRS
         if card.grid is None:
             shape = (settings.patch,) * 3
-            patches = SimulatedPatches(heads, shape, settings.seed)
-            validation = Fixed(SimulatedPatches(heads, shape, VALIDATION_SEED), n_validation)
+            patches = SimulatedPatches(anatomies, shape, settings.seed)
+            validation = Fixed(SimulatedPatches(anatomies, shape, VALIDATION_SEED), n_validation)
             return Loaded(torn(patches), validation)
         training, held_out = (
-            SimulatedHeads(heads, card.grid, card.scaling, seed)
+            SimulatedHeads(anatomies, card.grid, card.scaling, seed)
             for seed in (settings.seed, VALIDATION_SEED)
         )
-        folder = (
-            output / "simulated" / _digest(self.identity(), settings.seed, card.input.to_dict())
-        )
+        name = digest(self.identity(), settings.seed, card.input.to_dict())[:16]
+        folder = output / "simulated" / name
         kept = store(held_out, n_validation, folder, "validation", workers)
         if self.pairs is None:
             return Loaded(torn(training), VolumePairs(*kept, seed=None))
@@ -308,28 +287,18 @@ def store(
     Returns
     -------
     t1ce, t1nce : list of Path
-        Their files, for :class:`~clinica_t1nce.training.data.volume_pairs.VolumePairs`.
+        Files for :class:`~clinica_t1nce.training.data.volume_pairs.VolumePairs`.
     """
     files = [
-        (folder / f"{name}-{number:06d}_t1ce.npy", folder / f"{name}-{number:06d}_t1nce.npy")
+        [folder / f"{name}-{number:06d}_{side}.npy" for side in ("t1ce", "t1nce")]
         for number in range(size)
     ]
     missing = [n for n, pair in enumerate(files) if not all(path.exists() for path in pair)]
     atomic.check_space(folder, 8 * int(np.prod(source.grid)) * len(missing), "simulated pairs")
-    made = DataLoader(Subset(Numbered(source), missing), batch_size=None, num_workers=workers)
+    made = in_parallel(source.pair, missing, workers)
     for done, (number, batch) in enumerate(zip(missing, made, strict=True), start=1):
-        _write(batch, files[number])
+        for path, side in zip(files[number], ("t1ce", "t1nce"), strict=True):
+            save_array(path, batch[side][0].numpy())
         if done % 10 == 0 or done == len(missing):
             logger.info("simulated %d of %d pairs (%s)", done, len(missing), name)
-    first, second = zip(*files, strict=True) if files else ((), ())
-    return list(first), list(second)
-
-
-def _digest(*content: Any) -> str:
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
-
-
-def _write(batch: Batch, files: tuple[Path, Path]) -> None:
-    for path, side in zip(files, ("t1ce", "t1nce"), strict=True):
-        with atomic.temporary(path) as part, part.open("wb") as file:
-            np.save(file, batch[side][0].numpy())
+    return [pair[0] for pair in files], [pair[1] for pair in files]

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from clinica_t1nce.simulation.fields import blur, smooth_noise, stretch
+from clinica_t1nce.simulation.fields import blur, sliced, smooth_noise
 from clinica_t1nce.training.data.numbered import Batch
 
 _KNOTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
@@ -18,44 +18,44 @@ _KNOTS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)
 
 @dataclass(frozen=True)
 class Variation:
-    """Random changes of a patch; shares are probabilities.
+    """Random changes of a patch; fractions are probabilities.
 
     Attributes
     ----------
     zoomed, zoom_by
-        Share of patches that are zoomed, and largest logarithm of the zoom.
+        Fraction of patches that are zoomed, and largest logarithm of the zoom.
     dosed, largest_dose
-        Share of patches, of pairs whose T1nce is sharp, that get another dose: the enhancement
+        Fraction of patches, of pairs whose T1nce is sharp, that get another dose: the enhancement
         times a factor up to `largest_dose`.
     remapped
-        Share whose contrast between tissues is another: a random increasing curve of the T1nce's
+        Fraction whose contrast between tissues is another: a random increasing curve of the T1nce's
         intensity, as another sequence would give.
     gamma, gamma_by
-        Share with a power of the intensities, and standard deviation of its logarithm.
+        Fraction with a power of the intensities, and standard deviation of its logarithm.
     field, field_by
-        Share with another receive field, and standard deviation of its logarithm.
+        Fraction with another receive field, and standard deviation of its logarithm.
     noise, noise_by
-        Share with noise added, and its largest standard deviation, white matter = 1.
+        Fraction with noise added, and its largest standard deviation, white matter = 1.
     blurred, blur_by
-        Share that is blurred, and range of the standard deviation in voxels.
+        Fraction that is blurred, and range of the standard deviation in voxels.
     thick, thick_by
-        Share with thick slices along one axis, and range of their thickness in voxels.
+        Fraction with thick slices along one axis, and range of their thickness in voxels.
     gain_by
         Standard deviation of the logarithm of the gain.
     """
 
     zoomed: float = 0.5
-    zoom_by: float = 0.18
+    zoom_by: float = 0.25
     dosed: float = 0.6
     largest_dose: float = 1.6
-    remapped: float = 0.35
+    remapped: float = 0.5
     gamma: float = 0.4
     gamma_by: float = 0.15
     field: float = 0.5
-    field_by: float = 0.12
+    field_by: float = 0.18
     noise: float = 0.4
     noise_by: float = 0.05
-    blurred: float = 0.2
+    blurred: float = 0.3
     blur_by: tuple[float, float] = (0.3, 0.8)
     thick: float = 0.1
     thick_by: tuple[float, float] = (1.5, 4.0)
@@ -79,7 +79,7 @@ class Variation:
         sharp
             Whether the T1nce is as sharp as the T1ce.
         rng
-            Source of all numbers.
+            Random generator.
 
         Returns
         -------
@@ -102,7 +102,7 @@ class Variation:
             t1ce, t1nce = t1ce * field, t1nce * field
         both = torch.cat([t1ce, t1nce])
         if rng.random() < self.thick:
-            both = _sliced(both, int(rng.integers(3)), float(rng.uniform(*self.thick_by)))
+            both = sliced(both, int(rng.integers(3)), float(rng.uniform(*self.thick_by)))
         elif rng.random() < self.blurred:
             both = blur(both, [float(rng.uniform(*self.blur_by))] * 3)
         if rng.random() < self.noise:
@@ -132,16 +132,6 @@ def _remapped(t1nce: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     heights = heights / heights[_KNOTS.index(1.0)]
     curve = np.interp(t1nce.numpy(), _KNOTS, heights).astype(np.float32)
     return torch.from_numpy(curve)
-
-
-def _sliced(both: torch.Tensor, axis: int, thickness: float) -> torch.Tensor:
-    """Average over slices along one axis, interpolated back to the grid."""
-    shape = list(both.shape[1:])
-    sigmas = [0.0, 0.0, 0.0]
-    sigmas[axis] = 0.42 * thickness
-    slices = [*shape]
-    slices[axis] = max(4, int(shape[axis] / thickness))
-    return stretch(stretch(blur(both, sigmas), slices), shape)
 
 
 def _random(rng: np.random.Generator) -> torch.Generator:

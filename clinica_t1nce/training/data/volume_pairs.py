@@ -1,7 +1,5 @@
 """Pairs of volumes on disk: brought to the network's input once, and mapped into memory."""
 
-import hashlib
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,18 +7,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch.utils.data import DataLoader, Dataset
 
 from clinica_t1nce.errors import T1nceError, TrainingError, some
 from clinica_t1nce.files import atomic, nifti
 from clinica_t1nce.training.data.augmentation import Augmentation
 from clinica_t1nce.training.data.numbered import Batch, seed_of
-from clinica_t1nce.training.data.preparation import volume_for, whole
+from clinica_t1nce.training.data.preparation import (
+    digest,
+    in_parallel,
+    save_array,
+    state_of,
+    volume_for,
+    whole,
+)
 from clinica_t1nce.volumes import grids
 
 PREPARATION = 1
-"""Of :func:`~clinica_t1nce.training.data.preparation.volume_for`: counted up when its result
-changes."""
+"""Version of :func:`~clinica_t1nce.training.data.preparation.volume_for`: counted up when its
+result changes."""
 
 _EMPTY = 0.05
 _TRIES = 20
@@ -44,17 +48,17 @@ class VolumePairs:
     Parameters
     ----------
     t1ce, t1nce
-        ``.npy`` files of prepared volumes. Paired: of the same length and order. Unpaired: any
+        Files, ``.npy``, of prepared volumes. Paired: of the same length and order. Unpaired: any
         lengths; a T1ce and a T1nce are drawn independently of each other.
     seed
-        Of order, patches and augmentation; None: in the order given, and always the same
+        Seed of order, patches and augmentation; None: in the order given, and always the same
         patches, to validate on.
     patch
-        Side of the cubic patches, or None for whole volumes.
+        Side of the cubic patches; None: whole volumes.
     augmentation
-        What is done to each pair, or None.
+        Random changes of each pair, or None.
     paired
-        See `t1ce`.
+        Whether the two lists are of pairs.
     """
 
     def __init__(
@@ -74,7 +78,7 @@ class VolumePairs:
 
     @property
     def epoch(self) -> int:
-        """How many pairs there are; of unpaired images, how many of the side that has more."""
+        """Number of pairs; of unpaired images, that of the side that has more."""
         return max(map(len, self.files))
 
     def pair(self, number: int) -> Batch:
@@ -108,9 +112,10 @@ class Cache:
     Parameters
     ----------
     folder
-        Made if missing.
+        Folder of the prepared volumes; made if missing.
     grid, scaling
-        Of the network's input; see :func:`clinica_t1nce.training.data.preparation.volume_for`.
+        Grid and scaling of the network's input; see
+        :func:`clinica_t1nce.training.data.preparation.volume_for`.
     """
 
     def __init__(self, folder: Path, grid: Sequence[int] | None, scaling: Mapping[str, Any]):
@@ -119,23 +124,15 @@ class Cache:
         self.scaling = dict(scaling)
 
     def path(self, image: Path) -> Path:
-        """Say where the prepared volume of an image belongs; a changed image has another place.
+        """Return the path of an image's prepared volume; a changed image has another.
 
         Raises
         ------
         TrainingError
             If the image is not there.
         """
-        try:
-            state = image.stat()
-        except OSError as error:
-            raise TrainingError(f"{image}: {error.strerror}; check the path") from error
-        identity = [
-            str(image.resolve()), state.st_size, state.st_mtime_ns,
-            self.grid, self.scaling, PREPARATION,
-        ]  # fmt: skip
-        digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
-        return self.folder / f"{digest[:20]}.npy"
+        name = digest(*state_of(image), self.grid, self.scaling, PREPARATION)[:20]
+        return self.folder / f"{name}.npy"
 
     def fill(self, pairs: Sequence[PairFiles], workers: int = 0) -> None:
         """Prepare what is missing.
@@ -143,9 +140,9 @@ class Cache:
         Parameters
         ----------
         pairs
-            Whose images are wanted.
+            Pairs whose images are wanted.
         workers
-            Processes.
+            Number of processes.
 
         Raises
         ------
@@ -158,18 +155,15 @@ class Cache:
             pair for pair in pairs if any(not self.path(image).exists() for image in _sides(pair))
         ]
         self._check_space(missing)
-        work = _Preparing(self, missing)
         problems = []
-        for number, problem in enumerate(
-            DataLoader(work, batch_size=None, num_workers=workers), start=1
-        ):
+        for number, problem in enumerate(in_parallel(self._problem, missing, workers), start=1):
             problems += [problem] if problem else []
             if number % _REPORT_EVERY == 0 or number == len(missing):
                 logger.info("prepared the images of %d pairs of %d", number, len(missing))
         if problems:
             raise TrainingError(
                 f"{len(problems)} of {len(pairs)} pairs cannot be trained on: "
-                f"{some(problems, '; ')}; mend these pairs or take them out of the table"
+                f"{some(problems, '; ')}; correct these pairs or take them out of the table"
             )
 
     def prepare(self, image: Path) -> np.ndarray:
@@ -178,32 +172,14 @@ class Cache:
         if not target.exists():
             loaded = nifti.load(image)
             volume = volume_for(grids.to_ras(loaded.data, loaded.affine), self.grid, self.scaling)
-            with atomic.temporary(target) as part, part.open("wb") as file:
-                np.save(file, volume)
+            save_array(target, volume)
         prepared: np.ndarray = np.load(target, mmap_mode="r")
         return prepared
 
-    def _check_space(self, pairs: Sequence[PairFiles]) -> None:
-        shape = self.grid or nifti.CROP_SHAPE
-        wanted = {self.path(image) for pair in pairs for image in _sides(pair)}
-        size = 4 * int(np.prod(shape)) * sum(not path.exists() for path in wanted)
-        atomic.check_space(self.folder, size, "prepared volumes (another disk: --cache)")
-
-
-class _Preparing(Dataset):
-    """Makes what is missing, one pair an item, and says what is wrong with it."""
-
-    def __init__(self, cache: Cache, pairs: Sequence[PairFiles]):
-        self.cache = cache
-        self.pairs = pairs
-
-    def __len__(self) -> int:
-        return len(self.pairs)
-
-    def __getitem__(self, index: int) -> str:
-        pair = self.pairs[index]
+    def _problem(self, pair: PairFiles) -> str:
+        """Prepare a pair, and say what is wrong with it."""
         try:
-            volumes = [self.cache.prepare(image) for image in _sides(pair)]
+            volumes = [self.prepare(image) for image in _sides(pair)]
         except T1nceError as error:
             return str(error)
         if len(volumes) == 2:
@@ -212,6 +188,12 @@ class _Preparing(Dataset):
             if np.array_equal(volumes[0], volumes[1]):
                 return f"{pair.name}: the same image on both sides"
         return ""
+
+    def _check_space(self, pairs: Sequence[PairFiles]) -> None:
+        shape = self.grid or nifti.CROP_SHAPE
+        wanted = {self.path(image) for pair in pairs for image in _sides(pair)}
+        size = 4 * int(np.prod(shape)) * sum(not path.exists() for path in wanted)
+        atomic.check_space(self.folder, size, "prepared volumes (another disk: --cache)")
 
 
 def _sides(pair: PairFiles) -> list[Path]:

@@ -4,7 +4,7 @@ Bottani et al., "Conditional GANs", equations 1 and 2, in the least-squares form
 names and the authors' code has. Low scores mean real.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -26,7 +26,7 @@ _MIDDLE_REAL, _MIDDLE_SYNTHETIC = 0.15, 0.85
 
 
 class Labels(NamedTuple):
-    """What scores should be: N x 1, or one number for all."""
+    """Labels that scores should have: N x 1, or one number for all."""
 
     real: torch.Tensor | float
     synthetic: torch.Tensor | float
@@ -35,19 +35,7 @@ class Labels(NamedTuple):
 def discriminator_loss(
     discriminator: PatchDiscriminator, image: torch.Tensor, batch: Batch, labels: Labels
 ) -> torch.Tensor:
-    """Give the loss of equation 2, the mean over real and synthetic.
-
-    Parameters
-    ----------
-    discriminator
-        Scores every patch of an image beside the T1ce's.
-    image
-        Synthetic T1nce, N x 1 x D x H x W.
-    batch
-        The real pair.
-    labels
-        Soft ones of the paper, or others.
-    """
+    """Return the loss of equation 2 for a synthetic T1nce: the mean over real and synthetic."""
     real = least_squares(discriminator.scores(batch["t1nce"], batch["t1ce"]), labels.real)
     fake = least_squares(discriminator.scores(image, batch["t1ce"]), labels.synthetic)
     return 0.5 * (real + fake)
@@ -59,13 +47,11 @@ class DiscriminatorTraining(Training):
     Parameters
     ----------
     generator
-        Left as it is, in evaluation mode.
+        Generator, which is left as it is, in evaluation mode.
     discriminator
-        To be trained.
-    output
-        Of the generator.
-    optimisation, seed, accumulate
-        As :class:`~clinica_t1nce.training.modules.generator.Training`.
+        Discriminator to be trained.
+    output, optimisation, seed, accumulate
+        Settings, as of :class:`~clinica_t1nce.training.modules.generator.Training`.
     """
 
     decisive = "discriminator"
@@ -79,10 +65,9 @@ class DiscriminatorTraining(Training):
         seed: int = 0,
         accumulate: int = 1,
     ):
-        super().__init__(optimisation, seed, accumulate)
+        super().__init__(output, optimisation, seed, accumulate)
         self.generator = generator.requires_grad_(False)
         self.discriminator = discriminator
-        self._output = output
 
     @property
     def kept(self) -> nn.Module:
@@ -90,9 +75,9 @@ class DiscriminatorTraining(Training):
         return self.discriminator
 
     @property
-    def output(self) -> str:
-        """What the generator gives."""
-        return self._output
+    def trained(self) -> Sequence[nn.Module]:
+        """The discriminator."""
+        return [self.discriminator]
 
     def synthetic(self, t1ce: torch.Tensor) -> torch.Tensor:
         """Make the T1nce that the discriminator is shown."""
@@ -103,7 +88,7 @@ class DiscriminatorTraining(Training):
 
     def training_step(self, batch: Batch, index: int) -> torch.Tensor:
         """Return the loss of one batch."""
-        labels = Labels(*soft_labels(len(batch["t1ce"]), self.chance(index), self.device))
+        labels = Labels(*soft_labels(len(batch["t1ce"]), self.random_generator(index), self.device))
         image = self.synthetic(batch["t1ce"])
         loss = discriminator_loss(self.discriminator, image, batch, labels)
         self.record({"discriminator": loss})
@@ -115,12 +100,6 @@ class DiscriminatorTraining(Training):
         image = self.synthetic(batch["t1ce"])
         return {"discriminator": discriminator_loss(self.discriminator, image, batch, labels)}
 
-    def configure_optimizers(self) -> Any:
-        """One optimiser, one schedule."""
-        optimiser = self.optimisation.optimiser(self.discriminator.parameters())
-        schedule = {"scheduler": self.optimisation.schedule(optimiser), "interval": "step"}
-        return {"optimizer": optimiser, "lr_scheduler": schedule}
-
 
 class AdversarialTraining(GeneratorTraining):
     """Train both, the generator first in each step.
@@ -128,11 +107,11 @@ class AdversarialTraining(GeneratorTraining):
     Parameters
     ----------
     network
-        The generator, trained before.
+        Generator, trained before.
     discriminator
-        Trained before.
+        Discriminator, trained before.
     output, optimisation, seed, accumulate
-        As :class:`~clinica_t1nce.training.modules.generator.GeneratorTraining`.
+        Settings, as of :class:`~clinica_t1nce.training.modules.generator.GeneratorTraining`.
     """
 
     optimisers = 2
@@ -156,10 +135,10 @@ class AdversarialTraining(GeneratorTraining):
 
         Batches whose gradients are accumulated wait until the generator has stepped.
         """
-        labels = Labels(*soft_labels(len(batch["t1ce"]), self.chance(index), self.device))
+        labels = Labels(*soft_labels(len(batch["t1ce"]), self.random_generator(index), self.device))
         self._waiting.append((batch, labels))
         last = len(self._waiting) == self.accumulate
-        generating, judging = self.both_optimisers()
+        generating, discriminating = self.both_optimisers()
         with turn_of(self, generating, step=last):
             losses = self.generator_losses(batch, labels)
             self.record(losses)
@@ -170,7 +149,7 @@ class AdversarialTraining(GeneratorTraining):
         if self.average is not None:
             self.average.update_parameters(self.network)
         waiting, self._waiting = self._waiting, []
-        with turn_of(self, judging, step=True):
+        with turn_of(self, discriminating, step=True):
             for one, of_one in waiting:
                 with torch.no_grad():
                     image = synthesise(self.network, one["t1ce"], self.output)
@@ -180,7 +159,7 @@ class AdversarialTraining(GeneratorTraining):
         self.step_schedules()
 
     def generator_losses(self, batch: Batch, labels: Labels) -> dict[str, torch.Tensor]:
-        """Give the two terms of equation 1: L1, and how far from real the scores are."""
+        """Return the two terms of equation 1: L1, and how far from real the scores are."""
         t1ce = batch["t1ce"]
         out = self.network(t1ce).float()
         scores = self.discriminator.scores(image_of(out, t1ce, self.output), t1ce)
@@ -189,11 +168,10 @@ class AdversarialTraining(GeneratorTraining):
             "adversarial": least_squares(scores, labels.real),
         }
 
-    def configure_optimizers(self) -> Any:
-        """One optimiser and schedule for each network."""
-        networks = (self.network, self.discriminator)
-        optimisers = [self.optimisation.optimiser(n.parameters()) for n in networks]
-        return optimisers, [self.optimisation.schedule(o) for o in optimisers]
+    @property
+    def trained(self) -> Sequence[nn.Module]:
+        """Generator and discriminator."""
+        return [self.network, self.discriminator]
 
 
 @contextmanager
@@ -203,11 +181,11 @@ def turn_of(module: Training, optimiser: Any, *, step: bool) -> Iterator[None]:
     Parameters
     ----------
     module
-        That optimises by hand.
+        Training that optimises by hand.
     optimiser
-        Of the networks whose turn it is.
+        Optimiser of the networks whose turn it is.
     step
-        False: gradients are kept, to be accumulated.
+        Whether to step; else gradients are kept, to be accumulated.
     """
     module.toggle_optimizer(optimiser)
     yield

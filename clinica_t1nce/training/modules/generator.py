@@ -1,7 +1,7 @@
 """What every training is made of, and the training of a generator alone."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -12,15 +12,16 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from clinica_t1nce.synthesis.decode import decode
 from clinica_t1nce.training.data.numbered import Batch, seed_of
-from clinica_t1nce.training.measures import measure
 from clinica_t1nce.training.modules.losses import (
     dissimilarity,
+    local_distributions,
     local_means,
     part_noise,
     pinball,
     robust,
     smoothed,
 )
+from clinica_t1nce.training.validation import measure
 
 _SLOPE = 0.05
 """Weight of what a network takes away below 0, which the bound hides: else it could not learn to
@@ -37,23 +38,23 @@ class Optimisation:
     Attributes
     ----------
     steps
-        Optimiser steps in all; None: as many as `epochs` make.
+        Number of optimiser steps; None: as many as `epochs` make.
     epochs
-        How often each pair is seen; of an endless source there are none.
+        Number of times that each pair is seen; of an endless source there are none.
     rate, beta1, beta2, decay, clip
         AdamW's learning rate, betas and weight decay (without decay it is Adam); norm to which
         gradients are clipped, or None.
     warm_up, final_rate
-        The learning rate rises over so many steps, then falls along a cosine to this share of
-        it. 0 and 1: it is constant.
+        Steps over which the learning rate rises, and the fraction of it to which it then falls
+        along a cosine. 0 and 1: it is constant.
     average
         Decay of the running average of the weights, which is what is kept; 0: the weights
         themselves are.
     enhancing_weight, enhancing_above
-        Voxels whose true enhancement exceeds `enhancing_above` (units of white matter) count
-        ``1 + enhancing_weight`` times; of simulated pairs only those inside the skull.
+        Weight, added to 1, of voxels whose true enhancement exceeds `enhancing_above` (units of
+        white matter); of simulated pairs only of those inside the skull.
     adversarial, cycle, identity
-        Weights of the discriminator's verdict, and of CycleGAN's two other losses.
+        Weights of the discriminator's loss, and of CycleGAN's two other losses.
     perceptual
         Weight of :func:`~clinica_t1nce.training.modules.losses.dissimilarity`.
     robust_scale
@@ -61,11 +62,14 @@ class Optimisation:
         T1nce has noise of its own.
     local
         Weight of :func:`~clinica_t1nce.training.modules.losses.local_means`, of real pairs.
+    distribution
+        Weight of :func:`~clinica_t1nce.training.modules.losses.local_distributions`, of real pairs
+        whose T1nce is as sharp as the T1ce.
     keep
-        ``"last"`` or ``"best"``: the weights of the smallest validation loss, or, without
-        validation, of the smallest mean training loss.
+        Weights that are kept: ``"last"``, or ``"best"``, those of the smallest validation loss,
+        or, without validation, of the smallest mean training loss.
     patience
-        Stop after so many validations without a better one; None: never.
+        Number of validations without a better one after which to stop; None: never.
     """
 
     steps: int | None = None
@@ -86,6 +90,7 @@ class Optimisation:
     perceptual: float = 0.0
     robust_scale: float = 0.05
     local: float = 0.5
+    distribution: float = 0.0
     keep: str = "last"
     patience: int | None = None
 
@@ -100,7 +105,7 @@ class Optimisation:
         return torch.optim.lr_scheduler.LambdaLR(optimiser, self.factor)
 
     def factor(self, step: int) -> float:
-        """Give the share of the rate at a step."""
+        """Return the fraction of the learning rate at a step."""
         assert self.steps is not None
         progress = min(1.0, step / self.steps)
         cosine = self.final_rate + (1 - self.final_rate) * 0.5 * (1 + math.cos(math.pi * progress))
@@ -112,27 +117,30 @@ class Training(LightningModule):
 
     Parameters
     ----------
+    output
+        Meaning of what the generator gives, ``"image"`` or ``"change"``: see :func:`synthesise`.
     optimisation
         Rates and weights.
     seed
-        Of all chance in the steps. Step n has the same in every run, whether it was interrupted
-        or not.
+        Seed of all that is drawn in the steps: step n draws the same in every run, whether it was
+        interrupted or not.
     accumulate
-        Batches whose gradients make one step.
+        Number of batches whose gradients make one step.
 
     Attributes
     ----------
     optimisers : int
-        How many optimisers step in each iteration; Lightning's global step counts them all.
+        Number of optimisers that step in each iteration; Lightning's global step counts them all.
     decisive : str
-        The training loss that says which weights are best, where nothing is validated on.
+        Training loss that says which weights are best, where nothing is validated on.
     """
 
     optimisers = 1
     decisive = "loss"
 
-    def __init__(self, optimisation: Optimisation, seed: int = 0, accumulate: int = 1):
+    def __init__(self, output: str, optimisation: Optimisation, seed: int = 0, accumulate: int = 1):
         super().__init__()
+        self.output = output
         self.optimisation = optimisation
         self.seed = seed
         self.accumulate = accumulate
@@ -148,8 +156,8 @@ class Training(LightningModule):
         raise NotImplementedError
 
     @property
-    def output(self) -> str:
-        """``"image"`` or ``"change"``, see :func:`synthesise`."""
+    def trained(self) -> Sequence[nn.Module]:
+        """The networks that learn, those of each optimiser."""
         raise NotImplementedError
 
     def validation_losses(self, batch: Batch) -> Mapping[str, torch.Tensor]:
@@ -170,15 +178,24 @@ class Training(LightningModule):
         """Seed what the networks draw, such as dropout."""
         torch.manual_seed(self._seed(batch_idx))
 
-    def chance(self, batch_idx: int) -> torch.Generator:
-        """Give the chance of one batch, apart from that of the networks."""
+    def random_generator(self, batch_idx: int) -> torch.Generator:
+        """Return the random generator of one batch, apart from that of the networks."""
         return torch.Generator().manual_seed(self._seed(batch_idx) + 1)
 
     def _seed(self, batch_idx: int) -> int:
         return 2 * (seed_of(self.seed, batch_idx) * self.trainer.world_size + self.global_rank)
 
+    def configure_optimizers(self) -> Any:
+        """Return an optimiser and a schedule for each of the networks that learn."""
+        optimisers = [self.optimisation.optimiser(part.parameters()) for part in self.trained]
+        schedules = [self.optimisation.schedule(optimiser) for optimiser in optimisers]
+        if not self.automatic_optimization:
+            return optimisers, schedules
+        schedule = {"scheduler": schedules[0], "interval": "step"}
+        return {"optimizer": optimisers[0], "lr_scheduler": schedule}
+
     def both_optimisers(self) -> tuple[Any, Any]:
-        """Give the two optimisers of a training that steps by hand."""
+        """Return the two optimisers of a training that steps by hand."""
         first, second = cast(list, self.optimizers())
         return first, second
 
@@ -209,11 +226,9 @@ class GeneratorTraining(Training):
     Parameters
     ----------
     network
-        N x 1 x D x H x W to the same shape; with quantiles, to one channel each.
-    output
-        ``"change"``: the network gives the enhancement; ``"image"``: the T1nce.
-    optimisation, seed, accumulate
-        As :class:`Training`.
+        Generator, N x 1 x D x H x W to the same shape; with quantiles, to one channel each.
+    output, optimisation, seed, accumulate
+        Settings, as of :class:`Training`.
     """
 
     def __init__(
@@ -224,10 +239,9 @@ class GeneratorTraining(Training):
         seed: int = 0,
         accumulate: int = 1,
     ):
-        super().__init__(optimisation, seed, accumulate)
+        super().__init__(output, optimisation, seed, accumulate)
         self.network = network
         self.average = averaged(network, optimisation)
-        self._output = output
 
     @property
     def kept(self) -> nn.Module:
@@ -235,9 +249,9 @@ class GeneratorTraining(Training):
         return self.network if self.average is None else self.average.module
 
     @property
-    def output(self) -> str:
-        """What the network gives."""
-        return self._output
+    def trained(self) -> Sequence[nn.Module]:
+        """The generator."""
+        return [self.network]
 
     def training_step(self, batch: Batch, index: int) -> torch.Tensor | None:
         """Return the loss of one batch; None where steps are made by hand."""
@@ -257,12 +271,6 @@ class GeneratorTraining(Training):
         if self.average is not None:
             self.average.update_parameters(self.network)
 
-    def configure_optimizers(self) -> Any:
-        """One optimiser, one schedule."""
-        optimiser = self.optimisation.optimiser(self.network.parameters())
-        schedule = {"scheduler": self.optimisation.schedule(optimiser), "interval": "step"}
-        return {"optimizer": optimiser, "lr_scheduler": schedule}
-
     def _loss(self, network: nn.Module, batch: Batch) -> torch.Tensor:
         return self.reconstruction(self._out(network, batch), batch)
 
@@ -271,7 +279,7 @@ class GeneratorTraining(Training):
         return cast(torch.Tensor, network(t1ce).float())
 
     def reconstruction(self, out: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """Give the loss of what the network gave for a batch's T1ce."""
+        """Return the loss of what the network gave for a batch's T1ce."""
         loss = self._of_voxels(out, batch)
         if self.optimisation.perceptual:
             image = image_of(out, batch["t1ce"], self.output)
@@ -309,6 +317,9 @@ class GeneratorTraining(Training):
             total = total + error
             if o.local:
                 total = total + o.local * local_means(left, own)
+            if o.distribution and max(sigmas) == 0:
+                made, real = (t1ce[n, None] - removed for removed in (change[n, None], target))
+                total = total + o.distribution * local_distributions(made, real, enhancing, own)
             if self.output == "change":
                 below = (-_middle(out)[n, None]).clamp(min=0) * own
                 total = total + _SLOPE * below.sum() / own.sum().clamp(min=1)
@@ -341,28 +352,18 @@ def synthesise(network: nn.Module, t1ce: torch.Tensor, output: str) -> torch.Ten
     Parameters
     ----------
     network
-        The generator.
+        Generator.
     t1ce
-        N x 1 x D x H x W, scaled.
+        T1ce, N x 1 x D x H x W, scaled.
     output
-        ``"image"``: the network gives the T1nce; ``"change"``: what is to be taken away, of
-        several quantiles the middle one.
+        Meaning of what the network gives: ``"image"``, the T1nce; ``"change"``, what is to be
+        taken away, of several quantiles the middle one.
     """
     return image_of(network(t1ce).float(), t1ce, output)
 
 
 def image_of(out: torch.Tensor, t1ce: torch.Tensor, output: str) -> torch.Tensor:
-    """Turn what a generator gave into the T1nce, as synthesis does.
-
-    Parameters
-    ----------
-    out
-        N x Q x D x H x W, what the generator gave.
-    t1ce
-        N x 1 x D x H x W, scaled.
-    output
-        As :func:`synthesise`.
-    """
+    """Turn what a generator gave, N x Q x D x H x W, into the T1nce; see :func:`synthesise`."""
     middle = _middle(out)
     return middle if output == "image" else t1ce - decode(middle, t1ce, output).change
 

@@ -10,7 +10,12 @@ _SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 LOCAL_SIDES = (3, 6, 12)
 """Sides in voxels (mm) of the blocks in which images are compared: a sulcus to a gyrus."""
 
+DISTRIBUTION_SIDES = (4, 8)
+"""Sides of the blocks in which distributions are compared: small ones know where, large ones have
+enough voxels for a distribution."""
+
 _FILLED = 1 / 3
+_ENHANCING = 1 / 5
 _WINDOW, _SIGMA = 11, 1.5
 _C1, _C2 = 0.01**2, 0.03**2
 
@@ -18,16 +23,16 @@ _C1, _C2 = 0.01**2, 0.03**2
 def pinball(
     predicted: torch.Tensor, target: torch.Tensor, quantiles: Sequence[float]
 ) -> torch.Tensor:
-    """Give the loss of which quantiles are the minimum; for the median alone it is L1.
+    """Return the loss of which quantiles are the minimum; for the median alone it is L1.
 
     Parameters
     ----------
     predicted
-        N x Q x D x H x W, one channel a quantile.
+        Predictions, N x Q x D x H x W, one channel a quantile.
     target
-        N x 1 x D x H x W.
+        Truth, N x 1 x D x H x W.
     quantiles
-        Q probabilities in (0, 1).
+        Probabilities in (0, 1), Q of them.
 
     Returns
     -------
@@ -41,7 +46,7 @@ def pinball(
 
 
 def robust(difference: torch.Tensor, scale: float) -> torch.Tensor:
-    """Give the Huber error over its scale: near the absolute error where that is large.
+    """Return the Huber error over its scale: near the absolute error where that is large.
 
     The least absolute error is a median, which hangs back where little enhances among much noise;
     the least squared error is a mean, on which a few large errors pull. Huber's is in between
@@ -50,7 +55,7 @@ def robust(difference: torch.Tensor, scale: float) -> torch.Tensor:
     Parameters
     ----------
     difference
-        Any shape, intensities with white matter = 1.
+        Difference of intensities with white matter = 1, of any shape.
     scale
         Difference from which on it counts linearly; 0: the absolute error.
 
@@ -67,7 +72,7 @@ def robust(difference: torch.Tensor, scale: float) -> torch.Tensor:
 def part_noise(
     difference: torch.Tensor, mask: torch.Tensor, above: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Say what is to be removed, given the difference of two scans that have noise of their own.
+    """Find what is to be removed, given the difference of two scans that have noise of their own.
 
     Where the mean over 3 voxels a side shows enhancement, and one voxel around, that is the
     difference. Elsewhere it is nothing: else a network would learn to remove the T1ce's noise,
@@ -76,18 +81,18 @@ def part_noise(
     Parameters
     ----------
     difference
-        N x 1 x D x H x W, T1ce minus fitted T1nce, white matter = 1.
+        T1ce minus fitted T1nce, N x 1 x D x H x W, white matter = 1.
     mask
-        Boolean, the same shape: voxels in which both are known.
+        Boolean mask of the same shape: voxels in which both are known.
     above
         Mean from which on a voxel enhances; more, if the noise asks for it.
 
     Returns
     -------
     target : torch.Tensor
-        What is to be removed.
+        Enhancement to be removed.
     enhancing : torch.Tensor
-        Boolean: where it is the difference itself.
+        Boolean mask of where it is the difference itself.
     """
     known = mask.float()
     total, counted = (
@@ -104,16 +109,16 @@ def part_noise(
 def local_means(
     difference: torch.Tensor, mask: torch.Tensor, sides: Sequence[int] = LOCAL_SIDES
 ) -> torch.Tensor:
-    """Give the mean absolute value of the means of a difference over blocks.
+    """Return the mean absolute value of the means of a difference over blocks.
 
     Noise averages out in a block, what is removed too little or too much stays.
 
     Parameters
     ----------
     difference
-        N x 1 x D x H x W.
+        Difference of two volumes, N x 1 x D x H x W.
     mask
-        Boolean, the same shape: voxels that count. Of a block, a third has to.
+        Boolean mask of the same shape: voxels that count. Of a block, a third has to.
     sides
         Sides of the blocks in voxels.
 
@@ -127,6 +132,48 @@ def local_means(
         weight = _blocks(mask.float(), side).mean(-1)
         mean = _blocks(difference * mask, side).mean(-1) / weight.clamp(min=_FILLED)
         total = total + _mean_where(mean.abs(), weight)
+    return total / len(sides)
+
+
+def local_distributions(
+    image: torch.Tensor,
+    target: torch.Tensor,
+    where: torch.Tensor,
+    mask: torch.Tensor,
+    sides: Sequence[int] = DISTRIBUTION_SIDES,
+) -> torch.Tensor:
+    """Return the mean distance between the distributions of intensities in blocks.
+
+    Where a network cannot know whether fluid or cortex lies under a vessel, the error of voxels is
+    smallest for an intensity in between, which a segmentation takes for cortex throughout. The
+    distance of distributions (Wasserstein's first: that of the sorted values) is small only where
+    as many voxels are dark as in the target, wherever in the block they lie.
+
+    Parameters
+    ----------
+    image, target
+        Images, N x 1 x D x H x W, white matter = 1.
+    where
+        Boolean mask of enhancing voxels; blocks without one in five are left out.
+    mask
+        Boolean mask of what counts; blocks with voxels outside are left out.
+    sides
+        Sides of the blocks in voxels.
+
+    Returns
+    -------
+    torch.Tensor
+        Scalar, 0 or more.
+    """
+    total = image.new_zeros(())
+    for side in sides:
+        filled = _blocks(mask.float(), side).amin(-1) > 0
+        wanted = filled & (_blocks(where.float(), side).mean(-1) >= _ENHANCING)
+        if wanted.any():
+            found, real = (
+                _blocks(volume, side)[wanted].sort(-1).values for volume in (image, target)
+            )
+            total = total + (found - real).abs().mean()
     return total / len(sides)
 
 
@@ -145,19 +192,9 @@ def _mean_where(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
 
 
 def smoothed(x: torch.Tensor, sigmas: Sequence[float]) -> torch.Tensor:
-    """Blur with a Gaussian of its own standard deviation, in voxels, along each of the last axes.
+    """Blur with a Gaussian along each of the last three axes; gradients flow.
 
-    Parameters
-    ----------
-    x
-        Any shape with three last axes.
-    sigmas
-        Three standard deviations; 0 leaves an axis as it is.
-
-    Returns
-    -------
-    torch.Tensor
-        The same shape; gradients flow.
+    `sigmas` are three standard deviations in voxels; 0 leaves an axis as it is.
     """
     for axis, sigma in enumerate(sigmas):
         if sigma > 0:
@@ -176,11 +213,11 @@ def soft_labels(
     Parameters
     ----------
     size
-        N, samples of a batch; all patches of a sample share its labels.
+        Number N of samples of a batch; all patches of a sample share its labels.
     generator
-        Of the CPU.
+        Random generator of the CPU.
     device
-        Where they are wanted.
+        Device of the labels.
 
     Returns
     -------
@@ -193,20 +230,12 @@ def soft_labels(
 
 
 def least_squares(scores: torch.Tensor, labels: torch.Tensor | float) -> torch.Tensor:
-    """Give the mean squared distance of scores from their labels (LSGAN, Mao et al. 2017).
-
-    Parameters
-    ----------
-    scores
-        N x P, P patches, unbounded.
-    labels
-        N x 1, or one number.
-    """
+    """Return the mean squared distance of scores, N x P, from labels (LSGAN, Mao et al. 2017)."""
     return ((scores.float() - labels) ** 2).mean()
 
 
 def dissimilarity(image: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Give 1 minus the multi-scale structural similarity.
+    """Return 1 minus the multi-scale structural similarity.
 
     The loss of Zhao et al., "Loss functions for image restoration with neural networks", 2016,
     section III: like a perceptual loss on features it sees structure and not voxels, but needs
@@ -216,7 +245,7 @@ def dissimilarity(image: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     Parameters
     ----------
     image, target
-        N x 1 x D x H x W, sides of at least 11; contrasts of about 1.
+        Images, N x 1 x D x H x W, sides of at least 11; contrasts of about 1.
 
     Returns
     -------
@@ -244,7 +273,7 @@ def dissimilarity(image: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 
 
 def _similarities(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Give each sample's SSIM, and that without its luminance term (Wang et al. 2004)."""
+    """Return each sample's SSIM, and that without its luminance term (Wang et al. 2004)."""
     mean_x, mean_y, xx, yy, xy = (_window(m) for m in (x, y, x * x, y * y, x * y))
     both = 2 * mean_x * mean_y
     squares = mean_x**2 + mean_y**2

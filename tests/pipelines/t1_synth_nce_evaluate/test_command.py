@@ -6,6 +6,7 @@ import os
 import re
 import tempfile
 
+import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,9 +17,9 @@ from clinica_t1nce.caps import names
 from clinica_t1nce.evaluation import similarity
 from clinica_t1nce.evaluation.agreement import FLOOR
 from clinica_t1nce.evaluation.segmentation import Segmentation
-from clinica_t1nce.pipelines.t1_synth_nce_evaluate import cli as module
+from clinica_t1nce.pipelines.t1_synth_nce_evaluate import evaluation_cli as module
+from clinica_t1nce.pipelines.t1_synth_nce_evaluate.evaluation_pipeline import T1SynthNceEvaluate
 from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pair_jobs import Settings
-from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pipeline import T1SynthNceEvaluate
 from tests.data import volumes
 from tests.data.caps import crop_path, make_caps
 
@@ -199,7 +200,7 @@ def test_done_pairs_are_kept_and_new_ones_added(caps, pairs, tmp_path):
 
 def test_pairs_that_another_run_evaluates_first_are_kept(caps, pairs, tmp_path):
     pairs.write_text("".join(pairs.read_text().splitlines(keepends=True)[:2]))
-    settings = Settings(segmentation="none", brain_mask="template", align="none")
+    settings = Settings(segmentations=(), brain_mask="template", align="none")
     first, second = (
         T1SynthNceEvaluate(caps, pairs, tmp_path / "out", parameters={"settings": settings})
         for _ in range(2)
@@ -339,14 +340,58 @@ def test_noise_floor(caps, pairs, tmp_path, monkeypatch):
     assert "| T1nce again | moved 0.5 mm |" in result.output
 
 
+def test_several_segmentations(caps, pairs, tmp_path):
+    pairs.write_text("".join(pairs.read_text().splitlines(keepends=True)[:2]))
+    for path in list((caps / "seg").iterdir()):
+        labels = nib.load(path).get_fdata()
+        mapped = np.select([labels == 1, labels == 2, labels == 3], [18, 13, 9])
+        volumes.write(path.with_name(f"glide_{path.name}"), mapped, AFFINE, dtype=np.uint8)
+    # A part of the brain that only one of them has.
+    structures = tmp_path / "structures.tsv"
+    structures.write_text("index\tname\n13\tinner\n18\tinner\n9\touter\n")
+    out = tmp_path / "out"
+    options = ["--segmentation", "spm:seg/{participant_id}_{image}.nii.gz"]
+    result = CliRunner().invoke(
+        module.cli,
+        [
+            *map(str, (caps, pairs, out, "--nipype-plugin", "Linear", *options)),
+            *("--segmentation", "labels:seg/glide_{participant_id}_{image}.nii.gz"),
+            *("--structures", str(structures)),
+        ],
+    )
+    assert result.exit_code == 0, result.output
+    found = read(out / "volumes.tsv").query("image == 'good'").set_index(["segmentation", "tissue"])
+    assert set(found.index) == {
+        *(("spm", tissue) for tissue in ("GM", "WM", "CSF")),
+        *(("labels", name) for name in ("inner", "outer")),
+    }
+    inner = found.loc[("labels", "inner"), "volume"]
+    assert inner == pytest.approx(found.loc[("spm", ["GM", "WM"]), "volume"].sum())
+    agreement = read(out / "agreement.tsv")
+    assert list(agreement["segmentation"].unique()) == ["spm", "labels"]
+    assert len(list((out / "figures").glob("figure5_volume_differences_*.svg"))) == 2
+    record = json.loads(next(out.glob("sub-*/ses-*/*measures.json")).read_text())
+    for name, path in record["files"].items():
+        assert (out / "sub-00" / "ses-M000ce" / path).is_file(), name
+    assert "labels good dseg" in record["files"]
+    page = next((out / "pages").iterdir()).read_text()
+    assert "inner, cm3 (labels)" in page
+    assert "Dice GM (spm)" in page
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--segmentation", "fsl"], "write atropos, spm, none or labels:PATTERN"),
+        (
+            ["--segmentation", "fsl"],
+            "write atropos, atropos-own, spm, none, labels:PATTERN or TOOL",
+        ),
+        (["--segmentation", "none"], "give each once, or none alone"),
+        (["--segmentation", "labels:other"], "give each once, or none alone"),
         (["--align", "warp"], "warp"),
         (["--noise-floor"], "--noise-floor: only with --segmentation atropos"),
         (["--spm-caps", "T1ce"], "write IMAGE=DIR"),
-        (["--structures", __file__], "not a table with the columns index and name"),
+        (["--structures", __file__], "nor a table with the columns index and name"),
     ],
 )
 def test_wrong_usage(caps, pairs, tmp_path, options, message):

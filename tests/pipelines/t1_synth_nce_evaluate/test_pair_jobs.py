@@ -6,6 +6,8 @@ import pytest
 
 from clinica_t1nce.caps import names
 from clinica_t1nce.errors import SelectionError
+from clinica_t1nce.evaluation.structures import PATTERNS, VolumeMethod, preset
+from clinica_t1nce.pipelines.t1_synth_nce_evaluate import evaluation_cli as cli
 from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pair_jobs import Settings, is_done, select
 from tests.data.caps import crop_path, make_caps
 
@@ -79,16 +81,38 @@ def test_maps_of_spm_come_from_the_caps_of_each_image(caps, tsv, tmp_path):
     folders = {name: tmp_path / name for name in ("T1nce", "T1ce", "m")}
     sessions = {"T1nce": "ses-M000", "T1ce": "ses-M000ce", "m": "ses-M000ce"}
     expected = {name: spm_maps(folders[name], sessions[name]) for name in folders}
-    settings = Settings(segmentation="spm", spm_caps=folders)
+    method = VolumeMethod("spm", "maps", preset("spm"))
+    settings = Settings(segmentations=(method,), spm_caps=folders)
     (job,), _ = select(caps, tsv, [], settings)
-    assert job.maps == expected
+    assert job.segmented == {"spm": list(expected.values())}
     expected["m"][1].unlink()
     jobs, problems = select(caps, tsv, [], settings)
     assert not jobs
     assert "0 maps *_segm-whitematter_probability.nii*" in problems["sub-01 (row 2)"]
     del folders["m"]
-    _, problems = select(caps, tsv, [], Settings(segmentation="spm", spm_caps=folders))
+    _, problems = select(caps, tsv, [], settings)
     assert "--spm-caps m=FOLDER" in problems["sub-01 (row 2)"]
+
+
+@pytest.mark.parametrize("tool", PATTERNS)
+def test_files_of_a_tool_in_a_folder(caps, tsv, tmp_path, tool):
+    """A folder an image, in which files or subjects have the name of the image."""
+    (before,), _ = select(caps, tsv, [], Settings())
+    expected = []
+    for name, image in before.images.items():
+        pattern = f"{tmp_path}/{PATTERNS[tool]}".replace("{image}", name)
+        pattern = pattern.replace("{source}", image.name.removesuffix("_T1w.nii.gz"))
+        pattern = pattern.replace("*", "_T1w")
+        maps = [Path(pattern.replace("{tissue}", n)) for n in ("1", "2", "3")]
+        for path in maps:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        expected.append(maps if tool == "spm" else maps[0])
+    (method,) = cli._methods((f"{tool}:{tmp_path}",), None)
+    assert method.structures == preset(tool)
+    (job,), problems = select(caps, tsv, [], Settings(segmentations=(method,)))
+    assert problems == {}
+    assert job.segmented == {tool: expected}
 
 
 def test_a_pattern_that_matches_nothing_or_too_much_is_named(caps, tsv):

@@ -7,7 +7,7 @@ import pytest
 from clinica_t1nce.errors import LabelMapError, TrainingError
 from clinica_t1nce.simulation.anatomy import prepare
 from clinica_t1nce.training.data import anatomies
-from clinica_t1nce.training.data.anatomies import find_label_maps, load_heads
+from clinica_t1nce.training.data.anatomies import find_label_maps, load_anatomies
 from tests.data.heads import label_map
 
 
@@ -19,20 +19,20 @@ def write(path: Path, labels: np.ndarray, affine: np.ndarray | None = None) -> P
 
 def test_heads_are_prepared_once(tmp_path: Path) -> None:
     path = write(tmp_path / "head-01_dseg.nii.gz", label_map())
-    (head,) = load_heads([path], tmp_path / "cache")
+    (head,) = load_anatomies([path], tmp_path / "cache")
     assert np.array_equal(head.tissue, prepare(label_map()).tissue)
     (cached,) = (tmp_path / "cache").iterdir()
     written = cached.stat().st_mtime_ns
-    load_heads([path], tmp_path / "cache")
+    load_anatomies([path], tmp_path / "cache")
     assert cached.stat().st_mtime_ns == written
 
 
 def test_changed_map_is_prepared_again(tmp_path: Path) -> None:
     path = write(tmp_path / "head-01_dseg.nii.gz", label_map())
-    load_heads([path], tmp_path / "cache")
+    load_anatomies([path], tmp_path / "cache")
     changed = label_map()
     changed[changed == 502] = 24
-    (head,) = load_heads([write(path, changed)], tmp_path / "cache")
+    (head,) = load_anatomies([write(path, changed)], tmp_path / "cache")
     assert not np.isin(21, head.tissue)
 
 
@@ -40,15 +40,15 @@ def test_new_preparation_does_not_take_old_heads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write(tmp_path / "head-01_dseg.nii.gz", label_map())
-    load_heads([path], tmp_path / "cache")
+    load_anatomies([path], tmp_path / "cache")
     monkeypatch.setattr(anatomies, "PREPARATION", anatomies.PREPARATION + 1)
-    load_heads([path], tmp_path / "cache")
+    load_anatomies([path], tmp_path / "cache")
     assert len(list((tmp_path / "cache").iterdir())) == 2
 
 
 def test_orientation_is_undone(tmp_path: Path) -> None:
     flipped = write(tmp_path / "las_dseg.nii.gz", label_map()[::-1], np.diag([-1.0, 1, 1, 1]))
-    (head,) = load_heads([flipped], tmp_path / "cache")
+    (head,) = load_anatomies([flipped], tmp_path / "cache")
     assert np.array_equal(head.tissue, prepare(label_map()).tissue)
 
 
@@ -62,5 +62,5 @@ def test_unknown_labels_name_the_file(tmp_path: Path) -> None:
     labels[0, 0, 0] = 999
     path = write(tmp_path / "odd_dseg.nii.gz", labels)
     with pytest.raises(LabelMapError, match=r"odd_dseg\.nii\.gz.*\[999\]"):
-        load_heads([path], tmp_path / "cache")
+        load_anatomies([path], tmp_path / "cache")
     assert not list((tmp_path / "cache").iterdir())

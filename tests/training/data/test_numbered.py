@@ -41,7 +41,7 @@ def test_workers_give_the_batches_in_the_same_order(patches: SimulatedPatches) -
 
 def test_processes_share_what_one_would_have(patches: SimulatedPatches) -> None:
     alone = batches(patches, Share(2), 2)
-    first, second = (batches(patches, Share(1, rank=rank, world=2), 2) for rank in (0, 1))
+    first, second = (batches(patches, Share(1, rank=rank, processes=2), 2) for rank in (0, 1))
     for whole, *halves in zip(alone, first, second, strict=True):
         assert torch.equal(whole, torch.cat(halves))
 

@@ -106,6 +106,19 @@ def test_local_means_see_through_noise_and_only_into_the_mask() -> None:
     assert float(losses.local_means(wrong_outside, half)) == pytest.approx(0.25)
 
 
+def test_distributions_ask_for_a_decision_and_not_for_a_place() -> None:
+    where = torch.ones((1, 1, 16, 16, 16), dtype=torch.bool)
+    target = torch.rand(where.shape, generator=torch.Generator().manual_seed(0)).round()
+    between = torch.full_like(target, 0.5)
+    assert float(losses.local_distributions(target.flip(2), target, where, where)) < 0.2
+    assert float(losses.local_distributions(between, target, where, where)) == pytest.approx(0.5)
+    assert float(losses.local_distributions(between, target, ~where, where)) == 0
+    # A block that is not wholly known says nothing.
+    known = where.clone()
+    known[..., ::4] = False
+    assert float(losses.local_distributions(between, target, where, known)) == 0
+
+
 def test_smoothing_is_gaussian_and_keeps_what_is_even() -> None:
     from scipy.ndimage import gaussian_filter1d
 

@@ -50,7 +50,7 @@ def test_losses_by_hand() -> None:
     assert losses["identity"].item() == pytest.approx(0.25 + 0.5)
     # Real is 0.
     assert losses["adversarial"].item() == pytest.approx(0.5**2 + 0.625**2)
-    judged = module.judges_loss(pair, made).item()
+    judged = module.discriminators_loss(pair, made).item()
     real, fake = 0.125**2 + 0.75**2, 0.5**2 + 0.375**2
     assert judged == pytest.approx(0.5 * (real + fake))
 

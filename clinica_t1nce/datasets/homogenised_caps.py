@@ -1,0 +1,151 @@
+"""A CAPS with exactly one crop of t1-linear a session: the acquired T1nce's, else the synthetic."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from clinica_t1nce.bids.entities import Visit
+from clinica_t1nce.caps import description, names, sidecar
+from clinica_t1nce.datasets import outputs
+from clinica_t1nce.datasets.choices import ACQUIRED, T1_LINEAR, Choice
+from clinica_t1nce.datasets.outputs import Entry
+from clinica_t1nce.errors import SelectionError
+from clinica_t1nce.files.text import as_json, read_json
+
+README = """\
+Crops of t1-linear without contrast agent, exactly one a session
+================================================================
+
+Made by `clinica-t1nce homogenise`, under t1-linear's own names. Where a session has a T1w acquired
+without gadolinium, its crop is that one's; elsewhere it is a synthetic one, made from the crop of
+the session's contrast-enhanced T1w. The JSON beside each says which, and from what.
+"""
+
+
+def check_folder(out: Path, caps: Path) -> None:
+    """Refuse a folder that is the CAPS, in it or around it, or that we did not make from it.
+
+    Raises
+    ------
+    SelectionError
+        Saying which it is.
+    """
+    outputs.check_place(out, [caps])
+    if not outputs.holds_files(out):
+        return
+    if outputs.read_description(out) != _describe(caps) or not (out / "README").is_file():
+        raise SelectionError(
+            f"{out}: holds files that were not made from {caps} as it is; give a new folder"
+        )
+
+
+def crop_path(out: Path, visit: Visit) -> Path:
+    """Say where the crop of a visit belongs."""
+    stem = "_".join(visit)
+    return out.joinpath("subjects", *visit, "t1_linear", stem + names.CROP_ENDING)
+
+
+def write(
+    choices: Mapping[Visit, Choice],
+    out: Path,
+    caps: Path,
+    contents: Mapping[Visit, dict[str, Any]],
+    *,
+    copy: bool = False,
+    overwrite: bool = False,
+) -> int:
+    """Put the crops that were chosen, with t1-linear's affines, into a CAPS.
+
+    Parameters
+    ----------
+    choices
+        Choices by visit, of images on the crop's grid.
+    out
+        Root of the CAPS to make or to add to.
+    caps
+        Root of the CAPS that it is made from.
+    contents
+        Contents of the sidecars.
+    copy
+        Whether files are copied rather than linked.
+    overwrite
+        Whether crops that are there are replaced.
+
+    Returns
+    -------
+    int
+        Number of crops that were put there.
+
+    Raises
+    ------
+    OutputError
+        If a file cannot be written.
+    """
+    files = {
+        Path(description.DESCRIPTION): Entry(text=as_json(_describe(caps))),
+        Path("README"): Entry(text=README),
+    }
+    outputs.write(out, files)
+    n_new = 0
+    for visit, choice in choices.items():
+        target = crop_path(out, visit)
+        if sidecar.is_done(target) and not overwrite:
+            continue
+        affine = names.affine_path(_crop_of(choice, caps))
+        for path in (target, names.affine_path(target)):
+            outputs.remove(path)
+        sidecar.write(target, contents[visit])
+        if affine.is_file():
+            outputs.place(names.affine_path(target), affine, copy=copy)
+        outputs.place(target, choice.candidate.path, copy=copy)
+        n_new += 1
+    return n_new
+
+
+def mixed_versions(caps: Path) -> str | None:
+    """Say if a CAPS holds crops of Clinica before 0.12 and of later ones; None if it does not.
+
+    Their N4 differs: knots of its spline every 600 mm before, every 200 mm since.
+    """
+    found = sorted({str(step.get("ClinicaVersion")) for step in _steps(caps)})
+    old = [version for version in found if _is_old(version)]
+    if not old or len(old) == len(found):
+        return None
+    return (
+        f"t1-linear of several versions of Clinica made {caps} ({', '.join(found)}): before 0.12, "
+        "N4 took another spline distance (600 mm, not 200 mm); run t1-linear again for all images"
+    )
+
+
+def _is_old(version: str) -> bool:
+    parts = version.split(".")
+    return (
+        len(parts) > 1
+        and all(p.isdecimal() for p in parts[:2])
+        and ((int(parts[0]), int(parts[1])) < (0, 12))
+    )
+
+
+def _steps(caps: Path) -> list[dict[str, Any]]:
+    steps = read_json(caps / description.DESCRIPTION).get("Processing") or []
+    return [step for step in steps if step.get("Name") == T1_LINEAR]
+
+
+def _describe(caps: Path) -> dict[str, Any]:
+    """Give the description of the CAPS, with t1-linear's steps and their versions alone."""
+    source = read_json(caps / description.DESCRIPTION)
+    steps = []
+    for step in _steps(caps):
+        where = (caps.parent / str(step.get("InputPath", ""))).resolve()
+        steps.append({**step, "InputPath": str(where)})
+    kept = {key: source.get(key) for key in ("Name", "BIDSVersion", "CAPSVersion")}
+    return {**kept, "DatasetType": "derivative", "Processing": steps}
+
+
+def _crop_of(choice: Choice, caps: Path) -> Path:
+    """Give the crop of t1-linear that an image is, or was made from."""
+    path = choice.candidate.path
+    if choice.candidate.kind == ACQUIRED:
+        return path
+    sources = (sidecar.read(path) or {}).get("Sources") or [""]
+    return names.resolve(str(sources[0]), caps, path.parent)

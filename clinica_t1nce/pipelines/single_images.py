@@ -1,0 +1,241 @@
+"""Single images, without a CAPS, on several processes: translated, with pages, or classified."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from clinica_t1nce.bids.contrast_agents import NO_WORDS, read_words
+from clinica_t1nce.bids.entities import is_t1w
+from clinica_t1nce.bids.t1w_images import Dataset
+from clinica_t1nce.caps import selection
+from clinica_t1nce.engine.batches import memory_gb, share_out
+from clinica_t1nce.errors import DeviceError, SelectionError, reason
+from clinica_t1nce.pipelines.resumable import Model
+from clinica_t1nce.translation.single import Files, find_sources
+
+if TYPE_CHECKING:
+    from clinica_t1nce.synthesis.synthesizer import Synthesizer
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+MEMORY_GB = 2.0
+"""Memory that a process takes beside its model."""
+
+
+@dataclass(frozen=True)
+class Translator:
+    """Translates files in the process that it is called in, loading the model once.
+
+    Attributes
+    ----------
+    model
+        Weights and device.
+    n_threads
+        Threads of PyTorch; None leaves them.
+    raw
+        Root of the BIDS that the sources belong to; sidecars call it ``raw``. None: they give
+        relative paths.
+    """
+
+    model: Model
+    n_threads: int | None = None
+    raw: Path | None = None
+
+    def __call__(self, files: Files) -> dict[str, Any]:
+        """Write the T1nce of a file, and its page if it has one; give the sidecar's content."""
+        from clinica_t1nce.report.synthetic_pages import write_page_of
+        from clinica_t1nce.translation import single
+
+        synthesizer = load(self.model.name, self.model.device, self.n_threads)
+        made = single.translate_file(files, synthesizer, self.raw)
+        if files.page is not None:
+            title = files.source.name.partition(".")[0].replace("_", " ")
+            write_page_of(files.page, made.sidecar, made.t1ce, made.t1nce, made.affine, title)
+        return made.sidecar
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """Says of files how likely it is that gadolinium was given.
+
+    Attributes
+    ----------
+    model
+        Weights and device.
+    n_threads
+        Threads of PyTorch; None leaves them.
+    """
+
+    model: Model
+    n_threads: int | None = None
+
+    def __call__(self, source: Path) -> float:
+        """Give the probability for a file."""
+        from clinica_t1nce.translation import single
+
+        synthesizer = load(self.model.name, self.model.device, self.n_threads)
+        return single.classify_file(source, synthesizer)
+
+
+COLUMNS = ("source", "probability", "image", "metadata", "contradiction")
+"""Of the table of :func:`classify`, as of that of a CAPS."""
+
+
+def find_t1w(
+    sources: Sequence[Path], agent_words: Path | None = None
+) -> tuple[dict[Path, str | None], int]:
+    """List T1w, of files, folders of them or a BIDS, and what their metadata show.
+
+    Parameters
+    ----------
+    sources
+        NIfTI files and folders of them, or one BIDS.
+    agent_words
+        Table of :func:`clinica_t1nce.bids.contrast_agents.read_words`, for a BIDS.
+
+    Returns
+    -------
+    found : dict
+        Evidence of a contrast agent by image, None without; "" where the metadata do not tell.
+    n_undecided : int
+        Number of visits whose metadata cannot be read or are not understood; their images are
+        among `found`.
+
+    Raises
+    ------
+    SelectionError
+        If there is none.
+    """
+    first = sources[0]
+    if len(sources) > 1 or not first.is_dir() or not any(first.glob("sub-*/")):
+        return dict.fromkeys(find_sources(sources), ""), 0
+    words = NO_WORDS if agent_words is None else read_words(agent_words)
+    dataset = Dataset(first, words, without_sessions=True)
+    found: dict[Path, str | None] = {}
+    n_undecided = 0
+    for visit in dataset.visits:
+        try:
+            found |= {image.path: image.evidence for image in dataset.t1w(visit)}
+        except SelectionError:
+            n_undecided += 1
+            anat = first / visit.subject / visit.session / "anat"
+            found |= {path: "" for path in sorted(anat.iterdir()) if is_t1w(path.name)}
+    if not found:
+        raise SelectionError(f"{first}: holds no T1w; give files, a BIDS or a CAPS")
+    return found, n_undecided
+
+
+def classify(
+    found: Mapping[Path, str | None], model: Model, n_procs: int
+) -> tuple[list[dict[str, str]], list[str]]:
+    """Say of images how likely it is that gadolinium was given.
+
+    Parameters
+    ----------
+    found
+        Result of :func:`find_t1w`.
+    model
+        Weights with a detector.
+    n_procs
+        Number of cores.
+
+    Returns
+    -------
+    rows : list of dict
+        One an image, with :data:`COLUMNS`.
+    failures : list of str
+        Reasons of the images that could not be classified.
+    """
+    rows, failures = [], []
+    n_processes, n_threads = share_cores(len(found), n_procs, model)
+    for path, probability, failure in each(Classifier(model, n_threads), [*found], n_processes):
+        if probability is None:
+            failures.append(str(failure))
+            continue
+        evidence = found[path]
+        told = None if evidence == "" else selection.contradiction(evidence, probability)
+        rows.append(
+            {
+                "source": str(path),
+                "probability": f"{probability:.4f}",
+                "image": "T1ce" if probability >= selection.SEEN else "T1nce",
+                "metadata": "n/a" if evidence == "" else evidence or "nothing",
+                "contradiction": told or "",
+            }
+        )
+    return rows, failures
+
+
+def share_cores(n_images: int, n_procs: int, model: Model) -> tuple[int, int | None]:
+    """Say how many processes work, and with how many threads each; on a GPU, one does."""
+    if model.device == "cuda":
+        return 1, None
+    return share_out(max(n_images, 1), n_procs, model.memory_gb + MEMORY_GB, memory_gb())
+
+
+def each(
+    work: Callable[[Item], Result], items: Sequence[Item], n_processes: int = 1
+) -> Iterator[tuple[Item, Result | None, str | None]]:
+    """Do some work on each item; the failure of one stops no other.
+
+    Parameters
+    ----------
+    work
+        Work that can be sent to other processes.
+    items
+        What it is done on.
+    n_processes
+        Number of processes; one works in this one.
+
+    Yields
+    ------
+    item, result, reason
+        In the order of the items; of what failed, the result is None, and there is a reason.
+
+    Raises
+    ------
+    DeviceError
+        If a process is killed from outside.
+    """
+    if n_processes == 1:
+        yield from map(partial(_attempt, work), items)
+        return
+    # A forked process would inherit locks that threads of PyTorch hold.
+    pool = ProcessPoolExecutor(n_processes, get_context("spawn"), _prepare_process)
+    try:
+        yield from pool.map(partial(_attempt, work), items)
+    except BrokenProcessPool as error:
+        raise DeviceError(
+            "a process was killed, for want of memory perhaps; run again with a smaller -np"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _attempt(work: Callable[[Item], Result], item: Item) -> tuple[Item, Result | None, str | None]:
+    try:
+        return item, work(item), None
+    except Exception as error:
+        return item, None, reason(error)
+
+
+def _prepare_process() -> None:
+    # Ctrl-C reaches all processes of a terminal; the first one tells of it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ.setdefault("ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS", "1")
+
+
+@lru_cache(maxsize=1)
+def load(name: str, device: str, n_threads: int | None) -> "Synthesizer":
+    """Load a model, once in a process."""
+    from clinica_t1nce.synthesis.synthesizer import Synthesizer
+
+    return Synthesizer.load(name, device, n_threads)

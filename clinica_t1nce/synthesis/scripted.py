@@ -1,0 +1,143 @@
+"""A generator as one TorchScript module that needs none of this package: scanner units in and out.
+
+What :class:`clinica_t1nce.synthesis.Synthesizer` does with an image on its own axes and voxel size
+whose background is 0: scaling, the box of the head, padding, mirrors, decoding, subtraction.
+"""
+
+import warnings
+
+import torch
+from torch import nn
+
+from clinica_t1nce.errors import WeightsError
+from clinica_t1nce.models.cards import Card
+from clinica_t1nce.synthesis import guided_filter
+from clinica_t1nce.synthesis.decode import decode
+
+EXAMPLE = (40, 48, 32)
+"""Sides of the volume that a network is traced with; it takes any."""
+
+
+class _Whole(nn.Module):
+    def __init__(self, module: nn.Module, card: Card):
+        super().__init__()
+        self.module, self.card = module, card
+        self.quantiles = getattr(module, "quantiles", (0.5,))
+        with warnings.catch_warnings():
+            # Loaders of bundles read TorchScript, whatever comes after it.
+            warnings.simplefilter("ignore")
+            self.scale = torch.jit.script(_scale)
+            self.crop = torch.jit.script(_crop)
+            self.paste = torch.jit.script(_paste)
+            self.subtract = torch.jit.script(_subtract)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        scaling, card = dict(self.card.scaling), self.card
+        factor = self.scale(x, scaling.get("percentile", 70.0), scaling.get("floor", 0.02))
+        scaled = x / factor
+        part = self.crop(scaled, card.input.multiple)
+        total = torch.zeros_like(part)
+        for axes in card.inference.mirrors:
+            flipped = [axis + 2 for axis in axes]
+            view = part.flip(flipped)
+            out = self.module(view)
+            change = decode(out, view, card.output, self.quantiles, card.inference.quantile).change
+            total = total + change.flip(flipped)
+        change = total / len(card.inference.mirrors)
+        if card.inference.guided:
+            change = guided_filter.guide(change, part)
+        found: torch.Tensor = self.subtract(x, self.paste(scaled, change) * factor)
+        return found
+
+
+def script(module: nn.Module, card: Card) -> torch.jit.ScriptModule:
+    """Make a TorchScript module of a generator: T1ce to T1nce, N x 1 x D x H x W.
+
+    Parameters
+    ----------
+    module
+        Network, in evaluation mode.
+    card
+        Card of its weights.
+
+    Returns
+    -------
+    torch.jit.ScriptModule
+        For one image at a time (N = 1), along axes that run right, anterior, superior, of voxels
+        of 1 mm, its background at 0.
+
+    Raises
+    ------
+    WeightsError
+        If the network is one whose images are not made by this rule.
+    """
+    faults = {
+        "works on a grid of its own": card.grid is not None,
+        "gives whole images": card.output != "change",
+        "is scaled otherwise": card.scaling.get("method") != "percentile",
+        "is faded by a detector": (card.calibration.get("gadolinium") or {}).get(
+            "unchanged_below", 0
+        )
+        is not None
+        and "gadolinium" in card.calibration,
+    }
+    if problems := [text for text, is_so in faults.items() if is_so]:
+        raise WeightsError(
+            f"{card.name}: cannot be exported, for it {' and '.join(problems)}; choose "
+            "weights of a change U-Net"
+        )
+    example = torch.zeros(1, 1, *EXAMPLE)
+    example[..., 10:30, 10:38, 9:25] = torch.rand(20, 28, 16, generator=torch.Generator())
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        return torch.jit.trace(_Whole(module, card).eval(), example, check_trace=False)
+
+
+def _percentile(values: torch.Tensor, q: float) -> torch.Tensor:
+    ordered = values.flatten().sort()[0]
+    place = q / 100.0 * float(ordered.numel() - 1)
+    low = int(place)
+    high = min(low + 1, ordered.numel() - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - float(low))
+
+
+def _scale(x: torch.Tensor, percentile: float, floor: float) -> torch.Tensor:
+    threshold = torch.clamp(floor * _percentile(x, 99.0), min=0.0)
+    return _percentile(x[x > threshold], percentile)
+
+
+def _box(x: torch.Tensor) -> list[int]:
+    """Give first and last index along each axis of what is not 0, with a margin of 8 voxels."""
+    found: list[int] = []
+    there = x[0, 0] != 0
+    for axis in range(3):
+        line = there.movedim(axis, 0).flatten(1).any(1).nonzero().flatten()
+        low, high = 0, there.shape[axis]
+        if line.numel() > 0:
+            low = max(int(line[0]) - 8, 0)
+            high = min(int(line[-1]) + 9, there.shape[axis])
+        found.append(low)
+        found.append(high)
+    return found
+
+
+def _crop(x: torch.Tensor, multiple: int) -> torch.Tensor:
+    b = _box(x)
+    part = x[:, :, b[0] : b[1], b[2] : b[3], b[4] : b[5]]
+    d, h, w = part.shape[2], part.shape[3], part.shape[4]
+    pads = [0, -w % multiple, 0, -h % multiple, 0, -d % multiple]
+    return torch.nn.functional.pad(part, pads, mode="replicate")
+
+
+def _paste(x: torch.Tensor, change: torch.Tensor) -> torch.Tensor:
+    b = _box(x)
+    whole = torch.zeros_like(x)
+    d, h, w = b[1] - b[0], b[3] - b[2], b[5] - b[4]
+    whole[:, :, b[0] : b[1], b[2] : b[3], b[4] : b[5]] = change[:, :, :d, :h, :w]
+    return whole
+
+
+def _subtract(x: torch.Tensor, change: torch.Tensor) -> torch.Tensor:
+    lowered = torch.clamp(x - change, min=float(x.min()), max=float(x.max()))
+    lowered = torch.maximum(lowered, torch.clamp(x, max=0.0))
+    return torch.where((change == 0) | (x == 0), x, lowered)

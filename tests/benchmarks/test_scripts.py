@@ -1,0 +1,198 @@
+"""Each script runs on something small; what it measures is for those who run it to look at."""
+
+import json
+import runpy
+import sys
+from types import SimpleNamespace
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from clinica_t1nce.files import tsv
+from clinica_t1nce.simulation.anatomy import prepare
+from clinica_t1nce.simulation.tissues import Tissue
+from clinica_t1nce.translation import classification
+from tests.data import volumes
+from tests.data.caps import save_weights
+from tests.data.heads import label_map
+from tests.data.raw import make_visit
+
+
+@pytest.fixture
+def script(repository):
+    """Give what a script defines."""
+    return lambda name: SimpleNamespace(
+        **runpy.run_path(str(repository / "benchmarks" / f"{name}.py"), run_name=name)
+    )
+
+
+@pytest.fixture
+def run(repository, monkeypatch, capsys, tmp_path):
+    """Run a script in an empty folder, and give what it prints."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(name, *arguments):
+        monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+        runpy.run_path(str(repository / "benchmarks" / f"{name}.py"), run_name="__main__")
+        return capsys.readouterr().out
+
+    return call
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """Write a T1ce and a T1nce with noise of their own."""
+    rng, head = np.random.default_rng(0), volumes.brain()
+    images = {"ce": volumes.enhance(head), "nce": head}
+    return [
+        volumes.write(
+            tmp_path / f"sub-01_{name}.nii.gz",
+            np.where(head > 0, image + rng.normal(scale=4, size=head.shape), 0),
+            volumes.affine(),
+        )
+        for name, image in images.items()
+    ]
+
+
+@pytest.fixture
+def heads(tmp_path):
+    image = nib.Nifti1Image(label_map().astype(np.int16), np.eye(4))
+    nib.save(image, tmp_path / "a_dseg.nii.gz")
+    return tmp_path
+
+
+def cells_of(row):
+    return [cell.strip() for cell in row.strip("|").split("|")]
+
+
+def test_crops_on_their_raw_images(run, tmp_path):
+    visit = make_visit(tmp_path)
+    cells = cells_of(
+        run("affines", "--caps", visit.caps, "--bids", visit.bids).strip().splitlines()[-1]
+    )
+    assert cells[:3] == ["sub-01", "sub-01 ses-1", "right"]
+    assert min(map(float, cells[3:])) > 0.98
+    image, sharpness, correlation = cells_of(
+        run("grids", visit.caps, visit.bids).strip().splitlines()[-1]
+    )
+    assert image == "sub-01 ses-1"
+    assert 0.1 < float(sharpness) < 1
+    assert float(correlation) > 0.99
+
+
+def test_curves(run, tmp_path):
+    (tmp_path / "metrics.tsv").write_text("step\ttrain_loss\n5\t0.5\n10\t0.25\n")
+    run("curves", tmp_path, "--out", "curves.png")
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_detection(run, tmp_path):
+    rows = [
+        {"participant_id": "sub-1", "session_id": "ses-1", "probability": "0.9", "metadata": why}
+        for why in ("ce entity", "nothing")
+    ]
+    (tmp_path / "gadolinium.tsv").write_text(tsv.text(rows, classification.COLUMNS))
+    printed = run("detection", "gadolinium.tsv")
+    assert "| 2 | 0.500 | 0.500 |" in printed
+    assert "| sub-1 ses-1 | T1nce | 0.9 |" in printed
+
+
+def test_overlay(run, pair, tmp_path):
+    mask = volumes.write(tmp_path / "mask.nii.gz", volumes.brain() > 0, volumes.affine())
+    for options in ([], ["--vessels", mask]):
+        run("overlay", *pair, "p.png", *options)
+        assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_real_pairs(run, pair, tmp_path):
+    t1ce, t1nce = (path.name for path in pair)
+    rows = f"t1ce\tt1nce\tsplit\tsharp\tname\n{t1ce}\t{t1nce}\ttest\tboth\tone\n"
+    (tmp_path / "files.tsv").write_text(rows)
+    options = ["--split", "test", "--model", save_weights(tmp_path), "--device", "cpu"]
+    printed = run("real_pairs", "--pairs", "files.tsv", *options, "--out", "out").splitlines()
+    table = [line for line in printed if line.startswith("|")]
+    assert len({line.count("|") for line in table}) == 1
+    found = {row["method"]: row for row in tsv.read(tmp_path / "out" / "real_pairs.tsv")}
+    assert float(found["nothing"]["share"]) == pytest.approx(0, abs=1e-5)
+    assert len(found) == 3
+
+
+def test_l1(script, pair, tmp_path):
+    l1 = script("l1")
+    t1ce, t1nce = (l1.scaled(nib.load(path).get_fdata(dtype=np.float32)) for path in pair)
+    scaled = l1.Scaled("sub-01", "real", t1ce, t1nce, np.eye(4))
+
+    class TooBright:
+        card = SimpleNamespace(grid=(8, 8, 8))
+
+        def __call__(self, t1ce, affine):
+            return SimpleNamespace(image=t1ce + 0.01)
+
+    made = l1.make(scaled, {"too bright": TooBright()})
+    rows = l1.measure(scaled, made)
+    assert rows[0].l1 == pytest.approx(float(np.abs(t1ce - t1nce).mean()))
+    assert l1.markdown(rows).startswith("| method |")
+    l1.draw([l1.planes(scaled, made)], tmp_path / "l1.png")
+    assert (tmp_path / "l1.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_networks(run):
+    settings = {"preset": "att-unet-light", "batch": 1, "side": 32, "way": "plain", "steps": 1}
+    found = run("networks", "--one", json.dumps({**settings, "device": "cpu", "bf16": False}))
+    assert min(json.loads(found).values()) > 0
+
+
+def test_patches(script):
+    class Thirds(torch.nn.Module):
+        quantiles = (0.25, 0.5, 0.75)
+
+        def forward(self, x):
+            return torch.cat([0.1 * x, 0.2 * x, 0.6 * x], dim=1)
+
+    t1ce = torch.rand(1, 4, 4, 4)
+    found = script("patches").changes(Thirds(), t1ce, (0.5, 0.55, 0.75))
+    torch.testing.assert_close(found, torch.cat([0.2 * t1ce, 0.28 * t1ce, 0.6 * t1ce]))
+
+
+def test_simulator(run, heads):
+    printed = run("simulator", heads, "--side", 16, "--pairs", 3, "--device", "cpu", "--parts")
+    assert "3 pairs of 16^3, cpu, 1 CPU threads:" in printed
+    assert "\nPlacement " in printed
+    run("simulated_pairs", heads, "--pairs", 3, "--out", "pairs.png")
+    assert (heads / "pairs.png").stat().st_size > 5000
+
+
+def test_group_comparison(script, tmp_path):
+    compare, rng = script("group_comparison"), np.random.default_rng(0)
+    anatomy = prepare(label_map())
+    whole = anatomy.tissue == Tissue.CORTEX
+    left = [compare.atrophied(anatomy, lost, rng).tissue == Tissue.CORTEX for lost in (0.2, 0.4)]
+    lost = [np.count_nonzero(whole & ~each) for each in left]
+    assert lost[1] == pytest.approx(2 * lost[0], abs=2)
+    assert not any((each & ~whole).any() for each in left)
+    rows = [
+        {"person": "x", "group": group, "T1ce": False, "condition": condition, "tissue": tissue}
+        | {"fraction": 0.4 + 0.01 * number + 0.05 * (group == "patients")}
+        for condition in compare.CONDITIONS
+        for tissue in compare.TISSUES
+        for group in compare.LOST
+        for number in range(4)
+    ]
+    people = pd.DataFrame(rows)
+    found = compare.effects(people)
+    assert list(found["d"]) == pytest.approx([0.05 / np.std([0, 0.01, 0.02, 0.03], ddof=1)] * 6)
+    compare.draw(people, found, tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_vessel_prior(script):
+    labels = label_map()
+    marked, inside = script("vessel_prior").mark(labels)
+    assert marked[np.isin(labels, (514, 136, 163, 502)) & inside].all()
+    # Deep in the brain there is neither.
+    assert not marked[(labels == 2) & (np.indices(labels.shape)[2] > 30)].any()
+    assert inside[labels == 3].all()
+    assert not inside[labels == 511].any()

@@ -1,0 +1,108 @@
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from clinica_t1nce.caps import names
+from clinica_t1nce.cli import main
+from clinica_t1nce.datasets.homogenised_tables import T1NCE_TSV
+from clinica_t1nce.datasets.provenance import find_origins
+from clinica_t1nce.errors import SelectionError
+from clinica_t1nce.files import tsv
+from tests.data import volumes
+from tests.data.caps import crop_path, make_caps
+
+SHAPE = (30, 36, 28)
+AFFINE = volumes.affine("ras", shape=SHAPE)
+
+
+@pytest.fixture
+def caps(tmp_path):
+    """Six people with a T1nce, six with a T1ce; the translation takes the difference away."""
+    root = make_caps(tmp_path / "caps", {})
+    for number in range(12):
+        gadolinium = number % 2 == 1
+        crop = crop_path(root, f"sub-{number:02}", "ses-M000", "ce-gd" if gadolinium else "")
+        rng = np.random.default_rng(number)
+        brain = volumes.brain(SHAPE, seed=number)
+        smooth = brain + (brain > 0) * rng.normal(0, 3, SHAPE)
+        noisy = brain + (brain > 0) * rng.normal(0, 30, SHAPE)
+        volumes.write(crop, noisy if gadolinium else smooth, AFFINE)
+        if gadolinium:
+            volumes.write(names.output_path(crop, "m"), smooth, AFFINE)
+    return root
+
+
+def run(*arguments):
+    return CliRunner().invoke(main.cli, ["audit", *map(str, arguments)])
+
+
+def test_before_and_after(caps, tmp_path):
+    table = tmp_path / "volumes.tsv"
+    rows = (f"sub-{n:02}\tses-M000\t{500 + n}\n" for n in range(12))
+    table.write_text("participant_id\tsession_id\tGM\n" + "".join(rows))
+    out = tmp_path / "new" / "audit.tsv"
+    result = run(caps, out, "--no-detector", "--volumes", table)
+    assert result.exit_code == 0, result.output
+    found = {(row["stage"], row["features"]): row for row in tsv.read(out)}
+    after = ["sharpness", "spectrum", "volumes", "all"]
+    before = ["sharpness", "spectrum", "all"]
+    assert list(found) == [*(("after", n) for n in after), *(("before", n) for n in before)]
+    assert float(found["before", "all"]["auc"]) == 1
+    assert float(found["after", "sharpness"]["auc"]) < 0.9
+    assert {(row["n_acquired"], row["n_synthetic"]) for row in found.values()} == {("6", "6")}
+    assert "before the translation 1.00 [1.00, 1.00], after the translation" in result.output
+
+
+def test_the_detector_of_the_model_is_asked(caps, tmp_path, monkeypatch):
+    asked = []
+
+    def detector(model, device):
+        asked.append((model, device))
+        return lambda image: float(np.std(np.diff(image.data, axis=0)))
+
+    monkeypatch.setattr("clinica_t1nce.cli.audit._detector", detector)
+    result = run(caps, tmp_path / "audit.tsv", "--model", "m", "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    assert asked == [("m", "cpu")]
+    assert "before\tdetector\t6\t6\t1.000" in result.output
+
+
+def test_images_and_their_origins(caps, tmp_path):
+    origins = find_origins(caps)
+    assert [origin.synthetic for origin in origins] == [False, True] * 6
+    assert origins[0].image == origins[0].source
+    assert origins[1].image == names.output_path(origins[1].source, "m")
+    volumes.write(names.output_path(origins[1].source, "n"), np.ones(SHAPE), AFFINE)
+    with pytest.raises(SelectionError, match="holds images of m, n"):
+        find_origins(caps)
+    assert [origin.synthetic for origin in find_origins(caps, "n")] == [False, True, *[False] * 10]
+
+
+def test_a_homogenised_data_set(tmp_path):
+    out = tmp_path / "bids"
+    for visit in (("sub-00", "acquired"), ("sub-01", "synthetic")):
+        volumes.write(out / visit[0] / "ses-M000/anat/x_T1w.nii.gz", np.ones(SHAPE), AFFINE)
+    (out / T1NCE_TSV).write_text(
+        "participant_id\tsession_id\tt1nce\nsub-00\tses-M000\tacquired\n"
+        "sub-01\tses-M000\tsynthetic\n"
+    )
+    first, second = find_origins(out)
+    assert (first.synthetic, first.source) == (False, first.image)
+    assert (second.synthetic, second.source) == (True, None)
+
+
+def test_wrong_usage(caps, tmp_path):
+    (tmp_path / "empty").mkdir()
+    result = run(tmp_path / "empty", tmp_path / "audit.tsv", "--no-detector")
+    assert (result.exit_code, "neither a CAPS nor a data set of" in result.output) == (2, True)
+    table = tmp_path / "volumes.tsv"
+    table.write_text("participant_id\tsession_id\tGM\nsub-00\tses-M000\tlarge\n")
+    result = run(caps, tmp_path / "audit.tsv", "--no-detector", "--volumes", table)
+    assert (result.exit_code, "sub-00 ses-M000 after: could not" in result.output) == (2, True)
+    for number in range(3, 12, 2):
+        crop = crop_path(caps, f"sub-{number:02}", "ses-M000", "ce-gd")
+        names.output_path(crop, "m").unlink()
+        crop.unlink()
+    result = run(caps, tmp_path / "audit.tsv", "--no-detector")
+    assert (result.exit_code, "1 participants with synthetic images" in result.output) == (1, True)
+    assert not (tmp_path / "audit.tsv").exists()
