@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clinica_t1nce.evaluation.frames import PAIR
-from clinica_t1nce.evaluation.quality import strata
+from clinica_t1nce.evaluation.quality import by_set
 from clinica_t1nce.evaluation.registration import resample
 from clinica_t1nce.evaluation.statistics import MIN_PAIRS
 
@@ -225,7 +225,7 @@ def tabulate_agreement(frames: "Mapping[str, pd.DataFrame]") -> "pd.DataFrame":
     if not frames["noise_floor"].empty:
         volumes = pd.concat([volumes, frames["noise_floor"]])
     rows = []
-    for set_name, members in _sets(volumes):
+    for set_name, members in by_set(volumes).items():
         order = {
             column: pd.Categorical(members[column], members[column].unique())
             for column in ("segmentation", "tissue")
@@ -251,10 +251,3 @@ COLUMNS = (
     *("limit_low", "limit_high", "icc", "icc_low", "icc_high", "absolute", "mean_dice"),
 )
 """Columns of the table of agreement."""
-
-
-def _sets(frame: "pd.DataFrame") -> "list[tuple[str, pd.DataFrame]]":
-    if frame.empty:
-        return []
-    qualities = [q if isinstance(q, str) else None for q in frame["quality"]]
-    return [(name, frame[members]) for name, members in strata(qualities).items()]

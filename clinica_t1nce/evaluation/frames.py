@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from clinica_t1nce.evaluation.quality import strata
+from clinica_t1nce.evaluation.quality import by_set
 from clinica_t1nce.evaluation.statistics import bonferroni, compare_paired
 from clinica_t1nce.evaluation.volumes import volume_difference
 
@@ -186,18 +186,12 @@ def compare_methods(frames: "Mapping[str, pd.DataFrame]") -> "pd.DataFrame":
         keys = [key for key in ("segmentation", "alignment") if key in frame]
         for values, part in frame.groupby(keys, sort=False):
             found = dict(zip(keys, values, strict=True))
-            for set_name, members in _sets(part):
+            for set_name, members in by_set(part).items():
                 common: dict[str, Any] = {"table": name, "set": set_name}
                 common |= {key: found.get(key) for key in ("segmentation", "alignment")}
                 for family in _families(name, members):
                     rows += [common | row for row in family]
     return pd.DataFrame(rows)
-
-
-def _sets(frame: "pd.DataFrame") -> "Iterable[tuple[str, pd.DataFrame]]":
-    qualities = [q if isinstance(q, str) else None for q in frame["quality"]]
-    for name, members in strata(qualities).items():
-        yield name, frame[members]
 
 
 def _families(name: str, frame: "pd.DataFrame") -> Iterable[list[dict[str, Any]]]:

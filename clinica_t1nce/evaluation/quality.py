@@ -1,8 +1,12 @@
 """The quality of images, by the paper's rule, and the sets of pairs that are reported apart."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 GOOD, MEDIUM, LOW = QUALITIES = ("good", "medium", "low")
 
@@ -62,3 +66,9 @@ def strata(qualities: Sequence[str | None]) -> dict[str, np.ndarray]:
         TEST_LOW: low,
     }
     return {name: members for name, members in found.items() if members.any()}
+
+
+def by_set(frame: "pd.DataFrame") -> "dict[str, pd.DataFrame]":
+    """Divide a table that has a column ``quality`` into the sets of :func:`strata`."""
+    qualities = [quality if isinstance(quality, str) else None for quality in frame["quality"]]
+    return {name: frame[members] for name, members in strata(qualities).items()}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from clinica_t1nce.evaluation.agreement import FLOOR
 from clinica_t1nce.evaluation.frames import BASELINE, RECOVERY, SIMILARITY, SMOOTH
-from clinica_t1nce.evaluation.quality import ALL, TEST_GOOD, TEST_LOW, strata
+from clinica_t1nce.evaluation.quality import ALL, TEST_GOOD, TEST_LOW, by_set
 from clinica_t1nce.evaluation.statistics import MIN_PAIRS
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def make_tables(
     for variant, measures in SIMILARITY.items():
         if set(measures) <= set(frame.columns):
             title = f"Similarity to the T1nce{_ADDITIONS[variant]}, mean ± SD"
-            note = _note(statistics, "similarity", measures, _groups(frame))
+            note = _note(statistics, "similarity", measures, by_set(frame))
             if variant == SMOOTH:
                 rows = _by_set(frame, statistics, [*measures, "blur"])
                 tables["similarity_smooth"] = Table(title, *rows, f"{_SMOOTH_NOTE} {note}")
@@ -217,7 +217,7 @@ def _recovery(frame: "pd.DataFrame", statistics: "pd.DataFrame", variant: str) -
         return {}
     name, title, note = _RECOVERY_TABLES[variant]
     rows = _by_set(frame, statistics, RECOVERY[variant])
-    return {name: Table(f"{title}, mean ± SD", *rows, f"{_sizes(_groups(frame))} {note}")}
+    return {name: Table(f"{title}, mean ± SD", *rows, f"{_sizes(by_set(frame))} {note}")}
 
 
 def _by_set(
@@ -225,7 +225,7 @@ def _by_set(
 ) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     """Give the header and the rows of a table with a column a measure."""
     rows = []
-    for set_name, members in _groups(frame).items():
+    for set_name, members in by_set(frame).items():
         for (alignment, image), part in members.groupby(["alignment", "image"], sort=False):
             stars = _stars(statistics, "similarity", set_name, image=image, alignment=alignment)
             cells = [_mean_sd(part[m], m) + stars.get((m, None), "") for m in measures]
@@ -237,7 +237,7 @@ def _by_set(
 def _by_tissue(
     frame: "pd.DataFrame", statistics: "pd.DataFrame", name: str, measure: str, title: str
 ) -> Table:
-    groups = _groups(frame)
+    groups = by_set(frame)
     keys = [key for key in ("segmentation", "tissue", "alignment", "image") if key in frame]
     rows = []
     for values, part in frame.groupby(keys, sort=False):
@@ -257,11 +257,6 @@ def _by_tissue(
     methods, tissues = (list(frame[key].unique()) for key in ("segmentation", "tissue"))
     rows.sort(key=lambda row: (methods.index(row[0]), tissues.index(row[1])))
     return Table(title, tuple(header), tuple(rows), _note(statistics, name, [measure], groups))
-
-
-def _groups(frame: "pd.DataFrame") -> "dict[str, pd.DataFrame]":
-    qualities = [q if isinstance(q, str) else None for q in frame["quality"]]
-    return {name: frame[members] for name, members in strata(qualities).items()}
 
 
 def _compared(image: str) -> tuple[str, str]:

@@ -85,9 +85,12 @@ class HomogeniseBids(SimpleInterface):
         from clinica_t1nce.datasets.choices import choose, find_in_files, read_choices
 
         root = self.inputs.bids_directory
-        table, words = self.inputs.agent_words_file, contrast_agents.NO_WORDS
-        if isdefined(table):
-            words = contrast_agents.read_words(Path(table))
+        table = self.inputs.agent_words_file
+        words = (
+            contrast_agents.read_words(Path(table))
+            if isdefined(table)
+            else contrast_agents.NO_WORDS
+        )
         source = t1w_images.Dataset(Path(root).absolute(), words) if isdefined(root) else None
         choices = self.inputs.choices_file
         out = Path(self.inputs.out_directory).absolute()

@@ -24,7 +24,12 @@ INFERENCE: dict[str, Any] = {
     "preprocessing": {
         "_target_": "Compose",
         "transforms": [
-            {"_target_": "LoadImage", "image_only": True, "ensure_channel_first": True},
+            {
+                "_target_": "LoadImage",
+                "reader": "NibabelReader",
+                "image_only": True,
+                "ensure_channel_first": True,
+            },
             {"_target_": "Orientation", "axcodes": "RAS"},
             {"_target_": "Spacing", "pixdim": [1.0, 1.0, 1.0], "mode": "bilinear"},
         ],

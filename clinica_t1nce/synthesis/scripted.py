@@ -13,6 +13,7 @@ from clinica_t1nce.errors import WeightsError
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.synthesis import guided_filter
 from clinica_t1nce.synthesis.decode import decode
+from clinica_t1nce.synthesis.detector import Detector
 
 EXAMPLE = (40, 48, 32)
 """Sides of the volume that a network is traced with; it takes any."""
@@ -28,6 +29,7 @@ class _Whole(nn.Module):
             warnings.simplefilter("ignore")
             self.scale = torch.jit.script(_scale)
             self.crop = torch.jit.script(_crop)
+            self.pad, self.unpad = torch.jit.script(_pad), torch.jit.script(_unpad)
             self.paste = torch.jit.script(_paste)
             self.subtract = torch.jit.script(_subtract)
 
@@ -35,12 +37,12 @@ class _Whole(nn.Module):
         scaling, card = dict(self.card.scaling), self.card
         factor = self.scale(x, scaling.get("percentile", 70.0), scaling.get("floor", 0.02))
         scaled = x / factor
-        part = self.crop(scaled, card.input.multiple)
+        part = self.crop(scaled)
         total = torch.zeros_like(part)
         for axes in card.inference.mirrors:
             flipped = [axis + 2 for axis in axes]
             view = part.flip(flipped)
-            out = self.module(view)
+            out = self.unpad(self.module(self.pad(view, card.input.multiple)), view)
             change = decode(out, view, card.output, self.quantiles, card.inference.quantile).change
             total = total + change.flip(flipped)
         change = total / len(card.inference.mirrors)
@@ -71,15 +73,12 @@ def script(module: nn.Module, card: Card) -> torch.jit.ScriptModule:
     WeightsError
         If the network is one whose images are not made by this rule.
     """
+    found = Detector.from_card(card.calibration)
     faults = {
         "works on a grid of its own": card.grid is not None,
         "gives whole images": card.output != "change",
         "is scaled otherwise": card.scaling.get("method") != "percentile",
-        "is faded by a detector": (card.calibration.get("gadolinium") or {}).get(
-            "unchanged_below", 0
-        )
-        is not None
-        and "gadolinium" in card.calibration,
+        "is faded by a detector": found is not None and found.fraction(0.0) < 1,
     }
     if problems := [text for text, is_so in faults.items() if is_so]:
         raise WeightsError(
@@ -121,19 +120,25 @@ def _box(x: torch.Tensor) -> list[int]:
     return found
 
 
-def _crop(x: torch.Tensor, multiple: int) -> torch.Tensor:
+def _crop(x: torch.Tensor) -> torch.Tensor:
     b = _box(x)
-    part = x[:, :, b[0] : b[1], b[2] : b[3], b[4] : b[5]]
-    d, h, w = part.shape[2], part.shape[3], part.shape[4]
+    return x[:, :, b[0] : b[1], b[2] : b[3], b[4] : b[5]]
+
+
+def _pad(x: torch.Tensor, multiple: int) -> torch.Tensor:
+    d, h, w = x.shape[2], x.shape[3], x.shape[4]
     pads = [0, -w % multiple, 0, -h % multiple, 0, -d % multiple]
-    return torch.nn.functional.pad(part, pads, mode="replicate")
+    return torch.nn.functional.pad(x, pads, mode="replicate")
+
+
+def _unpad(x: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    return x[:, :, : like.shape[2], : like.shape[3], : like.shape[4]]
 
 
 def _paste(x: torch.Tensor, change: torch.Tensor) -> torch.Tensor:
     b = _box(x)
     whole = torch.zeros_like(x)
-    d, h, w = b[1] - b[0], b[3] - b[2], b[5] - b[4]
-    whole[:, :, b[0] : b[1], b[2] : b[3], b[4] : b[5]] = change[:, :, :d, :h, :w]
+    whole[:, :, b[0] : b[1], b[2] : b[3], b[4] : b[5]] = change
     return whole
 
 

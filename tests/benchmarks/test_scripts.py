@@ -174,17 +174,19 @@ def test_group_comparison(script, tmp_path):
     assert lost[1] == pytest.approx(2 * lost[0], abs=2)
     assert not any((each & ~whole).any() for each in left)
     rows = [
-        {"person": "x", "group": group, "T1ce": False, "condition": condition, "tissue": tissue}
-        | {"fraction": 0.4 + 0.01 * number + 0.05 * (group == "patients")}
+        {"pair": number, "group": group, "T1ce": False, "condition": condition, "tissue": tissue}
+        | {"fraction": 0.4 + 0.01 * number * (group == "patients")}
         for condition in compare.CONDITIONS
         for tissue in compare.TISSUES
         for group in compare.LOST
         for number in range(4)
     ]
-    people = pd.DataFrame(rows)
-    found = compare.effects(people)
-    assert list(found["d"]) == pytest.approx([0.05 / np.std([0, 0.01, 0.02, 0.03], ddof=1)] * 6)
-    compare.draw(people, found, tmp_path / "figure.png")
+    found = compare.differences(pd.DataFrame(rows))
+    assert set(found["who"]) == {"nobody"}
+    summary = compare.effects(found)
+    assert list(summary["difference"]) == pytest.approx([1.5] * 6)
+    assert list(summary["d"]) == pytest.approx([1.5 / np.std(range(4), ddof=1)] * 6)
+    compare.draw(found, summary, tmp_path / "figure.png")
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -22,7 +22,7 @@ class Halver:
     """Stands for a Synthesizer, at no cost."""
 
     card = SimpleNamespace(
-        batch_statistics=False,
+        inference=SimpleNamespace(batch_statistics=False),
         name="half",
         architecture="none",
         sha256="0",

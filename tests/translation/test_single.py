@@ -18,7 +18,11 @@ class Generator:
     """Stands for a Synthesizer: takes a share of everything above 500."""
 
     card = SimpleNamespace(
-        batch_statistics=False, name="cheap", architecture="none", sha256="0", scaling={}
+        inference=SimpleNamespace(batch_statistics=False),
+        name="cheap",
+        architecture="none",
+        sha256="0",
+        scaling={},
     )
     device = "cpu"
 
@@ -80,6 +84,13 @@ def test_image_in_memory(dtype):
     assert found.dataobj[DATA > 600].max() < 0.6 * DATA.max()
     same = single.translate_image(image, Generator(0))
     np.testing.assert_array_equal(same.dataobj, image.dataobj)
+
+
+def test_the_greatest_integer_stays():
+    data = DATA.astype(np.int32)
+    data[2, 2, 2] = np.iinfo(np.int32).max
+    found = single.translate_image(nib.Nifti1Image(data, volumes.affine()), Generator())
+    assert found.dataobj[2, 2, 2] == data[2, 2, 2]
 
 
 def test_bias_field_is_given_back_to_the_change(monkeypatch):

@@ -30,7 +30,7 @@ class Generator:
     """Stands for a Synthesizer: takes a share of everything above 500, at no cost."""
 
     card = SimpleNamespace(
-        batch_statistics=False,
+        inference=SimpleNamespace(batch_statistics=False),
         name="cheap",
         architecture="none",
         sha256="0",

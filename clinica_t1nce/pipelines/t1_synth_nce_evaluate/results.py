@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from clinica_t1nce.evaluation.agreement import tabulate_agreement
 from clinica_t1nce.evaluation.columns import describe
 from clinica_t1nce.evaluation.frames import BASELINE, PAIR, collect, compare_methods
-from clinica_t1nce.evaluation.quality import strata
+from clinica_t1nce.evaluation.quality import by_set
 from clinica_t1nce.evaluation.tables import SETS, Table, make_tables
 from clinica_t1nce.files import nifti
 from clinica_t1nce.files.text import as_json, write_text
@@ -134,9 +134,8 @@ def _draw(
         shown += _draw_examples(out, _typical(records))
     for method, part in frames["volumes"].groupby("segmentation", sort=False):
         rows = part.reset_index(drop=True).assign(set=None)
-        qualities = [q if isinstance(q, str) else None for q in rows["quality"]]
-        for name, members in strata(qualities).items():
-            rows.loc[members, "set"] = SETS[name]
+        for name, members in by_set(rows).items():
+            rows.loc[members.index, "set"] = SETS[name]
         several = rows["set"].nunique() > 1
         figure = draw_volume_differences(rows, stratum="set" if several else None)
         _, svg = save_figure(figure, out / "figures" / f"figure5_volume_differences_{method}")
