@@ -127,7 +127,9 @@ def translate_image(image: nib.Nifti1Image, synthesizer: "Synthesizer") -> nib.N
     header = image.header.copy()
     if stored.dtype.kind in "iu":
         limits = np.iinfo(stored.dtype)
-        values = np.clip(np.rint(found.image), limits.min, limits.max).astype(stored.dtype)
+        # In float32, the greatest int32 would be rounded up to one that is none.
+        values = np.rint(found.image.astype(np.float64))
+        values = np.clip(values, limits.min, limits.max).astype(stored.dtype)
         voxels = np.where(found.change == 0, stored.reshape(shape[:3]), values)
     else:
         kind = image.get_data_dtype() if image.get_data_dtype().kind == "f" else np.float32

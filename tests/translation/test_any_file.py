@@ -19,10 +19,15 @@ TYPES = [f"{order}{kind}" for kind in ("u1", "i2", "u2", "i4", "f4", "f8") for o
 
 
 @pytest.fixture(scope="module", autouse=True)
-def flat_bias():
+def neither_field_nor_pose():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(single.bias, "measure_bias", lambda volume, affine: np.float32(1))
+        patch.setattr(single.mni, "find_pose", fail)
         yield
+
+
+def fail(volume, affine):
+    raise ImageError("not tried")
 
 
 def write(
@@ -40,7 +45,7 @@ def write(
     """Write a file as drawn; its voxels are `image`, less the offset of the scale and over it."""
     dtype = np.dtype(kind)
     slope, offset = scale
-    stored = (image - offset) / slope
+    stored = (image.astype(np.float64) - offset) / slope
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)
         stored = np.clip(np.rint(np.nan_to_num(stored)), limits.min, limits.max)
@@ -102,7 +107,6 @@ def test_any_file_is_refused_in_one_line_or_loses_nothing_but_enhancement(tmp_pa
     folder = tmp_path_factory.mktemp("any")
     if file["scale"][0] == 0:
         # A slope of 0 stands for none.
-        file = {**file, "image": file["image"]}
         path = write(folder / "in.nii", **{**file, "scale": (1.0, 0.0)})
         content = bytearray(path.read_bytes())
         content[SCALING : SCALING + 8] = bytes(8)
@@ -111,7 +115,7 @@ def test_any_file_is_refused_in_one_line_or_loses_nothing_but_enhancement(tmp_pa
         path = write(folder / "in.nii", **file)
     files = single.Files(path, folder / "out.nii", folder / "removed.nii")
     try:
-        content = single.translate_file(files, Generator())
+        content = single.translate_file(files, Generator()).sidecar
     except ImageError as error:
         event("refused")
         assert str(error).startswith(f"{path}: ")

@@ -86,6 +86,13 @@ def test_image_in_memory(dtype):
     np.testing.assert_array_equal(same.dataobj, image.dataobj)
 
 
+def test_the_greatest_integer_stays():
+    data = DATA.astype(np.int32)
+    data[2, 2, 2] = np.iinfo(np.int32).max
+    found = single.translate_image(nib.Nifti1Image(data, volumes.affine()), Generator())
+    assert found.dataobj[2, 2, 2] == data[2, 2, 2]
+
+
 def test_bias_field_is_given_back_to_the_change(monkeypatch):
     field = np.linspace(0.9, 1.2, DATA.shape[0], dtype=np.float32)[:, None, None]
     monkeypatch.setattr(single.bias, "measure_bias", lambda volume, affine: field)
