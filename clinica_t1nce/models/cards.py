@@ -84,6 +84,9 @@ class Inference:
     quantile
         Quantile of the enhancement that is removed, in (0, 1), interpolated between those that
         the network gives.
+    fade
+        Changes, in scaled units, up to which nothing is removed and from which on all is
+        (:func:`clinica_t1nce.synthesis.decode.fade_small`).
     """
 
     mirrors: tuple[tuple[int, ...], ...] = ((),)
@@ -91,6 +94,7 @@ class Inference:
     guided: bool = False
     batch_statistics: bool = False
     quantile: float = 0.5
+    fade: tuple[float, float] = (0.0, 0.0)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what stands on a card: the mirrors, and what is not the default."""
@@ -119,6 +123,9 @@ class Inference:
                 raise WeightsError(f"inference.{name} {flag!r} is neither true nor false")
         if not isinstance(self.quantile, float) or not 0 < self.quantile < 1:
             raise WeightsError(f"inference.quantile {self.quantile!r} is not between 0 and 1")
+        fade = self.fade
+        if not (_is_pair(fade) and 0 <= fade[0] <= fade[1]):
+            raise WeightsError(f"inference.fade {fade!r} is not two rising numbers from 0 on")
 
 
 @dataclass(frozen=True)
@@ -262,6 +269,10 @@ def _frozen(value: Any) -> Any:
 
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and all(map(_is_number, value))
 
 
 def _is_number(value: Any) -> bool:

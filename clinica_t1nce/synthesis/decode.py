@@ -69,6 +69,32 @@ def decode(
     return Decoded(bounded[:, below, None].lerp(bounded[:, above, None], share), half_range)
 
 
+def fade_small(change: torch.Tensor, limits: tuple[float, float]) -> torch.Tensor:
+    """Leave out what is too small to be told from noise.
+
+    A change is never negative: what a network takes for noise of the enhancement does not average
+    out, and would darken all tissue by about a hundredth.
+
+    Parameters
+    ----------
+    change
+        Change in scaled units, any shape.
+    limits
+        Changes up to the first are left out, those from the second on are whole, in between the
+        fraction rises smoothly. Equal: all are whole.
+
+    Returns
+    -------
+    torch.Tensor
+        Change of the same shape.
+    """
+    low, high = limits
+    if low == high:
+        return change
+    t = ((change.abs() - low) / (high - low)).clamp(0, 1)
+    return change * t * t * (3 - 2 * t)
+
+
 def _between(quantiles: Sequence[float], wanted: float) -> tuple[int, int, float]:
     """Find the two quantiles that the `wanted` one lies between, and how far up it lies."""
     place = float(np.interp(wanted, quantiles, range(len(quantiles))))

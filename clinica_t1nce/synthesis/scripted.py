@@ -12,7 +12,7 @@ from torch import nn
 from clinica_t1nce.errors import WeightsError
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.synthesis import guided_filter
-from clinica_t1nce.synthesis.decode import decode
+from clinica_t1nce.synthesis.decode import decode, fade_small
 from clinica_t1nce.synthesis.detector import Detector
 
 EXAMPLE = (40, 48, 32)
@@ -48,6 +48,7 @@ class _Whole(nn.Module):
         change = total / len(card.inference.mirrors)
         if card.inference.guided:
             change = guided_filter.guide(change, part)
+        change = fade_small(change, card.inference.fade)
         found: torch.Tensor = self.subtract(x, self.paste(scaled, change) * factor)
         return found
 

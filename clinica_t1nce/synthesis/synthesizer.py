@@ -15,7 +15,7 @@ from clinica_t1nce.models.cards import Card
 from clinica_t1nce.models.storage import load_generator
 from clinica_t1nce.synthesis import arrays, detector, guided_filter, transfer
 from clinica_t1nce.synthesis.conditioning import Conditioned, condition
-from clinica_t1nce.synthesis.decode import Decoded, decode
+from clinica_t1nce.synthesis.decode import Decoded, decode, fade_small
 from clinica_t1nce.synthesis.flags import Flag
 from clinica_t1nce.volumes import grids, intensity
 
@@ -318,7 +318,8 @@ class Synthesizer:
         uncertainty = None
         if half_range is not None or n_views > 1:
             uncertainty = _ratio(_mean(spread), _mean(mean.abs()))
-        return mean[0, 0].cpu().numpy(), uncertainty
+        faded = fade_small(mean, self.card.inference.fade)
+        return faded[0, 0].cpu().numpy(), uncertainty
 
     def _change(self, x: torch.Tensor) -> Decoded:
         """Predict what to take from one view of the image, 1 x 1 x D x H x W, scaled."""

@@ -48,6 +48,8 @@ def test_card_is_written_and_read_whole():
         ({"inference": {"quantile": "most"}}, "inference.quantile"),
         ({"inference": {"batch_statistics": "yes"}}, "inference.batch_statistics 'yes'"),
         ({"inference": {"guided": 1}}, "inference.guided 1"),
+        ({"inference": {"fade": 0.1}}, "inference.fade 0.1"),
+        ({"inference": {"fade": [0.2, 0.1]}}, "inference.fade (0.2, 0.1)"),
         ({"inference": {"memory_gb": -1}}, "inference.memory_gb -1"),
         ({"inference": {"memory_gb": "2"}}, "inference.memory_gb '2'"),
         ({"inference": [[]]}, "inference is not an object"),

@@ -29,7 +29,12 @@ def weights(tmp_path_factory):
     with torch.no_grad():
         module.head.weight.normal_(0.02, 0.1)
     fields = registry.preset("change-unet") | {"hyperparameters": options}
-    fields["inference"] = {"mirrors": [[], [0]], "guided": True, "quantile": 0.6}
+    fields["inference"] = {
+        "mirrors": [[], [0]],
+        "guided": True,
+        "quantile": 0.6,
+        "fade": [0.01, 0.03],
+    }
     path = tmp_path_factory.mktemp("weights") / "small.safetensors"
     storage.save_weights(path, module, cards.Card(name="small", licence="MIT", **fields))
     return path

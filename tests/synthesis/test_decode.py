@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from clinica_t1nce.synthesis.decode import decode
+from clinica_t1nce.synthesis.decode import decode, fade_small
 
 QUANTILES = (0.25, 0.5, 0.75)
 
@@ -47,3 +47,10 @@ def test_an_image_is_taken_as_it_is():
     found = decode(volume(0.4, 1.5), volume(1.0, 1.0), "image")
     torch.testing.assert_close(found.change, volume(0.6, -0.5))
     assert found.half_range is None
+
+
+def test_small_changes_are_left_out_and_large_ones_whole():
+    change = torch.tensor([0.0, 0.01, 0.02, 0.035, 0.05, 0.4, -0.3])
+    found = fade_small(change, (0.02, 0.05))
+    torch.testing.assert_close(found, torch.tensor([0, 0, 0, 0.0175, 0.05, 0.4, -0.3]))
+    assert fade_small(change, (0.0, 0.0)) is change
