@@ -1,6 +1,7 @@
 import json
 from dataclasses import replace
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -109,10 +110,13 @@ def test_what_cannot_be_read_is_none(tmp_path, text):
 def test_done_needs_image_and_sidecar(tmp_path):
     image = tmp_path / "y.nii.gz"
     states = [sidecar.is_done(image)]
-    for name in ("y.json", "y.nii.gz"):
-        (tmp_path / name).touch()
-        states.append(sidecar.is_done(image))
-    assert states == [False, False, True]
+    (tmp_path / "y.json").write_text("{}")
+    states.append(sidecar.is_done(image))
+    image.touch()
+    states.append(sidecar.is_done(image))
+    nib.save(nib.Nifti1Image(np.ones((3, 3, 3), np.float32), np.eye(4)), image)
+    states.append(sidecar.is_done(image))
+    assert states == [False, False, False, True]
 
 
 EARLIER = {
