@@ -21,7 +21,7 @@ from clinica_t1nce.models import registry, tensors
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.models.layers import use_batch_statistics
 
-DEFAULT_MODEL = "change-unet-v5"
+DEFAULT_MODEL = "change-unet-v6"
 """The shipped weights that ``default`` stands for."""
 
 

@@ -115,15 +115,19 @@ def test_a_killed_worker_costs_nothing(three, tmp_path, weights):
 @pytest.mark.parametrize("plugin", [None, "Linear"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_termination_says_what_is_left_and_leaves_nothing_to_clean(
-    three, tmp_path, temporary_folder, weights, number, plugin
+    tmp_path, temporary_folder, weights, number, plugin
 ):
+    # Enough that some are left when the first is seen.
+    caps = make_caps(
+        tmp_path / "caps", {(f"sub-{n:02}", "ses-1"): "ce-gd" for n in range(10)}, shape=SMALL
+    )
     options = [] if plugin is None else ["--nipype-plugin", plugin]
-    process = start(three, "--model", weights, "-np", 1, *options, cwd=tmp_path, small=True)
-    wait_for(lambda: len(made(three)) >= 1, process)
+    process = start(caps, "--model", weights, "-np", 1, *options, cwd=tmp_path, small=True)
+    wait_for(lambda: len(made(caps)) >= 1, process)
     assert list(temporary_folder.iterdir()) != []
     process.send_signal(number)
     out, err = process.communicate()
-    left = 3 - len(made(three))
+    left = 10 - len(made(caps))
     word = "interrupted" if number == signal.SIGINT else "terminated"
     assert process.returncode == (1 if number == signal.SIGINT else 128 + number)
     assert err.splitlines()[-1] == (
@@ -132,7 +136,7 @@ def test_a_termination_says_what_is_left_and_leaves_nothing_to_clean(
     assert left > 0
     assert "Traceback" not in out + err
     assert list(temporary_folder.iterdir()) == []
-    assert hidden(three) == []
+    assert hidden(caps) == []
 
 
 def test_two_at_once_on_one_caps(tmp_path, weights):

@@ -174,7 +174,7 @@ class TestDamage:
             edit(weights, sha256=storage.file_sha256(weights))
             assert "not a safetensors file" in refused(weights)
             with pytest.raises(WeightsError, match="could run code and is not loaded"):
-                conversion.read_checkpoint(weights)
+                conversion.convert(weights, tmp_path / "converted.safetensors")
             assert not (tmp_path / "sprung").exists()
         pickle.loads(weights.read_bytes())
         assert (tmp_path / "sprung").exists()
