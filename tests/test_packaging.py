@@ -144,6 +144,8 @@ def test_wheel_holds_the_package_and_the_startup_file_only(repository, wheel):
         "weights/*.md",
         "pipelines/*/info.json",
         "report/templates/*",
+        "evaluation/*.tsv",
+        "synthesis/*.nii.gz",
     ]
     package = repository / "clinica_t1nce"
     files = [file for pattern in ["**/*.py", *data] for file in package.glob(pattern)]
