@@ -1,6 +1,7 @@
 """The command as a user types it, in a process of its own, and what it leaves."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -31,8 +32,15 @@ def start(caps, *options, cwd, small=False, **process):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=_heed_signals,
         **process,
     )
+
+
+def _heed_signals():
+    # Tests that run in the background of a shell, or under nohup, ignore these, and so would it.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def run(caps, *options, cwd, small=False):
