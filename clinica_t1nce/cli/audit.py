@@ -1,23 +1,18 @@
 """``clinica-t1nce audit``."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from clinica_t1nce.pipelines.command import OneLineError, WrongUsageError, click_options, working
+from clinica_t1nce.pipelines.command import OneLineError, checking, click_options, working
 
 if TYPE_CHECKING:
-    from clinica_t1nce.datasets.provenance import Origin
     from clinica_t1nce.evaluation.audit import Separability
     from clinica_t1nce.translation.options import Device
 
-AFTER, BEFORE = STAGES = ("after", "before")
 COLUMNS = ("stage", "features", "n_acquired", "n_synthetic", "auc", "low", "high", "accuracy")
-
-Features = dict[str, dict[str, float]]
 
 
 @click.command("audit")
@@ -55,112 +50,47 @@ def cli(
     is chance. At least five participants must have images of each kind.
     """
     from clinica_t1nce.datasets.provenance import find_origins
-    from clinica_t1nce.errors import T1nceError
-    from clinica_t1nce.evaluation.audit import audit
+    from clinica_t1nce.errors import SelectionError
     from clinica_t1nce.files import tsv
     from clinica_t1nce.files.text import write_text
+    from clinica_t1nce.pipelines import auditing
 
+    with checking():
+        origins = find_origins(dataset.absolute(), None if model == "default" else model)
+        known = {} if volumes is None else auditing.read_volumes(volumes)
     with working():
         try:
-            origins = find_origins(dataset.absolute(), None if model == "default" else model)
-            known = _read_volumes(volumes)
-        except (T1nceError, ValueError) as error:
-            raise WrongUsageError(str(error)) from error
-        stages = STAGES if all(origin.source for origin in origins) else (AFTER,)
-        probability = _detector(model, device) if detector else None
-        rows, found = [], {}
-        for stage in stages:
-            paths = [_path(origin, stage) for origin in origins]
-            features = [
-                _measure(path, probability) | known.get((*_visit(origin), stage), {})
-                for origin, path in zip(origins, paths, strict=True)
-            ]
-            try:
-                found[stage] = audit(
-                    features,
-                    [origin.synthetic for origin in origins],
-                    [origin.visit.subject for origin in origins],
-                )
-            except T1nceError as error:
-                raise OneLineError(f"{dataset}: {error}") from error
-            rows += [_row(stage, name, result) for name, result in found[stage].items()]
+            found = auditing.compare(origins, model, device, known, detector=detector)
+        except SelectionError as error:
+            raise OneLineError(f"{dataset}: {error}") from error
+        rows = [
+            _row(stage, name, result)
+            for stage, results in found.items()
+            for name, result in results.items()
+        ]
         write_text(out, tsv.text(rows, COLUMNS))
     for row in rows:
-        click.echo("\t".join(str(row[column]) for column in COLUMNS))
+        click.echo("\t".join(row[column] for column in COLUMNS))
     click.echo(_summary(found))
     click.echo(f"Table: {out}")
 
 
-def _path(origin: "Origin", stage: str) -> Path:
-    if stage == AFTER:
-        return origin.image
-    assert origin.source is not None
-    return origin.source
-
-
-def _visit(origin: "Origin") -> tuple[str, str]:
-    return origin.visit.subject, origin.visit.session
-
-
-def _measure(path: Path, probability: Any) -> Features:
-    from clinica_t1nce.evaluation.audit import measure_image
-    from clinica_t1nce.files import nifti
-
-    image = nifti.load(path)
-    features = measure_image(image.data)
-    if probability is not None:
-        features["detector"] = {"logit": probability(image)}
-    return features
-
-
-def _detector(model: str, device: "Device") -> Any:
-    from clinica_t1nce.synthesis.synthesizer import Synthesizer
-    from clinica_t1nce.translation.classification import require_detector
-
-    synthesizer = Synthesizer.load(model, device)
-    require_detector(synthesizer.card, synthesizer.card.calibration.get("gadolinium"))
-
-    def logit(image: Any) -> float:
-        found = synthesizer(image.data, image.affine).gadolinium
-        assert found is not None, "the model has a detector"
-        bounded = min(max(found, 1e-6), 1 - 1e-6)
-        return math.log(bounded / (1 - bounded))
-
-    return logit
-
-
-def _read_volumes(path: Path | None) -> Mapping[tuple[str, str, str], Features]:
-    """Read the volumes of each image, by participant, session and stage."""
-    from clinica_t1nce.files import tsv
-
-    known: dict[tuple[str, str, str], Features] = {}
-    for row in [] if path is None else tsv.read(path, ["participant_id", "session_id"]):
-        key = (row.pop("participant_id"), row.pop("session_id"), row.pop("stage", AFTER))
-        try:
-            known[key] = {"volumes": {name: float(value) for name, value in row.items()}}
-        except ValueError as error:
-            raise ValueError(f"{path}: {' '.join(key)}: {error}; write numbers") from error
-    return known
-
-
-def _row(stage: str, name: str, found: "Separability") -> dict[str, Any]:
+def _row(stage: str, name: str, found: "Separability") -> dict[str, str]:
     numbers = {key: f"{getattr(found, key):.3f}" for key in COLUMNS[4:]}
-    counts = {key: getattr(found, key) for key in COLUMNS[2:4]}
+    counts = {key: str(getattr(found, key)) for key in COLUMNS[2:4]}
     return {"stage": stage, "features": name, **counts, **numbers}
 
 
 def _summary(found: "Mapping[str, Mapping[str, Separability]]") -> str:
     from clinica_t1nce.evaluation.audit import ALL
+    from clinica_t1nce.pipelines.auditing import STAGES
 
     said = [
         f"{stage} the translation {results[ALL].auc:.2f} "
         f"[{results[ALL].low:.2f}, {results[ALL].high:.2f}]"
-        for stage, results in _ordered(found)
+        for stage in reversed(STAGES)
+        if (results := found.get(stage))
     ]
     return (
         f"AUC of a classifier of acquired and synthetic images: {', '.join(said)}; 0.5 is chance."
     )
-
-
-def _ordered(found: "Mapping[str, Any]") -> Sequence[tuple[str, Any]]:
-    return [(stage, found[stage]) for stage in (BEFORE, AFTER) if stage in found]

@@ -54,6 +54,8 @@ def cli(
     """
     from clinica_t1nce.errors import T1nceError
     from clinica_t1nce.pipelines.command import WrongUsageError
+    from clinica_t1nce.pipelines.resumable import check_model
+    from clinica_t1nce.pipelines.single_images import Translator, each, share_cores
     from clinica_t1nce.translation import single_files
 
     several = len(sources) > 1 or sources[0].is_dir()
@@ -67,14 +69,11 @@ def cli(
             report=report,
             overwrite=overwrite,
         )
+        chosen = check_model(model, device)
     except T1nceError as error:
         raise WrongUsageError(str(error)) from error
-    from clinica_t1nce.pipelines.resumable import check_model
-    from clinica_t1nce.pipelines.single_images import Translator, each, share_cores
-
     n_failed = 0
     with working():
-        chosen = check_model(model, device)
         n_processes, n_threads = share_cores(len(jobs), n_procs, chosen)
         for job, content, failure in each(Translator(chosen, n_threads), jobs, n_processes):
             if content is None:

@@ -1,6 +1,5 @@
 """Weights as a MONAI bundle, which is a Hugging Face repository as well."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +79,7 @@ def export(model: str, out: Path) -> list[Path]:
         scripted.save(str(part))
     texts = {
         "configs/metadata.json": as_json(_metadata(card)),
-        "configs/inference.json": json.dumps(INFERENCE, indent=2) + "\n",
+        "configs/inference.json": as_json(INFERENCE),
         "docs/README.md": _readme(card),
         "README.md": _front_matter(card) + _readme(card),
         "LICENSE": f"{card.licence or 'not stated'}\n",

@@ -6,7 +6,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -211,7 +211,8 @@ def read_plugin(
         )
     if name not in LOCAL_PLUGINS:
         # In containers often not there, and Nipype asks the scheduler for jobs of this user.
-        os.environ.setdefault("LOGNAME", getpass.getuser())
+        with suppress(KeyError, OSError):  # Not even a number has to be somebody's there.
+            os.environ.setdefault("LOGNAME", getpass.getuser())
     return name, _json_object(arguments)
 
 

@@ -60,7 +60,7 @@ def test_the_detector_of_the_model_is_asked(caps, tmp_path, monkeypatch):
         asked.append((model, device))
         return lambda image: float(np.std(np.diff(image.data, axis=0)))
 
-    monkeypatch.setattr("clinica_t1nce.cli.audit._detector", detector)
+    monkeypatch.setattr("clinica_t1nce.pipelines.auditing._load_detector", detector)
     result = run(caps, tmp_path / "audit.tsv", "--model", "m", "--device", "cpu")
     assert result.exit_code == 0, result.output
     assert asked == [("m", "cpu")]
