@@ -276,16 +276,14 @@ def _put(
 ) -> None:
     image = image_path(out, visit)
     content = _sidecar(choice, origin, image.parent)
-    why = sidecar.lack(image, [choice.candidate.path])
-    there = sidecar.read(image) or {}
-    is_other = any(there.get(key) != content.get(key) for key in ("Sources", "Model"))
-    if not overwrite and (why is None or (why == "source-changed" and is_other)):
-        report.there.append(visit)
-        if is_other:
-            report.outdated.append(visit)
-        return
-    if why not in (None, "missing") and not overwrite:
-        report.again[why] += 1
+    why = outputs.lack(image, content, choice.candidate.path)
+    if not overwrite:
+        if why is None or why == "other":
+            report.there.append(visit)
+            report.outdated += [visit] if why == "other" else []
+            return
+        if why != "missing":
+            report.again[why] += 1
     recentring = centring.find_recentring(choice.candidate.path)
     content["SourceFiles"] = [completeness.fingerprint(choice.candidate.path)]
     if recentring.shift.any():

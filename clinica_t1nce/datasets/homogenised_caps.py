@@ -10,7 +10,7 @@ from clinica_t1nce.datasets import outputs
 from clinica_t1nce.datasets.choices import ACQUIRED, T1_LINEAR, Choice
 from clinica_t1nce.datasets.outputs import Entry
 from clinica_t1nce.errors import SelectionError
-from clinica_t1nce.files import atomic
+from clinica_t1nce.files import atomic, completeness
 from clinica_t1nce.files.text import as_json, read_json
 
 README = """\
@@ -89,16 +89,18 @@ def write(
     outputs.write(out, files)
     n_new = 0
     for visit, choice in choices.items():
-        target = crop_path(out, visit)
-        if sidecar.is_done(target) and not overwrite:
+        target, source = crop_path(out, visit), choice.candidate.path
+        why = outputs.lack(target, contents[visit], source)
+        if (why is None or why == "other") and not overwrite:
             continue
         affine = names.affine_path(_crop_of(choice, caps))
         for path in (target, names.affine_path(target)):
             atomic.remove(path)
-        sidecar.write(target, contents[visit])
+        note = {"SourceFiles": [completeness.fingerprint(source)]}
+        sidecar.write(target, contents[visit] | note)
         if affine.is_file():
             outputs.place(names.affine_path(target), affine, copy=copy)
-        outputs.place(target, choice.candidate.path, copy=copy)
+        outputs.place(target, source, copy=copy)
         n_new += 1
     return n_new
 

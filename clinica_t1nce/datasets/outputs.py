@@ -4,9 +4,10 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import clinica_t1nce
+from clinica_t1nce.caps import sidecar
 from clinica_t1nce.caps.description import DESCRIPTION
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.files import atomic
@@ -208,6 +209,32 @@ def write(out: Path, plan: Plan, *, copy: bool = False) -> int:
             place(target, entry.source, copy=copy)
             n_made += 1
     return n_made
+
+
+def lack(
+    image: Path, content: Mapping[str, Any], source: Path
+) -> sidecar.Lack | Literal["other"] | None:
+    """Say why an image is to be put where it belongs; None if it is there.
+
+    Parameters
+    ----------
+    image
+        Path where it belongs.
+    content
+        Content for its sidecar.
+    source
+        File that it is a copy of, or a link to.
+
+    Returns
+    -------
+    str or None
+        ``"other"``: what is there is whole, but was made from another source or by other weights;
+        else as :func:`clinica_t1nce.caps.sidecar.lack`.
+    """
+    why = sidecar.lack(image, [source])
+    there = sidecar.read(image) or {}
+    is_other = any(there.get(key) != content.get(key) for key in ("Sources", "Model"))
+    return "other" if is_other and why in (None, "source-changed") else why
 
 
 def place(target: Path, source: Path, *, copy: bool = False) -> None:

@@ -1,8 +1,6 @@
 """NIfTI files in and out: checked when read, whole when written."""
 
-import gzip
 import logging
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +15,8 @@ from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
 from clinica_t1nce.errors import ImageError
-from clinica_t1nce.files import completeness
 from clinica_t1nce.files.atomic import compress, temporary
+from clinica_t1nce.files.content import read_bytes, read_noted, unpack
 from clinica_t1nce.files.forms import FIELDS, Forms, read_forms
 
 logger = logging.getLogger("clinica_t1nce")
@@ -147,8 +145,8 @@ def load(
         size, constant, or has more than 1 % of voxels that are not finite.
     """
     path = Path(path)
-    packed, note = _read(path)
-    content = _unpack(path, packed)
+    packed, note = read_noted(path)
+    content = unpack(path, packed)
     nifti = parse(path, content)
     data = _frame(path, nifti)
     forms = read_forms(nifti, content)
@@ -281,44 +279,6 @@ def require_finite(path: Path, data: np.ndarray) -> None:
             f"{path}: not written, {n_wrong} of its voxels would be NaN or infinite; look at the "
             "image that it is made from"
         )
-
-
-def read_bytes(path: Path) -> bytes:
-    """Read a file, uncompressed if it is gzip.
-
-    Raises
-    ------
-    ImageError
-        If it is missing, empty, damaged or cannot be read.
-    """
-    return _unpack(path, _read(path)[0])
-
-
-def _read(path: Path) -> tuple[bytes, Mapping[str, Any]]:
-    try:
-        return completeness.read_noted(path)
-    except FileNotFoundError:
-        raise ImageError(f"{path}: no such file; check the path") from None
-    except IsADirectoryError:
-        raise ImageError(f"{path}: a folder, not a file; name the image in it") from None
-    except OSError as error:
-        raise ImageError(
-            f"{path}: cannot be read ({error.strerror or error}); check its permissions"
-        ) from error
-
-
-def _unpack(path: Path, content: bytes) -> bytes:
-    if not content:
-        raise ImageError(f"{path}: an empty file; make it again")
-    if content[:2] != b"\x1f\x8b":
-        return content
-    try:
-        # The whole stream, checksum included: nibabel would stop reading before the checksum.
-        return gzip.decompress(content)
-    except (EOFError, zlib.error, OSError) as error:
-        raise ImageError(
-            f"{path}: truncated or damaged gzip file; copy it or make it again"
-        ) from error
 
 
 def parse(path: Path, content: bytes) -> nib.Nifti1Image:

@@ -8,6 +8,7 @@ import numpy as np
 
 from clinica_t1nce.errors import ImageError
 from clinica_t1nce.files import atomic, nifti
+from clinica_t1nce.files.content import read_bytes
 
 
 def copy_with_forms(
@@ -37,7 +38,7 @@ def copy_with_forms(
         If the target cannot be written; no part of it is left.
     """
     source, target = Path(source), Path(target)
-    content = bytearray(nifti.read_bytes(source))
+    content = bytearray(read_bytes(source))
     # Not the header of the parsed image: nibabel clears slope and offset in that.
     kind = type(nifti.parse(source, bytes(content)).header)
     header = kind.from_fileobj(io.BytesIO(content))
@@ -79,7 +80,7 @@ def save_changed(path: str | Path, data: np.ndarray, source: nifti.Image) -> Pat
     path = Path(path)
     if data.shape != source.data.shape:
         raise ValueError(f"data are {data.shape}, the image they change is {source.data.shape}")
-    content = bytearray(nifti.read_bytes(source.path))
+    content = bytearray(read_bytes(source.path))
     proxy: Any = nifti.parse(source.path, bytes(content)).dataobj
     stored = np.asarray(proxy.get_unscaled())
     if stored.size != data.size:

@@ -467,6 +467,14 @@ def test_a_caps_with_one_crop_a_session(caps, out, tmp_path):
     before = tree(new)
     homogenise(Request(caps, out, caps_output=new))
     assert tree(new) == before
+    # A crop that t1-linear has made again since.
+    crop = next(crop for visit, crop in crops if visit.subject == "sub-01")
+    noted = json.loads(names.sidecar_path(crop).read_text())["SourceFiles"]
+    image = nib.load(crop.resolve())
+    brighter = nib.Nifti1Image(image.get_fdata(dtype=np.float32) + 1, image.affine)
+    brighter.to_filename(crop.resolve())
+    homogenise(Request(caps, out, caps_output=new))
+    assert json.loads(names.sidecar_path(crop).read_text())["SourceFiles"] != noted
 
 
 def test_a_foreign_caps_is_left_alone(caps, out, tmp_path):
