@@ -56,17 +56,24 @@ def cli(
     """
     from clinica_t1nce.datasets.provenance import find_origins
     from clinica_t1nce.errors import T1nceError
-    from clinica_t1nce.evaluation.audit import audit
+    from clinica_t1nce.evaluation.audit import audit, check_numbers
     from clinica_t1nce.files import tsv
     from clinica_t1nce.files.text import write_text
 
     with working():
         try:
-            origins = find_origins(dataset.absolute(), None if model == "default" else model)
+            origins = find_origins(dataset.absolute(), _name(model))
+            stages = STAGES if all(origin.source for origin in origins) else (AFTER,)
             known = _read_volumes(volumes)
+            _check_volumes(volumes, known, origins, stages)
         except (T1nceError, ValueError) as error:
             raise WrongUsageError(str(error)) from error
-        stages = STAGES if all(origin.source for origin in origins) else (AFTER,)
+        synthetic = [origin.synthetic for origin in origins]
+        participants = [origin.visit.subject for origin in origins]
+        try:
+            check_numbers(synthetic, participants)
+        except T1nceError as error:
+            raise OneLineError(f"{dataset}: {error}") from error
         probability = _detector(model, device) if detector else None
         rows, found = [], {}
         for stage in stages:
@@ -75,20 +82,24 @@ def cli(
                 _measure(path, probability) | known.get((*_visit(origin), stage), {})
                 for origin, path in zip(origins, paths, strict=True)
             ]
-            try:
-                found[stage] = audit(
-                    features,
-                    [origin.synthetic for origin in origins],
-                    [origin.visit.subject for origin in origins],
-                )
-            except T1nceError as error:
-                raise OneLineError(f"{dataset}: {error}") from error
+            found[stage] = audit(features, synthetic, participants)
             rows += [_row(stage, name, result) for name, result in found[stage].items()]
         write_text(out, tsv.text(rows, COLUMNS))
     for row in rows:
         click.echo("\t".join(str(row[column]) for column in COLUMNS))
     click.echo(_summary(found))
     click.echo(f"Table: {out}")
+
+
+def _name(model: str) -> str | None:
+    """Name the model whose images are looked for; None: the only one."""
+    if model == "default":
+        return None
+    if not model.endswith((".safetensors", ".json")):
+        return model
+    from clinica_t1nce.models.storage import load_generator
+
+    return load_generator(model)[1].name
 
 
 def _path(origin: "Origin", stage: str) -> Path:
@@ -136,11 +147,38 @@ def _read_volumes(path: Path | None) -> Mapping[tuple[str, str, str], Features]:
     known: dict[tuple[str, str, str], Features] = {}
     for row in [] if path is None else tsv.read(path, ["participant_id", "session_id"]):
         key = (row.pop("participant_id"), row.pop("session_id"), row.pop("stage", AFTER))
+        label = f"{path}: {' '.join(key)}"
+        if key[2] not in STAGES:
+            raise ValueError(f"{label}: the stage is neither {' nor '.join(STAGES)}; write one")
         try:
-            known[key] = {"volumes": {name: float(value) for name, value in row.items()}}
+            found = {name: float(value) for name, value in row.items()}
         except ValueError as error:
-            raise ValueError(f"{path}: {' '.join(key)}: {error}; write numbers") from error
+            raise ValueError(f"{label}: {error}; write numbers") from error
+        if not found or not all(map(math.isfinite, found.values())):
+            raise ValueError(f"{label}: a volume is missing or not finite; write numbers")
+        known[key] = {"volumes": found}
     return known
+
+
+def _check_volumes(
+    path: Path | None,
+    known: Mapping[tuple[str, str, str], Features],
+    origins: "Sequence[Origin]",
+    stages: Sequence[str],
+) -> None:
+    """Refuse a table that would be left out, as it says nothing of some image."""
+    from clinica_t1nce.errors import some
+
+    if path is None:
+        return
+    given = {stage for _, _, stage in known} or {AFTER}
+    for stage in [stage for stage in stages if stage in given]:
+        missing = [" ".join(_visit(o)) for o in origins if (*_visit(o), stage) not in known]
+        if missing:
+            raise ValueError(
+                f"{path}: no volumes of {some(missing)} {stage} the translation; every image, "
+                "acquired ones too, needs a row"
+            )
 
 
 def _row(stage: str, name: str, found: "Separability") -> dict[str, Any]:
