@@ -15,12 +15,12 @@ from clinica_t1nce.caps import names
 from clinica_t1nce.caps.query import SelectedBy
 from clinica_t1nce.files import atomic, completeness
 from clinica_t1nce.files.text import find_json
-from clinica_t1nce.synthesis.enhancement_prior import Place
 from clinica_t1nce.synthesis.flags import Flag
 
 if TYPE_CHECKING:
     from clinica_t1nce.files import nifti
     from clinica_t1nce.models.cards import Card
+    from clinica_t1nce.synthesis.enhancement_prior import Place
 
 INTENDED_USE = (
     "Synthetic image, for segmentation and research; not for reading lesions or enhancement."
@@ -53,7 +53,7 @@ class Change:
     mean: float
     percentile_99: float
     relative: float
-    place: Place | None = None
+    place: "Place | None" = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Grid:
     predicted_on: str | None = None
 
 
-def measure_change(volume: np.ndarray, change: np.ndarray, place: Place | None = None) -> Change:
+def measure_change(volume: np.ndarray, change: np.ndarray, place: "Place | None" = None) -> Change:
     """Summarise a change over the voxels of the head.
 
     Parameters
@@ -200,7 +200,7 @@ def build(
     return {key: value for key, value in content.items() if value is not None}
 
 
-def _describe_place(place: Place | None) -> dict[str, float | None]:
+def _describe_place(place: "Place | None") -> dict[str, float | None]:
     if place is None:
         return {}
     return {

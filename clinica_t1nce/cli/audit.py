@@ -56,8 +56,8 @@ def cli(
     from clinica_t1nce.pipelines import auditing
 
     with checking():
-        origins = find_origins(dataset.absolute(), None if model == "default" else model)
-        known = {} if volumes is None else auditing.read_volumes(volumes)
+        origins = find_origins(dataset.absolute(), auditing.find_name(model))
+        known = {} if volumes is None else auditing.read_volumes(volumes, origins)
     with working():
         try:
             found = auditing.compare(origins, model, device, known, detector=detector)

@@ -51,7 +51,7 @@ def find_origins(root: Path, model: str | None = None) -> list[Origin]:
     Raises
     ------
     SelectionError
-        If it is neither, or holds images of several models and none is named.
+        If it is neither, or holds images of several models and none is named, or none of `model`.
     """
     if (root / T1NCE_TSV).is_file():
         return _of_bids(root)
@@ -90,6 +90,9 @@ def _of_caps(root: Path, model: str | None) -> list[Origin]:
     models = sorted({path.parent.name.removeprefix("model-") for path in outputs})
     if model is None and len(models) > 1:
         raise SelectionError(f"{root}: holds images of {', '.join(models)}; choose with --model")
+    if model is not None and model not in models:
+        there = ", ".join(models) or "no model"
+        raise SelectionError(f"{root}: holds images of {there}, not of {model}; correct --model")
     chosen = model or next(iter(models), "")
     found = []
     for visit, crop in query.find_crops(root):

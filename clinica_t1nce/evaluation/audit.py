@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.evaluation.similarity import measure_blur
@@ -72,11 +73,8 @@ def measure_sharpness(volume: np.ndarray, mask: np.ndarray) -> dict[str, float]:
     values = volume.astype(np.float64)
     spread = float(values[mask].std())
     steps = [np.diff(values, axis=axis) for axis in range(3)]
-    both = [np.diff(mask.astype(np.int8), axis=axis) == 0 for axis in range(3)]
-    inside = [
-        same & (mask[1:] if axis == 0 else mask[:, 1:] if axis == 1 else mask[:, :, 1:])
-        for axis, same in enumerate(both)
-    ]
+    # Both of two neighbours in the mask.
+    inside = [np.all(sliding_window_view(mask, 2, axis), axis=-1) for axis in range(3)]
     squares = np.concatenate([step[where] for step, where in zip(steps, inside, strict=True)]) ** 2
     bends = np.diff(steps[0], axis=0)[inside[0][1:] & inside[0][:-1]]
     return {
@@ -137,6 +135,23 @@ def measure_image(volume: np.ndarray) -> dict[str, dict[str, float]]:
     }
 
 
+def check_numbers(synthetic: Sequence[bool], participants: Sequence[str]) -> None:
+    """Raise SelectionError unless five participants have images of each kind.
+
+    Parameters
+    ----------
+    synthetic, participants
+        Whether each image is synthetic, and its participant.
+    """
+    for kind, name in ((True, "synthetic"), (False, "acquired")):
+        there = {who for who, made in zip(participants, synthetic, strict=True) if made == kind}
+        if len(there) < N_FOLDS:
+            raise SelectionError(
+                f"{len(there)} participants with {name} images; an audit needs {N_FOLDS} with "
+                "each kind"
+            )
+
+
 def separate(
     features: Sequence[Mapping[str, float]],
     synthetic: Sequence[bool],
@@ -176,13 +191,9 @@ def separate(
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
+    check_numbers(synthetic, participants)
     x = np.array([list(each.values()) for each in features], np.float64)
     y, groups = np.asarray(synthetic, bool), np.asarray(participants)
-    for kind, name in ((y, "synthetic"), (~y, "acquired")):
-        if (n := len(set(groups[kind]))) < N_FOLDS:
-            raise SelectionError(
-                f"{n} participants with {name} images; an audit needs {N_FOLDS} with each kind"
-            )
     scores = np.zeros(len(y))
     for repeat in range(N_REPEATS):
         folds = StratifiedGroupKFold(N_FOLDS, shuffle=True, random_state=seed + repeat)

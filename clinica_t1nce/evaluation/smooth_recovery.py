@@ -19,13 +19,7 @@ import numpy as np
 from scipy import ndimage
 
 from clinica_t1nce.errors import ImageError
-from clinica_t1nce.evaluation.recovery import (
-    ENHANCING,
-    FAR,
-    check_grids,
-    gradient_energy,
-    ratio,
-)
+from clinica_t1nce.evaluation.recovery import ENHANCING, FAR, check_grids, gradient_energy, ratio
 from clinica_t1nce.volumes.fitting import smooth_fit
 from clinica_t1nce.volumes.grids import nonzero_box
 
@@ -199,10 +193,7 @@ def compare_smooth(pair: SmoothPair, synthetic: np.ndarray) -> SmoothMeasures:
     before, difference = pair.t1ce - pair.fitted, image - pair.fitted
     error = _mean(np.abs(before), pair.mask)
     total = ratio(_mean(np.abs(difference), pair.mask), error)
-    oracle = ratio(
-        _mean(np.where(pair.enhancing, 0, np.abs(before)), pair.mask),
-        error,
-    )
+    oracle = ratio(_mean(np.where(pair.enhancing, 0, np.abs(before)), pair.mask), error)
 
     def relative_error(where: np.ndarray) -> float:
         return ratio(_mean(np.abs(difference), where), _mean(np.abs(before), where))
@@ -250,7 +241,7 @@ def classify_tissues(volume: np.ndarray, mask: np.ndarray) -> np.ndarray:
     field = np.ones_like(values)
     for _ in range(_ROUNDS):
         labels[mask], means = _three_classes(values / field)
-        field = _smoothratio(volume, means[labels], mask)[mask]
+        field = _smooth_ratio(volume, means[labels], mask)[mask]
     labels[mask], _ = _three_classes(values / field)
     return labels
 
@@ -286,7 +277,7 @@ def _three_classes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return labels, np.concatenate([[0], model.means_[order, 0]])
 
 
-def _smoothratio(volume: np.ndarray, expected: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def _smooth_ratio(volume: np.ndarray, expected: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Divide a volume by what is expected of it, both smoothed in the mask."""
     # On every fourth voxel: the field is smooth.
     coarse = tuple(slice(None, None, _STEP) for _ in mask.shape)
@@ -294,10 +285,10 @@ def _smoothratio(volume: np.ndarray, expected: np.ndarray, mask: np.ndarray) -> 
         ndimage.gaussian_filter(np.where(mask, v, 0)[coarse].astype(np.float64), _FIELD / _STEP)
         for v in (volume, expected)
     )
-    ratio = np.divide(found, wanted, out=np.ones_like(found), where=wanted > 0)
+    field = np.divide(found, wanted, out=np.ones_like(found), where=wanted > 0)
     places = [np.arange(side) / _STEP for side in mask.shape]
     grid = np.meshgrid(*places, indexing="ij", sparse=False)
-    fine: np.ndarray = ndimage.map_coordinates(ratio, grid, order=1, mode="nearest")
+    fine: np.ndarray = ndimage.map_coordinates(field, grid, order=1, mode="nearest")
     return fine
 
 

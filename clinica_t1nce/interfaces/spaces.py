@@ -1,4 +1,4 @@
-"""Nipype interfaces that carry what was removed to another grid."""
+"""Nipype interfaces that transfer what was removed to another grid."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
     from clinica_t1nce.files.nifti import Image
 
 
-class _CarryInputSpec(BaseInterfaceInputSpec):
+class _TransferInputSpec(BaseInterfaceInputSpec):
     t1ce_file = File(exists=True, mandatory=True, desc="T1ce that the network was given")
     t1nce_file = File(exists=True, mandatory=True, desc="synthetic T1nce, on the same grid")
     out_file = File(desc="where to write; in the node's folder, under a derived name, if not given")
 
 
-class _CarryOutputSpec(TraitedSpec):
+class _TransferOutputSpec(TraitedSpec):
     out_file = File(exists=True, desc="the T1nce on the other grid")
 
 
-class _BlendChangeInputSpec(_CarryInputSpec):
+class _BlendChangeInputSpec(_TransferInputSpec):
     in_file = File(
         exists=True, mandatory=True, desc="T1ce on another grid of the same space, any orientation"
     )
 
 
 class BlendChange(SimpleInterface):
-    """Carry what was removed from a T1ce over to another grid of the same space.
+    """Transfer what was removed from a T1ce to another grid of the same space.
 
     Such as t1-linear's whole image: its voxels keep their value where nothing was removed.
 
@@ -46,7 +46,7 @@ class BlendChange(SimpleInterface):
     """
 
     input_spec = _BlendChangeInputSpec
-    output_spec = _CarryOutputSpec
+    output_spec = _TransferOutputSpec
 
     def _run_interface(self, runtime: Bunch) -> Bunch:
         from clinica_t1nce.files import nifti
@@ -61,7 +61,7 @@ class BlendChange(SimpleInterface):
         return runtime
 
 
-class _ToNativeSpaceInputSpec(_CarryInputSpec):
+class _ToNativeSpaceInputSpec(_TransferInputSpec):
     raw_file = File(exists=True, mandatory=True, desc="raw image that t1-linear read")
     affine_file = File(
         exists=True,
@@ -71,7 +71,7 @@ class _ToNativeSpaceInputSpec(_CarryInputSpec):
 
 
 class ToNativeSpace(SimpleInterface):
-    """Carry what was removed from a crop of t1-linear over to the raw image.
+    """Transfer what was removed from a crop of t1-linear to the raw image.
 
     Header and type of the raw image stay to the bit, and so do its voxels where nothing was
     removed. Refuses a crop that is not the raw image moved by the affine alone, as those are not
@@ -85,7 +85,7 @@ class ToNativeSpace(SimpleInterface):
     """
 
     input_spec = _ToNativeSpaceInputSpec
-    output_spec = _CarryOutputSpec
+    output_spec = _TransferOutputSpec
 
     def _run_interface(self, runtime: Bunch) -> Bunch:
         from clinica_t1nce.errors import TransformError

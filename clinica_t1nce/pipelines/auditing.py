@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from clinica_t1nce.datasets.provenance import Origin
-from clinica_t1nce.errors import SelectionError
-from clinica_t1nce.evaluation.audit import Separability, audit, measure_image
+from clinica_t1nce.errors import SelectionError, some
+from clinica_t1nce.evaluation.audit import Separability, audit, check_numbers, measure_image
 from clinica_t1nce.files import nifti, tsv
 from clinica_t1nce.translation.classification import require_detector
 from clinica_t1nce.translation.options import Device
@@ -49,20 +49,45 @@ def compare(
     SelectionError
         If there are too few images.
     """
+    synthetic = [origin.synthetic for origin in origins]
+    participants = [origin.visit.subject for origin in origins]
+    check_numbers(synthetic, participants)
     logit = _load_detector(model, device) if detector else None
-    stages = STAGES if all(origin.source for origin in origins) else (AFTER,)
     found: dict[str, Mapping[str, Separability]] = {}
-    for stage in stages:
+    for stage in _stages(origins):
         features = [_measure(origin, stage, volumes, logit) for origin in origins]
-        found[stage] = audit(
-            features,
-            [origin.synthetic for origin in origins],
-            [origin.visit.subject for origin in origins],
-        )
+        found[stage] = audit(features, synthetic, participants)
     return found
 
 
-def read_volumes(path: Path) -> Volumes:
+def find_name(model: str) -> str | None:
+    """Name the model whose images are audited.
+
+    Parameters
+    ----------
+    model
+        Name or file of weights, or ``"default"``.
+
+    Returns
+    -------
+    str or None
+        Name of the model; None for ``"default"``: the only one that made images.
+
+    Raises
+    ------
+    WeightsError
+        If the file cannot be read.
+    """
+    if model == "default":
+        return None
+    if not model.endswith((".safetensors", ".json")):
+        return model
+    from clinica_t1nce.models.storage import load_generator
+
+    return load_generator(model)[1].name
+
+
+def read_volumes(path: Path, origins: Sequence[Origin]) -> Volumes:
     """Read volumes of images from a table.
 
     Parameters
@@ -70,20 +95,40 @@ def read_volumes(path: Path) -> Volumes:
     path
         Table with the columns ``participant_id``, ``session_id``, a column a structure and, if
         wanted, ``stage``.
+    origins
+        Images, each of which needs a row.
 
     Raises
     ------
     SelectionError
-        If it cannot be read, or holds something else than numbers.
+        If it cannot be read, holds something else than numbers, or nothing of some image.
     """
     known: dict[tuple[str, str, str], Features] = {}
     for row in tsv.read(path, ["participant_id", "session_id"]):
         key = (row.pop("participant_id"), row.pop("session_id"), row.pop("stage", AFTER))
+        label = f"{path}: {' '.join(key)}"
+        if key[2] not in STAGES:
+            raise SelectionError(f"{label}: the stage is neither {' nor '.join(STAGES)}; write one")
         try:
-            known[key] = {"volumes": {name: float(value) for name, value in row.items()}}
+            found = {name: float(value) for name, value in row.items()}
         except ValueError as error:
-            raise SelectionError(f"{path}: {' '.join(key)}: {error}; write numbers") from error
+            raise SelectionError(f"{label}: {error}; write numbers") from error
+        if not found or not all(map(math.isfinite, found.values())):
+            raise SelectionError(f"{label}: a volume is missing or not finite; write numbers")
+        known[key] = {"volumes": found}
+    given = {stage for _, _, stage in known} or {AFTER}
+    for stage in given.intersection(_stages(origins)):
+        missing = [" ".join(o.visit) for o in origins if (*o.visit, stage) not in known]
+        if missing:
+            raise SelectionError(
+                f"{path}: no volumes of {some(missing)} {stage} the translation; every image, "
+                "acquired ones too, needs a row"
+            )
     return known
+
+
+def _stages(origins: Sequence[Origin]) -> Sequence[str]:
+    return STAGES if all(origin.source for origin in origins) else (AFTER,)
 
 
 def _measure(

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from clinica_t1nce.files import nifti
+from clinica_t1nce.volumes import grids
 
 PATH = Path(__file__).with_suffix(".nii.gz")
 
@@ -62,9 +63,6 @@ def sample_prior(
         float32: probability, 0 to 1; NaN outside the skull.
     """
     stored, own = _load()
-    # torch comes with it: it is imported where images are, not where names are.
-    from clinica_t1nce.volumes import grids
-
     sampled = grids.sample(stored, own, shape, affine, to_mni)
     return np.where(sampled >= 0.5, np.clip((sampled - 1) / HIGHEST, 0, 1), np.nan)
 

@@ -1,7 +1,9 @@
 """A generator as one TorchScript module that needs none of this package: scanner units in and out.
 
 What :class:`clinica_t1nce.synthesis.Synthesizer` does with an image on its own axes and voxel size
-whose background is 0: scaling, the box of the head, padding, mirrors, decoding, subtraction.
+whose background is 0, and which has no outliers: scaling, the box of the head, padding, mirrors,
+decoding, subtraction. What depends on the size of an image is written again here, in TorchScript's
+part of Python: it can call nothing of NumPy, and a trace would keep the sizes of its example.
 """
 
 import warnings
@@ -14,6 +16,7 @@ from clinica_t1nce.models.cards import Card
 from clinica_t1nce.synthesis import guided_filter
 from clinica_t1nce.synthesis.decode import decode, fade_small
 from clinica_t1nce.synthesis.detector import Detector
+from clinica_t1nce.synthesis.synthesizer import MARGIN
 
 EXAMPLE = (40, 48, 32)
 """Sides of the volume that a network is traced with; it takes any."""
@@ -37,7 +40,7 @@ class _Whole(nn.Module):
         scaling, card = dict(self.card.scaling), self.card
         factor = self.scale(x, scaling.get("percentile", 70.0), scaling.get("floor", 0.02))
         scaled = x / factor
-        part = self.crop(scaled)
+        part = self.crop(scaled, MARGIN)
         total = torch.zeros_like(part)
         for axes in card.inference.mirrors:
             flipped = [axis + 2 for axis in axes]
@@ -49,7 +52,7 @@ class _Whole(nn.Module):
         if card.inference.guided:
             change = guided_filter.guide(change, part)
         change = fade_small(change, card.inference.fade)
-        found: torch.Tensor = self.subtract(x, self.paste(scaled, change) * factor)
+        found: torch.Tensor = self.subtract(x, self.paste(scaled, change, MARGIN) * factor)
         return found
 
 
@@ -94,6 +97,7 @@ def script(module: nn.Module, card: Card) -> torch.jit.ScriptModule:
 
 
 def _percentile(values: torch.Tensor, q: float) -> torch.Tensor:
+    """Give a percentile; torch.quantile refuses more than 16 million values."""
     ordered = values.flatten().sort()[0]
     place = q / 100.0 * float(ordered.numel() - 1)
     low = int(place)
@@ -106,23 +110,23 @@ def _scale(x: torch.Tensor, percentile: float, floor: float) -> torch.Tensor:
     return _percentile(x[x > threshold], percentile)
 
 
-def _box(x: torch.Tensor) -> list[int]:
-    """Give first and last index along each axis of what is not 0, with a margin of 8 voxels."""
+def _box(x: torch.Tensor, margin: int) -> list[int]:
+    """Give start and stop along each axis of what is not 0, with a margin."""
     found: list[int] = []
     there = x[0, 0] != 0
     for axis in range(3):
         line = there.movedim(axis, 0).flatten(1).any(1).nonzero().flatten()
         low, high = 0, there.shape[axis]
         if line.numel() > 0:
-            low = max(int(line[0]) - 8, 0)
-            high = min(int(line[-1]) + 9, there.shape[axis])
+            low = max(int(line[0]) - margin, 0)
+            high = min(int(line[-1]) + 1 + margin, there.shape[axis])
         found.append(low)
         found.append(high)
     return found
 
 
-def _crop(x: torch.Tensor) -> torch.Tensor:
-    b = _box(x)
+def _crop(x: torch.Tensor, margin: int) -> torch.Tensor:
+    b = _box(x, margin)
     return x[:, :, b[0] : b[1], b[2] : b[3], b[4] : b[5]]
 
 
@@ -136,8 +140,8 @@ def _unpad(x: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return x[:, :, : like.shape[2], : like.shape[3], : like.shape[4]]
 
 
-def _paste(x: torch.Tensor, change: torch.Tensor) -> torch.Tensor:
-    b = _box(x)
+def _paste(x: torch.Tensor, change: torch.Tensor, margin: int) -> torch.Tensor:
+    b = _box(x, margin)
     whole = torch.zeros_like(x)
     whole[:, :, b[0] : b[1], b[2] : b[3], b[4] : b[5]] = change
     return whole

@@ -23,7 +23,7 @@ logger = logging.getLogger("clinica_t1nce")
 
 BLENDS = ("replace", "change")
 
-_MARGIN = 8
+MARGIN = 8
 """Voxels of background that a network sees around a head."""
 
 
@@ -275,7 +275,7 @@ class Synthesizer:
         """Find what the network has to see: unless its grid is fixed, no more than the head."""
         if self.card.grid is not None:
             return (slice(None),) * 3
-        return grids.nonzero_box(volume, _MARGIN)
+        return grids.nonzero_box(volume, MARGIN)
 
     @torch.inference_mode()
     def _predict(self, scaled: np.ndarray) -> tuple[np.ndarray, float | None]:

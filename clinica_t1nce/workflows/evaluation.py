@@ -19,14 +19,7 @@ from clinica_t1nce.interfaces import (
     UnionMask,
 )
 
-INPUTS = (
-    "t1nce",
-    "t1ce",
-    "synthetic",
-    "t1nce_mask",
-    "t1ce_mask",
-    "prior_files",
-)
+INPUTS = ("t1nce", "t1ce", "synthetic", "t1nce_mask", "t1ce_mask", "prior_files")
 OUTPUTS = (
     "aligned",
     "transform",

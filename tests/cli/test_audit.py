@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -99,6 +101,8 @@ def test_wrong_usage(caps, tmp_path):
     table.write_text("participant_id\tsession_id\tGM\nsub-00\tses-M000\tlarge\n")
     result = run(caps, tmp_path / "audit.tsv", "--no-detector", "--volumes", table)
     assert (result.exit_code, "sub-00 ses-M000 after: could not" in result.output) == (2, True)
+    result = run(caps, tmp_path / "audit.tsv", "--no-detector", "--model", "n")
+    assert (result.exit_code, "holds images of m, not of n" in result.output) == (2, True)
     for number in range(3, 12, 2):
         crop = crop_path(caps, f"sub-{number:02}", "ses-M000", "ce-gd")
         names.output_path(crop, "m").unlink()
@@ -106,3 +110,36 @@ def test_wrong_usage(caps, tmp_path):
     result = run(caps, tmp_path / "audit.tsv", "--no-detector")
     assert (result.exit_code, "1 participants with synthetic images" in result.output) == (1, True)
     assert not (tmp_path / "audit.tsv").exists()
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "message"),
+    [
+        ("\tGM", "\tnan", "sub-00 ses-M000 after: a volume is missing or not finite"),
+        ("", "", "sub-00 ses-M000 after: a volume is missing or not finite"),
+        ("\tstage\tGM", "\tAfter\t500", "the stage is neither after nor before"),
+        ("\tGM", "\t500", "no volumes of sub-01 ses-M000, sub-02 ses-M000"),
+    ],
+)
+def test_volumes_that_could_not_be_used(caps, tmp_path, header, cells, message):
+    table = tmp_path / "volumes.tsv"
+    table.write_text(f"participant_id\tsession_id{header}\nsub-00\tses-M000{cells}\n")
+    result = run(caps, tmp_path / "audit.tsv", "--no-detector", "--volumes", table)
+    assert (result.exit_code, message in result.output) == (2, True), result.output
+
+
+def test_nothing_to_audit(tmp_path):
+    (tmp_path / "caps" / "subjects").mkdir(parents=True)
+    result = run(tmp_path / "caps", tmp_path / "audit.tsv")
+    assert result.exit_code == 1
+    assert "0 participants with synthetic images" in result.output
+
+
+def test_weights_in_a_file_stand_for_the_model_on_their_card(caps, tmp_path, monkeypatch):
+    def load(path):
+        return None, SimpleNamespace(name="m")
+
+    monkeypatch.setattr("clinica_t1nce.models.storage.load_generator", load)
+    out = tmp_path / "audit.tsv"
+    result = run(caps, out, "--no-detector", "--model", "weights.safetensors")
+    assert result.exit_code == 0, result.output

@@ -308,7 +308,10 @@ def _match(
     path = caps / filled
     # From the CAPS, not from its anchor: brackets in the CAPS's own path are no pattern.
     anchor = Path(filled).anchor
-    found = sorted((Path(anchor) if anchor else caps).glob(filled.removeprefix(anchor) or "*"))
+    try:
+        found = sorted((Path(anchor) if anchor else caps).glob(filled.removeprefix(anchor) or "*"))
+    except ValueError as error:
+        raise SelectionError(f"{option} {pattern}: {error}; correct it") from error
     if len(found) != 1:
         raise SelectionError(
             f"{path}: {len(found)} files match {option} for the {name} of {row}, not one; "

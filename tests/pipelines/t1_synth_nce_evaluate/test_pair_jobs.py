@@ -176,3 +176,13 @@ def test_nothing_to_compare(caps, tsv):
     )
     with pytest.raises(SelectionError, match="no synthetic image"):
         select(caps, tsv, [], Settings())
+
+
+@pytest.mark.parametrize("pattern", ["**x/{image}", "{image", "/"])
+def test_a_pattern_that_is_wrong(caps, tsv, pattern):
+    method = VolumeMethod("labels", "labels", preset("spm"), pattern)
+    jobs, problems = select(caps, tsv, [], Settings(segmentations=(method,)))
+    assert not jobs
+    (message,) = problems.values()
+    assert "--segmentation" in message
+    assert "correct " in message
