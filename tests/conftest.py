@@ -25,6 +25,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # One process a core: threads would only wait for each other.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Found by processes that tests start, never here: it makes every crop small.
+collect_ignore = ["data/small"]
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
 
