@@ -81,8 +81,11 @@ def again(caps: Path, image: Path, number: int) -> None:
     """Time a run over visits that are done."""
     with tempfile.TemporaryDirectory() as folder:
         root = finished(Path(folder) / "caps", caps, image, number)
+
+        def run() -> None:
+            T1SynthNce(root, parameters={"report": False}).run(quiet=True)
+
         for what in ("first", "second"):
-            run = lambda: T1SynthNce(root, parameters={"report": False}).run(quiet=True)  # noqa: E731
             _, used, clock = timed(run)
             print(f"| {what} run over {number} visits that are done | | {used:.1f} | {clock:.1f} |")
 
