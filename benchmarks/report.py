@@ -24,6 +24,7 @@ import numpy as np
 
 from clinica_t1nce.caps import names, sidecar
 from clinica_t1nce.files import completeness
+from clinica_t1nce.models.storage import DEFAULT_MODEL
 from clinica_t1nce.pipelines.t1_synth_nce.synthesis_pipeline import T1SynthNce
 from clinica_t1nce.report import PageEntry, write_group_report
 from clinica_t1nce.report.synthetic_pages import Shown, write_page
@@ -100,7 +101,11 @@ def main() -> None:
     print("| what | MB | processor seconds | seconds on the clock |")
     print("|---|---|---|---|")
     if options.again:
-        return again(caps, next(caps.glob(pattern)), options.again)
+        made = caps.glob(pattern.replace("model-*", f"model-{DEFAULT_MODEL}"))
+        image = next(made, None)
+        if image is None:
+            parser.error(f"{caps}: no image of {DEFAULT_MODEL}; run t1-synth-nce on it first")
+        return again(caps, image, options.again)
     with tempfile.TemporaryDirectory() as folder:
         images = sorted(caps.glob(pattern))
         # The first page of a process loads libraries and makes the MNI brain: that image twice.
