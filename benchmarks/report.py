@@ -24,6 +24,7 @@ import numpy as np
 
 from clinica_t1nce.caps import names, sidecar
 from clinica_t1nce.files import completeness
+from clinica_t1nce.models.storage import DEFAULT_MODEL
 from clinica_t1nce.pipelines.t1_synth_nce.synthesis_pipeline import T1SynthNce
 from clinica_t1nce.report import PageEntry, write_group_report
 from clinica_t1nce.report.synthetic_pages import Shown, write_page
@@ -81,8 +82,11 @@ def again(caps: Path, image: Path, number: int) -> None:
     """Time a run over visits that are done."""
     with tempfile.TemporaryDirectory() as folder:
         root = finished(Path(folder) / "caps", caps, image, number)
+
+        def run() -> None:
+            T1SynthNce(root, parameters={"report": False}).run(quiet=True)
+
         for what in ("first", "second"):
-            run = lambda: T1SynthNce(root, parameters={"report": False}).run(quiet=True)  # noqa: E731
             _, used, clock = timed(run)
             print(f"| {what} run over {number} visits that are done | | {used:.1f} | {clock:.1f} |")
 
@@ -97,7 +101,11 @@ def main() -> None:
     print("| what | MB | processor seconds | seconds on the clock |")
     print("|---|---|---|---|")
     if options.again:
-        return again(caps, next(caps.glob(pattern)), options.again)
+        made = caps.glob(pattern.replace("model-*", f"model-{DEFAULT_MODEL}"))
+        image = next(made, None)
+        if image is None:
+            parser.error(f"{caps}: no image of {DEFAULT_MODEL}; run t1-synth-nce on it first")
+        return again(caps, image, options.again)
     with tempfile.TemporaryDirectory() as folder:
         images = sorted(caps.glob(pattern))
         # The first page of a process loads libraries and makes the MNI brain: that image twice.

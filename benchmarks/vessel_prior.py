@@ -4,8 +4,9 @@
 
 LABEL_MAPS is a folder of whole-head label maps with the labels of docs/simulation.md (the 20
 maps that SynthSeg was trained on; Apache-2.0). Each head is moved to MNI space by the affine
-that brings its brain to the MNI152 template's, as t1-linear would; then vessels and sinuses,
-choroid plexus and dura are marked, dilated by two millimetres, averaged over the heads and blurred.
+that brings its brain to the MNI152 template's, as t1-linear would; then vessels, sinuses and
+choroid plexus, dilated by two millimetres, and dura are marked, averaged over the heads and
+blurred.
 
 The maps label sinuses, arteries at the base and choroid plexus, no dura: that is taken to be what
 lies less than DURA mm inside the skull, and fluid less than FOLD mm from both hemispheres (falx)

@@ -201,7 +201,7 @@ class Checks(Callback):
         drawn = []
         with _evaluation(module):
             for batch in self._shown_batches(module):
-                made = module.synthetic(batch["t1ce"])
+                made = module.as_written(batch["t1ce"])
                 volumes = (batch["t1ce"], made, batch["t1nce"])
                 drawn.append(pictures.Sample(*(v[0, 0].float().cpu().numpy() for v in volumes)))
         kind = "training" if self.validation is None else "validation"

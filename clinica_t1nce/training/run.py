@@ -74,6 +74,7 @@ def train(
     seed_everything(settings.seed, verbose=False)
     card = replace(card, training=_history(data, settings, command))
     module = _module_of(card, settings, loaded, output, machine)
+    module.inference = card.inference
     return fit(module, loaded, output, settings, machine, card)
 
 

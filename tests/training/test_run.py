@@ -128,6 +128,17 @@ def test_training_on_a_mixture_ends_with_weights_that_work(on_mixture: Path) -> 
     assert Synthesizer.load(weights, "cpu")(volume).image.shape == volume.shape
 
 
+def test_validation_is_told_what_the_card_says(
+    label_maps: LabelMaps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = []
+    monkeypatch.setattr("clinica_t1nce.training.run.fit", lambda module, *_: told.append(module))
+    settings = replace(ON_PATCHES, architecture="change-unet-fill", widths=(4, 8, 8, 8))
+    train(label_maps, tmp_path / "run", settings, CPU)
+    assert [module.inference for module in told] == [card_of(settings).inference]
+    assert told[0].inference.fade == (0.02, 0.05)
+
+
 def test_training_goes_on_from_a_network_without_fill(mixture: Mixed, tmp_path: Path) -> None:
     network = registry.preset("change-unet-deep")
     network["hyperparameters"]["widths"] = [4, 8, 8, 8]

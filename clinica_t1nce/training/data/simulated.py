@@ -129,6 +129,7 @@ class SimulatedHeads:
             side // 2 + int(shift) for side, shift in zip(anatomy.tissue.shape, jitter, strict=True)
         )
         drawn = render(recipe.about(centre), anatomy, self.shape)
+        # Not levelled, as patches are: each image is scaled by itself, which sets its gain.
         t1ce, t1nce = (
             volume_for(image[0].numpy(), self.grid, self.scaling)
             for image in (drawn.t1ce, drawn.t1nce)

@@ -10,7 +10,8 @@ from lightning.pytorch import LightningModule
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from clinica_t1nce.synthesis.decode import decode
+from clinica_t1nce.models.cards import Inference
+from clinica_t1nce.synthesis.decode import decode, fade_small
 from clinica_t1nce.training.data.numbered import Batch, seed_of
 from clinica_t1nce.training.modules.losses import (
     dissimilarity,
@@ -133,10 +134,13 @@ class Training(LightningModule):
         Number of optimisers that step in each iteration; Lightning's global step counts them all.
     decisive : str
         Training loss that says which weights are best, where nothing is validated on.
+    inference : Inference
+        Options with which the kept weights will be used.
     """
 
     optimisers = 1
     decisive = "loss"
+    inference = Inference()
 
     def __init__(self, output: str, optimisation: Optimisation, seed: int = 0, accumulate: int = 1):
         super().__init__()
@@ -167,6 +171,14 @@ class Training(LightningModule):
     def synthetic(self, t1ce: torch.Tensor) -> torch.Tensor:
         """Make the T1nce as the kept weights do."""
         return synthesise(self.kept, t1ce, self.output)
+
+    def as_written(self, t1ce: torch.Tensor) -> torch.Tensor:
+        """Make the T1nce that synthesis would write with the kept weights, of a single view."""
+        x = t1ce.contiguous(memory_format=torch.channels_last_3d)
+        out = self.kept(x).float()
+        quantiles = getattr(self.kept, "quantiles", (0.5,))
+        change = decode(out, t1ce, self.output, quantiles, self.inference.quantile).change
+        return t1ce - fade_small(change, self.inference.fade)
 
     def is_flat(self, batch: Batch) -> bool:
         """Say whether the kept weights give the same value in every voxel of a batch."""
@@ -262,7 +274,7 @@ class GeneratorTraining(Training):
     def validation_losses(self, batch: Batch) -> Mapping[str, torch.Tensor]:
         """Measure the weights that are kept: on real pairs the images, else the loss."""
         if "deviation" in batch:
-            return measure(image_of(self._out(self.kept, batch), batch["t1ce"], self.output), batch)
+            return measure(self.as_written(batch["t1ce"]), batch)
         return {"loss": self._loss(self.kept, batch)}
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from clinica_t1nce.models.cards import Inference
 from clinica_t1nce.training.modules.generator import GeneratorTraining, Optimisation, synthesise
 from clinica_t1nce.training.modules.losses import dissimilarity
 from clinica_t1nce.training.settings import from_preset
@@ -118,6 +119,35 @@ def test_whole_real_pairs_are_measured_in_validation() -> None:
     assert float(found["inside"]) == pytest.approx(0, abs=1e-5)
     assert next(iter(found)) == "total"
     assert float(found["total"]) > 0.85
+
+
+def test_validation_measures_what_synthesis_would_write() -> None:
+    batch = {name: value[:1] for name, value in scans().items()}
+    batch["t1nce"] = batch["t1nce"] + torch.linspace(-0.2, 0.2, 12)
+    batch["t1ce"] = batch["t1nce"] + 0.5 * (batch["t1ce"] > 0.75)
+    batch["deviation"] = torch.tensor([0.05])
+    module = GeneratorTraining(Constant(0.03), "change", Optimisation(steps=10))
+    module.inference = Inference(fade=(0.05, 0.1))
+    with torch.no_grad():
+        faded = module.validation_losses(batch)
+        module.inference = Inference(fade=(0.01, 0.02))
+        whole = module.validation_losses(batch)
+    # All is too small to be removed, or nothing.
+    assert float(faded["total"]) == float(faded["inside"]) == 1
+    assert float(whole["inside"]) == pytest.approx(0.94, abs=1e-3)
+
+
+def test_validation_takes_the_quantile_of_the_card() -> None:
+    class Quantiles(nn.Module):
+        quantiles = (0.25, 0.5, 0.75)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.cat([0 * x, 0 * x + 1, 0 * x + 2], dim=1)
+
+    module = GeneratorTraining(Quantiles(), "change", Optimisation(steps=10, average=0))
+    module.inference = Inference(quantile=0.625)
+    t1ce = torch.full((1, 1, 2, 2, 2), 5.0)
+    assert (module.as_written(t1ce) == 3.5).all()
 
 
 def test_rate_warms_up_and_falls() -> None:
