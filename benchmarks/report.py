@@ -82,8 +82,9 @@ def again(caps: Path, image: Path, number: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = finished(Path(folder) / "caps", caps, image, number)
         for what in ("first", "second"):
-            run = lambda: T1SynthNce(root, parameters={"report": False}).run(quiet=True)  # noqa: E731
-            _, used, clock = timed(run)
+            _, used, clock = timed(
+                lambda: T1SynthNce(root, parameters={"report": False}).run(quiet=True)
+            )
             print(f"| {what} run over {number} visits that are done | | {used:.1f} | {clock:.1f} |")
 
 
