@@ -1,4 +1,3 @@
-import gzip
 import json
 import shutil
 from pathlib import Path
@@ -15,14 +14,13 @@ from clinica_t1nce.datasets.homogenisation_report import describe
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.files import tsv
 from tests.data.bids import (
-    make_bids,
     make_caps_of,
     make_synthetic,
     needs_validator,
     tree,
     validation_errors,
 )
-from tests.data.volumes import affine, brain, write
+from tests.datasets.homogenised import ACQUIRED, SYNTHETIC, images_in, sidecar
 
 KINDS = {
     "sub-01/ses-M000": "acquired",
@@ -30,31 +28,6 @@ KINDS = {
     "sub-02/ses-M000": "synthetic",
     "sub-03/ses-M000": "acquired",
 }
-SYNTHETIC = Path("sub-02/ses-M000/anat/sub-02_ses-M000_T1w.nii.gz")
-ACQUIRED = Path("sub-01/ses-M000/anat/sub-01_ses-M000_T1w.nii.gz")
-
-
-@pytest.fixture
-def caps(tmp_path):
-    source = make_bids(tmp_path / "bids")
-    outputs.write(tmp_path / "view", separation.plan(source).files)
-    caps = make_caps_of(tmp_path / "view", tmp_path / "caps")
-    for visit, crop in query.find_crops(caps):
-        names.affine_path(crop).write_text(f"affine of {visit.subject}")
-    return caps
-
-
-@pytest.fixture
-def out(tmp_path):
-    return tmp_path / "homogenised"
-
-
-def images_in(out):
-    return sorted(path.relative_to(out).as_posix() for path in out.rglob("*_T1w.nii*"))
-
-
-def sidecar(out, image):
-    return json.loads((out / str(image).replace(".nii.gz", ".json")).read_text())
 
 
 def test_every_session_has_exactly_one_t1w(caps, out):
@@ -136,120 +109,6 @@ def test_an_image_with_both_forms_is_linked_and_others_get_them(caps, out):
 def test_copies_are_files(caps, out):
     homogenise(Request(caps, out, copy=True))
     assert not any(path.is_symlink() for path in out.rglob("*"))
-
-
-@pytest.mark.parametrize(
-    ("kind", "zooms"),
-    [("las", (1, 1, 1)), ("oblique", (1, 1, 1)), ("oblique", (1, 8, 20)), ("pir", (20, 20, 20))],
-)
-def test_a_volume_far_from_the_origin_is_brought_there(tmp_path, out, kind, zooms):
-    from clinica.iotools.data_handling import (
-        are_images_centered_around_origin_of_world_coordinate_system,
-    )
-
-    source = make_bids(tmp_path / "b", {"sub-1_ses-1_T1w": {}})
-    raw = next(source.glob("*/*/anat/*.nii.gz"))
-    far = affine(kind, shape=(8, 9, 7), zooms=zooms)
-    far[:3, 3] += (120, -358, 77)
-    write(raw, brain((8, 9, 7)), far, dtype=np.int16, slope=0.5, qform_code=1)
-    caps = make_caps_of(source, tmp_path / "c", model=None)
-    homogenise(Request(caps, out, space="native"))
-    image = out / "sub-1/ses-1/anat/sub-1_ses-1_T1w.nii.gz"
-    assert not are_images_centered_around_origin_of_world_coordinate_system([raw], source)
-    assert are_images_centered_around_origin_of_world_coordinate_system([image], out)
-    old, new = nib.load(raw), nib.load(image)
-    assert np.array_equal(old.dataobj.get_unscaled(), new.dataobj.get_unscaled())
-    assert new.dataobj.slope == 0.5
-    assert new.get_sform(coded=True)[1] == 2
-    # Exchanged axes: Clinica's reading of a qform would be 90 mm astray.
-    assert new.get_qform(coded=True)[1] == (0 if kind == "pir" else 2)
-    centre = new.affine[:3] @ [4, 4.5, 3.5, 1]
-    assert np.linalg.norm(centre) < 50
-    moved = sidecar(out, image.relative_to(out))["OriginMovedBy"]
-    np.testing.assert_allclose(new.affine[:3, 3] - old.affine[:3, 3], moved, atol=2e-3)
-    np.testing.assert_allclose(new.affine[:3, :3], old.affine[:3, :3], atol=1e-5)
-
-
-def test_a_second_time_does_nothing(caps, out):
-    homogenise(Request(caps, out))
-    before = tree(out)
-    report = homogenise(Request(caps, out))
-    assert tree(out) == before
-    assert (len(report.new), len(report.there), report.outdated) == (0, 4, [])
-
-
-def test_new_visits_are_added_and_nothing_else_is_touched(caps, out):
-    shutil.move(caps / "subjects/sub-02", caps / "away")
-    homogenise(Request(caps, out))
-    before = tree(out)
-    shutil.move(caps / "away", caps / "subjects/sub-02")
-    report = homogenise(Request(caps, out))
-    assert report.new == [Visit("sub-02", "ses-M000")]
-    after = tree(out)
-    assert {name for name in before if after[name] != before[name]} == {
-        "participants.tsv",
-        "t1nce.tsv",
-    }
-
-
-def test_another_choice_waits_for_overwrite(caps, out):
-    hidden = caps / "subjects/sub-01/ses-M000"
-    shutil.move(hidden, caps / "away")
-    homogenise(Request(caps, out))
-    assert sidecar(out, ACQUIRED)["T1nce"] == "synthetic"
-    shutil.move(caps / "away", hidden)
-    before = tree(out)
-    report = homogenise(Request(caps, out))
-    assert report.outdated == [Visit("sub-01", "ses-M000")]
-    assert tree(out) == before
-    homogenise(Request(caps, out, overwrite=True))
-    assert sidecar(out, ACQUIRED)["T1nce"] == "acquired"
-    assert homogenise(Request(caps, out)).outdated == []
-
-
-def test_what_is_damaged_or_made_from_a_file_that_changed_is_made_again(caps, out):
-    homogenise(Request(caps, out, copy=True))
-    (out / ACQUIRED).write_bytes(b"")
-    for source in caps.glob("subjects/sub-02/*/t1_synth_nce/*/*_desc-SynthNce_*T1w.nii.gz"):
-        source.write_bytes(gzip.compress(gzip.decompress(source.read_bytes()), 0))
-    report = homogenise(Request(caps, out, copy=True))
-    assert report.new == [Visit("sub-01", "ses-M000"), Visit("sub-02", "ses-M000")]
-    assert report.again == {"damaged": 1, "source-changed": 1}
-    lines = describe(report, out)
-    assert "1 of them made again: their sources have changed since" in lines
-    assert not homogenise(Request(caps, out, copy=True)).new
-
-
-def test_an_empty_synthetic_image_is_not_taken(caps, out):
-    for image in caps.glob("subjects/sub-02/*/t1_synth_nce/*/*_desc-SynthNce_*T1w.nii.gz"):
-        image.write_bytes(b"")
-    assert homogenise(Request(caps, out)).missing == (Visit("sub-02", "ses-M000"),)
-
-
-def test_an_image_of_other_weights_is_told(caps, out):
-    homogenise(Request(caps, out))
-    for path in caps.glob("subjects/sub-02/*/t1_synth_nce/*/*.json"):
-        path.write_text(path.read_text().replace("0" * 64, "1" * 64))
-    assert homogenise(Request(caps, out)).outdated == [Visit("sub-02", "ses-M000")]
-
-
-def test_a_run_that_was_killed_is_finished(caps, out):
-    homogenise(Request(caps, out))
-    whole = images_in(out)
-    (out / SYNTHETIC).unlink()
-    (out / "t1nce.tsv").unlink()
-    report = homogenise(Request(caps, out))
-    assert report.new == [Visit("sub-02", "ses-M000")]
-    assert images_in(out) == whole
-    assert (out / "t1nce.tsv").exists()
-
-
-def test_a_dangling_link_is_made_again(caps, out, tmp_path):
-    homogenise(Request(caps, out))
-    (out / SYNTHETIC).unlink()
-    (out / SYNTHETIC).symlink_to(tmp_path / "nowhere")
-    assert homogenise(Request(caps, out)).new == [Visit("sub-02", "ses-M000")]
-    nib.load(out / SYNTHETIC).get_fdata()
 
 
 def test_a_broken_image_costs_its_visit_only(caps, out):

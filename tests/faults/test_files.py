@@ -254,7 +254,8 @@ def test_a_disk_that_fills_up(small_disk, weights, monkeypatch):
 @pytest.mark.skipif(not CLINICA.exists(), reason="no script clinica beside this Python")
 def test_a_caps_that_is_read_only(tmp_path, weights):
     caps = make_caps(tmp_path / "caps", crops(1), shape=SMALL)
-    namespace = ["unshare", "--mount", "--", "sh", "-ec"]
+    user = [] if os.geteuid() == 0 else ["--map-root-user"]
+    namespace = ["unshare", "--mount", *user, "--", "sh", "-ec"]
     bind = 'mount --bind "$1" "$1"; mount -o remount,ro,bind "$1"; shift; exec "$@"'
     command = [*namespace, bind, "-", str(caps)]
     try:

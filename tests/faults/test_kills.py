@@ -12,7 +12,17 @@ from pathlib import Path
 import pytest
 
 from tests.data.caps import make_caps, save_weights
-from tests.data.command import CLINICA, SMALL, children, hidden, made, run, start, wait_for
+from tests.data.command import (
+    CLINICA,
+    SMALL,
+    children,
+    fingerprints,
+    hidden,
+    made,
+    run,
+    start,
+    wait_for,
+)
 
 pytestmark = [
     pytest.mark.slow,
@@ -88,16 +98,24 @@ def test_killed_at_random_moments_and_started_again(three, tmp_path, weights):
     assert hidden(three) == []
 
 
-def test_no_worker_outlives_a_killed_command(three, tmp_path, weights):
+def test_no_worker_outlives_a_killed_command_and_nothing_is_made_twice(three, tmp_path, weights):
     process = start(three, "--model", weights, cwd=tmp_path, small=True)
     wait_for(lambda: len(made(three)) >= 1, process)
     workers = children(process.pid)
+    assert workers
     process.send_signal(signal.SIGKILL)
     process.communicate()
     end = time.monotonic() + 60
     while any(Path(f"/proc/{worker}").exists() for worker in workers):
         assert time.monotonic() < end, "a worker outlived the command"
         time.sleep(0.1)
+    survived = fingerprints(made(three))
+    code, out, err = run(three, "--model", weights, cwd=tmp_path, small=True)
+    assert code == 0, out + err
+    assert f"skipped  {len(survived)}" in out
+    after = fingerprints(made(three))
+    assert len(after) == 3
+    assert {path: after[path] for path in survived} == survived
 
 
 def test_a_killed_worker_costs_nothing(three, tmp_path, weights):

@@ -1,6 +1,7 @@
 import itertools
 import struct
 
+import ants
 import nibabel as nib
 import numpy as np
 import pytest
@@ -133,7 +134,6 @@ def headers(draw):
 @given(headers())
 @settings(max_examples=60)
 def test_any_header_is_read_as_ants_reads_it(tmp_path_factory, header):
-    ants = pytest.importorskip("ants")
     path = write(tmp_path_factory.mktemp("itk") / "a.nii", **header)
     try:
         theirs = ants.image_read(str(path))

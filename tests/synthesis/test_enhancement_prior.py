@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from clinica_t1nce.synthesis import enhancement_prior
 from clinica_t1nce.synthesis.enhancement_prior import LIKELY, PATH, locate, sample_prior
 
 SHAPE = (84, 104, 90)
@@ -65,4 +64,3 @@ def test_another_space_is_brought_to_mni():
     back[0, 3] = -1000
     assert locate(change, away) is None
     assert locate(change, away, back).share == 1
-    enhancement_prior._regions.cache_clear()

@@ -6,6 +6,7 @@ that ``CONNECTIONS`` names.
 
 import os
 import socket
+from pathlib import Path
 
 from clinica_t1nce.files import nifti
 
@@ -16,7 +17,7 @@ _connect = socket.socket.connect
 
 def _refuse(*where):
     if path := os.environ.get("CONNECTIONS"):
-        with open(path, "a") as log:  # noqa: PTH123
+        with Path(path).open("a") as log:
             log.write(f"{where}\n")
     raise OSError("no network in this test")
 
