@@ -44,7 +44,9 @@ COMMANDS = {
         "Tell how well acquired and synthetic images of a data set can still be told apart.",
     ),
     "train": CommandSource(
-        "clinica_t1nce.cli.train", "cli", "Train a generator on the pairs of a CAPS."
+        "clinica_t1nce.cli.train",
+        "cli",
+        "Train a generator on real pairs of T1ce and T1nce, on simulated ones, or on both.",
     ),
     "train-simulated": CommandSource(
         "clinica_t1nce.cli.train",

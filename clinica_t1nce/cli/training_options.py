@@ -63,7 +63,7 @@ OPTIONS = (
     click.option(
         "--architecture",
         help="Network: att-unet, res-unet or trans-unet, each also with -light behind it, for "
-        "whole volumes; change-unet or change-unet-deep for patches.",
+        "whole volumes; change-unet, change-unet-deep or change-unet-fill for patches.",
     ),
     click.option("--widths", type=Widths(), help="Channels of the network's levels."),
     click.option(
