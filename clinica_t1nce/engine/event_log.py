@@ -118,10 +118,6 @@ def read(folder: Path) -> Iterator[Event[str]]:
     ----------
     folder
         Folder of the journal.
-
-    Yields
-    ------
-    Event
     """
     for path in sorted(folder.glob("*.jsonl")):
         for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
