@@ -13,9 +13,10 @@ import numpy as np
 import clinica_t1nce
 from clinica_t1nce.caps import names
 from clinica_t1nce.caps.query import SelectedBy
-from clinica_t1nce.files import atomic, completeness
+from clinica_t1nce.files import atomic
+from clinica_t1nce.files.content import fingerprint, has_changed, is_whole
 from clinica_t1nce.files.text import find_json
-from clinica_t1nce.synthesis.flags import Flag
+from clinica_t1nce.synthesis import Flag
 
 if TYPE_CHECKING:
     from clinica_t1nce.files import nifti
@@ -164,7 +165,7 @@ def build(
         Grid of the image.
     notes
         Notes of files that were read, from
-        :func:`clinica_t1nce.files.completeness.read_noted`; the others are read for theirs.
+        :func:`clinica_t1nce.files.content.read_noted`; the others are read for theirs.
     """
     files = (source, *grid.sources)
     sources = [names.uri(path, root, output.parent, root_name) for path in files]
@@ -172,7 +173,7 @@ def build(
         "Description": INTENDED_USE,
         "Synthetic": True,
         "Sources": sources,
-        "SourceFiles": [notes.get(path) or completeness.fingerprint(path) for path in files],
+        "SourceFiles": [notes.get(path) or fingerprint(path) for path in files],
         "Space": grid.space,
         "SpatialReference": sources[1] if grid.sources else sources[0],
         "Resolution": _RESOLUTIONS[grid.space],
@@ -385,9 +386,9 @@ def lack(
     if not (image.is_file() and names.sidecar_path(image).is_file()):
         return "missing"
     content = read(image)
-    if content is None or not completeness.is_whole(image):
+    if content is None or not is_whole(image):
         return "damaged"
-    if any(map(completeness.has_changed, sources, content.get("SourceFiles", []))):
+    if any(map(has_changed, sources, content.get("SourceFiles", []))):
         return "source-changed"
     if model is None:
         return None

@@ -151,7 +151,7 @@ class SavePair(SimpleInterface):
     def _flags(self) -> list[str]:
         import numpy as np
 
-        from clinica_t1nce.evaluation.pair_flags import find_flags
+        from clinica_t1nce.evaluation.measures import find_flags
 
         return find_flags(
             self.inputs.mask_overlap,

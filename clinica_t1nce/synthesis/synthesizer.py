@@ -13,10 +13,9 @@ from torch import nn
 from clinica_t1nce.errors import DeviceError, WeightsError
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.models.storage import load_generator
-from clinica_t1nce.synthesis import arrays, detector, guided_filter, transfer
+from clinica_t1nce.synthesis import Flag, arrays, detector, transfer
 from clinica_t1nce.synthesis.conditioning import Conditioned, condition
-from clinica_t1nce.synthesis.decode import Decoded, decode, fade_small
-from clinica_t1nce.synthesis.flags import Flag
+from clinica_t1nce.synthesis.decode import Decoded, decode, fade_small, guide
 from clinica_t1nce.volumes import grids, intensity
 
 logger = logging.getLogger("clinica_t1nce")
@@ -312,7 +311,7 @@ class Synthesizer:
         if not bool(mean.isfinite().all()):
             raise WeightsError(f"{self.card.name}: gives NaN or infinite voxels; use other weights")
         if self.card.inference.guided:
-            mean = guided_filter.guide(mean, x)
+            mean = guide(mean, x)
         n_views = len(self.card.inference.mirrors)
         spread = (squares / n_views).sqrt() if half_range is None else half_range / n_views
         uncertainty = None

@@ -18,10 +18,9 @@ from clinica_t1nce.caps import names, sidecar
 from clinica_t1nce.errors import ImageError, T1nceError
 from clinica_t1nce.files import atomic, nifti, nifti_copy
 from clinica_t1nce.files.forms import read_forms
-from clinica_t1nce.synthesis import transfer
+from clinica_t1nce.synthesis import Flag, transfer
 from clinica_t1nce.synthesis.conditioning import condition
 from clinica_t1nce.synthesis.enhancement_prior import Place, locate
-from clinica_t1nce.synthesis.flags import Flag
 from clinica_t1nce.translation import classification
 from clinica_t1nce.translation.runner import find_flags
 from clinica_t1nce.translation.single_files import Files
