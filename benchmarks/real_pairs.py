@@ -28,7 +28,7 @@ from clinica_t1nce.bids.pairs import read_usable
 from clinica_t1nce.caps.pair_images import find_pair
 from clinica_t1nce.errors import SelectionError, T1nceError
 from clinica_t1nce.evaluation.brain_masks import brain_mask
-from clinica_t1nce.evaluation.recovery import change_of_t1nce, compare, prepare_pair
+from clinica_t1nce.evaluation.recovery import compare, prepare_pair
 from clinica_t1nce.evaluation.registration import align_images
 from clinica_t1nce.evaluation.segmentation import segment, template_priors
 from clinica_t1nce.evaluation.smooth_recovery import compare_smooth, prepare_smooth_pair
@@ -89,6 +89,13 @@ class RealPair:
     brain: np.ndarray
     t1nce_brain: np.ndarray
     in_mni: bool = True
+
+
+def change_of_t1nce(given: np.ndarray, returned: np.ndarray, brain: np.ndarray | None) -> float:
+    """Measure the mean change of an image that was to be left alone, % of its range."""
+    mask = ndimage.binary_erosion(given > 0 if brain is None else brain)
+    value_range = np.percentile(given[mask], 99.5) - given[mask].min()
+    return float(100 / value_range * np.abs(returned - given, dtype=np.float64)[mask].mean())
 
 
 def nothing(t1ce: Image) -> np.ndarray:

@@ -16,7 +16,7 @@ from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.files import tsv
 from clinica_t1nce.files.text import write_text
 from clinica_t1nce.pipelines.resumable import Model
-from clinica_t1nce.pipelines.single_images import Translator, each, share_cores
+from clinica_t1nce.pipelines.single_images import each, share_cores, translator
 from clinica_t1nce.translation.single_files import Files
 
 VALIDATORS = ("bids-validator-deno", "bids-validator")
@@ -130,7 +130,7 @@ def run(
     """Translate images; yields each with its sidecar's content, or None and a reason."""
     outputs.write(request.out, derivative.describe(request.bids, sidecar.describe(model.card)))
     n_processes, n_threads = share_cores(len(jobs), n_procs, model)
-    yield from each(Translator(model, n_threads, request.bids), jobs, n_processes)
+    yield from each(translator(model, n_threads, request.bids), jobs, n_processes)
 
 
 def write_group(out: Path) -> tuple[Path, int]:

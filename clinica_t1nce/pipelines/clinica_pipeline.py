@@ -49,26 +49,14 @@ class ClinicaPipeline(ResumablePipeline[Item], Pipeline):
         *,
         quiet: bool = False,
     ) -> Any:
-        """Work on all that is to do; failures are collected in `outcomes`, none is raised.
+        """Work on all that is to do, as :meth:`work` says; write the results.
 
         Parameters
         ----------
-        plugin
-            Nipype execution plug-in; None for processes on this machine.
-        plugin_args
-            Arguments of the plug-in; ``n_procs`` is the number of cores (1), or, on a cluster, the
-            least number of jobs.
-        update_hash
-            Argument of every Nipype workflow's ``run``.
+        plugin, plugin_args, update_hash, quiet
+            Arguments of :meth:`work`.
         bypass_check
             Whether Clinica's checks are passed over; there is none that would ask anything.
-        quiet
-            Whether no progress is shown.
-
-        Returns
-        -------
-        networkx.DiGraph
-            Graph that was run; empty if everything was there already.
         """
         n_cores = int((plugin_args or {}).get("n_procs", 1))
         quiet = quiet or not self.shows_progress

@@ -16,9 +16,8 @@ from clinica_t1nce.files.text import as_json, find_json, write_text
 from clinica_t1nce.simulation import label_maps as maps
 from clinica_t1nce.simulation.anatomy import Anatomy, find_surfaces
 from clinica_t1nce.simulation.gadolinium import USUAL, Gadolinium
-from clinica_t1nce.simulation.records import numbers_of
 from clinica_t1nce.simulation.scanner import Stripping
-from clinica_t1nce.simulation.simulator import Pair, Recipe, render, sample_recipe
+from clinica_t1nce.simulation.simulator import Pair, Recipe, numbers_of, render, sample_recipe
 
 WHITE_MATTER = 1000
 """What 1, white matter before gadolinium and gain, is on disk."""

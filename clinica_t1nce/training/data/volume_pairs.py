@@ -10,7 +10,6 @@ import numpy as np
 
 from clinica_t1nce.errors import T1nceError, TrainingError, some
 from clinica_t1nce.files import atomic, nifti
-from clinica_t1nce.training.data.augmentation import Augmentation
 from clinica_t1nce.training.data.numbered import Batch, seed_of
 from clinica_t1nce.training.data.preparation import (
     digest,
@@ -20,6 +19,7 @@ from clinica_t1nce.training.data.preparation import (
     volume_for,
     whole,
 )
+from clinica_t1nce.training.data.variation import Augmentation
 from clinica_t1nce.volumes import grids
 
 PREPARATION = 1
