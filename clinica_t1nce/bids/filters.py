@@ -28,15 +28,8 @@ _GIVEN = {"datatype": "anat", "suffix": "T1w"}
 def read_filter(path: Path) -> dict[str, Any]:
     """Read the conditions for ``t1w``; those for other kinds of image are not looked at.
 
-    Parameters
-    ----------
-    path
-        JSON file, such as ``{"t1w": {"session": "M000", "acquisition": null}}``.
-
-    Returns
-    -------
-    dict
-        Key of an entity to a label, a list of labels, ``"*"`` (any label) or None (no such entity).
+    ``{"t1w": {"session": "M000", "acquisition": null}}`` gives the keys of entities with a label, a
+    list of labels, ``"*"`` (any label) or None (no such entity).
 
     Raises
     ------

@@ -121,11 +121,6 @@ def read_usable(tsv: Path) -> tuple[list[tuple[PairRow, Mapping[str, str]]], dic
 
     Of a pair that is there twice the first row is kept. Splits and folds may cut participants.
 
-    Parameters
-    ----------
-    tsv
-        Tab-separated, UTF-8, with a header.
-
     Returns
     -------
     rows : list
@@ -160,19 +155,11 @@ def read_usable(tsv: Path) -> tuple[list[tuple[PairRow, Mapping[str, str]]], dic
 
 
 def read_files(tsv: Path) -> dict[str, list[PairFile]]:
-    """Read a table of pairs that are plain files.
+    """Read a table of pairs that are plain files; give the rows of each split.
 
-    Parameters
-    ----------
-    tsv
-        Tab-separated, UTF-8, with the columns ``t1ce`` and ``t1nce`` (paths, absolute or relative
-        to the table; ``t1ce`` is empty or ``n/a`` of a T1nce alone) and, if wanted, ``split``
-        (``train``, the default, ``validation`` or ``test``) and ``name``.
-
-    Returns
-    -------
-    dict
-        The rows of each split.
+    Tab-separated, UTF-8, with the columns ``t1ce`` and ``t1nce`` (paths, absolute or relative to
+    the table; ``t1ce`` is empty or ``n/a`` of a T1nce alone) and, if wanted, ``split`` (``train``,
+    the default, ``validation`` or ``test``) and ``name``.
 
     Raises
     ------

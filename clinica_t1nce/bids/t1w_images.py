@@ -125,12 +125,7 @@ class Dataset:
     def t1w(self, visit: Visit, kinds: Mapping[str, str | None] = NO_KINDS) -> list[T1w]:
         """List the T1w of a visit, sorted by name.
 
-        Parameters
-        ----------
-        visit
-            Participant and session.
-        kinds
-            Kinds by file name, :data:`T1CE` or :data:`T1NCE`, that overrule the metadata.
+        `kinds`, :data:`T1CE` or :data:`T1NCE` by file name, overrule the metadata.
 
         Raises
         ------

@@ -75,14 +75,7 @@ def output_path(crop: Path, model: str) -> Path:
 
 
 def in_space(output: Path, space: Space) -> Path:
-    """Name the image on another grid than the crop's.
-
-    Parameters
-    ----------
-    output
-        The T1nce on the crop's grid, as :func:`output_path` or a stranger names it.
-    space
-        A key of :data:`SPACES`.
+    """Name the image on another grid than the crop's, from the name of the one on that.
 
     Examples
     --------
@@ -136,19 +129,9 @@ def affine_path(crop: Path) -> Path:
 
 
 def raw_path(crop: Path, bids: Path) -> Path:
-    """Say where the image that t1-linear took lies in its BIDS.
+    """Say where the image that t1-linear took for a crop lies in its BIDS.
 
-    Parameters
-    ----------
-    crop
-        Crop in ``<caps>/subjects/<sub>/<ses>/t1_linear``.
-    bids
-        Root of the BIDS.
-
-    Returns
-    -------
-    pathlib.Path
-        The ``.nii`` if that is there, else the ``.nii.gz``, there or not.
+    The ``.nii`` if that is there, else the ``.nii.gz``, there or not.
     """
     visit = crop.parent.parent
     stem = crop.name.removesuffix(CROP_ENDING)

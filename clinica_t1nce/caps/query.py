@@ -155,12 +155,7 @@ def find_synthetic(caps: Path) -> list[Path]:
 def find_crops(caps: Path, visits: Iterable[Visit] | None = None) -> Iterator[tuple[Visit, Path]]:
     """Yield all crops of t1-linear, or those of some visits, in the order of the visits.
 
-    Parameters
-    ----------
-    caps
-        Root of the CAPS.
-    visits
-        Visits to look at; None for all. A visit that is not there has no crops.
+    A visit that is not there has no crops.
     """
     for visit in _all_visits(caps) if visits is None else visits:
         folder = caps / "subjects" / visit.subject / visit.session / "t1_linear"

@@ -80,17 +80,7 @@ class Grid:
 
 
 def measure_change(volume: np.ndarray, change: np.ndarray, place: "Place | None" = None) -> Change:
-    """Summarise a change over the voxels of the head.
-
-    Parameters
-    ----------
-    volume
-        The T1ce, its background at 0.
-    change
-        T1ce - T1nce, on the same grid.
-    place
-        Result of :func:`clinica_t1nce.synthesis.enhancement_prior.locate`, if MNI space is known.
-    """
+    """Summarise a change, T1ce - T1nce, over the voxels of the head; the background is at 0."""
     head = volume > max(FOREGROUND * float(np.percentile(volume, 99)), 0.0)
     if not head.any():
         return Change(0.0, 0.0, 0.0)
@@ -211,15 +201,7 @@ def _describe_place(place: "Place | None") -> dict[str, float | None]:
 
 
 def build_enhancement(content: Mapping[str, Any], image: str) -> dict[str, Any]:
-    """Describe the map of what was removed to make one synthetic image.
-
-    Parameters
-    ----------
-    content
-        Content of the synthetic image's sidecar, from :func:`build`.
-    image
-        The synthetic image, as :func:`clinica_t1nce.caps.names.uri` writes it.
-    """
+    """Describe the map of what was removed, from the sidecar and URI of the synthetic image."""
     return {
         "Description": "What was removed: the T1ce minus the synthetic T1nce. A model's estimate "
         "of the enhancement, not a measurement.",
@@ -231,14 +213,9 @@ def build_enhancement(content: Mapping[str, Any], image: str) -> dict[str, Any]:
 
 
 def build_vessels(content: Mapping[str, Any], threshold: float) -> dict[str, Any]:
-    """Describe the mask of vessels in what was removed.
+    """Describe the mask of vessels in what was removed, from the synthetic image's sidecar.
 
-    Parameters
-    ----------
-    content
-        Content of the synthetic image's sidecar, from :func:`build`.
-    threshold
-        Result of :func:`clinica_t1nce.synthesis.vessels.threshold`.
+    `threshold` is that of :func:`clinica_t1nce.synthesis.vessels.threshold`.
     """
     # It brings torch with it, which a command's help does without.
     from clinica_t1nce.synthesis import vessels
@@ -373,15 +350,8 @@ def lack(
 
     Both image and sidecar appear under their names only when they are whole, the image last.
     Sidecars that have no ``SourceFiles``, as earlier versions wrote them, are taken at their word.
-
-    Parameters
-    ----------
-    image
-        Path of the image.
-    sources
-        Paths of the files that it is made from, in the order of its sidecar's ``Sources``.
-    model
-        Result of :func:`describe` for the weights that are to make it; None for any.
+    `sources` are in the order of the sidecar's; `model` is what :func:`describe` says of the
+    weights that are to make it, None for any.
     """
     if not (image.is_file() and names.sidecar_path(image).is_file()):
         return "missing"

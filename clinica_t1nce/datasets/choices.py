@@ -75,12 +75,7 @@ class Found:
 
 
 def find_bids(caps: Path) -> Path | None:
-    """Say from which BIDS t1-linear made a CAPS, by the description that Clinica wrote.
-
-    Returns
-    -------
-    pathlib.Path or None
-        None if the description does not say.
+    """Say from which BIDS t1-linear made a CAPS; None if Clinica's description does not say.
 
     Raises
     ------
@@ -109,19 +104,9 @@ def find_bids(caps: Path) -> Path | None:
 
 
 def find_model(caps: Path, model: str | None) -> str | None:
-    """Say the synthetic images of which model are meant.
+    """Say the synthetic images of which model are meant; None if the CAPS holds no synthetic image.
 
-    Parameters
-    ----------
-    caps
-        The CAPS.
-    model
-        Name of the weights, or None for the only ones whose images the CAPS holds.
-
-    Returns
-    -------
-    str or None
-        None if the CAPS holds no synthetic image.
+    Without a name they are those of the only model whose images the CAPS holds.
 
     Raises
     ------
@@ -212,14 +197,8 @@ def find_in_files(
 ) -> list[Candidate]:
     """Make candidates of files with BIDS or CAPS names.
 
-    Parameters
-    ----------
-    acquired
-        T1nce.
-    synthetic
-        T1nce made from T1ce.
-    dataset
-        The BIDS that they come from, for metadata and, if it is a separated view, the visits.
+    The BIDS that they come from, if given, tells metadata and, if it is a separated view, the
+    visits.
 
     Raises
     ------
@@ -247,15 +226,8 @@ def choose(
 ) -> dict[Visit, Choice]:
     """Choose one image for each visit.
 
-    The one that `chosen` names; else an acquired T1nce before a synthetic one, then the later
-    run, then the order of the names.
-
-    Parameters
-    ----------
-    candidates
-        Candidates of any number of visits.
-    chosen
-        File names by visit, from :func:`read_choices`.
+    The one that `chosen`, from :func:`read_choices`, names; else an acquired T1nce before a
+    synthetic one, then the later run, then the order of the names.
 
     Raises
     ------

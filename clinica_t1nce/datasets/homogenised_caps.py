@@ -56,27 +56,18 @@ def write(
     copy: bool = False,
     overwrite: bool = False,
 ) -> int:
-    """Put the crops that were chosen, with t1-linear's affines, into a CAPS.
+    """Put the crops that were chosen, with t1-linear's affines, into a CAPS; count them.
 
     Parameters
     ----------
     choices
         Choices by visit, of images on the crop's grid.
-    out
-        Root of the CAPS to make or to add to.
-    caps
-        Root of the CAPS that it is made from.
+    out, caps
+        Roots of the CAPS to make or to add to, and of the one that it is made from.
     contents
         Contents of the sidecars.
-    copy
-        Whether files are copied rather than linked.
-    overwrite
-        Whether crops that are there are replaced.
-
-    Returns
-    -------
-    int
-        Number of crops that were put there.
+    copy, overwrite
+        Whether files are copied rather than linked, and crops that are there replaced.
 
     Raises
     ------

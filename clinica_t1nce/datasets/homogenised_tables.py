@@ -98,11 +98,6 @@ def plan(
         Tables by their path in the data set.
     failed : dict
         Reasons by visit, of visits whose row of ``scans.tsv`` cannot be read.
-
-    Raises
-    ------
-    SelectionError
-        If a table cannot be taken over, see :func:`check`.
     """
     failed: dict[Visit, str] = {}
     files = {

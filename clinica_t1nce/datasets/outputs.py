@@ -43,16 +43,9 @@ Plan = Mapping[Path, Entry]
 
 
 def check_folder(out: Path, sources: Sequence[Path], kind: str, what: str) -> None:
-    """Refuse an output folder that is not ours to write into.
+    """Refuse an output folder that is not ours to write into; it need not exist.
 
-    Parameters
-    ----------
-    out
-        The folder; it need not exist.
-    sources
-        Roots of the data sets that it is made from, the most important first.
-    kind, what
-        Command and what it does, as in :func:`describe`.
+    The first of `sources` is what it is made from; `kind` and `what` are those of :func:`describe`.
 
     Raises
     ------
@@ -82,20 +75,7 @@ def check_folder(out: Path, sources: Sequence[Path], kind: str, what: str) -> No
 
 
 def check_place(out: Path, sources: Sequence[Path]) -> None:
-    """Refuse an output folder that is a source, lies in one or holds one, or is a file.
-
-    Parameters
-    ----------
-    out
-        The folder; it need not exist.
-    sources
-        Folders that are read.
-
-    Raises
-    ------
-    SelectionError
-        Saying which it is.
-    """
+    """Raise SelectionError for an output folder that is a source, in it or around it, or a file."""
     here = out.resolve()
     for source in sources:
         there = source.resolve()
@@ -178,20 +158,8 @@ def conflicts(out: Path, plan: Plan) -> list[Path]:
 def write(out: Path, plan: Plan, *, copy: bool = False) -> int:
     """Make the files that are not there yet, and texts that differ; the rest is not touched.
 
-    Parameters
-    ----------
-    out
-        Root of the data set.
-    plan
-        Files of the data set, the description first so that an interrupted run is known for ours.
-    copy
-        Whether files are copied rather than linked. Where links are not possible, they are
-        copied in any case.
-
-    Returns
-    -------
-    int
-        Files that were made.
+    The description comes first in `plan`, so that an interrupted run is known for ours. Files are
+    linked unless `copy`, or where links are not possible. Returns how many were made.
 
     Raises
     ------
@@ -214,22 +182,10 @@ def write(out: Path, plan: Plan, *, copy: bool = False) -> int:
 def lack(
     image: Path, content: Mapping[str, Any], source: Path
 ) -> sidecar.Lack | Literal["other"] | None:
-    """Say why an image is to be put where it belongs; None if it is there.
+    """Say why an image is to be put where it belongs, a copy of `source` or a link; None if it is.
 
-    Parameters
-    ----------
-    image
-        Path where it belongs.
-    content
-        Content for its sidecar.
-    source
-        File that it is a copy of, or a link to.
-
-    Returns
-    -------
-    str or None
-        ``"other"``: what is there is whole, but was made from another source or by other weights;
-        else as :func:`clinica_t1nce.caps.sidecar.lack`.
+    ``"other"``: what is there is whole, but was made from another source or by other weights than
+    `content`, its sidecar to be, says; else as :func:`clinica_t1nce.caps.sidecar.lack`.
     """
     why = sidecar.lack(image, [source])
     there = sidecar.read(image) or {}

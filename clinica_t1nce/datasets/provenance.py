@@ -37,13 +37,6 @@ class Origin:
 def find_origins(root: Path, model: str | None = None) -> list[Origin]:
     """List the images of a CAPS of t1-synth-nce, or of a homogenised BIDS.
 
-    Parameters
-    ----------
-    root
-        Root of the data set.
-    model
-        Name of the weights, if a CAPS holds images of several.
-
     Raises
     ------
     SelectionError

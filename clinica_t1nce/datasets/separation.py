@@ -165,12 +165,7 @@ def check(view: View, out: Path, source: Path) -> None:
 
 
 def read_map(root: Path) -> dict[Visit, Visit]:
-    """Say to which visit of the source each visit of a view belongs.
-
-    Parameters
-    ----------
-    root
-        A data set; one without ``contrast.tsv`` is no view, and gives an empty answer.
+    """Say to which visit of the source each visit of a view belongs; empty of what is no view.
 
     Raises
     ------

@@ -115,11 +115,6 @@ def read(folder: Path) -> Iterator[Event[str]]:
     """Yield the events of a journal, each process's in its own order.
 
     A last line that is not whole yet is left for the next reading.
-
-    Parameters
-    ----------
-    folder
-        Folder of the journal.
     """
     for path in sorted(folder.glob("*.jsonl")):
         for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
@@ -130,19 +125,9 @@ def read(folder: Path) -> Iterator[Event[str]]:
 
 
 def latest(folder: Path) -> dict[str, Event[str]]:
-    """Give the event of each item that says what became of it.
+    """Give, by item, the event that says what became of it.
 
     Several processes may tell of one item: what ends it counts more than that it was begun.
-
-    Parameters
-    ----------
-    folder
-        Folder of the journal.
-
-    Returns
-    -------
-    dict
-        Event by item.
     """
     found: dict[str, Event[str]] = {}
     for event in read(folder):
@@ -185,18 +170,9 @@ class WatchedNode(Node):
 
 
 def watch(workflow: Workflow, journal: Path, source: str, last: str) -> None:
-    """Make all nodes of a graph tell a journal of what they work on.
+    """Make all nodes of a graph without sub-graphs tell a journal that they work on `source`.
 
-    Parameters
-    ----------
-    workflow
-        Graph without sub-graphs.
-    journal
-        Folder of the journal.
-    source
-        Name of the item that the graph works on.
-    last
-        Name of the node with which the work is done.
+    With the node `last` the work is done.
     """
     for name in workflow.list_node_names():
         node = workflow.get_node(name)

@@ -50,17 +50,7 @@ class LocalPlugin(DistributedPluginBase):
         self._last_id = 0
 
     def run(self, graph: Any, config: Any, updatehash: bool = False) -> None:
-        """Run a flat graph; no process outlives this call.
-
-        Parameters
-        ----------
-        graph
-            Flat graph of nodes.
-        config
-            Nipype's configuration.
-        updatehash
-            Argument of every plug-in of Nipype.
-        """
+        """Run a flat graph; no process outlives this call."""
         try:
             super().run(graph, config, updatehash=updatehash)
         finally:

@@ -78,11 +78,7 @@ def remove(path: Path) -> None:
 def replacing(paths: Sequence[Path]) -> Iterator[None]:
     """Let a block write files that belong together: all are there in the end, or none.
 
-    Parameters
-    ----------
-    paths
-        Outputs, the one that the block writes last first: while it is not there, the others do
-        not count.
+    The one that the block writes last comes first: while it is not there, the others do not count.
 
     Raises
     ------
@@ -103,16 +99,8 @@ def replacing(paths: Sequence[Path]) -> Iterator[None]:
 def check_space(folder: Path, size: int, what: str, otherwise: str = "name another folder") -> None:
     """Refuse to begin what the disk has no room for.
 
-    Parameters
-    ----------
-    folder
-        Folder that is written to; it need not exist.
-    size
-        Number of bytes that are needed.
-    what
-        Name of what is written there.
-    otherwise
-        Advice for those who cannot free space.
+    `size` bytes are needed for `what`, in a folder that need not exist; `otherwise` is the advice
+    for those who cannot free space.
 
     Raises
     ------

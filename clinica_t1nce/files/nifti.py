@@ -164,17 +164,9 @@ def on_grid(source: Image, data: np.ndarray, affine: np.ndarray) -> Image:
 
 
 def load_labels(path: str | Path) -> Image:
-    """Read a label map, NIfTI or FreeSurfer's ``.mgz``.
+    """Read a label map, NIfTI or FreeSurfer's ``.mgz``, as float32.
 
-    Parameters
-    ----------
-    path
-        File with one label a voxel.
-
-    Returns
-    -------
-    Image
-        Labels as float32; a map of FreeSurfer keeps its affine, in a new header.
+    A map of FreeSurfer keeps its affine, in a new header.
 
     Raises
     ------
@@ -256,20 +248,7 @@ def save(
 
 
 def require_finite(path: Path, data: np.ndarray) -> None:
-    """Refuse to write what no reader could use.
-
-    Parameters
-    ----------
-    path
-        File that was to be written.
-    data
-        Voxels of the image.
-
-    Raises
-    ------
-    ImageError
-        If any is NaN or infinite.
-    """
+    """Raise ImageError, naming the file to be written, if a voxel is NaN or infinite."""
     if n_wrong := data.size - int(np.count_nonzero(np.isfinite(data))):
         raise ImageError(
             f"{path}: not written, {n_wrong} of its voxels would be NaN or infinite; look at the "

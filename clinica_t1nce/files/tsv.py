@@ -10,20 +10,7 @@ Row = dict[str, str]
 
 
 def read(path: Path, required: Sequence[str] = ()) -> list[Row]:
-    """Read a table; cells are stripped, missing ones are empty.
-
-    Parameters
-    ----------
-    path
-        Path of the table, as :func:`read_numbered` takes it.
-    required
-        Columns that it must have.
-
-    Raises
-    ------
-    SelectionError
-        If it cannot be read, or lacks a column.
-    """
+    """Read a table as :func:`read_numbered`; cells are stripped, missing ones are empty."""
     return [row for _, row in read_numbered(path, required)[1]]
 
 
@@ -86,19 +73,7 @@ def read_numbered(
 
 
 def read_unique(path: Path, key: str, *more: str) -> dict[tuple[str, ...], Row]:
-    """Read a table in which no two rows have the same key.
-
-    Parameters
-    ----------
-    path
-        Path of the table, as :func:`read_numbered` takes it.
-    key, *more
-        Columns that make up the key.
-
-    Returns
-    -------
-    dict
-        Rows by the values of their key, in the order of the table.
+    """Read a table in which no two rows have the same key; rows by the values of their key.
 
     Raises
     ------

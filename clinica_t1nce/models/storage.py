@@ -203,19 +203,9 @@ def _check_tensors(
 def faults(
     expected: Mapping[str, Sequence[int]], found: Mapping[str, torch.Tensor]
 ) -> dict[str, list[str]]:
-    """Compare the tensors of a file with those of a network.
+    """Compare the tensors of a file with names and shapes of a network's.
 
-    Parameters
-    ----------
-    expected
-        Name and shape of each tensor of the network.
-    found
-        Tensors of the file by name.
-
-    Returns
-    -------
-    dict
-        Tensors that do not fit, by kind of fault; empty if all fit.
+    Returns those that do not fit, by kind of fault; empty if all fit.
     """
     kinds = {
         "missing": [name for name in expected if name not in found],

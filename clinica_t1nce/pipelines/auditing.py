@@ -61,22 +61,9 @@ def compare(
 
 
 def find_name(model: str) -> str | None:
-    """Name the model whose images are audited.
+    """Name the model whose images are audited; None for ``"default"``: the only one that made any.
 
-    Parameters
-    ----------
-    model
-        Name or file of weights, or ``"default"``.
-
-    Returns
-    -------
-    str or None
-        Name of the model; None for ``"default"``: the only one that made images.
-
-    Raises
-    ------
-    WeightsError
-        If the file cannot be read.
+    WeightsError if a file of weights cannot be read.
     """
     if model == "default":
         return None
@@ -90,13 +77,8 @@ def find_name(model: str) -> str | None:
 def read_volumes(path: Path, origins: Sequence[Origin]) -> Volumes:
     """Read volumes of images from a table.
 
-    Parameters
-    ----------
-    path
-        Table with the columns ``participant_id``, ``session_id``, a column a structure and, if
-        wanted, ``stage``.
-    origins
-        Images, each of which needs a row.
+    Its columns are ``participant_id``, ``session_id``, one a structure and, if wanted, ``stage``;
+    each image needs a row.
 
     Raises
     ------

@@ -91,16 +91,7 @@ class ClinicaPipeline(ResumablePipeline[Item], Pipeline):
     ) -> None:
         """Call Clinica's constructor; see :class:`clinica.pipelines.engine.Pipeline`.
 
-        Parameters
-        ----------
-        caps
-            Root of the CAPS.
-        name, base_dir, ignore_dependencies, parameters, tsv_file, overwrite_caps
-            Arguments of Clinica's constructor.
-        caps_name
-            Name for a CAPS that has no description.
-        describe
-            Whether a description that is missing is written.
+        With `describe`, `caps_name` is written into a CAPS that has no description.
         """
         self.how = Round(Path(), 1, None)
         self._passing = base_dir is None

@@ -40,11 +40,6 @@ def move_nipype_log(folder: Path | None) -> None:
     still empty then, and goes again. Where ``CLINICA_LOGGING_DIR`` says that the user wants a log,
     nothing is changed.
 
-    Parameters
-    ----------
-    folder
-        Folder of the log; None for no log.
-
     Raises
     ------
     OutputError
@@ -104,15 +99,9 @@ def muted_clinica() -> Iterator[None]:
 
 
 def construct(initialise: Callable[..., None], **arguments: Any) -> None:
-    """Call the constructor of Clinica's pipelines so that no other start is disturbed by it.
+    """Call the constructor of a pipeline on a CAPS so that no other start is disturbed by it.
 
-    Parameters
-    ----------
-    initialise
-        Constructor, ``super().__init__`` of a pipeline on a CAPS that was checked
-        (:func:`clinica_t1nce.caps.description.check`).
-    arguments
-        Arguments of the constructor, ``base_dir`` among them.
+    The CAPS was checked (:func:`clinica_t1nce.caps.description.check`); ``base_dir`` is given.
     """
     import clinica.dataset
 

@@ -67,20 +67,7 @@ class Detection(ResumablePipeline[VisitCrop]):
         return self._model.memory_gb
 
     def run(self, n_procs: int = 1, *, quiet: bool = False) -> Mapping[Path, float]:
-        """Classify what is to do.
-
-        Parameters
-        ----------
-        n_procs
-            Number of cores.
-        quiet
-            Whether no progress is shown.
-
-        Returns
-        -------
-        dict
-            Probability of each crop; those that failed are left out.
-        """
+        """Classify what is to do; give the probability of each crop that did not fail."""
         if self.to_do:
             path = Path(tempfile.gettempdir(), f"t1nce-detect-{secrets.token_hex(8)}")
             with passing_folder(path) as folder, _muted_nipype():

@@ -63,13 +63,6 @@ class Model:
 def check_model(model: str, device: Device) -> Model:
     """Load weights and find the device, to know before any work that both can be used.
 
-    Parameters
-    ----------
-    model
-        Name or file of weights, such as ``"default"``.
-    device
-        Device that is asked for: ``"auto"``, ``"cpu"`` or ``"cuda"``.
-
     Raises
     ------
     WeightsError, DeviceError
@@ -256,18 +249,7 @@ def settle(
     journal: Path,
     error: Exception | None,
 ) -> tuple[list[Event[Item]], list[Item], list[Item]]:
-    """Turn the journal of a round into outcomes.
-
-    Parameters
-    ----------
-    items
-        Items of the round.
-    source_of
-        Function that gives the name of an item in the journal.
-    journal
-        Folder of the journal.
-    error
-        Error that the execution plug-in raised, if any.
+    """Turn the journal of a round, in which the plug-in raised `error` or none, into outcomes.
 
     Returns
     -------
@@ -314,11 +296,6 @@ def own_folder(working_directory: Path) -> Iterator[Path]:
 
     Two graphs of Nipype in one folder remove each other's files. A run that was killed holds
     nothing.
-
-    Parameters
-    ----------
-    working_directory
-        Made if needed.
 
     Raises
     ------

@@ -76,13 +76,6 @@ def find_t1w(
 ) -> tuple[dict[Path, str | None], int]:
     """List T1w, of files, folders of them or a BIDS, and what their metadata show.
 
-    Parameters
-    ----------
-    sources
-        NIfTI files and folders of them, or one BIDS.
-    agent_words
-        Table of :func:`clinica_t1nce.bids.contrast_agents.read_words`, for a BIDS.
-
     Returns
     -------
     found : dict
@@ -118,16 +111,7 @@ def find_t1w(
 def classify(
     found: Mapping[Path, str | None], model: Model, n_procs: int
 ) -> tuple[list[dict[str, str]], list[str]]:
-    """Say of images how likely it is that gadolinium was given.
-
-    Parameters
-    ----------
-    found
-        Result of :func:`find_t1w`.
-    model
-        Weights with a detector.
-    n_procs
-        Number of cores.
+    """Say of images of :func:`find_t1w` how likely it is that gadolinium was given.
 
     Returns
     -------
@@ -170,14 +154,7 @@ def each(
 ) -> Iterator[tuple[Item, Result | None, str | None]]:
     """Do some work on each item; the failure of one stops no other.
 
-    Parameters
-    ----------
-    work
-        Work that can be sent to other processes.
-    items
-        What it is done on.
-    n_processes
-        Number of processes; one works in this one.
+    One process works in this one; for several, the work has to be one that can be sent to them.
 
     Yields
     ------

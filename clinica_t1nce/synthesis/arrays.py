@@ -24,11 +24,6 @@ _SMALLEST = 0.05
 def check_volume(volume: Any) -> np.ndarray:
     """Refuse what is not a plain volume of numbers.
 
-    Parameters
-    ----------
-    volume
-        Volume as a caller may give it.
-
     Returns
     -------
     numpy.ndarray
@@ -65,19 +60,7 @@ def check_volume(volume: Any) -> np.ndarray:
 
 
 def check_affine(affine: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Refuse what does not say where the voxels of a head lie.
-
-    Parameters
-    ----------
-    affine
-        Affine as a caller may give it.
-    shape
-        Shape of the volume.
-
-    Returns
-    -------
-    numpy.ndarray
-        4 x 4, float64.
+    """Refuse what does not say where the voxels of a head lie; give it as 4 x 4, float64.
 
     Raises
     ------
@@ -108,17 +91,7 @@ def network_grid(
 ) -> tuple[tuple[int, ...], np.ndarray] | None:
     """Find the grid of :data:`VOXEL` mm over a volume, along its own axes and around its centre.
 
-    Parameters
-    ----------
-    shape
-        Voxels of the volume along each axis.
-    affine
-        Affine, 4 x 4, voxel indices to mm.
-
-    Returns
-    -------
-    tuple or None
-        Shape and affine of the grid; None where the voxels are of that size already.
+    Its shape and affine; None where the voxels are of that size already.
     """
     zooms = voxel_sizes(affine)
     if np.allclose(zooms, VOXEL, rtol=0, atol=NEAR * VOXEL):

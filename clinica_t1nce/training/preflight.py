@@ -109,24 +109,10 @@ def check_memory(needs: float, device: torch.device, what: str) -> None:
 
 
 def check_precision(architecture: str, precision: str, device: torch.device) -> None:
-    """Refuse to start what would break down on its way.
+    """Refuse to start what would break down on its way; TrainingError says what to take.
 
     Gradients of Res-U-Net in bfloat16 are now and then infinite on a CPU (PyTorch 2.13); one such
     step spoils the weights.
-
-    Parameters
-    ----------
-    architecture
-        Key of :data:`clinica_t1nce.models.registry.ARCHITECTURES`.
-    precision
-        Precision as Lightning's trainer takes it.
-    device
-        Device that trains.
-
-    Raises
-    ------
-    TrainingError
-        If it would; the message says what to take.
     """
     if device.type == "cpu" and precision.startswith("bf16") and architecture == "res-unet":
         raise TrainingError(

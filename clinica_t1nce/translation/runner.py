@@ -257,15 +257,7 @@ def _write_maps(job: Job, product: spaces.Product, content: dict[str, Any]) -> N
 
 
 def find_flags(selected_by: SelectedBy | None, synthesis: "Synthesis") -> list[Flag]:
-    """Say what is to be looked at in an image.
-
-    Parameters
-    ----------
-    selected_by
-        Rule and reason for which the source was taken.
-    synthesis
-        Result of the network.
-    """
+    """Say what is to be looked at in an image that was taken by some rule."""
     found = []
     text = _contradiction(selected_by, synthesis.gadolinium)
     if text is not None:

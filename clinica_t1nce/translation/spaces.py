@@ -157,13 +157,7 @@ class Product:
 
 
 def read_crop(source: Path) -> nifti.Image:
-    """Read a crop of t1-linear.
-
-    Raises
-    ------
-    ImageError
-        If it is none.
-    """
+    """Read a crop of t1-linear; ImageError if it is none."""
     return nifti.load(source, shape=nifti.CROP_SHAPE, zooms=nifti.CROP_ZOOMS)
 
 

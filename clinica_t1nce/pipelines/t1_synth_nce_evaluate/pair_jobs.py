@@ -120,18 +120,9 @@ def select(
     settings: Settings,
     split: Wanted = "test",
 ) -> tuple[list[PairJob], dict[str, str]]:
-    """Find what the rows of a table ask for.
+    """Find what the rows of a table ask for; the arguments are those of the command.
 
-    Parameters
-    ----------
-    caps, tsv
-        The command's arguments.
-    models
-        Names of models; empty for all that have written into the CAPS.
-    settings
-        The command's options.
-    split
-        The rows that are asked for, if the table has a column ``split``; ``"all"`` for all.
+    No models: all that have written into the CAPS. `split` counts if the table has such a column.
 
     Returns
     -------

@@ -31,23 +31,18 @@ def write_results(
     failures: Sequence[Mapping[str, str]],
     settings: Settings,
 ) -> dict[str, Table]:
-    """Write all that is said of the pairs together.
+    """Write all that is said of the pairs together; give the tables in the paper's layout.
 
     Parameters
     ----------
     out
-        The output folder; the images of each pair are there already.
+        Output folder; the images of each pair are there already.
     records
         Records of the pairs evaluated.
     failures
         Pairs left out: ``participant_id`` and what else is known of the pair, and ``reason``.
     settings
         The command's options.
-
-    Returns
-    -------
-    dict
-        The tables in the paper's layout.
     """
     import pandas as pd
 

@@ -19,7 +19,7 @@ from clinica_t1nce.volumes import grids, intensity
 def volume_for(
     volume: np.ndarray, grid: Sequence[int] | None, scaling: Mapping[str, Any]
 ) -> np.ndarray:
-    """Bring a volume to a network: scale, then resample, as synthesis does.
+    """Bring a volume to a network, as synthesis does: scale, then resample; float32.
 
     Parameters
     ----------
@@ -29,11 +29,6 @@ def volume_for(
         Grid of the network; None: the volume's own.
     scaling
         Scaling of the card, as :func:`clinica_t1nce.volumes.intensity.measure` takes it.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32 volume on the grid.
 
     Raises
     ------
@@ -52,13 +47,7 @@ def whole(t1ce: np.ndarray, t1nce: np.ndarray) -> Batch:
 
 
 def state_of(image: Path) -> list[Any]:
-    """Return what changes when a file does.
-
-    Raises
-    ------
-    TrainingError
-        If the file is not there.
-    """
+    """Return what changes when a file does; TrainingError if it is not there."""
     try:
         state = image.stat()
     except OSError as error:
@@ -72,13 +61,7 @@ def digest(*content: Any) -> str:
 
 
 def save_array(path: Path, array: np.ndarray) -> None:
-    """Write a ``.npy`` file, whole or not at all.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
-    """
+    """Write a ``.npy`` file, whole or not at all; OutputError if it cannot be written."""
     with atomic.temporary(path) as part, part.open("wb") as file:
         np.save(file, array)
 

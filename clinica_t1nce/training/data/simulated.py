@@ -28,13 +28,7 @@ _WHITE_BY, _ENOUGH = 0.12, 200
 
 
 def find_label_maps(folder: Path) -> list[Path]:
-    """Return the label maps of a folder, ``*_dseg.nii.gz``, in order.
-
-    Raises
-    ------
-    TrainingError
-        If there is none.
-    """
+    """Return the label maps of a folder, ``*_dseg.nii.gz``, in order; TrainingError without any."""
     found = sorted(folder.glob("*_dseg.nii.gz")) + sorted(folder.glob("*_dseg.nii"))
     if not found:
         raise TrainingError(f"{folder}: no label map named *_dseg.nii.gz in this folder")
@@ -44,17 +38,8 @@ def find_label_maps(folder: Path) -> list[Path]:
 def load_anatomies(label_maps: Sequence[Path], cache: Path) -> list[Anatomy]:
     """Prepare each label map, or take it from `cache` when its content is there already.
 
-    Parameters
-    ----------
-    label_maps
-        Label maps, as :func:`clinica_t1nce.simulation.label_maps.read` takes them.
-    cache
-        Folder for the prepared anatomies, about 35 MB each; made if missing.
-
-    Returns
-    -------
-    list of Anatomy
-        Anatomies, memory-mapped: many workers share one copy.
+    Memory-mapped, about 35 MB each: many workers share one copy. Label maps are such as
+    :func:`clinica_t1nce.simulation.label_maps.read` takes.
     """
     cache.mkdir(parents=True, exist_ok=True)
     anatomies = []

@@ -284,13 +284,7 @@ class LabelMaps:
 def store(
     source: SimulatedHeads, size: int, folder: Path, name: str, workers: int
 ) -> tuple[list[Path], list[Path]]:
-    """Write the first pairs of a source to disk, those that are not there yet.
-
-    Returns
-    -------
-    t1ce, t1nce : list of Path
-        Files for :class:`~clinica_t1nce.training.data.volume_pairs.VolumePairs`.
-    """
+    """Write the first pairs of a source to disk, those that are not there yet; give the files."""
     files = [
         [folder / f"{name}-{number:06d}_{side}.npy" for side in ("t1ce", "t1nce")]
         for number in range(size)

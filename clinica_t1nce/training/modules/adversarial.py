@@ -176,16 +176,9 @@ class AdversarialTraining(GeneratorTraining):
 
 @contextmanager
 def turn_of(module: Training, optimiser: Any, *, step: bool) -> Iterator[None]:
-    """Let one optimiser's networks alone learn in the block; clip and step after it.
+    """Let one optimiser's networks alone learn in the block; clip and `step` after it.
 
-    Parameters
-    ----------
-    module
-        Training that optimises by hand.
-    optimiser
-        Optimiser of the networks whose turn it is.
-    step
-        Whether to step; else gradients are kept, to be accumulated.
+    Without a step gradients are kept, to be accumulated.
     """
     module.toggle_optimizer(optimiser)
     yield
