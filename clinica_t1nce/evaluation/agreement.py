@@ -136,17 +136,9 @@ def intraclass_correlation(values: np.ndarray) -> Correlation:
 
 
 def measure_agreement(values: Sequence[float], reference: Sequence[float]) -> Agreement:
-    """Say how far values can stand for those of a reference.
+    """Say how far values can stand for those of a reference, which exceeds 0; one a pair each.
 
-    Parameters
-    ----------
-    values, reference
-        Values of images and reference, one a pair, in the same order; the reference exceeds 0.
-
-    Raises
-    ------
-    ValueError
-        If the lengths differ, or there is no pair.
+    ValueError if the lengths differ, or there is no pair.
     """
     from scipy import stats
 
@@ -174,24 +166,12 @@ def measure_agreement(values: Sequence[float], reference: Sequence[float]) -> Ag
 
 
 def disturb(volume: np.ndarray, affine: np.ndarray) -> list[np.ndarray]:
-    """Disturb a T1nce as little as any two scans of one head differ.
+    """Disturb a T1nce as little as any two scans of one head differ, in the order of :data:`FLOOR`.
 
     Segmented again, it tells how much of a difference is the segmentation's own: the noise floor.
-    A factor for the whole image would change nothing, as no segmentation minds it; so the gain
-    runs from 0.9 to 1.1 through the image.
-
-    Parameters
-    ----------
-    volume
-        Volume, 3-D, in any unit.
-    affine
-        Affine, 4 x 4, voxel indices to mm, RAS+.
-
-    Returns
-    -------
-    list of numpy.ndarray
-        float32, in the order of :data:`FLOOR`: the volume moved by 0.5 mm along the diagonal, with
-        one resampling by a cubic B-spline; the volume times a ramp along its second axis.
+    Moved by 0.5 mm along the diagonal, with one resampling by a cubic B-spline; times a gain that
+    runs from 0.9 to 1.1 along the second axis, since no segmentation minds one factor. Both
+    float32.
     """
     movement = np.eye(4)
     movement[:3, 3] = SHIFT / np.sqrt(3)

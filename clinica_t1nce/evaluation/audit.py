@@ -212,24 +212,10 @@ def audit(
     synthetic: Sequence[bool],
     participants: Sequence[str],
 ) -> dict[str, Separability]:
-    """Audit each set of features, and all of them together.
+    """Audit each set of features, and all of them together, as :func:`separate` does.
 
-    Parameters
-    ----------
-    features
-        Sets of features of each image, by name; a set that not every image has is left out.
-    synthetic, participants
-        Labels and participants, as :func:`separate` takes them.
-
-    Returns
-    -------
-    dict
-        Separability by the name of the set, that of :data:`ALL` last.
-
-    Raises
-    ------
-    SelectionError
-        As :func:`separate`.
+    A set that not every image has is left out. Gives the separability by the name of the set, that
+    of :data:`ALL` last.
     """
     names = [name for name in features[0] if all(name in each for each in features)]
     tables = {name: [each[name] for each in features] for name in names}

@@ -25,18 +25,9 @@ _LITTLE = 100
 
 
 def brain_mask(volume: np.ndarray, affine: np.ndarray, method: str) -> tuple[np.ndarray, str]:
-    """Find the brain of a T1w image.
+    """Find the brain of a T1w image in MNI space, by one of :data:`METHODS`.
 
     An image that is skull-stripped already is its own mask: where it exceeds 0.
-
-    Parameters
-    ----------
-    volume
-        Crop of t1-linear, or another image in MNI space.
-    affine
-        Affine, 4 x 4, voxel indices to mm, RAS+.
-    method
-        Key of :data:`METHODS`.
 
     Returns
     -------

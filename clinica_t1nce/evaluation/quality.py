@@ -16,22 +16,10 @@ Test_low, whose T1ce is of low quality."""
 
 
 def quality_of(contrast: int, motion: int, noise: int) -> str:
-    """Make one label of three grades (the paper's section 2).
+    """Make one label of three grades, 0, 1 or 2 (the paper's section 2); ValueError for others.
 
-    Parameters
-    ----------
-    contrast, motion, noise
-        Grades: 0 (good contrast; none), 1 (medium; some) or 2 (bad; severe).
-
-    Returns
-    -------
-    str
-        Label, ``"low"`` with any grade 2, else ``"medium"`` with any grade 1, else ``"good"``.
-
-    Raises
-    ------
-    ValueError
-        If a grade is none of these.
+    ``"low"`` with any grade 2 (bad contrast; severe motion or noise), else ``"medium"`` with any 1,
+    else ``"good"``.
 
     Examples
     --------
@@ -45,18 +33,10 @@ def quality_of(contrast: int, motion: int, noise: int) -> str:
 
 
 def strata(qualities: Sequence[str | None]) -> dict[str, np.ndarray]:
-    """Divide pairs into the sets that are reported apart.
+    """Divide pairs, by the quality of their T1ce, into the sets that are reported apart.
 
-    Parameters
-    ----------
-    qualities
-        Quality of each pair's T1ce, one of :data:`QUALITIES`, or None if unknown.
-
-    Returns
-    -------
-    dict
-        Name of the set to a boolean for each pair; :data:`ALL` first. Sets without a pair are
-        left out; pairs of unknown quality are in :data:`ALL` only.
+    Gives a boolean for each pair by the name of the set; :data:`ALL` first. Sets without a pair are
+    left out; pairs of unknown quality are in :data:`ALL` only.
     """
     known = np.array([quality or "" for quality in qualities], dtype=object)
     low = known == LOW

@@ -127,27 +127,11 @@ class PairMeasures:
 
 
 def robust_fit(image: np.ndarray, reference: np.ndarray, mask: np.ndarray) -> LinearFit:
-    """Fit an image linearly to another, what does not follow left out.
+    """Fit an image linearly to a reference in a mask, what does not follow left out.
 
-    Least squares over the mask; voxels whose residual exceeds :data:`FIT_TOLERANCE` robust
-    standard deviations are dropped; least squares over the rest.
-
-    Parameters
-    ----------
-    image, reference
-        Volumes of one shape.
-    mask
-        Boolean mask of the same shape: voxels to look at.
-
-    Returns
-    -------
-    LinearFit
-        Fit from `image` to `reference`.
-
-    Raises
-    ------
-    ImageError
-        If the image is constant in the mask.
+    Least squares over the mask; voxels whose residual exceeds :data:`FIT_TOLERANCE` robust standard
+    deviations are dropped; least squares over the rest. ImageError if the image is constant in the
+    mask.
     """
     x = image[mask].astype(np.float64)
     y = reference[mask].astype(np.float64)
@@ -237,19 +221,9 @@ def compare(pair: Pair, synthetic: np.ndarray) -> PairMeasures:
 
 
 def gradient_energy(volume: np.ndarray, where: np.ndarray) -> float:
-    """Measure how steep a volume is: mean squared gradient, by central differences.
+    """Measure how steep a volume is in a mask: mean squared gradient, by central differences.
 
-    Parameters
-    ----------
-    volume
-        Volume in any units; one voxel is the unit of length.
-    where
-        Boolean mask of the same shape.
-
-    Returns
-    -------
-    float
-        Energy in squared units of `volume` per voxel squared; NaN of an empty mask.
+    One voxel is the unit of length; NaN of an empty mask.
     """
     if not where.any():
         return float("nan")

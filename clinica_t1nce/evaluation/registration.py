@@ -123,19 +123,9 @@ def move_labels(
     target_affine: np.ndarray,
     transform: np.ndarray,
 ) -> np.ndarray:
-    """Resample a label map onto another grid.
+    """Resample a label map onto another grid, with the parameters of :func:`resample`.
 
-    Each label is interpolated linearly, and the largest wins.
-
-    Parameters
-    ----------
-    labels, affine, shape, target_affine, transform
-        Label map, grid and transform, as for :func:`resample`.
-
-    Returns
-    -------
-    numpy.ndarray
-        Of the type of `labels`; 0 outside its field of view.
+    Each label is interpolated linearly, and the largest wins; 0 outside the field of view.
     """
     indices = np.linalg.inv(affine) @ transform @ target_affine
     best = np.zeros(shape, np.float32)

@@ -71,23 +71,7 @@ class VolumeMethod:
 
 @cache
 def preset(name: str) -> Structures:
-    """Look up the structures of a tool.
-
-    Parameters
-    ----------
-    name
-        Name of the tool: a key of :data:`PATTERNS`, or ``"atropos"``.
-
-    Returns
-    -------
-    dict
-        Labels of each structure, in the order of the tables.
-
-    Raises
-    ------
-    KeyError
-        If the tool is unknown.
-    """
+    """Look up the structures of a tool of :data:`PATTERNS`, or ``"atropos"``; else KeyError."""
     rows = tsv.read(Path(__file__).with_suffix(".tsv"), ["preset", "name", "index"])
     found = {row["name"]: _indices(row["index"]) for row in rows if name in row["preset"].split()}
     if not found:
@@ -98,15 +82,7 @@ def preset(name: str) -> Structures:
 def read_structures(path: Path) -> Structures:
     """Read the structures of a BIDS table: ``index`` and ``name``, a row for each label.
 
-    Parameters
-    ----------
-    path
-        Table; rows of one name belong together, the label 0 is left out.
-
-    Returns
-    -------
-    dict
-        Labels of each structure.
+    Rows of one name belong together, the label 0 is left out.
 
     Raises
     ------

@@ -100,24 +100,10 @@ def measure_volumes(
 def volume_difference(
     reference: Mapping[str, float], other: Mapping[str, float], tiv: float, mean_tiv: float
 ) -> dict[str, float]:
-    """Compare the volumes of an image with those of the real T1nce: the paper's equation 3b.
+    """Compare volumes, cm3, with those of the real T1nce: the paper's equation 3b.
 
     ``VD = (V_reference - V_other) / TIV_reference x mean_tiv``. Negative where the other image
     over-estimates. Its absolute value is the absolute volume difference (AVD) of equation 3a.
-
-    Parameters
-    ----------
-    reference, other
-        cm3 of each tissue; the names of `reference` count.
-    tiv
-        Total intracranial volume of the real T1nce, cm3: of GM, WM and CSF together.
-    mean_tiv
-        Mean total intracranial volume of all pairs, cm3.
-
-    Returns
-    -------
-    dict
-        cm3 of each name of `reference`.
     """
     scale = mean_tiv / tiv
     return {name: (volume - other[name]) * scale for name, volume in reference.items()}
@@ -126,24 +112,8 @@ def volume_difference(
 def dice(reference: np.ndarray, other: np.ndarray, names: Names = TISSUES) -> dict[str, float]:
     """Measure how two label maps overlap: ``2 |A and B| / (|A| + |B|)`` for each name.
 
-    1: the same voxels; 0: none in common; NaN where neither map has the value.
-
-    Parameters
-    ----------
-    reference, other
-        Label maps of one shape.
-    names
-        Label, or labels, of each structure.
-
-    Returns
-    -------
-    dict
-        Score of each name.
-
-    Raises
-    ------
-    ImageError
-        If the shapes differ.
+    1: the same voxels; 0: none in common; NaN where neither map has the value. ImageError if the
+    shapes differ.
     """
     if reference.shape != other.shape:
         raise ImageError(f"label maps of {reference.shape} and {other.shape} voxels; give one grid")
@@ -156,19 +126,7 @@ def dice(reference: np.ndarray, other: np.ndarray, names: Names = TISSUES) -> di
 
 
 def labelled_volume(labels: np.ndarray, affine: np.ndarray) -> float:
-    """Measure all that is labelled, which stands for the volume inside the skull.
-
-    Parameters
-    ----------
-    labels
-        Label map or mask; 0 is the background.
-    affine
-        Affine, 4 x 4, voxel indices to mm.
-
-    Returns
-    -------
-    float
-        Volume in cm3.
+    """Measure all that is labelled, cm3, which stands for the volume inside the skull.
 
     Examples
     --------

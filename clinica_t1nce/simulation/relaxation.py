@@ -249,21 +249,10 @@ def _look_up(signal_of: torch.Tensor, rate: torch.Tensor) -> torch.Tensor:
 def sample_relaxation(
     rng: np.random.Generator, injection: Ranges[Injection] | None = None
 ) -> tuple[Relaxation, dict[Tissue, float]]:
-    """Draw an acquisition and the intensity of each tissue in it before gadolinium.
+    """Draw an acquisition, and the intensity of each tissue in it before gadolinium.
 
-    Parameters
-    ----------
-    rng
-        Random generator.
-    injection
-        Ranges of the injection; None: its own.
-
-    Returns
-    -------
-    relaxation
-        Sequence and injection.
-    means
-        Intensities, white matter = 1, background left out.
+    Intensities are relative to white matter, without the background; the injection is drawn from
+    its own ranges if no others are given.
     """
     kinds = (Mprage, Mprage, GradientEcho, SpinEcho)
     sequence = kinds[int(rng.integers(len(kinds)))].sample(rng)

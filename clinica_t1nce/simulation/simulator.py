@@ -99,17 +99,9 @@ class Recipe:
     def about(self, centre: Sequence[float], **placement: Any) -> "Recipe":
         """Place it about another voxel of the anatomy, for a whole head its middle.
 
-        Parameters
-        ----------
-        centre
-            Voxel of the anatomy at the middle of the grid.
-        **placement
-            Other attributes of the :class:`~clinica_t1nce.simulation.geometry.Placement`.
-
-        Returns
-        -------
-        Recipe
-            Recipe of the same image: planes that cut it move with it.
+        `placement` gives other attributes of the
+        :class:`~clinica_t1nce.simulation.geometry.Placement`. The image is the same: planes that
+        cut it move with it.
         """
         moved = replace(self.placement, centre=tuple(centre), **placement)
         old, defacing, field_of_view = self.placement, self.defacing, self.field_of_view
@@ -209,19 +201,7 @@ def sample_recipe(
 def render(
     recipe: Recipe, anatomy: Anatomy, shape: Sequence[int], device: torch.device | str = "cpu"
 ) -> Pair:
-    """Make the pair that `recipe` describes.
-
-    Parameters
-    ----------
-    recipe
-        Numbers from :func:`sample_recipe`.
-    anatomy
-        Anatomy that they were drawn for.
-    shape
-        Shape of the pair, D, H, W.
-    device
-        Device that computes and that holds the result.
-    """
+    """Make the pair that `recipe` describes, of the anatomy that it was drawn for."""
     scene = recipe.placement.place(anatomy, tuple(shape), device)
     scene.image = recipe.contrast.image(scene.tissue)
     for effect in recipe.effects:
@@ -266,22 +246,9 @@ def simulate(
     second_scan: bool = False,
     gadolinium: Gadolinium = USUAL,
 ) -> Pair:
-    """Draw one pair from one of the `anatomies`: the same seed gives the same pair.
+    """Draw one pair from one of the `anatomies`, as :func:`sample_recipe` does.
 
-    A patch that holds almost nothing of the head is drawn again.
-
-    Parameters
-    ----------
-    anatomies
-        Anatomies to draw from.
-    seed
-        Seed of all numbers.
-    shape
-        Shape of the pair, D, H, W.
-    device
-        Device that computes and that holds the result.
-    preset, second_scan, gadolinium
-        Settings as of :func:`sample_recipe`.
+    The same seed gives the same pair. A patch that holds almost nothing of the head is drawn again.
     """
     rng = np.random.default_rng(seed)
     while True:

@@ -83,19 +83,10 @@ class Conditioned:
     flags: tuple[Flag, ...]
 
     def subtract(self, change: np.ndarray) -> np.ndarray:
-        """Take a change from the image.
+        """Take a change, in the image's units, from the image; float32.
 
-        Parameters
-        ----------
-        change
-            Array of the image's shape, in its units; positive where there is to be less.
-
-        Returns
-        -------
-        numpy.ndarray
-            float32, within the range of the image, and nowhere below the background but where the
-            image itself is. The very values of the image where the change is 0, in the
-            background, and at outliers.
+        Within the range of the image, and nowhere below the background but where the image itself
+        is. The very values of the image where the change is 0, in the background, and at outliers.
         """
         image, shown = self.image, self.shown
         lowered = np.clip(image - change, image.min(), image.max())

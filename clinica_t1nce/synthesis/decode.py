@@ -74,23 +74,12 @@ def decode(
 
 
 def fade_small(change: torch.Tensor, limits: tuple[float, float]) -> torch.Tensor:
-    """Leave out what is too small to be told from noise.
+    """Leave out of a change, in scaled units, what is too small to be told from noise.
 
     A change is never negative: what a network takes for noise of the enhancement does not average
-    out, and would darken all tissue by about a hundredth.
-
-    Parameters
-    ----------
-    change
-        Change in scaled units, any shape.
-    limits
-        Changes up to the first are left out, those from the second on are whole, in between the
-        fraction rises smoothly. Equal: all are whole.
-
-    Returns
-    -------
-    torch.Tensor
-        Change of the same shape.
+    out, and would darken all tissue by about a hundredth. Changes up to the first limit are left
+    out, those from the second on are whole, in between the fraction rises smoothly; equal limits:
+    all are whole.
     """
     low, high = limits
     if low == high:
@@ -107,25 +96,13 @@ def _between(quantiles: Sequence[float], wanted: float) -> tuple[int, int, float
 
 
 def guide(change: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
-    """Let a change follow the edges of the image that it is taken from.
+    """Let a change follow the edges of the image that it is taken from; N x 1 x D x H x W both.
 
     A network on a coarser grid gives a change with edges and speckle of its own. The guided filter
     (He, Sun and Tang, "Guided image filtering", IEEE TPAMI 2013) writes it, in each window of
     3 x 3 x 3 voxels, as the linear function of the image that comes nearest to it: what the image
-    does not show is averaged, edges that it shows stay.
-
-    Parameters
-    ----------
-    change
-        Change, N x 1 x D x H x W, 0 or more, in units of white matter.
-    image
-        Image of the same shape and units.
-
-    Returns
-    -------
-    torch.Tensor
-        Change of the same shape, between 0 and the image; 0 where the windows around hold no
-        change.
+    does not show is averaged, edges that it shows stay. Units are those of white matter; the result
+    lies between 0 and the image, and is 0 where the windows around hold no change.
     """
     mean_image, mean_change = _window_mean(image), _window_mean(change)
     variance = _window_mean(image * image) - mean_image * mean_image

@@ -117,18 +117,10 @@ class Detector:
 def confidence_table(
     calibration: Mapping[str, Any],
 ) -> tuple[Sequence[float], Sequence[float]] | None:
-    """Take the table from uncertainty to confidence of a card's ``calibration``.
+    """Take the table from uncertainty to confidence of a card's ``calibration``; None without.
 
-    Returns
-    -------
-    tuple or None
-        Rising uncertainties and the confidence at each, to be interpolated; None where there is
-        none.
-
-    Raises
-    ------
-    ValueError
-        If it is no such table.
+    Rising uncertainties and the confidence at each, to be interpolated; ValueError if it is no such
+    table.
     """
     if "confidence" not in calibration:
         return None

@@ -46,21 +46,9 @@ class Place:
 def sample_prior(
     shape: tuple[int, ...], affine: np.ndarray, to_mni: np.ndarray | None = None
 ) -> np.ndarray:
-    """Bring the prior to a grid.
+    """Bring the prior to a grid: float32, 0 to 1, NaN outside the skull.
 
-    Parameters
-    ----------
-    shape
-        Voxels along the three axes.
-    affine
-        Affine, 4 x 4, voxel indices to mm, RAS+.
-    to_mni
-        Transform, 4 x 4, from mm of the grid's space to mm of MNI space; None: it is MNI space.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32: probability, 0 to 1; NaN outside the skull.
+    `to_mni`, 4 x 4, takes mm of the grid's space to mm of MNI space; None: it is MNI space.
     """
     stored, own = _load()
     sampled = grids.sample(stored, own, shape, affine, to_mni)
@@ -70,21 +58,10 @@ def sample_prior(
 def locate(
     change: np.ndarray, affine: np.ndarray, to_mni: np.ndarray | None = None
 ) -> Place | None:
-    """Say how much of a change lies where vessels, dura or choroid plexus are likely.
+    """Say how much of a change, T1ce - T1nce, lies where vessels, dura or plexus are likely.
 
-    Parameters
-    ----------
-    change
-        T1ce - T1nce, any unit; what was added does not count.
-    affine
-        Affine, 4 x 4, voxel indices to mm, RAS+.
-    to_mni
-        Transform, 4 x 4, from mm of the image's space to mm of MNI space; None: it is MNI space.
-
-    Returns
-    -------
-    Place or None
-        None if nothing was removed inside the skull.
+    What was added does not count; None if nothing was removed inside the skull. `to_mni` is as of
+    :func:`sample_prior`.
     """
     likely, inside = _regions(
         change.shape, affine.tobytes(), None if to_mni is None else to_mni.tobytes()

@@ -36,15 +36,7 @@ mm, to 0.60 or less."""
 
 
 def without_negligible(change: np.ndarray, image: np.ndarray) -> np.ndarray:
-    """Set to 0 what a network leaves of a change where there is none: :data:`NEGLIGIBLE`.
-
-    Parameters
-    ----------
-    change
-        Change, of any shape.
-    image
-        Image that the network was given, of the same shape and in the same units.
-    """
+    """Set to 0 what a network leaves of a change where there is none: :data:`NEGLIGIBLE`."""
     bright = intensity.measure_percentile(image).factor
     return np.where(np.abs(change) < NEGLIGIBLE * bright, np.float32(0), change)
 
@@ -126,17 +118,9 @@ def _pool(volume: np.ndarray, width: int) -> np.ndarray:
 
 
 def measure_correlation(image: np.ndarray, reference: np.ndarray) -> float:
-    """Measure how well two images of one grid lie on each other.
+    """Measure how well two images of one grid and receive gain lie on each other.
 
-    Parameters
-    ----------
-    image, reference
-        Images of one shape and of the same receive gain (:func:`measure_gain`).
-
-    Returns
-    -------
-    float
-        Pearson's correlation where at least one of them shows the head; 0 if nothing does.
+    Pearson's correlation where at least one of them shows the head; 0 if nothing does.
     """
     either = intensity.foreground(image) | intensity.foreground(reference)
     if either.sum() < 2:

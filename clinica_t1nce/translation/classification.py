@@ -44,17 +44,7 @@ UNREADABLE = "cannot be read"
 def require_detector(card: "Card", found: object) -> None:
     """Refuse weights that cannot tell whether gadolinium was given.
 
-    Parameters
-    ----------
-    card
-        Card of the weights.
-    found
-        Detector, or probability, that they have; None where they have none.
-
-    Raises
-    ------
-    WeightsError
-        If there is none.
+    `found` is the detector, or the probability, that they have; WeightsError if there is none.
     """
     if found is None:
         raise WeightsError(
@@ -64,28 +54,10 @@ def require_detector(card: "Card", found: object) -> None:
 
 
 def write(job: Job, probability: float, card: "Card", note: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the JSON of one image.
+    """Write the JSON of one image, if its job has a path for it; give its content.
 
-    Parameters
-    ----------
-    job
-        Job with a path for the JSON.
-    probability
-        Probability that gadolinium was given, 0 to 1.
-    card
-        Card of the weights that found it.
-    note
-        Note of the image, from :func:`clinica_t1nce.files.content.read_noted`.
-
-    Returns
-    -------
-    dict
-        Content of the JSON.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
+    `note` is that of the image, from :func:`clinica_t1nce.files.content.read_noted`; OutputError if
+    the JSON cannot be written.
     """
     content = {
         "Description": "Whether a T1w shows gadolinium, read from what a generator would remove.",
@@ -107,13 +79,6 @@ def read(crop: Path, model: str, sha256: str) -> float | None:
     """Give the probability that some weights found before; None if they have not.
 
     Looked for in the JSON of :func:`write`, then in the sidecar of the T1nce.
-
-    Parameters
-    ----------
-    crop
-        Path of a crop of t1-linear.
-    model, sha256
-        Name of the weights, and their digest.
     """
     t1nce = names.output_path(crop, model)
     sidecars = (names.sidecar_path(names.in_space(t1nce, space)) for space in names.SPACES)

@@ -190,19 +190,8 @@ def synthesise(volume: np.ndarray, affine: np.ndarray, synthesizer: "Synthesizer
 def check_content(volume: np.ndarray, affine: np.ndarray, kind: str = "f") -> None:
     """Refuse what is no T1w: labels, CT, voxels of another size than those of heads.
 
-    Parameters
-    ----------
-    volume
-        Voxels.
-    affine
-        Matrix, 4 x 4, voxel indices to mm.
-    kind
-        NumPy's letter for the type that is stored.
-
-    Raises
-    ------
-    ImageError
-        Naming what it seems to be, and what to give.
+    `kind` is NumPy's letter for the type that is stored. ImageError names what the volume seems to
+    be, and what to give.
     """
     zooms = voxel_sizes(affine)
     if zooms.min() < VOXELS[0] or zooms.max() > VOXELS[1]:

@@ -164,15 +164,6 @@ def read_crop(source: Path) -> nifti.Image:
 def read(crop: nifti.Image, wanted: Sequence[names.Space], targets: Targets) -> Inputs:
     """Read what the products of a crop need beside it.
 
-    Parameters
-    ----------
-    crop
-        Image from :func:`read_crop`.
-    wanted
-        Grids of the products.
-    targets
-        Paths of the other images.
-
     Raises
     ------
     ImageError, TransformError
@@ -197,18 +188,9 @@ def _enlargement(transform: np.ndarray) -> float:
 def read_raw(
     crop: nifti.Image, raw: Path, affine: Path, transform: np.ndarray | None = None
 ) -> Raw:
-    """Read a raw image, and see whether it and the affine of a crop belong together.
+    """Read the raw image of a crop, and see whether it and t1-linear's affine belong together.
 
-    Parameters
-    ----------
-    crop
-        Image from :func:`read_crop`.
-    raw
-        Path of the image that t1-linear took.
-    affine
-        Path of the ``*_affine.mat`` that t1-linear wrote.
-    transform
-        Matrix in that file, 4 x 4, if it was read already.
+    `transform` is the matrix in the file of the affine, if it was read already.
 
     Raises
     ------
@@ -260,20 +242,10 @@ def products(
 ) -> Iterator[Product]:
     """Make the T1nce on each grid; the network runs as often as it must.
 
-    On the raw image's grid, the change that was found on the crop is carried over, if the crop
-    lies on the raw image. If it does not, or the model's image is blurred by its grid, the
-    network is given the raw image itself, brought to the crop's grid by the affine.
-
-    Parameters
-    ----------
-    inputs
-        Images from :func:`read`.
-    wanted
-        Grids of the products.
-    synthesizer
-        Loaded model.
-    synthesis
-        Result of the network for the crop, if there is one already.
+    On the raw image's grid, the change that was found on the crop is transferred, if the crop lies
+    on the raw image. If it does not, or the model's image is blurred by its grid, the network is
+    given the raw image itself, brought to the crop's grid by the affine. `synthesis` is the result
+    of the network for the crop, if there is one already.
     """
     crop = inputs.crop
     if {names.MNI_CROP, names.MNI} & set(wanted):

@@ -80,21 +80,9 @@ def anchor(t1ce: np.ndarray, fitted: np.ndarray, tissue: np.ndarray) -> np.ndarr
 
     A regression on a noisy image shrinks contrast: the fitted T1nce is too bright in fluid, by 0.05
     to 0.1 of white matter. In three classes of its intensities (Otsu) the median difference to the
-    T1ce is measured; between the classes' medians it is interpolated.
-
-    Parameters
-    ----------
-    t1ce
-        Volume, scaled so that bright tissue is about 1.
-    fitted
-        T1nce in its units, of the same shape, as :func:`smooth_fit` gives it.
-    tissue
-        Boolean volume: tissue that does not enhance.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32 volume; 0 stays 0.
+    T1ce is measured, where `tissue` does not enhance; between the classes' medians it is
+    interpolated. Bright tissue of the T1ce is about 1; 0 of the T1nce, that of :func:`smooth_fit`,
+    stays 0.
 
     Raises
     ------

@@ -40,20 +40,8 @@ def resample(x: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
 def pad_to_multiple(x: torch.Tensor, multiple: int) -> tuple[torch.Tensor, Crop]:
     """Lengthen each side to a multiple, at its far end, by repeating the last voxel.
 
-    Repeating adds no edge where the head touches the border of the image.
-
-    Parameters
-    ----------
-    x
-        Images, N x C x D x H x W.
-    multiple
-        Divisor of each new side, which is the smallest that is long enough.
-
-    Returns
-    -------
-    padded : torch.Tensor
-    inside : tuple
-        Index for which ``padded[inside]`` is `x`, in any tensor of the padded size.
+    Repeating adds no edge where the head touches the border of the image. The index given with the
+    padded images, N x C x D x H x W, is that of `x` in any tensor of the padded size.
     """
     d, h, w = x.shape[2:]
     pads = (0, -w % multiple, 0, -h % multiple, 0, -d % multiple)
@@ -103,19 +91,7 @@ def is_skull_stripped(volume: np.ndarray) -> bool:
 def to_ras(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Turn a volume's axes so that they run right, anterior, superior, as near as they can.
 
-    Axes are only exchanged and flipped: no voxel changes, of an oblique image neither.
-
-    Parameters
-    ----------
-    volume
-        Voxels, three axes as stored.
-    affine
-        Matrix, 4 x 4, voxel indices of `volume` to mm, RAS+.
-
-    Returns
-    -------
-    numpy.ndarray
-        C order.
+    Axes are only exchanged and flipped: no voxel changes, of an oblique image neither. C order.
     """
     return np.ascontiguousarray(apply_orientation(volume, io_orientation(affine)))
 
@@ -164,19 +140,10 @@ def sample(
 def coarsen(volume: np.ndarray, affine: np.ndarray, side: float) -> tuple[np.ndarray, np.ndarray]:
     """Bring a volume to cubic voxels along its own axes, averaging over those that are finer.
 
-    Parameters
-    ----------
-    volume
-        Three axes.
-    affine
-        4 x 4, voxel indices to mm.
-    side
-        Side of the voxels, in mm.
-
     Returns
     -------
     coarse : numpy.ndarray
-        float32; both grids fill one box.
+        float32, voxels of `side` mm; both grids fill one box.
     to_volume : numpy.ndarray
         4 x 4, voxel indices of `coarse` to those of `volume`.
     """

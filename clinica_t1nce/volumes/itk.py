@@ -26,18 +26,10 @@ _KINDS = ("AffineTransform_", "MatrixOffsetTransformBase_")
 
 
 def read_itk_affine(path: str | Path) -> np.ndarray:
-    """Read a ``.mat`` of ANTs.
+    """Read an affine of ANTs in ITK's MATLAB format, as ``0GenericAffine.mat``.
 
-    Parameters
-    ----------
-    path
-        An affine in ITK's MATLAB format, as ``0GenericAffine.mat``.
-
-    Returns
-    -------
-    numpy.ndarray
-        4 x 4, float64: points of the fixed image's space to points of the moving one's, both in
-        mm, RAS+.
+    4 x 4, float64: points of the fixed image's space to points of the moving one's, both in mm,
+    RAS+.
 
     Raises
     ------
@@ -72,19 +64,7 @@ def read_itk_affine(path: str | Path) -> np.ndarray:
 
 
 def to_ants(volume: np.ndarray, affine: np.ndarray) -> Any:
-    """Make an ``ants.ANTsImage``, float32, of a volume and its RAS+ affine without shear.
-
-    Parameters
-    ----------
-    volume
-        3-D, numbers or booleans.
-    affine
-        4 x 4, voxel indices to mm, RAS+.
-
-    Returns
-    -------
-    ants.ANTsImage
-    """
+    """Make an ``ants.ANTsImage``, float32, of a volume and its RAS+ affine without shear."""
     import ants
 
     lps = _FLIP @ affine
