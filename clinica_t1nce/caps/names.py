@@ -150,18 +150,10 @@ def sidecar_path(image: Path) -> Path:
 
 
 def uri(path: Path, root: Path | None, beside: Path, name: str = "") -> str:
-    """Write a path into a sidecar, so that it holds after the data set was moved.
+    """Write a path into a sidecar in `beside`, so that it holds after the data set was moved.
 
-    Parameters
-    ----------
-    path
-        The file to point to.
-    root
-        Root of the data set; a file in it becomes a BIDS URI, ``bids::<path from the root>``.
-    beside
-        The folder of the sidecar; a file elsewhere becomes a path relative to it.
-    name
-        Name of the data set in the ``DatasetLinks`` of another one that the sidecar belongs to.
+    A file in `root`, the data set, becomes a BIDS URI, ``bids:<name>:<path from the root>``, where
+    `name` is that in the ``DatasetLinks`` of another data set; others become a relative path.
     """
     if root is not None and path.is_relative_to(root):
         return f"bids:{name}:{path.relative_to(root).as_posix()}"

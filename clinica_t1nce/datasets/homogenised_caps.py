@@ -58,21 +58,8 @@ def write(
 ) -> int:
     """Put the crops that were chosen, with t1-linear's affines, into a CAPS; count them.
 
-    Parameters
-    ----------
-    choices
-        Choices by visit, of images on the crop's grid.
-    out, caps
-        Roots of the CAPS to make or to add to, and of the one that it is made from.
-    contents
-        Contents of the sidecars.
-    copy, overwrite
-        Whether files are copied rather than linked, and crops that are there replaced.
-
-    Raises
-    ------
-    OutputError
-        If a file cannot be written.
+    `choices` are images on the crop's grid of `caps`, `contents` those of their sidecars.
+    OutputError if a file cannot be written.
     """
     files = {
         Path(description.DESCRIPTION): Entry(text=as_json(_describe(caps))),

@@ -109,23 +109,12 @@ def describe(
     what: str,
     links: Mapping[str, str] | None = None,
 ) -> str:
-    """Write a ``dataset_description.json``.
+    """Write a ``dataset_description.json`` of what was made from the data sets in `roots`.
 
     ``DatasetType`` is ``raw``: Clinica takes nothing else for a BIDS data set. BIDS allows
-    ``GeneratedBy`` and ``SourceDatasets`` there as well.
-
-    Parameters
-    ----------
-    source
-        Content of the source's description.
-    roots
-        Roots of the data sets that it is made from.
-    kind
-        The command that made it, ``"separate"`` or ``"homogenise"``.
-    what
-        Description of what it did, in a few words.
-    links
-        Addresses by the names that BIDS URIs in sidecars use.
+    ``GeneratedBy`` and ``SourceDatasets`` there as well. `source` is the source's own description,
+    `kind` the command, `what` it did in a few words; `links` are addresses by the names that BIDS
+    URIs in sidecars use.
     """
     content = {
         **source,

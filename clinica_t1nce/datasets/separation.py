@@ -86,21 +86,10 @@ def plan(
 ) -> View:
     """Decide what the view of a data set holds; nothing is written.
 
-    Of several T1w of one kind in a visit, the first in the order of :func:`prefer` is taken,
-    or the one that `choices` names; the others are left out.
-
-    Parameters
-    ----------
-    source
-        Root of the BIDS data set.
-    label
-        Text behind the label of a session that names the session of its T1ce.
-    choices
-        Table with the columns ``participant_id``, ``session_id`` and ``filename``: the T1w to
-        take. A column ``contrast`` (``T1ce`` or ``T1nce``) overrules what the metadata say.
-    words
-        Table of the meanings of words on contrast agents, see
-        :func:`clinica_t1nce.bids.contrast_agents.read_words`.
+    Of several T1w of one kind in a visit, the first in the order of :func:`prefer` is taken, or the
+    one that the table `choices` names (``participant_id``, ``session_id``, ``filename``); the
+    others are left out. Its column ``contrast`` (``T1ce`` or ``T1nce``) overrules what the metadata
+    say. `label` ends the label of a session that names the session of its T1ce.
 
     Raises
     ------

@@ -97,15 +97,10 @@ def replacing(paths: Sequence[Path]) -> Iterator[None]:
 
 
 def check_space(folder: Path, size: int, what: str, otherwise: str = "name another folder") -> None:
-    """Refuse to begin what the disk has no room for.
+    """Refuse to begin what the disk has no room for: `size` bytes for `what`.
 
-    `size` bytes are needed for `what`, in a folder that need not exist; `otherwise` is the advice
-    for those who cannot free space.
-
-    Raises
-    ------
-    OutputError
-        If less is free.
+    The folder need not exist; `otherwise` is the advice for those who cannot free space.
+    OutputError if less is free.
     """
     present = next(place for place in (folder, *folder.resolve().parents) if place.exists())
     free = shutil.disk_usage(present).free

@@ -17,25 +17,12 @@ def read(path: Path, required: Sequence[str] = ()) -> list[Row]:
 def read_numbered(
     path: Path, required: Sequence[str] = ()
 ) -> tuple[list[str], list[tuple[int, Row]]]:
-    """Read a table with the number of each row's line in the file.
+    """Read a table: its columns, and of each row the line in the file and the cells.
 
-    Quotation marks are letters like any others: BIDS has no quoting. In a required column they
-    are refused, since nothing could be found by such a cell.
-
-    Parameters
-    ----------
-    path
-        Path of the table: UTF-8, with or without a mark of the byte order, with any line ends.
-        Its first line names the columns. Empty rows are left out.
-    required
-        Columns that it must have.
-
-    Returns
-    -------
-    columns : list of str
-        Names of the columns; none if the file is empty.
-    rows : list
-        Line and cells of each row; cells are stripped, missing ones are empty.
+    UTF-8, with or without a mark of the byte order, with any line ends. Empty rows are left out,
+    cells are stripped, missing ones are empty. Quotation marks are letters like any others: BIDS
+    has no quoting. In a required column they are refused, since nothing could be found by such a
+    cell.
 
     Raises
     ------

@@ -34,20 +34,10 @@ def shipped() -> list[str]:
 
 
 def load_weights(name_or_path: str | Path = "default") -> tuple[nn.Module, Card]:
-    """Load a trained network and its card.
+    """Load a trained network, in evaluation mode, float32, on the CPU, and its card.
 
-    Parameters
-    ----------
-    name_or_path
-        Name of shipped weights, ``"default"``, or the path of a ``.safetensors`` file with its
-        card beside it, or of that card.
-
-    Returns
-    -------
-    torch.nn.Module
-        Network in evaluation mode, float32, on the CPU.
-    Card
-        Card of the weights.
+    The weights are given by the name of shipped ones, ``"default"``, or the path of a
+    ``.safetensors`` file with its card beside it, or of that card.
 
     Raises
     ------
@@ -89,21 +79,9 @@ def load_generator(name_or_path: str | Path = "default") -> tuple[nn.Module, Car
 
 
 def save_weights(path: str | Path, module: nn.Module, card: Card) -> Card:
-    """Write a network's weights and its card, each atomically.
+    """Write a network's weights, ``.safetensors``, and its card, ``.json``, each atomically.
 
-    Parameters
-    ----------
-    path
-        Path of the ``.safetensors`` file; the card is the ``.json`` beside it.
-    module
-        Network that the card's architecture and hyper-parameters build.
-    card
-        Card of the weights.
-
-    Returns
-    -------
-    Card
-        Card as written: with its `sha256`.
+    Gives the card as written: with its `sha256`.
 
     Raises
     ------

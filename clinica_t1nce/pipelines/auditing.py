@@ -26,28 +26,9 @@ def compare(
 ) -> dict[str, Mapping[str, Separability]]:
     """Tell how well acquired and synthetic images of a data set can be told apart.
 
-    Parameters
-    ----------
-    origins
-        Images, from :func:`clinica_t1nce.datasets.provenance.find_origins`.
-    model
-        Name or file of weights, such as ``"default"``.
-    device
-        Device of the detector: ``"auto"``, ``"cpu"`` or ``"cuda"``.
-    volumes
-        Result of :func:`read_volumes`; empty without volumes.
-    detector
-        Whether the model's probability of gadolinium is a feature.
-
-    Returns
-    -------
-    dict
-        Results by set of features, for each stage that there are images of.
-
-    Raises
-    ------
-    SelectionError
-        If there are too few images.
+    With `detector`, the model's probability of gadolinium is a feature; `volumes` may be empty.
+    Gives results by set of features, for each stage that there are images of. SelectionError if
+    there are too few images.
     """
     synthetic = [origin.synthetic for origin in origins]
     participants = [origin.visit.subject for origin in origins]

@@ -23,21 +23,8 @@ VisitCrop = tuple[Visit, Path]
 class Detection(ResumablePipeline[VisitCrop]):
     """Classify crops of t1-linear; each result is written into the CAPS as soon as it is there.
 
-    Parameters
-    ----------
-    caps
-        Root of the CAPS.
-    crops
-        Visits and paths of the crops.
-    model
-        Weights that classify.
-    again
-        Whether crops that these weights have classified before are classified again.
-
-    Raises
-    ------
-    WeightsError
-        If the weights have no detector.
+    Crops that these weights have classified before are left out, but `again`. WeightsError if the
+    weights have no detector.
     """
 
     def __init__(

@@ -155,24 +155,9 @@ class ResumablePipeline(ABC, Generic[Item]):
     ) -> Any:
         """Work on all that is to do; failures are collected in `outcomes`, none is raised.
 
-        Parameters
-        ----------
-        folder
-            Working directory.
-        plugin
-            Nipype execution plug-in; None for processes on this machine.
-        plugin_args
-            Arguments of the plug-in; ``n_procs`` is the number of cores (1), or, on a cluster,
-            the least number of jobs.
-        update_hash
-            Argument of every Nipype workflow's ``run``.
-        quiet
-            Whether no progress is shown.
-
-        Returns
-        -------
-        networkx.DiGraph
-            Graph of the last round; empty if there was nothing to do.
+        `plugin` is one of Nipype's, None for processes on this machine; ``n_procs`` of its
+        arguments is the number of cores (1), or, on a cluster, the least number of jobs. Gives the
+        graph of the last round, empty if there was nothing to do.
         """
         graph: Any = DiGraph()
         died: list[Item] = []
@@ -251,14 +236,9 @@ def settle(
 ) -> tuple[list[Event[Item]], list[Item], list[Item]]:
     """Turn the journal of a round, in which the plug-in raised `error` or none, into outcomes.
 
-    Returns
-    -------
-    outcomes : list of clinica_t1nce.engine.event_log.Event
-    left : list
-        Items that a process died too early to come to. If no item at all was come to, they have
-        failed instead: another round would not do better.
-    died : list
-        Items that a process was at when it died.
+    Also gives the items that a process died too early to come to, and those that one was at when it
+    died. If no item at all was come to, they have failed instead: another round would not do
+    better.
     """
     events = event_log.latest(journal)
     outcomes: list[Event[Item]] = []

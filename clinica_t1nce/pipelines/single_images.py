@@ -34,15 +34,8 @@ def translator(
 ) -> Callable[[Files], dict[str, Any]]:
     """Make a function that translates a file and gives its sidecar's content; it can be sent.
 
-    Parameters
-    ----------
-    model
-        Weights and device; loaded once in each process.
-    n_threads
-        Threads of PyTorch; None leaves them.
-    raw
-        Root of the BIDS that the sources belong to; sidecars call it ``raw``. None: they give
-        relative paths.
+    The model is loaded once in each process. `raw`, the BIDS that the sources belong to, is called
+    so in sidecars; without, they give relative paths.
     """
     return partial(_translate, model, n_threads, raw)
 
@@ -76,18 +69,9 @@ def find_t1w(
 ) -> tuple[dict[Path, str | None], int]:
     """List T1w, of files, folders of them or a BIDS, and what their metadata show.
 
-    Returns
-    -------
-    found : dict
-        Evidence of a contrast agent by image, None without; "" where the metadata do not tell.
-    n_undecided : int
-        Number of visits whose metadata cannot be read or are not understood; their images are
-        among `found`.
-
-    Raises
-    ------
-    SelectionError
-        If there is none.
+    Gives the evidence of a contrast agent by image, None without; "" where the metadata do not
+    tell; and the number of visits whose metadata cannot be read or are not understood.
+    SelectionError if there is no image.
     """
     first = sources[0]
     if len(sources) > 1 or not first.is_dir() or not any(first.glob("sub-*/")):
@@ -152,19 +136,10 @@ def share_cores(n_images: int, n_procs: int, model: Model) -> tuple[int, int | N
 def each(
     work: Callable[[Item], Result], items: Sequence[Item], n_processes: int = 1
 ) -> Iterator[tuple[Item, Result | None, str | None]]:
-    """Do some work on each item; the failure of one stops no other.
+    """Do some work on each item; give item, result and reason why it failed, else None, in order.
 
     One process works in this one; for several, the work has to be one that can be sent to them.
-
-    Yields
-    ------
-    item, result, reason
-        In the order of the items; of what failed, the result is None, and there is a reason.
-
-    Raises
-    ------
-    DeviceError
-        If a process is killed from outside.
+    DeviceError if a process is killed from outside.
     """
     if n_processes == 1:
         yield from map(partial(_attempt, work), items)

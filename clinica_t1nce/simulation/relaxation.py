@@ -192,24 +192,12 @@ class Relaxation:
     density: float = 0.82
 
     def enhancement(self, image: torch.Tensor, amount: torch.Tensor) -> torch.Tensor:
-        """Turn amounts of gadolinium into what they add to the image.
+        """Turn amounts of gadolinium into what they add to an image, in units of its white matter.
 
         The intensity of a voxel gives the T1 that it must have had; gadolinium shortens that T1
         (1/T1 = 1/T1₀ + r₁C), and the signal equation gives the new intensity. So bright fat or
-        inflow hardly enhances, and strong uptake saturates.
-
-        Parameters
-        ----------
-        image
-            Image before gadolinium, D x H x W, white matter = 1.
-        amount
-            Amounts as effects give them, D x H x W: what gray matter would gain after the usual
-            dose if signal grew linearly with concentration.
-
-        Returns
-        -------
-        torch.Tensor
-            Enhancement, D x H x W, 0 or more, white matter = 1.
+        inflow hardly enhances, and strong uptake saturates. An amount is what gray matter would
+        gain after the usual dose if signal grew linearly with concentration.
         """
         rate_of, signal_of = (table.to(image.device) for table in self._tables)
         rate_of_amount = self.injection.blood_rate / USUAL_BLOOD_RATE / self.steepness

@@ -153,27 +153,10 @@ def sample_recipe(
     second_scan: bool = False,
     gadolinium: Gadolinium = USUAL,
 ) -> Recipe:
-    """Draw all numbers of one pair of `shape` from `anatomy`.
+    """Draw all numbers of one pair of `shape`, D, H, W, from `anatomy`, for :func:`render`.
 
-    Parameters
-    ----------
-    rng
-        Random generator.
-    anatomy
-        Anatomy to draw from.
-    shape
-        Shape of the pair, D, H, W.
-    preset
-        Quality of the images, or a key of :data:`PRESETS`.
-    second_scan
-        Whether to draw an independent T1nce as well; all else stays the same.
-    gadolinium
-        Ranges of injection and effects.
-
-    Returns
-    -------
-    Recipe
-        Numbers for :func:`render`.
+    `preset` is the quality of the images, or a key of :data:`PRESETS`; with `second_scan` an
+    independent T1nce is drawn as well, and all else stays the same.
     """
     quality = PRESETS[preset] if isinstance(preset, str) else preset
     contrast = Contrast.sample(rng, gadolinium.injection, gadolinium.strength)

@@ -22,17 +22,9 @@ _SMALLEST = 0.05
 
 
 def check_volume(volume: Any) -> np.ndarray:
-    """Refuse what is not a plain volume of numbers.
+    """Refuse what is not a plain volume of numbers; give it as float32, itself where it is that.
 
-    Returns
-    -------
-    numpy.ndarray
-        float32, 3-D, finite; `volume` itself where it is that.
-
-    Raises
-    ------
-    ImageError
-        Naming what was given, and what to give instead.
+    ImageError names what was given, and what to give instead.
     """
     if isinstance(volume, str | Path):
         raise ImageError(

@@ -39,29 +39,19 @@ def decode(
     quantiles: Sequence[float] = (0.5,),
     quantile: float = 0.5,
 ) -> Decoded:
-    """Turn the output of a network into the change that it stands for.
+    """Turn the output of a network, one channel a quantile, into the change that it stands for.
 
     Gradients flow through the change wherever it is not at its bounds.
 
     Parameters
     ----------
-    out
-        Output of the network, N x Q x D x H x W, one channel a quantile.
-    t1ce
-        Scaled T1ce, N x 1 x D x H x W, on the grid of `out`.
+    out, t1ce
+        Output, N x Q x D x H x W, and scaled T1ce, N x 1 x D x H x W.
     output
-        Meaning of `out`, as on the card: ``"change"``, the enhancement, or ``"image"``, the
-        T1nce, one channel.
-    quantiles
-        Rising probabilities, one a channel of `out`: the network's attribute of that name.
-    quantile
-        Probability of the quantile to take, interpolated between those that there are.
-
-    Returns
-    -------
-    Decoded
-        Of ``"change"``: a change between 0 and the T1ce, 0 where the T1ce is negative. Of
-        ``"image"``: the plain difference.
+        Meaning of `out`: ``"change"``, the enhancement, between 0 and the T1ce, 0 where that is
+        negative; or ``"image"``, the T1nce, one channel: the change is the plain difference.
+    quantiles, quantile
+        Rising probabilities of the channels, and the one to take, interpolated between them.
     """
     if output == "image":
         return Decoded(t1ce - out, None)

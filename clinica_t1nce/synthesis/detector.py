@@ -29,20 +29,17 @@ _DOUBT_FLOOR = 0.1
 def describe(change: np.ndarray, head: np.ndarray, uncertainty: float | None = None) -> np.ndarray:
     """Summarise a change as logarithms: of its mean, its :data:`PERCENTILES`, its uncertainty.
 
+    Gives :data:`SIZE` float64 values.
+
     Parameters
     ----------
     change
         Change that a generator would make, 0 or more, in units of white matter.
     head
-        Boolean mask of the same shape: voxels to look at. At least one.
+        Boolean mask of the voxels to look at. At least one.
     uncertainty
         Uncertainty of the :class:`clinica_t1nce.synthesis.Synthesis`: a generator is sure of what
         it removes from a T1ce, and of little that it removes from a T1nce. None counts as 1.
-
-    Returns
-    -------
-    numpy.ndarray
-        :data:`SIZE` float64 values.
     """
     inside = change[head]
     amounts = [inside.mean(dtype=np.float64), *np.percentile(inside, PERCENTILES)]

@@ -49,30 +49,11 @@ def transfer(
     transform: np.ndarray | None = None,
     gain: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Take a change that was found on one grid from an image on another.
+    """Take a change that was found on one grid from an image on another, as :meth:`.subtract` does.
 
-    Parameters
-    ----------
-    change
-        Change on the first grid, D x H x W.
-    affine
-        Affine, 4 x 4, voxel indices of `change` to mm, RAS+.
-    image
-        Image on the other grid, conditioned or as it came.
-    image_affine
-        Affine, 4 x 4, voxel indices of `image` to mm, RAS+.
-    transform
-        Transform, 4 x 4, from mm of the first grid's space to mm of the image's; None: they are one
-        space.
-    gain
-        Number of units of `image` that make one of `change`, on the first grid; None: one. See
-        :func:`measure_gain`.
-
-    Returns
-    -------
-    numpy.ndarray
-        Image less the change; see
-        :meth:`clinica_t1nce.synthesis.conditioning.Conditioned.subtract`.
+    Affines, 4 x 4, take voxel indices to mm, RAS+. `transform`, 4 x 4, takes mm of the first grid's
+    space to mm of the image's; None: they are one space. `gain`, of :func:`measure_gain`, is the
+    number of units of `image` that make one of `change`, on the first grid; None: one.
     """
     given = image if isinstance(image, Conditioned) else condition(image)
     scaled = change if gain is None else change * gain
@@ -83,16 +64,9 @@ def transfer(
 def measure_gain(image: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Compare the receive gains of two images of one head, as before and after a bias correction.
 
-    Parameters
-    ----------
-    image, reference
-        Images on one grid of about 1 mm. They need not match voxel by voxel.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32, positive, smooth: `reference` times it has the local brightness of `image`. 1
-        where neither shows anything.
+    Both lie on one grid of about 1 mm, but need not match voxel by voxel. Gives a smooth positive
+    float32 field: `reference` times it has the local brightness of `image`; 1 where neither shows
+    anything.
     """
     both = intensity.foreground(image) & intensity.foreground(reference)
     if not both.any():

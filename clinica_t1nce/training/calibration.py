@@ -83,8 +83,6 @@ def calibrate(
 
     Parameters
     ----------
-    weights
-        File of the weights, ``.safetensors``, with its card.
     folder
         Folder of label maps, ``*_dseg.nii.gz``; None: no head is simulated.
     cache
@@ -142,18 +140,8 @@ def calibrate(
 def choose_quantile(module: nn.Module, card: Card, pairs: Iterable[Pair]) -> float:
     """Find which quantile of the enhancement comes nearest to it inside the skull.
 
-    Parameters
-    ----------
-    module, card
-        Generator that gives quantiles, and its card.
-    pairs
-        Pairs with gadolinium.
-
-    Returns
-    -------
-    float
-        Quantile, of 0.5, 0.55, 0.6 and 0.65, of the smallest absolute error, relative to each
-        pair's enhancement: else the few pairs that enhance most would decide for all.
+    Gives that, of 0.5, 0.55, 0.6 and 0.65, of the smallest absolute error, relative to each pair's
+    enhancement: else the few pairs that enhance most would decide for all.
     """
     synthesizers = {
         quantile: Synthesizer(
@@ -298,14 +286,8 @@ def cross_validated(
 ) -> dict[str, float]:
     """Measure how well calibrations predict pairs that they were not fitted on.
 
-    Parameters
-    ----------
-    trials
-        Two trials of each pair, one after the other.
-    gate
-        Whether an image that shows no gadolinium is to be left alone.
-    folds
-        Number of parts, each predicted by what is fitted on the others.
+    Two trials of each pair follow each other; each fold is predicted by what is fitted on the
+    others. `gate`: an image that shows no gadolinium is to be left alone.
     """
     fold_of = (np.arange(len(trials)) // 2) % folds
     predicted = []

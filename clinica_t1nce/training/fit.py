@@ -64,27 +64,10 @@ def fit(
     machine: Machine,
     card: Card,
 ) -> Path:
-    """Train a module on what was loaded, or go on where the last run stopped.
+    """Train a module on what was loaded, or go on where the last run stopped; give the weights.
 
-    Parameters
-    ----------
-    module
-        Module to be trained; the weights of its `kept` are written as the settings' name.
-    loaded
-        Sources of the pairs.
-    output
-        Folder of the run.
-    settings
-        Settings of the run, lengths in steps.
-    machine
-        Processes and device that it may use.
-    card
-        Card of the weights.
-
-    Returns
-    -------
-    Path
-        Path of the weights.
+    The weights of the module's `kept` are written as the settings' name; lengths of `settings` are
+    in steps.
 
     Raises
     ------

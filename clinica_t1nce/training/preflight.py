@@ -23,23 +23,10 @@ class Size(NamedTuple):
 
 
 def size_of(architecture: str, hyperparameters: dict[str, Any], shape: Sequence[int]) -> Size:
-    """Count a network's weights, and what its layers give for one input.
+    """Count a network's weights, and what its layers give for one input of shape D, H, W.
 
-    Nothing is computed: PyTorch's meta device only knows shapes.
-
-    Parameters
-    ----------
-    architecture, hyperparameters
-        Arguments of :func:`clinica_t1nce.models.registry.build`.
-    shape
-        Shape of the network's input, D, H, W.
-
-    Raises
-    ------
-    WeightsError
-        If the network cannot be built.
-    ImageError
-        If it does not take such an input.
+    Nothing is computed: PyTorch's meta device only knows shapes. WeightsError if the network cannot
+    be built, ImageError if it does not take such an input.
     """
     given: list[int] = []
 
@@ -57,21 +44,10 @@ def size_of(architecture: str, hyperparameters: dict[str, Any], shape: Sequence[
 
 
 def memory_gb(size: Size, batch: int, *, averaged: bool = False, half: bool = False) -> float:
-    """Estimate from below the GB that a step takes.
+    """Estimate from below the GB that a step of `batch` pairs takes.
 
     Counted are weights, gradients, Adam's moments and a running average, and what each layer gives
-    for the way back; not counted is what libraries use beside.
-
-    Parameters
-    ----------
-    size
-        Size of the network, for one input.
-    batch
-        Number of pairs.
-    averaged
-        Whether there is a running average of the weights.
-    half
-        Whether layers give 16-bit numbers.
+    for the way back, `half`: in 16 bits; not counted is what libraries use beside.
 
     Examples
     --------

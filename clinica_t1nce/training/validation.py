@@ -12,23 +12,13 @@ TISSUES = ("csf", "gm", "wm")
 
 
 def measure(image: torch.Tensor, batch: Batch) -> Mapping[str, torch.Tensor]:
-    """Compare one synthetic image with the fitted T1nce.
+    """Compare a synthetic image, 1 x 1 x D x H x W, scaled, with the fitted T1nce of a whole pair.
 
-    Parameters
-    ----------
-    image
-        Synthetic T1nce, 1 x 1 x D x H x W, scaled.
-    batch
-        Whole pair, from :class:`clinica_t1nce.training.data.real.RealVolumes`.
-
-    Returns
-    -------
-    dict
-        ``total``: mean absolute error over that of the T1ce; ``inside`` and ``outside``: the same
-        in the enhancing voxels and in the others; ``mean_csf``, ``mean_gm``, ``mean_wm``: mean of
-        ``image - T1nce`` in a tissue, white matter = 1; ``volume_csf``, ``volume_gm``,
-        ``volume_wm``: by how much more voxels have the intensities of a tissue than in the T1nce,
-        as a fraction. Tissues are parted by two thresholds of the T1nce (Otsu).
+    ``total`` is the mean absolute error over that of the T1ce; ``inside`` and ``outside`` are the
+    same in the enhancing voxels and in the others; ``mean_csf``, ``mean_gm`` and ``mean_wm`` the
+    mean of ``image - T1nce`` in a tissue, white matter = 1; ``volume_csf``, ``volume_gm`` and
+    ``volume_wm`` by how much more voxels have the intensities of a tissue than in the T1nce, as a
+    fraction. Tissues are parted by two thresholds of the T1nce (Otsu).
     """
     from skimage.filters import threshold_multiotsu
 

@@ -105,30 +105,11 @@ def rewrite(
     sha256: str,
     dataset: Dataset | None = None,
 ) -> list[dict[str, str]]:
-    """Write the table of all that some weights have classified anew.
+    """Write the table of all that some weights have classified anew; give the rows of `crops`.
 
-    As with the table of images, any number of processes may do so at a time.
-
-    Parameters
-    ----------
-    caps
-        Root of the CAPS.
-    crops
-        Crops that were asked for.
-    model, sha256
-        Name of the weights, and their digest.
-    dataset
-        BIDS that t1-linear read: its sidecars are metadata, too.
-
-    Returns
-    -------
-    list of dict
-        Rows of `crops`; those that were not classified are left out.
-
-    Raises
-    ------
-    OutputError
-        If the table cannot be written.
+    Crops that were not classified are left out; sidecars of `dataset` are metadata, too. As with
+    the table of images, any number of processes may do so at a time. OutputError if it cannot be
+    written.
     """
     asked = {crop for _, crop in crops}
     for _ in range(table.MOST_LOOKS):

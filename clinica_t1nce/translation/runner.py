@@ -73,17 +73,9 @@ def translate_all(
 ) -> Iterator[Result]:
     """Translate files one after the other; the failure of one does not stop the others.
 
-    Parameters
-    ----------
-    jobs
-        Jobs, in the order of the results.
-    synthesizer
-        Loaded model.
-    overlap
-        Read the next image and write the last one while the network works: for GPUs, where
-        gzip takes longer than the network. Up to three images are in memory then.
-    on_start
-        Function that is called before the network starts on a job.
+    `overlap`: read the next image and write the last one while the network works: for GPUs, where
+    gzip takes longer than the network. Up to three images are in memory then. `on_start` is called
+    before the network starts on a job.
     """
     if overlap:
         yield from _overlapping(jobs, synthesizer, on_start)
@@ -98,18 +90,6 @@ def translate_all(
 
 def translate(job: Job, synthesizer: "Synthesizer") -> Result:
     """Translate one file, or classify it, or both; the network sees it once.
-
-    Parameters
-    ----------
-    job
-        Source, targets and options.
-    synthesizer
-        Loaded model.
-
-    Returns
-    -------
-    Result
-        Without an error.
 
     Raises
     ------

@@ -138,29 +138,11 @@ def translate_image(image: nib.Nifti1Image, synthesizer: "Synthesizer") -> nib.N
 
 
 def synthesise(volume: np.ndarray, affine: np.ndarray, synthesizer: "Synthesizer") -> Found:
-    """Make the T1nce of a volume with a bias field.
+    """Make the T1nce of a finite volume with a bias field, three axes as stored.
 
     The network is given the volume without its bias field, in MNI space; what it changes is
-    brought back, given the field again, and taken from the volume as it came.
-
-    Parameters
-    ----------
-    volume
-        T1ce, three axes as stored, finite.
-    affine
-        Matrix, 4 x 4, voxel indices to mm.
-    synthesizer
-        Loaded model.
-
-    Returns
-    -------
-    Found
-        Flagged :data:`NOT_REGISTERED` if no affine was found.
-
-    Raises
-    ------
-    ImageError
-        If the volume cannot be used.
+    brought back, given the field again, and taken from the volume as it came. Flagged
+    :data:`NOT_REGISTERED` if no affine was found; ImageError if the volume cannot be used.
     """
     given = condition(volume)
     field = bias.measure_bias(given.shown, affine)
@@ -243,16 +225,8 @@ def translate_file(
     """Write the T1nce of one file, with its sidecar: first the sidecar, last the image.
 
     On the source's grid, header, type and slope are those of the source to the bit, and so are the
-    voxels where nothing is removed.
-
-    Parameters
-    ----------
-    files
-        Paths, from :func:`clinica_t1nce.translation.single_files.plan`.
-    synthesizer
-        Loaded model.
-    raw
-        Root of the BIDS that the source belongs to: the sidecar calls it ``raw``.
+    voxels where nothing is removed. The sidecar calls `raw`, the BIDS that the source belongs to,
+    so.
 
     Raises
     ------

@@ -103,25 +103,11 @@ def sample(
     new_affine: np.ndarray,
     to_volume: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Read a volume off at the voxel centres of another grid, linearly; 0 where there is none.
+    """Read a volume off at the voxels of another grid, linearly; float32, 0 where there is none.
 
-    Parameters
-    ----------
-    volume
-        Voxels, three axes.
-    affine
-        Matrix, 4 x 4, voxel indices of `volume` to mm, RAS+.
-    shape
-        Voxels of the other grid.
-    new_affine
-        Matrix, 4 x 4, voxel indices of the other grid to mm, RAS+.
-    to_volume
-        Matrix, 4 x 4, mm of the other grid's space to mm of the volume's; None: they are one space.
-
-    Returns
-    -------
-    numpy.ndarray
-        float32. Where voxel centres of both grids meet, the very values of `volume`.
+    Where voxel centres of both grids meet, the very values of `volume` are given. Affines, 4 x 4,
+    take voxel indices to mm, RAS+; `to_volume` takes mm of the other grid's space to mm of the
+    volume's, None: they are one space.
     """
     between = np.eye(4) if to_volume is None else to_volume
     # Affines come as float32 from files: without rounding, meeting centres would just miss.

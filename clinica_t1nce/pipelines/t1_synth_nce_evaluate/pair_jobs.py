@@ -123,12 +123,7 @@ def select(
     """Find what the rows of a table ask for; the arguments are those of the command.
 
     No models: all that have written into the CAPS. `split` counts if the table has such a column.
-
-    Returns
-    -------
-    jobs : list of PairJob
-    problems : dict
-        Rows that cannot be evaluated, and why.
+    Gives jobs, and the rows that cannot be evaluated, and why.
 
     Raises
     ------

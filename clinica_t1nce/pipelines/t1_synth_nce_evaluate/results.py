@@ -33,16 +33,8 @@ def write_results(
 ) -> dict[str, Table]:
     """Write all that is said of the pairs together; give the tables in the paper's layout.
 
-    Parameters
-    ----------
-    out
-        Output folder; the images of each pair are there already.
-    records
-        Records of the pairs evaluated.
-    failures
-        Pairs left out: ``participant_id`` and what else is known of the pair, and ``reason``.
-    settings
-        The command's options.
+    The images of each pair are in `out` already. `failures` are pairs left out: ``participant_id``
+    and what else is known of the pair, and ``reason``.
     """
     import pandas as pd
 

@@ -95,21 +95,10 @@ class PreparedPair:
 def prepare(
     t1ce: np.ndarray, t1nce: np.ndarray, scaling: Mapping[str, Any], *, shifts: bool = True
 ) -> PreparedPair:
-    """Bring the two images of a pair to one scale.
+    """Bring the two images of a pair, axes right, anterior, superior, on one grid, to one scale.
 
-    Parameters
-    ----------
-    t1ce, t1nce
-        Volumes on one grid, axes right, anterior, superior, any units.
-    scaling
-        Scaling of the card, as :func:`clinica_t1nce.volumes.intensity.measure` takes it.
-    shifts
-        Whether to look if one image is shifted against the other, which takes a second.
-
-    Raises
-    ------
-    ImageError
-        If the grids differ, or too little tissue is in both images.
+    `scaling` is the card's; `shifts`: to look if one image is shifted against the other, which
+    takes a second. ImageError if the grids differ, or too little tissue is in both images.
     """
     if t1ce.shape != t1nce.shape:
         raise ImageError(f"grids of {t1ce.shape} and {t1nce.shape} voxels; bring both to one grid")

@@ -19,21 +19,10 @@ from clinica_t1nce.volumes import grids, intensity
 def volume_for(
     volume: np.ndarray, grid: Sequence[int] | None, scaling: Mapping[str, Any]
 ) -> np.ndarray:
-    """Bring a volume to a network, as synthesis does: scale, then resample; float32.
+    """Bring a volume to a network, as synthesis does: scale by its card, then resample; float32.
 
-    Parameters
-    ----------
-    volume
-        Volume, D x H x W, finite, any unit, axes right, anterior, superior.
-    grid
-        Grid of the network; None: the volume's own.
-    scaling
-        Scaling of the card, as :func:`clinica_t1nce.volumes.intensity.measure` takes it.
-
-    Raises
-    ------
-    ImageError
-        If it cannot be scaled: a constant volume, say.
+    The axes of the volume, D x H x W, run right, anterior, superior; no `grid`: the volume's own.
+    ImageError if it cannot be scaled: a constant volume, say.
     """
     scaled = intensity.measure(volume, **scaling).apply(np.asarray(volume, np.float32))
     tensor = torch.from_numpy(np.ascontiguousarray(scaled, np.float32))[None, None]

@@ -84,20 +84,7 @@ class PairCache:
             raise ImageError(f"{pair.name}: {error}") from error
 
     def fill(self, pairs: Sequence[PairFiles], workers: int = 0) -> dict[str, str]:
-        """Prepare what is missing.
-
-        Parameters
-        ----------
-        pairs
-            Pairs that are wanted.
-        workers
-            Number of processes.
-
-        Returns
-        -------
-        dict
-            Why a pair cannot be trained on, by the name of the pair.
-        """
+        """Prepare what is missing; give the reasons why pairs cannot be trained on, by name."""
         problems = {}
         found = in_parallel(self._problem, pairs, workers)
         for number, (pair, problem) in enumerate(zip(pairs, found, strict=True), start=1):

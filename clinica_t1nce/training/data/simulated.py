@@ -63,19 +63,7 @@ def _prepare_file(path: Path, prepared: Path) -> None:
 
 
 class SimulatedPatches:
-    """Patches at 1 mm, white matter at about 1: what ``change-unet`` is trained on.
-
-    Parameters
-    ----------
-    anatomies
-        Anatomies to draw from.
-    shape
-        Shape of the patches, D, H, W.
-    seed
-        Seed of the random stream.
-    gadolinium
-        Ranges of injection and effects.
-    """
+    """Patches at 1 mm, white matter at about 1: what ``change-unet`` is trained on."""
 
     epoch = None
 
@@ -108,19 +96,8 @@ def level(t1ce: torch.Tensor, t1nce: torch.Tensor, intracranial: torch.Tensor) -
 
     The blood of white matter enhances by some per cent everywhere. In real pairs nobody can tell
     that from the scanner's gain; a network that learnt it from simulated ones would darken all
-    tissue of real images.
-
-    Parameters
-    ----------
-    t1ce, t1nce
-        Images of any shape, white matter at about 1.
-    intracranial
-        Boolean mask of the same shape, in which the gain is estimated and applied.
-
-    Returns
-    -------
-    torch.Tensor
-        The T1nce times one factor inside the skull, nowhere above the T1ce there.
+    tissue of real images. The T1nce is multiplied by one factor inside the skull, and nowhere above
+    the T1ce there.
     """
     white = intracranial & ((t1nce - 1).abs() < _WHITE_BY)
     if white.sum() < _ENOUGH:
@@ -132,19 +109,7 @@ def level(t1ce: torch.Tensor, t1nce: torch.Tensor, intracranial: torch.Tensor) -
 class SimulatedHeads:
     """Whole heads in t1-linear's field of view, scaled and resampled as a card's input says.
 
-    Parameters
-    ----------
-    anatomies
-        Anatomies to draw from.
-    grid
-        Shape that the network works on, D, H, W.
-    scaling
-        Scaling of each image by itself, as :func:`clinica_t1nce.volumes.intensity.measure`
-        takes it.
-    seed
-        Seed of the random stream.
-    shape
-        Shape of what is simulated, in voxels of 1 mm.
+    `shape`, in voxels of 1 mm, is simulated, and resampled to `grid`.
     """
 
     epoch = None

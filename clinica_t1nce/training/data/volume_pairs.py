@@ -135,14 +135,7 @@ class Cache:
         return self.folder / f"{name}.npy"
 
     def fill(self, pairs: Sequence[PairFiles], workers: int = 0) -> None:
-        """Prepare what is missing.
-
-        Parameters
-        ----------
-        pairs
-            Pairs whose images are wanted.
-        workers
-            Number of processes.
+        """Prepare what is missing, by `workers` processes.
 
         Raises
         ------

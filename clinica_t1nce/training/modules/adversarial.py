@@ -42,17 +42,7 @@ def discriminator_loss(
 
 
 class DiscriminatorTraining(Training):
-    """Train a discriminator on what a fixed generator makes.
-
-    Parameters
-    ----------
-    generator
-        Generator, which is left as it is, in evaluation mode.
-    discriminator
-        Discriminator to be trained.
-    output, optimisation, seed, accumulate
-        Settings, as of :class:`~clinica_t1nce.training.modules.generator.Training`.
-    """
+    """Train a discriminator on what a generator makes, which is fixed, in evaluation mode."""
 
     decisive = "discriminator"
 
@@ -102,17 +92,7 @@ class DiscriminatorTraining(Training):
 
 
 class AdversarialTraining(GeneratorTraining):
-    """Train both, the generator first in each step.
-
-    Parameters
-    ----------
-    network
-        Generator, trained before.
-    discriminator
-        Discriminator, trained before.
-    output, optimisation, seed, accumulate
-        Settings, as of :class:`~clinica_t1nce.training.modules.generator.GeneratorTraining`.
-    """
+    """Train generator and discriminator, both trained before, the generator first in each step."""
 
     optimisers = 2
 
