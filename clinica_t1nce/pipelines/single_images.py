@@ -47,7 +47,7 @@ def _translate(
     from clinica_t1nce.report.synthetic_pages import write_page_of
     from clinica_t1nce.translation import single
 
-    made = single.translate_file(files, load(model, n_threads), raw)
+    made = single.translate_file(files, load(model.name, model.device, n_threads), raw)
     if files.page is not None:
         title = files.source.name.partition(".")[0].replace("_", " ")
         write_page_of(files.page, made.sidecar, made.t1ce, made.t1nce, made.affine, title)
@@ -57,7 +57,7 @@ def _translate(
 def _classify(model: Model, n_threads: int | None, source: Path) -> float:
     from clinica_t1nce.translation import single
 
-    return single.classify_file(source, load(model, n_threads))
+    return single.classify_file(source, load(model.name, model.device, n_threads))
 
 
 COLUMNS = ("source", "probability", "image", "metadata", "contradiction")
@@ -170,8 +170,8 @@ def _prepare_process() -> None:
 
 
 @lru_cache(maxsize=1)
-def load(model: Model, n_threads: int | None) -> "Synthesizer":
+def load(name: str, device: str, n_threads: int | None) -> "Synthesizer":
     """Load a model, once in a process."""
     from clinica_t1nce.synthesis.synthesizer import Synthesizer
 
-    return Synthesizer.load(model.name, model.device, n_threads)
+    return Synthesizer.load(name, device, n_threads)
