@@ -219,8 +219,8 @@ def evidence(
 
     Looked at in this order: the BIDS entity ``ce-`` of the name, then ``ContrastBolusIngredient``
     and ``ContrastBolusAgent`` in the sidecar, then columns of these names in the row of
-    ``scans.tsv``. A name that says that there was none (``ce-none``) decides as well. Gives ``"ce
-    entity"``, the name of the sidecar's field, or ``"scans.tsv"``.
+    ``scans.tsv``. A name that says that there was none (``ce-none``) decides as well. Gives
+    ``"ce entity"``, the name of the sidecar's field, or ``"scans.tsv"``.
 
     Raises
     ------

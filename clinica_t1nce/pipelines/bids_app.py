@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clinica_t1nce.bids import filters
 from clinica_t1nce.bids.contrast_agents import NO_WORDS, read_words
+from clinica_t1nce.bids.entities import passes, read_filter
 from clinica_t1nce.bids.t1w_images import T1CE, Dataset, T1w
 from clinica_t1nce.caps import names, sidecar
 from clinica_t1nce.datasets import derivative, outputs
@@ -46,7 +46,7 @@ class Request:
     participants, sessions
         Labels, with or without ``sub-`` and ``ses-``; none: all.
     filter_file, agent_words
-        Tables of :func:`clinica_t1nce.bids.filters.read_filter` and
+        Tables of :func:`clinica_t1nce.bids.entities.read_filter` and
         :func:`clinica_t1nce.bids.contrast_agents.read_words`.
     space
         One of :data:`clinica_t1nce.datasets.derivative.SPACES`.
@@ -95,11 +95,11 @@ def plan(request: Request, model: Model) -> Plan:
     words = NO_WORDS if request.agent_words is None else read_words(request.agent_words)
     dataset = Dataset(request.bids, words, without_sessions=True)
     derivative.check_place(request.out, request.bids)
-    conditions = {} if request.filter_file is None else filters.read_filter(request.filter_file)
+    conditions = {} if request.filter_file is None else read_filter(request.filter_file)
     found = Plan()
     n_seen, taken = 0, dict[Path, str]()
     for images in _visits(request, dataset, found):
-        chosen = [image for image in images if filters.passes(image.path.name, conditions)]
+        chosen = [image for image in images if passes(image.path.name, conditions)]
         n_seen += len(chosen)
         for image in chosen:
             if image.kind != T1CE:

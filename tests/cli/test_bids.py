@@ -8,7 +8,7 @@ import nibabel as nib
 import pytest
 from click.testing import CliRunner
 
-from clinica_t1nce.bids.filters import passes, read_filter
+from clinica_t1nce.bids.entities import passes, read_filter
 from clinica_t1nce.caps import sidecar
 from clinica_t1nce.cli.bids import cli, descriptor_of
 from clinica_t1nce.errors import SelectionError

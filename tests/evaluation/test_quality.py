@@ -2,7 +2,7 @@ from itertools import product
 
 import pytest
 
-from clinica_t1nce.evaluation.quality import quality_of, strata
+from clinica_t1nce.evaluation.frames import quality_of, strata
 
 
 def test_every_combination_of_grades():

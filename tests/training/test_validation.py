@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from clinica_t1nce.training.validation import measure
+from clinica_t1nce.training.modules.losses import measure
 
 
 def batch() -> dict[str, torch.Tensor]:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from clinica_t1nce.bids.pairs import PairFiles
 from clinica_t1nce.errors import TrainingError
 from clinica_t1nce.files import atomic
 from clinica_t1nce.models.cards import Card
@@ -21,7 +22,7 @@ from clinica_t1nce.training.data.simulated import (
     load_anatomies,
 )
 from clinica_t1nce.training.data.variation import Augmentation, Variation
-from clinica_t1nce.training.data.volume_pairs import Cache, PairFiles, VolumePairs
+from clinica_t1nce.training.data.volume_pairs import Cache, VolumePairs
 from clinica_t1nce.training.pictures import draw_contact_sheet
 from clinica_t1nce.training.settings import Settings
 
