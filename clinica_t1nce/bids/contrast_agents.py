@@ -113,15 +113,10 @@ FIELDS = ("ContrastBolusIngredient", "ContrastBolusAgent")
 
 
 def meaning(value: Any, words: Words = NO_WORDS) -> Meaning:
-    """Say what a metadata field on the contrast agent means.
+    """Say what a metadata field on the contrast agent means; `words` overrule the lists.
 
-    Parameters
-    ----------
-    value
-        Value of the field, of any type. Numbers are no agents and say nothing, but for a dose of
-        0; of a list, the strongest of ``given``, ``unknown``, ``none`` counts.
-    words
-        Meanings that overrule the lists of this module.
+    Numbers are no agents and say nothing, but for a dose of 0; of a list, the strongest of
+    ``given``, ``unknown``, ``none`` counts.
 
     Examples
     --------

@@ -39,17 +39,9 @@ NO_KINDS: Mapping[str, str | None] = MappingProxyType({})
 class T1w:
     """A T1w image of a BIDS data set.
 
-    Attributes
-    ----------
-    visit
-        Participant and session.
-    path
-        The file.
-    evidence
-        Reason to take it for a T1ce (:func:`clinica_t1nce.bids.contrast_agents.evidence`); None
-        for a T1nce.
-    agent
-        The contrast agent that the sidecar names, if it does.
+    `evidence` is the reason to take it for a T1ce
+    (:func:`clinica_t1nce.bids.contrast_agents.evidence`), None for a T1nce; `agent` the contrast
+    agent that the sidecar names, if it does.
     """
 
     visit: Visit
@@ -81,17 +73,11 @@ class T1w:
 
 
 class Dataset:
-    """A BIDS data set.
+    """A BIDS data set, and the T1w in it.
 
-    Parameters
-    ----------
-    root
-        Folder of the data set.
-    words
-        Meanings of words, from :func:`clinica_t1nce.bids.contrast_agents.read_words`.
-    without_sessions
-        Whether images may lie outside of sessions, which Clinica does not take: their visit has
-        an empty session.
+    `words` are from :func:`clinica_t1nce.bids.contrast_agents.read_words`. `without_sessions`:
+    images may lie outside of sessions, which Clinica does not take; their visit has an empty
+    session.
 
     Raises
     ------

@@ -39,16 +39,10 @@ _RESOLUTIONS = {
 
 @dataclass(frozen=True)
 class Change:
-    """How much was taken away, in the head.
+    """How much was taken away in the head: mean and 99th percentile of T1ce - T1nce.
 
-    Attributes
-    ----------
-    mean, percentile_99
-        Mean and 99th percentile of T1ce - T1nce, in the image's own units.
-    relative
-        Ratio of `mean` to the mean of the T1ce: comparable between scanners.
-    place
-        How much of it lies at vessels, dura and choroid plexus; None where this is not known.
+    `relative` is the mean over that of the T1ce: comparable between scanners. `place` says how much
+    of it lies at vessels, dura and choroid plexus; None where this is not known.
     """
 
     mean: float
@@ -59,18 +53,11 @@ class Change:
 
 @dataclass(frozen=True)
 class Grid:
-    """Where a synthetic image lies.
+    """Where a synthetic image lies: a key of :data:`clinica_t1nce.caps.names.SPACES`.
 
-    Attributes
-    ----------
-    space
-        A key of :data:`clinica_t1nce.caps.names.SPACES`.
-    sources
-        Files that it was made from beside the crop; the first is the image that it lies on.
-    agreement
-        Correlation of the raw image, moved by t1-linear's affine, with the crop (1: exactly).
-    predicted_on
-        Image that the network was given.
+    `sources` are files that it was made from beside the crop; the first is the image that it lies
+    on. `agreement` is the correlation of the raw image, moved by t1-linear's affine, with the crop
+    (1: exactly); `predicted_on` the image that the network was given.
     """
 
     space: names.Space = names.MNI_CROP

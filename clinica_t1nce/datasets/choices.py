@@ -25,19 +25,10 @@ T1_LINEAR = "t1-linear"
 class Candidate:
     """An image that could stand for a visit.
 
-    Attributes
-    ----------
-    visit
-        Visit in the data set that is homogenised: that of the patient, not of a separated view.
-    path
-        The image.
-    kind
-        Origin of the image: ``"acquired"`` (a T1nce), ``"regenerated"`` (a T1nce that has gone
-        through the generator) or ``"synthetic"`` (made from a T1ce).
-    session
-        Session in the CAPS.
-    raw
-        The image that t1-linear took, in its BIDS; None if that is not known.
+    The visit is that of the patient in the data set that is homogenised, not of a separated view;
+    `session` is that in the CAPS. The kind is ``"acquired"`` (a T1nce), ``"regenerated"`` (a T1nce
+    that has gone through the generator) or ``"synthetic"`` (made from a T1ce). `raw` is the image
+    that t1-linear took, in its BIDS; None if that is not known.
     """
 
     visit: Visit
@@ -57,16 +48,10 @@ class Choice:
 
 @dataclass(frozen=True)
 class Found:
-    """What a CAPS offers.
+    """What a CAPS offers: all images that could stand for a visit, and what has none.
 
-    Attributes
-    ----------
-    candidates
-        All images that could stand for a visit.
-    missing
-        Visits whose only images are such as have no synthetic T1nce.
-    failed
-        Errors by visit, of visits whose metadata cannot be read or are not understood.
+    `missing` are visits whose only images are such as have no synthetic T1nce; `failed` errors by
+    visit, of visits whose metadata cannot be read or are not understood.
     """
 
     candidates: tuple[Candidate, ...]
@@ -191,15 +176,10 @@ def find_in_caps(
 def find_in_files(
     acquired: Iterable[Path], synthetic: Iterable[Path], dataset: Dataset | None = None
 ) -> list[Candidate]:
-    """Make candidates of files with BIDS or CAPS names.
+    """Make candidates of files with BIDS or CAPS names; SelectionError if one says no visit.
 
     The BIDS that they come from, if given, tells metadata and, if it is a separated view, the
     visits.
-
-    Raises
-    ------
-    SelectionError
-        If a name does not say participant and session.
     """
     original = {} if dataset is None else separation.read_map(dataset.root)
     candidates = []
@@ -222,13 +202,8 @@ def choose(
 ) -> dict[Visit, Choice]:
     """Choose one image for each visit.
 
-    The one that `chosen`, from :func:`read_choices`, names; else an acquired T1nce before a
-    synthetic one, then the later run, then the order of the names.
-
-    Raises
-    ------
-    SelectionError
-        If `chosen` names an image that is not there.
+    The one that `chosen`, from :func:`read_choices`, names (SelectionError if it is not there);
+    else an acquired T1nce before a synthetic one, then the later run, then the order of the names.
     """
     chosen = chosen or {}
     by_visit: dict[Visit, list[Candidate]] = {}

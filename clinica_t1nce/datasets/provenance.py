@@ -13,19 +13,10 @@ from clinica_t1nce.files import tsv
 
 @dataclass(frozen=True)
 class Origin:
-    """An image that is analysed as a T1nce.
+    """An image that is analysed as a T1nce; synthetic if it was made from a T1ce.
 
-    Attributes
-    ----------
-    visit
-        Participant and session.
-    image
-        Path of the image.
-    synthetic
-        Whether it was made from a T1ce.
-    source
-        Path of the image before the translation: the T1ce, or an acquired T1nce itself; None
-        where the T1ce is not at hand.
+    `source` is the image before the translation: the T1ce, or an acquired T1nce itself; None where
+    the T1ce is not at hand.
     """
 
     visit: Visit

@@ -49,22 +49,12 @@ NOT_LINKED = {"derivatives", "sourcedata", "code", "logs"}
 
 @dataclass
 class View:
-    """What a view is to hold.
+    """What a view is to hold: entries by their path in it, and what its tables say.
 
-    Attributes
-    ----------
-    files
-        Entries by their path in the view.
-    contrast
-        Rows of ``contrast.tsv``: one a T1w of the source.
-    pairs
-        Rows of ``pairs.tsv``: one a visit that holds both images.
-    visits
-        Numbers of the source's visits that hold ``"both"``, only the ``"T1nce"``, only the
-        ``"T1ce"``, or ``"none"``.
-    failed
-        Errors by visit, of visits that are left out because their metadata cannot be read or are
-        not understood.
+    `contrast` has a row for each T1w of the source, `pairs` one for each visit that holds both
+    images. `visits` are numbers of the source's visits that hold ``"both"``, only the ``"T1nce"``,
+    only the ``"T1ce"``, or ``"none"``; `failed` errors by visit, of visits that are left out
+    because their metadata cannot be read or are not understood.
     """
 
     files: dict[Path, Entry] = field(default_factory=dict)

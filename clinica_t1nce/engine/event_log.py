@@ -33,21 +33,10 @@ STARTED, EXCLUDED, SKIPPED, DONE, FAILED = STATUSES = get_args(Status)
 class Event(Generic[Item]):
     """Something that happened to what was asked for, such as an image or a pair.
 
-    Attributes
-    ----------
-    item
-        Thing that was asked for; in a journal its path, or another name that no other item has.
-    status
-        State of the item: ``"started"``, ``"excluded"`` (the image itself shows that it is not
-        asked for), ``"skipped"`` (it was there already), ``"done"`` or ``"failed"``.
-    reason
-        Reason why it failed, in one line.
-    warning
-        Something to know about it although it was done.
-    details
-        Traceback of an error that nobody expected.
-    seconds
-        Time that it took, if done.
+    In a journal, `item` is its path, or another name that no other item has. The status is
+    ``"started"``, ``"excluded"`` (the image itself shows that it is not asked for), ``"skipped"``
+    (it was there already), ``"done"``, with the seconds that it took and perhaps a warning, or
+    ``"failed"``, with the reason in one line and, if nobody expected the error, its traceback.
     """
 
     item: Item
@@ -140,14 +129,8 @@ def latest(folder: Path) -> dict[str, Event[str]]:
 class WatchedNode(Node):
     """A node of a graph whose failure is known before Nipype says so, and by its source.
 
-    Attributes
-    ----------
-    journal
-        Folder of the journal.
-    source
-        Name of the item that the graph works on.
-    last
-        Whether the work is done with this node.
+    `journal` is the folder of the journal, `source` the item that the graph works on; the work is
+    done with the `last` node.
     """
 
     journal: Path

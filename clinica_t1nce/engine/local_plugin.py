@@ -155,13 +155,7 @@ def _tail(log: Path, most: int = 2000) -> str:
 
 
 def main(folder: Path) -> None:
-    """Run the node pickled in a folder, and leave the result there.
-
-    Parameters
-    ----------
-    folder
-        Made by the plug-in. A traceback, or null, is left in ``result.json``.
-    """
+    """Run the node that was pickled in a folder; a traceback or null goes to the result file."""
     # Ctrl-C reaches the whole group of processes; the one in front decides what becomes of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _exit)

@@ -71,16 +71,9 @@ class Image:
 
 @dataclass(frozen=True, eq=False)
 class Geometry:
-    """Where the voxels of a file lie.
+    """Where the voxels of a file lie: shape, and affine, 4 x 4, voxel indices to mm, RAS+.
 
-    Attributes
-    ----------
-    shape
-        Voxels along the first three axes.
-    affine
-        Matrix, 4 x 4, float64: voxel indices to mm, RAS+.
-    has_both_forms
-        Whether qform and sform are both set, and the same to 0.001 mm.
+    `has_both_forms`: qform and sform are both set, and the same to 0.001 mm.
     """
 
     shape: tuple[int, ...]

@@ -34,16 +34,11 @@ SECONDS_FOR_THE_LOCK = 10.0
 
 
 def move_nipype_log(folder: Path | None) -> None:
-    """Move Nipype's log to a folder, or do without one.
+    """Move Nipype's log to a folder, or do without one; OutputError if it cannot be made.
 
     `clinica` opens ``pypeline.log`` in the current folder before any command has its say. It is
     still empty then, and goes again. Where ``CLINICA_LOGGING_DIR`` says that the user wants a log,
     nothing is changed.
-
-    Raises
-    ------
-    OutputError
-        If the folder cannot be made.
     """
     if os.environ.get("CLINICA_LOGGING_DIR"):
         return

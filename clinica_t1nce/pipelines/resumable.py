@@ -38,16 +38,9 @@ that of the paper's network."""
 
 @dataclass(frozen=True)
 class Model:
-    """Weights that can be loaded, by any process.
+    """Weights that can be loaded, by any process, and the device that is there.
 
-    Attributes
-    ----------
-    name
-        Name of shipped weights, or absolute path of a file: processes run in folders of their own.
-    card
-        Card of the weights.
-    device
-        Device that is there: ``"cpu"`` or ``"cuda"``.
+    The name is that of shipped weights, or an absolute path: processes run in folders of their own.
     """
 
     name: str
@@ -80,16 +73,9 @@ def check_model(model: str, device: Device) -> Model:
 
 @dataclass(frozen=True)
 class Round:
-    """How the graph of one round is to be built.
+    """How the graph of one round is to be built: nodes that share the items, and threads of each.
 
-    Attributes
-    ----------
-    journal
-        Folder in which the processes tell what they do.
-    n_batches
-        Nodes that share the items.
-    n_threads
-        Threads of each; None for all cores.
+    Processes tell what they do in `journal`. No `n_threads`: all cores.
     """
 
     journal: Path

@@ -17,15 +17,10 @@ EPSILON = 1e-3
 
 
 class Decoded(NamedTuple):
-    """Enhancement that a network found, in the units of the T1ce that it was given.
+    """Enhancement that a network found, N x 1 x D x H x W, in the units of its T1ce.
 
-    Attributes
-    ----------
-    change
-        Difference T1ce minus T1nce, N x 1 x D x H x W.
-    half_range
-        Uncertainty, N x 1 x D x H x W, 0 or more: half of the distance between the outer quantiles;
-        None of a network that gives one value.
+    `half_range`, 0 or more, is the uncertainty: half of the distance between the outer quantiles;
+    None of a network that gives one value.
     """
 
     change: torch.Tensor

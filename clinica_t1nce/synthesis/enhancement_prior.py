@@ -30,13 +30,8 @@ HIGHEST = 254
 class Place:
     """How much of what was removed lies where enhancement is to be expected without a lesion.
 
-    Attributes
-    ----------
-    share
-        Part of the signal removed inside the skull that lies at vessels, dura or choroid plexus,
-        0 to 1.
-    expected
-        Part of the voxels inside the skull that lie there: what an even change would give.
+    `share`, 0 to 1, is the part of the signal removed inside the skull that lies at vessels, dura
+    or choroid plexus; `expected` the part of the voxels there: what an even change would give.
     """
 
     share: float

@@ -44,20 +44,11 @@ _WEAK = 0.01
 
 @dataclass(frozen=True)
 class Trial:
-    """What a generator made of one simulated head.
+    """What a generator made of one simulated head, with gadolinium (`enhanced`) or without.
 
-    Attributes
-    ----------
-    enhanced
-        Whether the image shown had gadolinium.
-    description
-        Description by :func:`clinica_t1nce.synthesis.detector.describe`.
-    uncertainty
-        Uncertainty of the :class:`clinica_t1nce.synthesis.synthesizer.Synthesis`.
-    share
-        Fraction of the enhancement inside the skull that was removed, net of what was removed
-        wrongly: 1 minus the mean absolute error of the change over the mean enhancement. NaN
-        where there was none.
+    `share` is the fraction of the enhancement inside the skull that was removed, net of what was
+    removed wrongly: 1 minus the mean absolute error of the change over the mean enhancement. NaN
+    where there was none.
     """
 
     enhanced: bool

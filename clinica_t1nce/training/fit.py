@@ -28,18 +28,9 @@ from clinica_t1nce.training.settings import Settings
 class Machine:
     """What a run may use; the result does not depend on it, but on the number of processes.
 
-    Attributes
-    ----------
-    device
-        Device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
-    devices, num_nodes
-        Number of processes on each machine, one a GPU, and of machines.
-    strategy
-        Strategy of Lightning's trainer; ``"auto"``: DDP where there is more than one process.
-    workers
-        Number of processes that make pairs, for each process that trains.
-    threads
-        Number of threads of a process that trains; None: PyTorch's choice.
+    One process a GPU runs on each machine (`devices`, `num_nodes`); each has `workers` processes
+    that make pairs, and `threads`. The strategy is that of Lightning's trainer; ``"auto"``: DDP
+    where there is more than one process.
     """
 
     device: str = "auto"

@@ -32,19 +32,9 @@ Wanted = tuple[names.Space, ...]
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a job.
+    """What became of a job: the content of its JSON files, or why it failed.
 
-    Attributes
-    ----------
-    job
-        Job as it was given.
-    sidecar
-        Content of the sidecar; None if nothing was translated.
-    classification
-        Content of the JSON that says whether the image shows gadolinium; None if that was not
-        asked.
-    error
-        Reason why it failed, or None.
+    Without a sidecar nothing was translated; without a classification none was asked.
     """
 
     job: Job

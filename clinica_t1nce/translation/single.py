@@ -42,17 +42,7 @@ NOT_REGISTERED = "not-registered"
 
 
 class Translation(NamedTuple):
-    """A T1nce that was written.
-
-    Attributes
-    ----------
-    sidecar
-        Content of its sidecar.
-    t1ce, t1nce
-        Volumes on its grid.
-    affine
-        4 x 4, voxel indices to mm.
-    """
+    """A T1nce that was written: its sidecar, the volumes on its grid, and that grid's affine."""
 
     sidecar: dict[str, Any]
     t1ce: np.ndarray
@@ -61,18 +51,11 @@ class Translation(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What the network found in a volume.
+    """What the network found in a volume: T1nce and change on its grid, in its units.
 
-    Attributes
-    ----------
-    synthesis
-        T1nce and change on the volume's grid, in its units.
-    pose
-        4 x 4, mm of MNI space to mm of the volume; None: no affine was found.
-    crop
-        Volume without its bias field, on the grid of t1-linear's crop; None without a pose.
-    crop_image
-        T1nce on that grid.
+    `pose`, 4 x 4, takes mm of MNI space to mm of the volume; None: no affine was found. `crop` is
+    the volume without its bias field, on the grid of t1-linear's crop, `crop_image` the T1nce
+    there.
     """
 
     synthesis: "Synthesis"

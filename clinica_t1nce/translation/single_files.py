@@ -14,20 +14,10 @@ EXTENSIONS = (".nii", ".nii.gz")
 
 @dataclass(frozen=True)
 class Files:
-    """One T1ce and what is made of it.
+    """One T1ce and the paths of what is made of it: T1nce, map of what was removed, and HTML page.
 
-    Attributes
-    ----------
-    source
-        Path of the T1ce.
-    image
-        Path of the T1nce.
-    enhancement
-        Path of the map of what was removed, or None.
-    page
-        Path of the HTML page that shows it, or None.
-    space
-        Grid of the T1nce: that of the source, or that of t1-linear's crop (``"mni-crop"``).
+    `space` is the grid of the T1nce: that of the source, or that of t1-linear's crop
+    (``"mni-crop"``).
     """
 
     source: Path

@@ -25,24 +25,10 @@ if TYPE_CHECKING:
 class Raw:
     """A raw image, and how it lies under a crop.
 
-    Attributes
-    ----------
-    image
-        The raw image.
-    transform
-        Matrix, 4 x 4, mm of MNI space to mm of the raw image's.
-    on_crop
-        The raw image brought to the crop's grid by the affine alone, at the crop's brightness,
-        without background and outliers.
-    gain
-        Raw units for one of the crop's, on the crop's grid: what the bias correction took away.
-    agreement
-        Correlation of `on_crop` and the crop, from
-        :func:`clinica_t1nce.synthesis.transfer.measure_correlation`.
-    conditioned
-        Raw image with its background and outliers told apart.
-    crop_shown
-        Crop without its background and outliers.
+    `transform`, 4 x 4, takes mm of MNI space to mm of the raw image's. `on_crop` is the raw image
+    brought to the crop's grid by that alone, at the crop's brightness; `gain`, on that grid, are
+    raw units for one of the crop's: what the bias correction took away; `agreement` is the
+    correlation of both. `conditioned` and `crop_shown` are the two without background and outliers.
     """
 
     image: nifti.Image
@@ -89,22 +75,10 @@ class Inputs:
 
 @dataclass(frozen=True, eq=False)
 class Product:
-    """A synthetic image on one grid.
+    """A synthetic image on one grid, `like` the T1ce that it was made from.
 
-    Attributes
-    ----------
-    space
-        Name of the grid.
-    data
-        Voxels of the T1nce.
-    like
-        T1ce that it was made from, on the same grid.
-    synthesis
-        Result of the network, on the crop's grid.
-    crop
-        Image with that grid.
-    transform
-        Matrix, 4 x 4, mm of MNI space to mm of this grid's space; None: it is MNI space.
+    `synthesis` is the result of the network, on the grid of `crop`; `transform`, 4 x 4, takes mm of
+    MNI space to mm of this grid's space, None: it is MNI space.
     """
 
     space: names.Space

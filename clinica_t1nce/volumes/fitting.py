@@ -15,15 +15,10 @@ _LARGEST_SHIFT = 0.12
 
 @dataclass(frozen=True, eq=False)
 class SmoothFit:
-    """A T1nce as the T1ce's scan would show it.
+    """The T1nce as the T1ce's scan would show it: float32, 0 outside the mask.
 
-    Attributes
-    ----------
-    fitted
-        The T1nce in the units of the T1ce: float32, 0 outside the mask.
-    deviation
-        Robust standard deviation of ``fitted - t1ce`` in the mask (1.4826 times the median
-        absolute deviation from the median), in the units of the T1ce.
+    `deviation` is the robust standard deviation of ``fitted - t1ce`` in the mask (1.4826 times the
+    median absolute deviation from the median). Both have the units of the T1ce.
     """
 
     fitted: np.ndarray

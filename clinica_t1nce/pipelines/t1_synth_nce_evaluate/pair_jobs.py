@@ -75,21 +75,10 @@ class Settings:
 class PairJob:
     """One pair to evaluate.
 
-    Attributes
-    ----------
-    row
-        Row of the table.
-    quality
-        Quality of the T1ce, or None.
-    images
-        The T1nce, the T1ce and the output of each model, by ``"T1nce"``, ``"T1ce"`` and model.
-    masks
-        Brain masks of the T1nce and the T1ce, if the user has them.
-    segmented
-        By the name of a segmentation that takes files: the label map, or the tissue maps, of each
-        of `images`.
-    fingerprint
-        Digest of all that the result depends on.
+    `images` are the T1nce, the T1ce and the output of each model, by ``"T1nce"``, ``"T1ce"`` and
+    model; `masks` brain masks of the first two, if the user has them. By the name of a segmentation
+    that takes files, `segmented` has the label map, or the tissue maps, of each of `images`. The
+    fingerprint is a digest of all that the result depends on.
     """
 
     row: pairs.PairRow

@@ -45,18 +45,12 @@ _FURTHEST = 3
 class Facts:
     """What is known of a prepared pair.
 
-    Attributes
-    ----------
-    deviation
-        Robust standard deviation of the T1ce from the fitted T1nce, white matter = 1.
-    enhancing
-        Fraction of voxels that exceed the fitted T1nce by more than noise, less the fraction of
-        those that fall below it as far: 0 where nothing enhances.
-    shift
-        Largest shift along an axis that would bring the two images nearer to each other, voxels.
-    blur
-        Standard deviation in voxels, for each axis, of the Gaussian that makes the T1ce as smooth
-        as the T1nce: above 0 along thick slices.
+    `deviation` is the robust standard deviation of the T1ce from the fitted T1nce, white matter =
+    1; `enhancing` the fraction of voxels that exceed the fitted T1nce by more than noise, less the
+    fraction of those that fall below it as far: 0 where nothing enhances; `shift` the largest shift
+    along an axis that would bring the two images nearer to each other, in voxels; `blur` the
+    standard deviation in voxels, for each axis, of the Gaussian that makes the T1ce as smooth as
+    the T1nce: above 0 along thick slices.
     """
 
     deviation: float

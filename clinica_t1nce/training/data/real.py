@@ -105,19 +105,8 @@ class PairCache:
 class RealPatches:
     """Patches of real pairs, in a new order each time that all pairs were seen.
 
-    Parameters
-    ----------
-    pairs
-        Prepared pairs.
-    seed
-        Seed of order, patches and variation.
-    patch
-        Side of the cubic patches, voxels.
-    t1nce_share
-        Share of patches, of the pairs whose T1nce is sharp, in which the T1nce is shown in place
-        of the T1ce: nothing is to be removed then.
-    variation
-        Random changes of a patch; None: patches as they are.
+    In `t1nce_share` of the patches, of the pairs whose T1nce is sharp, the T1nce is shown in place
+    of the T1ce: nothing is to be removed then. `patch` is the side in voxels.
     """
 
     def __init__(

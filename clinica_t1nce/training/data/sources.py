@@ -51,31 +51,14 @@ class Data(Protocol):
         """Describe the data in words, for a card; without names of people or folders."""
 
     def load(self, card: Card, settings: Settings, output: Path, workers: int) -> Loaded:
-        """Prepare what is not there yet.
-
-        Raises
-        ------
-        TrainingError
-            If images cannot be used, or not with these settings.
-        LabelMapError
-            If a label map cannot be used.
-        OutputError
-            If the disk has too little space.
-        """
+        """Prepare what is not there; TrainingError or LabelMapError if it cannot be used."""
 
 
 @dataclass(frozen=True)
 class RealPairs:
-    """Real images.
+    """Real images to train and to validate on; if not `paired`, an item is of two people.
 
-    Attributes
-    ----------
-    training, validation
-        Files to train and to validate on.
-    cache
-        Folder for prepared volumes; None: in the run's.
-    paired
-        Whether the images of an item belong together.
+    Prepared volumes go to `cache`, or else to the run's folder.
     """
 
     training: Sequence[PairFiles]
@@ -229,15 +212,9 @@ def _prepared(cache: Cache, pairs: Sequence[PairFiles]) -> tuple[list[Path], lis
 
 @dataclass(frozen=True)
 class LabelMaps:
-    """Pairs simulated from label maps.
+    """Pairs simulated from the label maps of a folder, ``*_dseg.nii.gz``.
 
-    Attributes
-    ----------
-    folder
-        Folder of the label maps, ``*_dseg.nii.gz``.
-    pairs
-        Number of whole heads that are simulated once and kept on disk; None: new ones without
-        end.
+    `pairs` whole heads are simulated once and kept on disk; None: new ones without end.
     """
 
     folder: Path
