@@ -5,8 +5,7 @@ import sys
 import click
 import pytest
 
-from clinica_t1nce.cli.lazy import LazyCommand
-from clinica_t1nce.plugin import PIPELINES, register
+from clinica_t1nce.plugin import PIPELINES, LazyCommand, register
 
 
 @pytest.fixture

@@ -6,8 +6,7 @@ import sys
 
 import click
 
-from clinica_t1nce.cli.lazy import LazyCommand
-from clinica_t1nce.plugin import PIPELINES, CommandSource
+from clinica_t1nce.plugin import PIPELINES, CommandSource, LazyCommand
 
 CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 160}
 

@@ -6,8 +6,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from clinica_t1nce.cli.lazy import LazyCommand
-from clinica_t1nce.plugin import CommandSource
+from clinica_t1nce.plugin import CommandSource, LazyCommand
 
 REAL = """
 import click
