@@ -31,15 +31,7 @@ LIMITS = 1.96
 
 @dataclass(frozen=True)
 class Correlation:
-    """An intraclass correlation.
-
-    Attributes
-    ----------
-    icc
-        Estimate; at most 1.
-    low, high
-        Ends of the 95 % confidence interval.
-    """
+    """An intraclass correlation, at most 1, and the ends of its 95 % confidence interval."""
 
     icc: float
     low: float
@@ -83,18 +75,9 @@ class Agreement:
 def intraclass_correlation(values: np.ndarray) -> Correlation:
     """Estimate ICC(A,1): two-way model, absolute agreement, single measurement.
 
-    ICC(A,1) of McGraw and Wong (1996), which is ICC(2,1) of Shrout and Fleiss (1979); the
-    interval is McGraw and Wong's.
-
-    Parameters
-    ----------
-    values
-        n x k: one row a subject, one column a method; n and k at least 2.
-
-    Returns
-    -------
-    Correlation
-        NaN where no value differs from another; without an interval where no subject does.
+    ICC(A,1) of McGraw and Wong (1996), which is ICC(2,1) of Shrout and Fleiss (1979); the interval
+    is McGraw and Wong's. One row a subject, one column a method, two of each or more. NaN where no
+    value differs from another; without an interval where no subject does.
 
     Examples
     --------
@@ -182,18 +165,10 @@ def disturb(volume: np.ndarray, affine: np.ndarray) -> list[np.ndarray]:
 def tabulate_agreement(frames: "Mapping[str, pd.DataFrame]") -> "pd.DataFrame":
     """Measure the agreement of each segmentation, image and structure with the T1nce's, by sets.
 
-    Parameters
-    ----------
-    frames
-        Tables of :func:`clinica_t1nce.evaluation.frames.collect`; of `dice` the first alignment
-        counts. The rows of ``noise_floor`` follow those of the images.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row a set, segmentation, structure and image: their columns, the fields of
-        :class:`Agreement` (``bias`` as ``volume_bias``), ``absolute`` (mean absolute difference,
-        the paper's, cm3) and ``mean_dice``.
+    Of ``dice``, of the tables of :func:`clinica_t1nce.evaluation.frames.collect`, the first
+    alignment counts; the rows of ``noise_floor`` follow those of the images. One row a set,
+    segmentation, structure and image: their columns, the fields of :class:`Agreement` (``bias`` as
+    ``volume_bias``), ``absolute`` (mean absolute difference, the paper's, cm3) and ``mean_dice``.
     """
     import pandas as pd
 

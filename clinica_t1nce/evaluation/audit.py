@@ -84,22 +84,14 @@ def _spectrum(volume: np.ndarray, mask: np.ndarray) -> dict[str, float]:
 
 
 def measure_image(volume: np.ndarray) -> dict[str, dict[str, float]]:
-    """Measure what a classifier sees of an image, with no other image at hand.
+    """Measure what a classifier sees of an image, 3-D, in any unit, with no other image at hand.
 
-    Parameters
-    ----------
-    volume
-        Volume, 3-D, in any unit.
-
-    Returns
-    -------
-    dict
-        ``sharpness``: ``blur`` (:func:`clinica_t1nce.evaluation.similarity.measure_blur`);
-        ``gradient``, the mean squared difference of neighbours over the variance; ``noise``, the
-        robust standard deviation of the second difference of neighbours along the first axis, over
-        the standard deviation. ``spectrum``: ``band1`` to ``band8``, decadic logarithm of the part
-        of the power in bands of equal width up to the Nyquist frequency, the mean taken out and
-        the edges of the head's box faded.
+    ``sharpness``: ``blur`` (:func:`clinica_t1nce.evaluation.similarity.measure_blur`);
+    ``gradient``, the mean squared difference of neighbours over the variance; ``noise``, the robust
+    standard deviation of the second difference of neighbours along the first axis, over the
+    standard deviation. ``spectrum``: ``band1`` to ``band8``, decadic logarithm of the part of the
+    power in bands of equal width up to the Nyquist frequency, the mean taken out and the edges of
+    the head's box faded.
     """
     mask = foreground(volume)
     return {
@@ -136,23 +128,7 @@ def separate(
 
     Logistic regression with the default ridge penalty on standardised features, both kinds of
     image weighted equally; 5-fold cross-validation, repeated 10 times, in which nobody is on
-    both sides.
-
-    Parameters
-    ----------
-    features
-        Features of each image, the same for all.
-    synthetic
-        Whether each image is synthetic.
-    participants
-        Participant of each image.
-    seed
-        Seed of the folds and of the bootstrap.
-
-    Raises
-    ------
-    SelectionError
-        If fewer than five participants have images of one kind.
+    both sides. SelectionError if fewer than five participants have images of one kind.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import balanced_accuracy_score

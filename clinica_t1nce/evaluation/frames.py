@@ -68,21 +68,13 @@ _COLUMNS = {
 
 
 def collect(records: Iterable[Mapping[str, Any]]) -> "dict[str, pd.DataFrame]":
-    """Put the records of pairs into tables.
+    """Put the records of pairs, as above, into tables.
 
-    Parameters
-    ----------
-    records
-        Records of pairs, as above.
-
-    Returns
-    -------
-    dict
-        ``similarity`` (one row a pair, alignment and image), ``volumes`` (one a pair,
-        segmentation, image and tissue; VD and AVD by equations 3b and 3a, with the mean TIV of
-        the T1nce of all pairs), ``dice`` (one a pair, segmentation, alignment, image and tissue)
-        and ``noise_floor`` (one a pair, segmentation, change and tissue). Tables without a row
-        have their columns all the same.
+    ``similarity`` has a row for each pair, alignment and image; ``volumes`` for each pair,
+    segmentation, image and tissue (VD and AVD by equations 3b and 3a, with the mean TIV of the
+    T1nce of all pairs); ``dice`` for each pair, segmentation, alignment, image and tissue;
+    ``noise_floor`` for each pair, segmentation, change and tissue. Tables without a row have their
+    columns all the same.
     """
     import pandas as pd
 
@@ -170,18 +162,9 @@ def compare_methods(frames: "Mapping[str, pd.DataFrame]") -> "pd.DataFrame":
     three measures form a family of their own after the smooth fit (there with PCC and NMI), as
     they are, matched, and as the authors compute them.
 
-    Parameters
-    ----------
-    frames
-        Tables of :func:`collect`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row a comparison: ``table``, ``set``, ``segmentation``, ``alignment``, ``measure``,
-        ``tissue``, ``image``, ``compared_with``, the fields of
-        :class:`clinica_t1nce.evaluation.statistics.Comparison`, ``n_comparisons`` and
-        ``p_bonferroni``.
+    One row a comparison: ``table``, ``set``, ``segmentation``, ``alignment``, ``measure``,
+    ``tissue``, ``image``, ``compared_with``, the fields of
+    :class:`clinica_t1nce.evaluation.statistics.Comparison`, ``n_comparisons`` and ``p_bonferroni``.
     """
     import pandas as pd
 

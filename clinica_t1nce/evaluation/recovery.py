@@ -149,15 +149,9 @@ def robust_fit(image: np.ndarray, reference: np.ndarray, mask: np.ndarray) -> Li
 
 
 def prepare_pair(t1ce: np.ndarray, t1nce: np.ndarray, brain: np.ndarray | None = None) -> Pair:
-    """Find what gadolinium changed in a real pair.
+    """Find what gadolinium changed in a real pair, two volumes on one grid in any units.
 
-    Parameters
-    ----------
-    t1ce, t1nce
-        Volumes on one grid, in any units.
-    brain
-        Boolean mask of the brain, not eroded; None for skull-stripped images: where both
-        exceed 0.
+    The mask of the brain is not eroded; None for skull-stripped images: where both exceed 0.
 
     Raises
     ------
@@ -183,14 +177,7 @@ def prepare_pair(t1ce: np.ndarray, t1nce: np.ndarray, brain: np.ndarray | None =
 
 
 def compare(pair: Pair, synthetic: np.ndarray) -> PairMeasures:
-    """Measure a synthetic image against a prepared pair.
-
-    Parameters
-    ----------
-    pair
-        Pair of :func:`prepare_pair`, prepared once for any number of synthetic images.
-    synthetic
-        Synthetic image on the same grid, in any units.
+    """Measure a synthetic image, on the same grid and in any units, against a prepared pair.
 
     Raises
     ------

@@ -143,15 +143,9 @@ class SmoothMeasures:
 def prepare_smooth_pair(
     t1ce: np.ndarray, t1nce: np.ndarray, brain: np.ndarray | None = None
 ) -> SmoothPair:
-    """Fit the T1nce of a real pair to its T1ce, and find what gadolinium changed.
+    """Fit the T1nce of a real pair to its T1ce, on one grid, and find what gadolinium changed.
 
-    Parameters
-    ----------
-    t1ce, t1nce
-        Volumes on one grid, each in its own units.
-    brain
-        Boolean mask of the brain, not eroded; None for skull-stripped images: where both
-        exceed 0.
+    The mask of the brain is not eroded; None for skull-stripped images: where both exceed 0.
 
     Raises
     ------

@@ -44,18 +44,9 @@ model."""
 
 @dataclass(frozen=True)
 class VolumeMethod:
-    """One way to get the volumes of a pair's images.
+    """One way to get the volumes of the structures of a pair's images.
 
-    Attributes
-    ----------
-    name
-        Name in tables and file names.
-    kind
-        Kind of segmentation.
-    structures
-        Structures that are measured.
-    pattern
-        Pattern of the files, for maps and labels.
+    It has a name in tables and file names; `pattern` is that of the files, for maps and labels.
     """
 
     name: str

@@ -17,26 +17,12 @@ ROUNDING = 0.02
 
 
 def most_probable(maps: Sequence[np.ndarray], *, background: bool = True) -> np.ndarray:
-    """Give each voxel the tissue of maximal probability (the paper's section 7).
+    """Give each voxel the tissue of maximal probability (the paper's section 7); uint8, 0 for none.
 
-    Parameters
-    ----------
-    maps
-        Probability maps of one shape, each in [0, 1], together at most 1 in each voxel.
-    background
-        Whether what is missing to 1 competes as well, so that a voxel outside the brain has no
-        tissue. Without, every voxel in which a probability exceeds 0 has one.
-
-    Returns
-    -------
-    numpy.ndarray
-        uint8: 0 for none, else 1 for the first map, 2 for the second... Of equal probabilities
-        the first map wins; a tie with the background goes to the tissue.
-
-    Raises
-    ------
-    ImageError
-        If shapes differ, or the maps are no probabilities.
+    Of equal probabilities the first map wins. With `background`, what is missing to 1 competes as
+    well, so that a voxel outside the brain has no tissue; a tie goes to the tissue. Without, every
+    voxel in which a probability exceeds 0 has one. ImageError if shapes differ, or the maps are no
+    probabilities.
     """
     if len({volume.shape for volume in maps}) != 1:
         raise ImageError(
@@ -69,26 +55,9 @@ def most_probable(maps: Sequence[np.ndarray], *, background: bool = True) -> np.
 def measure_volumes(
     labels: np.ndarray, affine: np.ndarray, names: Names = TISSUES
 ) -> dict[str, float]:
-    """Count voxels and multiply by their volume.
+    """Count voxels of each structure and multiply by their volume, from the affine; in cm3.
 
-    Parameters
-    ----------
-    labels
-        Label map, integers.
-    affine
-        Affine, 4 x 4, voxel indices to mm: the volume of a voxel is the determinant.
-    names
-        Label, or labels, of each structure.
-
-    Returns
-    -------
-    dict
-        cm3 of each name.
-
-    Raises
-    ------
-    ImageError
-        If one of the names has no voxel.
+    ImageError if a structure has no voxel.
     """
     volumes = {n: labelled_volume(np.isin(labels, v), affine) for n, v in names.items()}
     missing = [name for name, volume in volumes.items() if volume == 0]
