@@ -14,8 +14,8 @@ from nipype.interfaces.base import (
     traits,
 )
 
-from clinica_t1nce.errors import ImageError
-from clinica_t1nce.interfaces.base import check_grid, load_mask, named, save
+from clinica_t1nce.errors import ImageError, naming
+from clinica_t1nce.interfaces.base import check_grid, load_mask, save
 
 _METHODS = ("deepbet", "hd-bet", "template")
 
@@ -79,7 +79,7 @@ def _save_brain(
     if isdefined(inputs.mask_file):
         mask, source = load_mask(inputs.mask_file, image), str(inputs.mask_file)
     else:
-        with named(image.path):
+        with naming(image.path):
             mask, source = brain_mask(image.data, image.affine, inputs.method)
     return save(mask, image, image.path, suffix, runtime), source
 
@@ -121,7 +121,7 @@ class AlignPair(SimpleInterface):
             check_grid(t1nce, t1ce, "align the pair (--align rigid)")
             aligned, moved_mask, transform = t1nce.data, mask, np.eye(4)
         else:
-            with named(t1nce.path):
+            with naming(t1nce.path):
                 found = registration.align_images(
                     *(t1nce.data, t1nce.affine, t1ce.data, t1ce.affine),
                     mask=fixed_mask,
@@ -195,7 +195,7 @@ class UnionMask(SimpleInterface):
 
         first = nifti.load(self.inputs.in_files[0], constant=True)
         masks = [load_mask(path, first) for path in self.inputs.in_files]
-        with named(first.path):
+        with naming(first.path):
             union = union_mask(*masks)
             common = np.all(masks, axis=0)
             if not common.any():
@@ -246,7 +246,7 @@ class ImageSimilarity(SimpleInterface):
             load_mask(path, reference)
             for path in (self.inputs.mask_file, self.inputs.common_mask_file)
         )
-        with named(reference.path):
+        with naming(reference.path):
             self._results["measures"] = measure_images(
                 reference.data,
                 [image.data for image in others],

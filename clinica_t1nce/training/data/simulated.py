@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from clinica_t1nce.errors import LabelMapError, TrainingError
+from clinica_t1nce.errors import TrainingError, naming
 from clinica_t1nce.files import nifti
 from clinica_t1nce.simulation import label_maps as maps
 from clinica_t1nce.simulation.anatomy import Anatomy, prepare
@@ -55,10 +55,8 @@ def load_anatomies(label_maps: Sequence[Path], cache: Path) -> list[Anatomy]:
 
 def _prepare_file(path: Path, prepared: Path) -> None:
     labels = maps.read(path).data.astype(np.int32)
-    try:
+    with naming(path):
         anatomy = prepare(labels)
-    except LabelMapError as error:
-        raise LabelMapError(f"{path}: {error}") from error
     save_array(prepared, anatomy.stacked())
 
 
