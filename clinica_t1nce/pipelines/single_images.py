@@ -58,7 +58,15 @@ class Translator:
         made = single.translate_file(files, synthesizer, self.raw)
         if files.page is not None:
             title = files.source.name.partition(".")[0].replace("_", " ")
-            write_page_of(files.page, made.sidecar, made.t1ce, made.t1nce, made.affine, title)
+            write_page_of(
+                files.page,
+                made.sidecar,
+                made.t1ce,
+                made.t1nce,
+                made.affine,
+                title,
+                thumbnail=files.thumbnail,
+            )
         return made.sidecar
 
 
