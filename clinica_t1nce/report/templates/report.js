@@ -33,8 +33,7 @@
     if (value === null || value === undefined) return "n/a";
     return typeof value === "number" ? String(Number(value.toPrecision(4))) : value;
   };
-  const encoded = (path) => path.split("/").map(encodeURIComponent).join("/");
-  const address = (row) => encoded(row.cells[1]);
+  const address = (row) => row.cells[1].split("/").map(encodeURIComponent).join("/");
 
   // ---- marks --------------------------------------------------------------------------------
   const MARKS = ["pass", "fail"];
@@ -92,13 +91,10 @@
       if (!visits.has(name)) visits.set(name, { visit: row.visit, pass: [], fail: [] });
       if (markOf(row)) visits.get(name)[markOf(row)].push(row.key);
     }
-    const lines = [...visits.values()].map(({ visit, pass, fail }) => [
-      visit[0],
-      visit[1] || "n/a",
-      fail.length ? "fail" : pass.length ? "pass" : "n/a",
-      pass.join(",") || "n/a",
-      fail.join(",") || "n/a",
-    ]);
+    const lines = [...visits.values()].map(({ visit, pass, fail }) => {
+      const mark = fail.length ? "fail" : pass.length ? "pass" : "n/a";
+      return [visit[0], visit[1] || "n/a", mark, pass.join(",") || "n/a", fail.join(",") || "n/a"];
+    });
     const head = ["participant_id", "session_id", "mark", "passed", "failed"];
     return [head, ...lines].map((line) => `${line.join("\t")}\n`).join("");
   }
@@ -121,12 +117,9 @@
     let taken = 0;
     for (const line of lines) {
       places.forEach((place, i) => {
-        for (const key of (line[place] || "").split(",")) {
-          if (known.has(key)) {
-            marks.set(key, MARKS[i]);
-            taken++;
-          }
-        }
+        const keys = (line[place] || "").split(",").filter((key) => known.has(key));
+        for (const key of keys) marks.set(key, MARKS[i]);
+        taken += keys.length;
       });
     }
     keep();
@@ -211,17 +204,17 @@
       return cell;
     };
     add(String(row.rank + 1));
-    const title = row.cells[1] === null
-      ? make("span", { textContent: row.cells[0], tabIndex: 0 })
-      : make("a", { textContent: row.cells[0], href: address(row) });
-    const cell = add(title);
+    const textContent = row.cells[0];
+    const cell = add(
+      row.cells[1] === null ? make("span", { textContent, tabIndex: 0 }) : make("a", { textContent, href: address(row) }),
+    );
     if (hasThumbnails) {
       cell.className = "pictured";
       if (data.thumbnails[row.rank]) {
         // Lazy before it has a source, or the browser begins to read it.
         const image = make("img", { loading: "lazy", decoding: "async", width: 240, height: 96 });
         image.alt = "T1ce, synthetic image and their difference";
-        image.src = encoded(row.cells[1].replace(/\.html$/, ".jpg"));
+        image.src = address(row).replace(/\.html$/, ".jpg");
         image.addEventListener("error", () => image.remove());
         cell.prepend(image);
       }
@@ -229,8 +222,7 @@
     if (marking) {
       const button = make("button", { type: "button", className: "mark" });
       button.dataset.marks = row.rank;
-      if (row.visit) add(button);
-      else add("");
+      add(row.visit ? button : "");
     }
     data.names.forEach((_, i) => add(say(row.cells[FIRST + i])));
     if (data.flags.length) {
@@ -254,8 +246,7 @@
   }
 
   function turn(by) {
-    show(start + by * PART);
-    focusOn(start);
+    focusOn(start + by * PART);
     $("index").scrollIntoView();
   }
 
@@ -303,10 +294,7 @@
     $("body").children[position - start].querySelector("a, [tabindex]").focus();
   }
 
-  const rowOf = (element) => {
-    const inside = element instanceof Element && element.closest("#body tr");
-    return inside ? rows[Number(inside.dataset.rank)] : null;
-  };
+  const rowOf = (element) => rows[element.closest("#body tr")?.dataset.rank] ?? null;
 
   // ---- one participant after the other ------------------------------------------------------
   const readable = (position) => found[position] && found[position].cells[1] !== null;
@@ -352,14 +340,9 @@
   }
 
   const LETTERS = { p: "pass", f: "fail", u: null }; // null: no mark
-
-  function act(key) {
-    if (key === "n") step(1);
-    else if (key === "b") step(-1);
-    else if (key === "Escape") close();
-    else if (key === "u") setMark(found[opened], null);
-    else if (Object.hasOwn(LETTERS, key)) markOpened(LETTERS[key]);
-  }
+  const actions = { n: () => step(1), b: () => step(-1), Escape: close };
+  for (const [key, mark] of Object.entries(LETTERS)) actions[key] = () => markOpened(mark);
+  const act = (key) => { if (Object.hasOwn(actions, key)) actions[key](); };
 
   function onKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -400,12 +383,8 @@
   for (const button of document.querySelectorAll("[data-mark]")) {
     button.addEventListener("click", () => markOpened(button.dataset.mark));
   }
-  $("previous").addEventListener("click", () => step(-1));
-  $("next").addEventListener("click", () => step(1));
-  $("close").addEventListener("click", close);
-  $("back").addEventListener("click", () => turn(-1));
-  $("forth").addEventListener("click", () => turn(1));
-  $("save").addEventListener("click", save);
+  const clicks = { previous: () => step(-1), next: () => step(1), close, back: () => turn(-1), forth: () => turn(1), save };
+  for (const [id, click] of Object.entries(clicks)) $(id).addEventListener("click", click);
   $("take").addEventListener("click", () => $("load").click());
   $("load").addEventListener("change", load);
   for (const filter of ["find", "flag", "mark"]) $(filter).addEventListener("input", refresh);
