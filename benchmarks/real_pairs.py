@@ -27,6 +27,7 @@ from scipy import ndimage
 from clinica_t1nce.bids.pairs import read_usable
 from clinica_t1nce.caps.pair_images import find_pair
 from clinica_t1nce.errors import SelectionError, T1nceError
+from clinica_t1nce.evaluation.agreement import measure_agreement
 from clinica_t1nce.evaluation.brain_masks import brain_mask
 from clinica_t1nce.evaluation.recovery import change_of_t1nce, compare, prepare_pair
 from clinica_t1nce.evaluation.registration import align_images
@@ -144,6 +145,8 @@ class Tissues:
             measures[f"vd_{name.lower()}"] = 100 * difference / real[name]
             measures[f"avd_{name.lower()}"] = abs(difference)
             measures[f"dice_{name.lower()}"] = overlap[name]
+            measures[f"volume_{name.lower()}"] = found[name]
+            measures[f"reference_{name.lower()}"] = real[name]
         return measures
 
     def _labels(self, volume: np.ndarray) -> np.ndarray:
@@ -275,6 +278,26 @@ def summary(rows: Sequence[Row]) -> list[Row]:
     return [*rows, *means(sharp, "mean of the sharp"), *means(rows, "mean of all")]
 
 
+def agreement(rows: Sequence[Row]) -> str:
+    """Say how volumes agree with the T1nce's over the sharp pairs, in Markdown."""
+    lines = ["| tissue | image | bias % | 95 % interval | limits % | absolute, cm³ | Dice |"]
+    lines.append("|---|---" + "|---:" * 5 + "|")
+    for tissue in map(str.lower, TISSUES):
+        for method in dict.fromkeys(row["method"] for row in rows):
+            own = [row for row in rows if row["method"] == method and row["sharp"]]
+            volumes, real = ([r[f"{k}_{tissue}"] for r in own] for k in ("volume", "reference"))
+            found = measure_agreement(volumes, real)
+            absolute, overlap = (fmean(r[f"{k}_{tissue}"] for r in own) for k in ("avd", "dice"))
+            cells = [
+                f"{found.bias:+.1f}",
+                f"{found.bias_low:+.1f} to {found.bias_high:+.1f}",
+                f"{found.limit_low:+.1f} to {found.limit_high:+.1f}",
+                f"{absolute:.1f} | {overlap:.3f}",
+            ]
+            lines.append(f"| {tissue.upper()} | {method} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def write_tsv(path: Path, rows: Sequence[Row]) -> None:
     with atomic.temporary(path) as part, part.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, rows[0], delimiter="\t", lineterminator="\n")
@@ -326,6 +349,8 @@ def main() -> None:
     except T1nceError as error:
         parser.exit(1, f"{error}\n")
     table = markdown(summary(rows))
+    if arguments.volumes and any(row["sharp"] for row in rows):
+        table += f"\n\n{agreement(rows)}"
     (arguments.out / "real_pairs.md").write_text(table + "\n")
     print(table)
 

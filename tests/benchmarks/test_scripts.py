@@ -120,6 +120,31 @@ def test_real_pairs(run, pair, tmp_path):
     assert len(found) == 3
 
 
+def test_agreement_of_real_pairs(script):
+    rows = [
+        {"method": "nothing", "sharp": sharp}
+        | {f"{k}_{tissue}": v for tissue in ("gm", "wm", "csf") for k, v in values.items()}
+        for sharp, volume in ((True, 105.0), (True, 110.0), (True, 115.0), (False, 900.0))
+        for values in [{"volume": volume, "reference": 100.0, "avd": volume - 100, "dice": 0.5}]
+    ]
+    line = script("real_pairs").agreement(rows).splitlines()[2]
+    assert line.startswith("| GM | nothing | +10.0 | -2.4 to +22.4 | +0.2 to +19.8 | 10.0 | 0.500")
+
+
+def test_semi_real_heads(script):
+    head, brain = np.ones((4, 4, 4)), np.zeros((4, 4, 4), bool)
+    brain[:2] = True
+    added = np.zeros_like(head)
+    added[0] = 0.5
+    compare = script("semi_real_heads").compare
+    assert compare(head, added, head, brain)["share"] == 1
+    half = head + added / 2
+    half[1], half[3] = 0.9, 0.8
+    found = compare(head, added, half, brain)
+    expected = {"added": 25, "share": 0.3, "inside": 0.5, "outside": 10, "beyond": 10}
+    assert found == pytest.approx({**expected, "wrongly": 1.6 / 5.6})
+
+
 def test_l1(script, pair, tmp_path):
     l1 = script("l1")
     t1ce, t1nce = (l1.scaled(nib.load(path).get_fdata(dtype=np.float32)) for path in pair)
