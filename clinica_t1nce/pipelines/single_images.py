@@ -50,7 +50,15 @@ def _translate(
     made = single.translate_file(files, load(model.name, model.device, n_threads), raw)
     if files.page is not None:
         title = files.source.name.partition(".")[0].replace("_", " ")
-        write_page_of(files.page, made.sidecar, made.t1ce, made.t1nce, made.affine, title)
+        write_page_of(
+            files.page,
+            made.sidecar,
+            made.t1ce,
+            made.t1nce,
+            made.affine,
+            title,
+            thumbnail=files.thumbnail,
+        )
     return made.sidecar
 
 

@@ -16,8 +16,20 @@ EXTENSIONS = (".nii", ".nii.gz")
 class Files:
     """One T1ce and the paths of what is made of it: T1nce, map of what was removed, and HTML page.
 
-    `space` is the grid of the T1nce: that of the source, or that of t1-linear's crop
-    (``"mni-crop"``).
+    Attributes
+    ----------
+    source
+        Path of the T1ce.
+    image
+        Path of the T1nce.
+    enhancement
+        Path of the map of what was removed, or None.
+    page
+        Path of the HTML page that shows it, or None.
+    space
+        Grid of the T1nce: that of the source, or that of t1-linear's crop (``"mni-crop"``).
+    thumbnail
+        Whether a small picture is put beside the page, for a page of the group.
     """
 
     source: Path
@@ -25,6 +37,7 @@ class Files:
     enhancement: Path | None = None
     page: Path | None = None
     space: names.Space = names.NATIVE
+    thumbnail: bool = False
 
     @property
     def outputs(self) -> tuple[Path, ...]:
