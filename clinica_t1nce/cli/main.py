@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 
 import click
 
@@ -103,6 +105,10 @@ def main() -> None:
 
     A request that cannot be served as it is (:class:`SelectionError`) is wrong usage: exit code 2.
     """
+    try:
+        Path.home()
+    except RuntimeError:  # pybids and others look for it when they are imported.
+        os.environ["HOME"] = os.sep
     try:
         cli()
     except Exception as error:

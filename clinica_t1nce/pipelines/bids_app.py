@@ -183,7 +183,7 @@ def validate(bids: Path) -> str | None:
     Raises
     ------
     SelectionError
-        If it finds errors.
+        If it finds errors, or fails itself.
     """
     command = next(filter(shutil.which, VALIDATORS), None)
     if command is None:
@@ -194,6 +194,11 @@ def validate(bids: Path) -> str | None:
         capture_output=True,
         text=True,
     )
+    if done.returncode and done.stderr and not done.stdout:
+        raise SelectionError(
+            f"{command} fails ({done.stderr.strip().splitlines()[-1]}); mend it, or give "
+            "--skip-bids-validation"
+        )
     if done.returncode:
         raise SelectionError(
             f"{bids}: {command} finds errors in it; run it to see them, or give "

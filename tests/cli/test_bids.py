@@ -134,15 +134,20 @@ def test_one_bad_image_stops_no_other(tmp_path, run):
     assert len(made(out)) == 3
 
 
-def test_an_invalid_data_set_is_not_begun(tmp_path, run, monkeypatch):
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [("exit 1", "bids-validator finds errors in it"), ("echo no cache >&2; exit 1", "(no cache)")],
+)
+def test_an_invalid_data_set_is_not_begun(tmp_path, run, monkeypatch, script, message):
     fake = tmp_path / "bin" / "bids-validator"
     fake.parent.mkdir()
-    fake.write_text("#!/bin/sh\nexit 1\n")
+    fake.write_text(f"#!/bin/sh\n{script}\n")
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", str(fake.parent))
     bids = make_bids(tmp_path / "bids")
     result = run(bids, tmp_path / "out", "participant")
     assert result.exit_code == 2
+    assert message in result.output
     assert "--skip-bids-validation" in result.output
     assert not (tmp_path / "out").exists()
 
