@@ -259,3 +259,11 @@ def test_shipped_weights_load():
 def test_importing_models_does_not_import_torch():
     code = "import sys, clinica_t1nce.models; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_loading_does_not_import_the_compiler():
+    code = (
+        "import sys; from clinica_t1nce.models import storage; storage.load_weights(); "
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
