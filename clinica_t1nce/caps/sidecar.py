@@ -382,10 +382,12 @@ def lack(
     model
         Result of :func:`describe` for the weights that are to make it; None for any.
     """
-    if not (image.is_file() and names.sidecar_path(image).is_file()):
+    if not image.is_file():
         return "missing"
     content = read(image)
-    if content is None or not completeness.is_whole(image):
+    if content is None:
+        return "damaged" if names.sidecar_path(image).is_file() else "missing"
+    if not completeness.is_whole(image):
         return "damaged"
     if any(map(completeness.has_changed, sources, content.get("SourceFiles", []))):
         return "source-changed"

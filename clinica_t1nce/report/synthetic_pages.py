@@ -5,8 +5,10 @@ The index lists the rows of ``t1_synth_nce.tsv``, the least confident first.
 """
 
 import logging
+import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from clinica_t1nce.bids.entities import split_extension
 from clinica_t1nce.caps import names, sidecar, table
 from clinica_t1nce.errors import ImageError, T1nceError
 from clinica_t1nce.evaluation.brain_masks import template_mask
@@ -60,8 +63,12 @@ def page_path(folder: Path, output: Path) -> Path:
     >>> page_path(Path("report"), output).as_posix()
     'report/pages/sub-1_ses-1_desc-SynthNce_T1w_model-a.html'
     """
-    stem = names.sidecar_path(output).stem
-    return folder / PAGES / f"{stem}_{output.parent.name}.html"
+    return folder.joinpath(PAGES, page_name(output))
+
+
+def page_name(output: Path) -> str:
+    """Name the page of an image by its path on the crop's grid."""
+    return f"{split_extension(output.name)[0]}_{output.parent.name}.html"
 
 
 def is_done(folder: Path, shown: Shown) -> bool:
@@ -222,17 +229,25 @@ def write_index(folder: Path, caps: Path) -> Path:
 
     As with the table, any number of processes may do so at a time.
     """
-    pages, rows = _listed(folder, caps)
+    pages, stamp = _listed(folder, caps)
     for _ in range(table.MOST_LOOKS):
-        index = _write_index(folder, caps, pages, rows)
-        before, (pages, rows) = (pages, rows), _listed(folder, caps)
-        if (pages, rows) == before:
+        index = _write_index(folder, caps, pages, table.read(caps))
+        before, (pages, stamp) = (pages, stamp), _listed(folder, caps)
+        if (pages, stamp) == before:
             break
     return index
 
 
-def _listed(folder: Path, caps: Path) -> tuple[set[str], list[table.Row]]:
-    return {path.name for path in (folder / PAGES).glob("*.html")}, table.read(caps)
+def _listed(folder: Path, caps: Path) -> tuple[set[str], tuple[int, int] | None]:
+    """List the pages, and tell this table from another: each is a new file."""
+    pages: set[str] = set()
+    with suppress(FileNotFoundError):
+        pages = set(os.listdir(folder / PAGES))
+    try:
+        status = (caps / table.NAME).stat()
+    except FileNotFoundError:
+        return pages, None
+    return pages, (status.st_ino, status.st_mtime_ns)
 
 
 def _write_index(folder: Path, caps: Path, pages: set[str], rows: list[table.Row]) -> Path:
@@ -251,7 +266,7 @@ def _entry(row: table.Row, caps: Path, pages: set[str]) -> PageEntry:
     image = names.resolve(row["source"], caps, caps)
     if names.is_crop(image.name):
         image = names.output_path(image, row["model"])
-    page = page_path(Path(), image).name
+    page = page_name(image)
     failed = row["status"] != "done"
     confidence = _number(row["confidence"])
     measures: dict[str, Any] = {
