@@ -168,7 +168,7 @@ def without_contrast(name: str) -> str:
     >>> without_contrast("sub-01_ses-1_ce-gadolinium_run-2_T1w.nii.gz")
     'sub-01_ses-1_run-2_T1w.nii.gz'
     """
-    return "_".join(part for part in name.split("_") if not part.lower().startswith("ce-"))
+    return "_".join([part for part in name.split("_") if part[:3].lower() != "ce-"])
 
 
 @lru_cache

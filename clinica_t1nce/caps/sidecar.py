@@ -340,10 +340,12 @@ def lack(
     `sources` are in the order of the sidecar's; `model` is what :func:`describe` says of the
     weights that are to make it, None for any.
     """
-    if not (image.is_file() and names.sidecar_path(image).is_file()):
+    if not image.is_file():
         return "missing"
     content = read(image)
-    if content is None or not is_whole(image):
+    if content is None:
+        return "damaged" if names.sidecar_path(image).is_file() else "missing"
+    if not is_whole(image):
         return "damaged"
     if any(map(has_changed, sources, content.get("SourceFiles", []))):
         return "source-changed"

@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as to_safetensors
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from clinica_t1nce.errors import WeightsError, some
 from clinica_t1nce.files import atomic
@@ -57,11 +59,13 @@ def load_weights(name_or_path: str | Path = "default") -> tuple[nn.Module, Card]
     except (SafetensorError, OSError, ValueError) as error:
         raise WeightsError(f"{path}: not a safetensors file; save the weights as one") from error
     # Without memory at first: a card may ask for a network of any size.
-    with torch.device("meta"):
-        _check_tensors(path, card, _build(card, path), found)
-    with torch.random.fork_rng(devices=[]):
+    with torch.device("meta"), _Undrawn():
         module = _build(card, path)
-    module.load_state_dict(found, strict=True)
+    _check_tensors(path, card, module, found)
+    # Copied: what was read is a view of the file, which may be cut short.
+    kinds = {name: tensor.dtype for name, tensor in module.state_dict().items()}
+    read = {name: tensor.to(kinds[name], copy=True) for name, tensor in found.items()}
+    module.load_state_dict(read, strict=True, assign=True)
     if card.inference.batch_statistics:
         use_batch_statistics(module)
     return module.eval().requires_grad_(False), card
@@ -158,6 +162,26 @@ def file_sha256(path: Path) -> str:
             f"{path}: cannot be read ({error.strerror or error}); check its permissions"
         ) from error
     return digest.hexdigest()
+
+
+class _Undrawn(TorchFunctionMode):
+    """Leaves out the random numbers of new layers, for which "meta" loads PyTorch's compiler."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Call a function of PyTorch, unless it only draws numbers."""
+        kwargs = kwargs or {}
+        if func in _DRAWING:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
+
+
+_DRAWING = {
+    nn.init.normal_,
+    nn.init.uniform_,
+    nn.init.kaiming_uniform_,
+    torch.Tensor.normal_,
+    torch.Tensor.uniform_,
+}
 
 
 def _build(card: Card, path: Path) -> nn.Module:

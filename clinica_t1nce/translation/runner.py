@@ -266,7 +266,7 @@ def _flags_of_grid(inputs: spaces.Inputs, product: spaces.Product) -> list[Flag]
 
 
 def _describe_grid(job: Job, inputs: spaces.Inputs, product: spaces.Product) -> sidecar.Grid:
-    sources: tuple[Path, ...] = job.targets.sources(job.source, product.space)[1:]
+    sources: tuple[Path, ...] = job.targets.sources(product.space)[1:]
     if product.space != names.NATIVE or inputs.raw is None:
         return sidecar.Grid(product.space, sources)
     on = "crop" if inputs.raw.follows_affine else "raw image, moved by the affine"

@@ -281,3 +281,11 @@ def test_no_fault():
 
 def test_many_are_counted():
     assert storage.in_words({"missing": ["a", "b", "c", "d"]}) == "a, b, and 2 more missing"
+
+
+def test_loading_does_not_import_the_compiler():
+    code = (
+        "import sys; from clinica_t1nce.models import storage; storage.load_weights(); "
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
