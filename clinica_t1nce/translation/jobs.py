@@ -170,7 +170,19 @@ class Job:
 def check_output(path: Path, inputs: Iterable[Path], *, is_image: bool = True) -> None:
     """Refuse to write over an input, links included, and an image by a name that is no image's.
 
-    OutputError names the path.
+    Parameters
+    ----------
+    path
+        Path of the output.
+    inputs
+        Paths that are read.
+    is_image
+        Whether the output is a NIfTI image.
+
+    Raises
+    ------
+    OutputError
+        Naming the path.
     """
     if is_image and not path.name.endswith((".nii", ".nii.gz")):
         raise OutputError(f"{path}: not the name of a NIfTI image; end it in .nii.gz")

@@ -102,8 +102,24 @@ def plan(
 ) -> list[Files]:
     """Say what is written, and refuse what would be lost.
 
-    The output is a folder, or the path of the T1nce. With `save_enhancement` and `report`, the map
-    of what was removed and an HTML page of the same name are written, too.
+    Parameters
+    ----------
+    sources
+        Paths of the T1ce.
+    output
+        Path of the T1nce, ending in ``.nii`` or ``.nii.gz``, or a folder.
+    is_folder
+        Whether `output` is a folder, whatever its name.
+    save_enhancement
+        Whether the map of what was removed is written, too.
+    report
+        Whether an HTML page of the same name is written, too.
+    overwrite
+        Whether what is there is replaced.
+
+    Returns
+    -------
+    list of Files
 
     Raises
     ------

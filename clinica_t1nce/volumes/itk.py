@@ -36,10 +36,18 @@ SCALES = ((200, 4, 2), (100, 2, 1), (20, 1, 0))
 
 
 def read_itk_affine(path: str | Path) -> np.ndarray:
-    """Read an affine of ANTs in ITK's MATLAB format, as ``0GenericAffine.mat``.
+    """Read a ``.mat`` of ANTs.
 
-    4 x 4, float64: points of the fixed image's space to points of the moving one's, both in mm,
-    RAS+.
+    Parameters
+    ----------
+    path
+        An affine in ITK's MATLAB format, as ``0GenericAffine.mat``.
+
+    Returns
+    -------
+    numpy.ndarray
+        4 x 4, float64: points of the fixed image's space to points of the moving one's, both in
+        mm, RAS+.
 
     Raises
     ------
@@ -74,7 +82,19 @@ def read_itk_affine(path: str | Path) -> np.ndarray:
 
 
 def to_ants(volume: np.ndarray, affine: np.ndarray) -> Any:
-    """Make an ``ants.ANTsImage``, float32, of a volume and its RAS+ affine without shear."""
+    """Make an ``ants.ANTsImage``, float32, of a volume and its RAS+ affine without shear.
+
+    Parameters
+    ----------
+    volume
+        3-D, numbers or booleans.
+    affine
+        4 x 4, voxel indices to mm, RAS+.
+
+    Returns
+    -------
+    ants.ANTsImage
+    """
     import ants
 
     lps = _FLIP @ affine

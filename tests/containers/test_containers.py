@@ -52,7 +52,9 @@ def test_every_recipe_brings_what_the_script_takes():
     assert all((FOLDER.parent / name).exists() for name in sources())
     ignored = lines("Dockerfile.dockerignore")
     assert {line.removeprefix("!") for line in ignored if line[0] == "!"} == sources()
-    copied = re.findall(r"(?m)^    (\S+) /source/(\S+)$", (FOLDER / "clinica-t1nce.def").read_text())
+    copied = re.findall(
+        r"(?m)^    (\S+) /source/(\S+)$", (FOLDER / "clinica-t1nce.def").read_text()
+    )
     assert {source for source, _ in copied} == sources()
     assert all(source == target for source, target in copied)
 
