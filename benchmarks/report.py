@@ -46,7 +46,7 @@ def entries(number: int) -> list[PageEntry]:
     return [
         PageEntry(
             f"sub-{i:05} ses-M000",
-            f"pages/sub-{i:05}_ses-M000.html",
+            f"pages/sub-{i:05}_ses-M000_space-MNI152NLin2009cSym_desc-SynthNce_res-1x1x1_T1w_model-m.html",
             (i * 7919) % number / number,
             {
                 "MAE": 1 + i % 97 / 10,
