@@ -180,7 +180,7 @@ def homogenise(request: Request) -> Report:
     choices = choose(found.candidates, chosen)
     report = write(choices, request.out, origin, copy=request.copy, overwrite=request.overwrite)
     report.missing = found.missing
-    report.mixed_versions = homogenised_caps.mixed_versions(origin.caps)
+    report.mixed_versions = description.mixed_versions(origin.caps)
     if request.caps_output is not None:
         if request.space != names.MNI_CROP:
             offered = find_in_caps(
