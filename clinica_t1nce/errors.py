@@ -35,7 +35,17 @@ class T1nceError(_Base):
 
 
 def one_line(error: BaseException | str) -> str:
-    r"""Write an error, or the text of one or a traceback, as one line: its message or kind.
+    r"""Write an error as one line.
+
+    Parameters
+    ----------
+    error
+        Error, or text of one. Of a traceback, the last line is its message.
+
+    Returns
+    -------
+    str
+        Message, or the kind of an error without one.
 
     Examples
     --------

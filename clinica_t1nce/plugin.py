@@ -32,10 +32,17 @@ PIPELINES = {
 
 
 class LazyCommand(click.Command):
-    """Stand-in for a command that is imported when it is called, or its own help is asked for.
+    """Stand-in for a command that lives in a module not imported yet.
 
-    `before_run` is called when the arguments were parsed, just before the command runs; not for
-    ``--help`` or a wrong usage.
+    Parameters
+    ----------
+    name : str
+        Name under which the command is listed and called.
+    source : CommandSource
+        Module and attribute of the real command, and its short help for listings.
+    before_run : callable, optional
+        Function that is called without arguments when the arguments were parsed, just before the
+        command runs; not called for ``--help`` or a wrong usage.
     """
 
     def __init__(

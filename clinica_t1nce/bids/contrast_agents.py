@@ -113,10 +113,15 @@ FIELDS = ("ContrastBolusIngredient", "ContrastBolusAgent")
 
 
 def meaning(value: Any, words: Words = NO_WORDS) -> Meaning:
-    """Say what a metadata field on the contrast agent means; `words` overrule the lists.
+    """Say what a metadata field on the contrast agent means.
 
-    Numbers are no agents and say nothing, but for a dose of 0; of a list, the strongest of
-    ``given``, ``unknown``, ``none`` counts.
+    Parameters
+    ----------
+    value
+        Value of the field, of any type. Numbers are no agents and say nothing, but for a dose of
+        0; of a list, the strongest of ``given``, ``unknown``, ``none`` counts.
+    words
+        Meanings that overrule the lists of this module.
 
     Examples
     --------
@@ -212,10 +217,25 @@ def evidence(
 ) -> str | None:
     """Say what shows that an image is contrast-enhanced; None if nothing does.
 
-    Looked at in this order: the BIDS entity ``ce-`` of the name, then ``ContrastBolusIngredient``
-    and ``ContrastBolusAgent`` in the sidecar, then columns of these names in the row of
-    ``scans.tsv``. A name that says that there was none (``ce-none``) decides as well. Gives
-    ``"ce entity"``, the name of the sidecar's field, or ``"scans.tsv"``.
+    Looked at in this order: the BIDS entity ``ce-`` of the name, then
+    ``ContrastBolusIngredient`` and ``ContrastBolusAgent`` in the sidecar, then columns of these
+    names in ``scans.tsv``. A name that says that there was none (``ce-none``) decides as well.
+
+    Parameters
+    ----------
+    name
+        File name of the image.
+    metadata
+        Content of its sidecar, inherited fields included.
+    scans_row
+        Row of ``scans.tsv`` on the image.
+    words
+        Meanings of words, from :func:`read_words`.
+
+    Returns
+    -------
+    str or None
+        ``"ce entity"``, the name of the sidecar's field, or ``"scans.tsv"``.
 
     Raises
     ------

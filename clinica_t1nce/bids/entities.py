@@ -183,8 +183,15 @@ def _config() -> "Config":
 def read_filter(path: Path) -> dict[str, Any]:
     """Read the conditions for ``t1w``; those for other kinds of image are not looked at.
 
-    ``{"t1w": {"session": "M000", "acquisition": null}}`` gives the keys of entities with a label, a
-    list of labels, ``"*"`` (any label) or None (no such entity).
+    Parameters
+    ----------
+    path
+        JSON file, such as ``{"t1w": {"session": "M000", "acquisition": null}}``.
+
+    Returns
+    -------
+    dict
+        Key of an entity to a label, a list of labels, ``"*"`` (any label) or None (no such entity).
 
     Raises
     ------

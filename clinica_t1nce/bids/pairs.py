@@ -59,7 +59,7 @@ class PairRow:
 
 @dataclass(frozen=True)
 class PairFiles:
-    """The images of a pair, with a name for messages; None where one of them is missing."""
+    """The images of a pair; of unpaired images one is None."""
 
     name: str
     t1ce: Path | None
@@ -111,8 +111,19 @@ def read_table(tsv: Path, *, unpaired: bool = False) -> Table:
 def read_usable(tsv: Path) -> tuple[list[tuple[PairRow, Mapping[str, str]]], dict[str, str]]:
     """Read a table of pairs as :func:`read_table` does, but go on where a row cannot be used.
 
-    Gives each row with its cells, and of the others participant and line, and what is wrong. Of a
-    pair that is there twice the first row is kept. Splits and folds may cut participants.
+    Of a pair that is there twice the first row is kept. Splits and folds may cut participants.
+
+    Parameters
+    ----------
+    tsv
+        Tab-separated, UTF-8, with a header.
+
+    Returns
+    -------
+    rows : list
+        Each with its cells.
+    problems : dict
+        The others: participant and line, and what is wrong.
 
     Raises
     ------
@@ -141,11 +152,19 @@ def read_usable(tsv: Path) -> tuple[list[tuple[PairRow, Mapping[str, str]]], dic
 
 
 def read_files(tsv: Path) -> dict[str, list[PairFiles]]:
-    """Read a table of pairs that are plain files; give the rows of each split.
+    """Read a table of pairs that are plain files.
 
-    Tab-separated, UTF-8, with the columns ``t1ce`` and ``t1nce`` (paths, absolute or relative to
-    the table; ``t1ce`` is empty or ``n/a`` of a T1nce alone) and, if wanted, ``split`` (``train``,
-    the default, ``validation`` or ``test``) and ``name``.
+    Parameters
+    ----------
+    tsv
+        Tab-separated, UTF-8, with the columns ``t1ce`` and ``t1nce`` (paths, absolute or relative
+        to the table; ``t1ce`` is empty or ``n/a`` of a T1nce alone) and, if wanted, ``split``
+        (``train``, the default, ``validation`` or ``test``) and ``name``.
+
+    Returns
+    -------
+    dict
+        The rows of each split.
 
     Raises
     ------
@@ -178,15 +197,28 @@ def read_files(tsv: Path) -> dict[str, list[PairFiles]]:
 def divide(
     rows: Sequence[PairRow], tsv: Path, fold: int | None = None, *, low_quality: bool = False
 ) -> dict[str, list[PairRow]]:
-    """Give the rows of each of :data:`SPLITS`; those whose split is not said are trained on.
+    """Say which rows are trained on, which validated on, and which left for the test.
 
-    With a `fold`, it is validated on, and the others are trained on. Pairs of low quality are only
-    tested on, as in the paper, but with `low_quality`.
+    Parameters
+    ----------
+    rows
+        Rows of a table. Those whose split is not said are trained on.
+    tsv
+        Path of the table, for messages.
+    fold
+        Validate on this fold and train on the others; None: as the column ``split`` says.
+    low_quality
+        Train on pairs of low quality, too; the paper only tests on them.
+
+    Returns
+    -------
+    dict
+        The rows of each of :data:`SPLITS`.
 
     Raises
     ------
     SelectionError
-        If the table, `tsv`, has no such fold, or nothing is left to train on.
+        If the table has no such fold, or nothing is left to train on.
     """
     folds = {row.fold for row in rows} - {None}
     if fold is not None and fold not in folds:

@@ -39,9 +39,17 @@ NO_KINDS: Mapping[str, str | None] = MappingProxyType({})
 class T1w:
     """A T1w image of a BIDS data set.
 
-    `evidence` is the reason to take it for a T1ce
-    (:func:`clinica_t1nce.bids.contrast_agents.evidence`), None for a T1nce; `agent` the contrast
-    agent that the sidecar names, if it does.
+    Attributes
+    ----------
+    visit
+        Participant and session.
+    path
+        The file.
+    evidence
+        Reason to take it for a T1ce (:func:`clinica_t1nce.bids.contrast_agents.evidence`); None
+        for a T1nce.
+    agent
+        The contrast agent that the sidecar names, if it does.
     """
 
     visit: Visit
@@ -73,11 +81,17 @@ class T1w:
 
 
 class Dataset:
-    """A BIDS data set, and the T1w in it.
+    """A BIDS data set.
 
-    `words` are from :func:`clinica_t1nce.bids.contrast_agents.read_words`. `without_sessions`:
-    images may lie outside of sessions, which Clinica does not take; their visit has an empty
-    session.
+    Parameters
+    ----------
+    root
+        Folder of the data set.
+    words
+        Meanings of words, from :func:`clinica_t1nce.bids.contrast_agents.read_words`.
+    without_sessions
+        Whether images may lie outside of sessions, which Clinica does not take: their visit has
+        an empty session.
 
     Raises
     ------
@@ -111,7 +125,12 @@ class Dataset:
     def t1w(self, visit: Visit, kinds: Mapping[str, str | None] = NO_KINDS) -> list[T1w]:
         """List the T1w of a visit, sorted by name.
 
-        `kinds`, :data:`T1CE` or :data:`T1NCE` by file name, overrule the metadata.
+        Parameters
+        ----------
+        visit
+            Participant and session.
+        kinds
+            Kinds by file name, :data:`T1CE` or :data:`T1NCE`, that overrule the metadata.
 
         Raises
         ------

@@ -27,15 +27,20 @@ _ADVICE = "give the folder that `clinica run t1-linear` wrote"
 
 
 def check(caps: Path, *, name: str | None = None) -> None:
-    """Refuse what is not a CAPS: not there, empty, a BIDS, or not described.
+    """Refuse what is not a CAPS.
 
-    A CAPS without ``dataset_description.json`` (Clinica wrote none before 0.8) will do with a
-    `name` of the data set. Nothing is written here; see :func:`describe`.
+    Parameters
+    ----------
+    caps
+        The folder.
+    name
+        Name of the data set, for a CAPS without ``dataset_description.json`` (Clinica wrote none
+        before 0.8): one with this name will do. Nothing is written here; see :func:`describe`.
 
     Raises
     ------
     SelectionError
-        If it is none.
+        If the folder is not there, empty, a BIDS, or not described.
     """
     if not caps.is_dir():
         raise SelectionError(f"{caps}: no such folder; {_ADVICE}")

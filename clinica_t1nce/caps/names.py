@@ -75,7 +75,14 @@ def output_path(crop: Path, model: str) -> Path:
 
 
 def in_space(output: Path, space: Space) -> Path:
-    """Name the image on another grid than the crop's, from the name of the one on that.
+    """Name the image on another grid than the crop's.
+
+    Parameters
+    ----------
+    output
+        The T1nce on the crop's grid, as :func:`output_path` or a stranger names it.
+    space
+        A key of :data:`SPACES`.
 
     Examples
     --------
@@ -129,9 +136,19 @@ def affine_path(crop: Path) -> Path:
 
 
 def raw_path(crop: Path, bids: Path) -> Path:
-    """Say where the image that t1-linear took for a crop lies in its BIDS.
+    """Say where the image that t1-linear took lies in its BIDS.
 
-    The ``.nii`` if that is there, else the ``.nii.gz``, there or not.
+    Parameters
+    ----------
+    crop
+        Crop in ``<caps>/subjects/<sub>/<ses>/t1_linear``.
+    bids
+        Root of the BIDS.
+
+    Returns
+    -------
+    pathlib.Path
+        The ``.nii`` if that is there, else the ``.nii.gz``, there or not.
     """
     visit = crop.parent.parent
     stem = crop.name.removesuffix(CROP_ENDING)
@@ -150,10 +167,18 @@ def sidecar_path(image: Path) -> Path:
 
 
 def uri(path: Path, root: Path | None, beside: Path, name: str = "") -> str:
-    """Write a path into a sidecar in `beside`, so that it holds after the data set was moved.
+    """Write a path into a sidecar, so that it holds after the data set was moved.
 
-    A file in `root`, the data set, becomes a BIDS URI, ``bids:<name>:<path from the root>``, where
-    `name` is that in the ``DatasetLinks`` of another data set; others become a relative path.
+    Parameters
+    ----------
+    path
+        The file to point to.
+    root
+        Root of the data set; a file in it becomes a BIDS URI, ``bids::<path from the root>``.
+    beside
+        The folder of the sidecar; a file elsewhere becomes a path relative to it.
+    name
+        Name of the data set in the ``DatasetLinks`` of another one that the sidecar belongs to.
     """
     if root is not None and path.is_relative_to(root):
         return f"bids:{name}:{path.relative_to(root).as_posix()}"

@@ -26,6 +26,15 @@ def find_images(caps: Path, rows: Iterable[PairRow], tsv: Path) -> list[PairImag
     Of a session that holds crops with the entity ``ce-`` and crops without, the T1ce is one with
     it and the T1nce one without.
 
+    Parameters
+    ----------
+    caps
+        Root of the CAPS.
+    rows
+        Rows of a table.
+    tsv
+        Path of the table, for messages.
+
     Raises
     ------
     SelectionError

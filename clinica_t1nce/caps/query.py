@@ -23,7 +23,15 @@ AS_T1NCE: Literal["include-t1nce"] = "include-t1nce"
 
 @dataclass(frozen=True)
 class SelectedBy:
-    """Why an image is taken: the rule, and the evidence that it found, if it asks for any.
+    """Why an image is taken.
+
+    Attributes
+    ----------
+    rule
+        Rule that took it.
+    reason
+        Evidence that the rule found, from :func:`clinica_t1nce.caps.selection.evidence`; None of
+        rules that ask for none.
 
     Examples
     --------
@@ -54,10 +62,17 @@ UNDECIDED = "undecided"
 
 @dataclass(frozen=True)
 class Shard:
-    """The part number `index`, from 1, of `number` parts of all visits; none is in two of them.
+    """One of several parts of all visits that share none and leave none out.
 
     Which part a visit is in depends on its name alone, not on what else is there: shards that
     begin at different times fit together.
+
+    Attributes
+    ----------
+    index
+        Place of the part, from 1.
+    number
+        Number of parts.
     """
 
     index: int
@@ -91,7 +106,17 @@ class Shard:
 
 @dataclass(frozen=True)
 class Crop:
-    """A crop that was asked for; `selected_by` is None as long as the image is to tell."""
+    """A crop of t1-linear that was asked for.
+
+    Attributes
+    ----------
+    visit
+        Participant and session.
+    path
+        Path of the file.
+    selected_by
+        Rule and reason; None as long as the image itself is to tell.
+    """
 
     visit: Visit
     path: Path
@@ -100,12 +125,19 @@ class Crop:
 
 @dataclass(frozen=True)
 class Selection:
-    """What was asked for: crops sorted by visit and name; no two of them have the same output.
+    """What was asked for.
 
-    Others are `ambiguous`: they would overwrite each other's output. Of `colliding` ones only the
-    image can tell whether they are T1ce, and they may have the same output as others: to be
-    classified before any is translated. `undecided` are errors by crop, of crops whose metadata
-    cannot be read or are not understood.
+    Attributes
+    ----------
+    crops
+        Images to be translated, sorted by visit and name; no two of them have the same output.
+    ambiguous
+        Crops that would overwrite each other's output.
+    colliding
+        Crops of which only the image can tell whether they are T1ce, and which may have the same
+        output as others: to be classified before any is translated.
+    undecided
+        Errors by crop, of crops whose metadata cannot be read or are not understood.
     """
 
     crops: tuple[Crop, ...]
@@ -123,7 +155,12 @@ def find_synthetic(caps: Path) -> list[Path]:
 def find_crops(caps: Path, visits: Iterable[Visit] | None = None) -> Iterator[tuple[Visit, Path]]:
     """Yield all crops of t1-linear, or those of some visits, in the order of the visits.
 
-    A visit that is not there has no crops.
+    Parameters
+    ----------
+    caps
+        Root of the CAPS.
+    visits
+        Visits to look at; None for all. A visit that is not there has no crops.
     """
     for visit in _all_visits(caps) if visits is None else visits:
         folder = caps / "subjects" / visit.subject / visit.session / "t1_linear"

@@ -155,7 +155,12 @@ def by_image(probability: float, include_t1nce: bool) -> SelectedBy | None:
 def evidence(crop: Path, dataset: Dataset | None) -> str | None:
     """Say what shows that a crop is contrast-enhanced; None if nothing does.
 
-    Without the BIDS that it comes from, its name alone is looked at.
+    Parameters
+    ----------
+    crop
+        Path of a crop of t1-linear.
+    dataset
+        BIDS that it comes from; None: its name alone is looked at.
 
     Raises
     ------
@@ -176,7 +181,12 @@ def evidence(crop: Path, dataset: Dataset | None) -> str | None:
 def contradiction(reason: str | None, probability: float | None) -> str | None:
     """Say how metadata and image contradict each other; None if they do not.
 
-    `reason` is that of :func:`evidence`, `probability` that of gadolinium, by the image.
+    Parameters
+    ----------
+    reason
+        Result of :func:`evidence`.
+    probability
+        Probability that gadolinium was given, by the image.
     """
     if probability is None or (reason is not None) == (probability >= SEEN):
         return None

@@ -39,10 +39,16 @@ _RESOLUTIONS = {
 
 @dataclass(frozen=True)
 class Change:
-    """How much was taken away in the head: mean and 99th percentile of T1ce - T1nce.
+    """How much was taken away, in the head.
 
-    `relative` is the mean over that of the T1ce: comparable between scanners. `place` says how much
-    of it lies at vessels, dura and choroid plexus; None where this is not known.
+    Attributes
+    ----------
+    mean, percentile_99
+        Mean and 99th percentile of T1ce - T1nce, in the image's own units.
+    relative
+        Ratio of `mean` to the mean of the T1ce: comparable between scanners.
+    place
+        How much of it lies at vessels, dura and choroid plexus; None where this is not known.
     """
 
     mean: float
@@ -53,11 +59,18 @@ class Change:
 
 @dataclass(frozen=True)
 class Grid:
-    """Where a synthetic image lies: a key of :data:`clinica_t1nce.caps.names.SPACES`.
+    """Where a synthetic image lies.
 
-    `sources` are files that it was made from beside the crop; the first is the image that it lies
-    on. `agreement` is the correlation of the raw image, moved by t1-linear's affine, with the crop
-    (1: exactly); `predicted_on` the image that the network was given.
+    Attributes
+    ----------
+    space
+        A key of :data:`clinica_t1nce.caps.names.SPACES`.
+    sources
+        Files that it was made from beside the crop; the first is the image that it lies on.
+    agreement
+        Correlation of the raw image, moved by t1-linear's affine, with the crop (1: exactly).
+    predicted_on
+        Image that the network was given.
     """
 
     space: names.Space = names.MNI_CROP
@@ -67,7 +80,17 @@ class Grid:
 
 
 def measure_change(volume: np.ndarray, change: np.ndarray, place: "Place | None" = None) -> Change:
-    """Summarise a change, T1ce - T1nce, over the voxels of the head; the background is at 0."""
+    """Summarise a change over the voxels of the head.
+
+    Parameters
+    ----------
+    volume
+        The T1ce, its background at 0.
+    change
+        T1ce - T1nce, on the same grid.
+    place
+        Result of :func:`clinica_t1nce.synthesis.enhancement_prior.locate`, if MNI space is known.
+    """
     head = volume > max(FOREGROUND * float(np.percentile(volume, 99)), 0.0)
     if not head.any():
         return Change(0.0, 0.0, 0.0)
@@ -188,7 +211,15 @@ def _describe_place(place: "Place | None") -> dict[str, float | None]:
 
 
 def build_enhancement(content: Mapping[str, Any], image: str) -> dict[str, Any]:
-    """Describe the map of what was removed, from the sidecar and URI of the synthetic image."""
+    """Describe the map of what was removed to make one synthetic image.
+
+    Parameters
+    ----------
+    content
+        Content of the synthetic image's sidecar, from :func:`build`.
+    image
+        The synthetic image, as :func:`clinica_t1nce.caps.names.uri` writes it.
+    """
     return {
         "Description": "What was removed: the T1ce minus the synthetic T1nce. A model's estimate "
         "of the enhancement, not a measurement.",
@@ -200,9 +231,14 @@ def build_enhancement(content: Mapping[str, Any], image: str) -> dict[str, Any]:
 
 
 def build_vessels(content: Mapping[str, Any], threshold: float) -> dict[str, Any]:
-    """Describe the mask of vessels in what was removed, from the synthetic image's sidecar.
+    """Describe the mask of vessels in what was removed.
 
-    `threshold` is that of :func:`clinica_t1nce.synthesis.vessels.threshold`.
+    Parameters
+    ----------
+    content
+        Content of the synthetic image's sidecar, from :func:`build`.
+    threshold
+        Result of :func:`clinica_t1nce.synthesis.vessels.threshold`.
     """
     # It brings torch with it, which a command's help does without.
     from clinica_t1nce.synthesis import vessels
@@ -337,8 +373,15 @@ def lack(
 
     Both image and sidecar appear under their names only when they are whole, the image last.
     Sidecars that have no ``SourceFiles``, as earlier versions wrote them, are taken at their word.
-    `sources` are in the order of the sidecar's; `model` is what :func:`describe` says of the
-    weights that are to make it, None for any.
+
+    Parameters
+    ----------
+    image
+        Path of the image.
+    sources
+        Paths of the files that it is made from, in the order of its sidecar's ``Sources``.
+    model
+        Result of :func:`describe` for the weights that are to make it; None for any.
     """
     if not (image.is_file() and names.sidecar_path(image).is_file()):
         return "missing"

@@ -56,11 +56,22 @@ def failed_row(
 def rewrite(caps: Path, failures: Iterable[Row] = ()) -> Path:
     """Write the table anew from the images that are there, and the failures.
 
-    Any number of processes may do so at a time: each looks again after it has written, so that the
-    last one has missed nothing. Of `failures`, rows from :func:`failed_row`, one whose image is
-    there all the same is kept, too. Those of other runs stay as long as there is a source and no
-    image, unless it was not known whether the source is a T1ce. OutputError if it cannot be
-    written.
+    Any number of processes may do so at a time: each looks again after it has written, so that
+    the last one has missed nothing.
+
+    Parameters
+    ----------
+    caps
+        Root of the CAPS.
+    failures
+        Rows from :func:`failed_row`; one whose image is there all the same is kept, too. Those
+        of other runs stay as long as there is a source and no image, unless it was not known
+        whether the source is a T1ce.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
     """
     failures = list(failures)
     path = caps / NAME

@@ -14,7 +14,17 @@ SPM will fail."""
 
 @dataclass(frozen=True, eq=False)
 class Recentring:
-    """How a copy of an image has to differ: moved by `shift` mm; no affine where a link will do."""
+    """How a copy of an image has to differ from it.
+
+    Attributes
+    ----------
+    shift
+        Translation of the image, mm.
+    affine
+        Affine of the copy; None if a link will do.
+    with_qform
+        Whether it has a qform.
+    """
 
     shift: np.ndarray
     affine: np.ndarray | None = None

@@ -25,10 +25,19 @@ T1_LINEAR = "t1-linear"
 class Candidate:
     """An image that could stand for a visit.
 
-    The visit is that of the patient in the data set that is homogenised, not of a separated view;
-    `session` is that in the CAPS. The kind is ``"acquired"`` (a T1nce), ``"regenerated"`` (a T1nce
-    that has gone through the generator) or ``"synthetic"`` (made from a T1ce). `raw` is the image
-    that t1-linear took, in its BIDS; None if that is not known.
+    Attributes
+    ----------
+    visit
+        Visit in the data set that is homogenised: that of the patient, not of a separated view.
+    path
+        The image.
+    kind
+        Origin of the image: ``"acquired"`` (a T1nce), ``"regenerated"`` (a T1nce that has gone
+        through the generator) or ``"synthetic"`` (made from a T1ce).
+    session
+        Session in the CAPS.
+    raw
+        The image that t1-linear took, in its BIDS; None if that is not known.
     """
 
     visit: Visit
@@ -48,10 +57,16 @@ class Choice:
 
 @dataclass(frozen=True)
 class Found:
-    """What a CAPS offers: all images that could stand for a visit, and what has none.
+    """What a CAPS offers.
 
-    `missing` are visits whose only images are such as have no synthetic T1nce; `failed` errors by
-    visit, of visits whose metadata cannot be read or are not understood.
+    Attributes
+    ----------
+    candidates
+        All images that could stand for a visit.
+    missing
+        Visits whose only images are such as have no synthetic T1nce.
+    failed
+        Errors by visit, of visits whose metadata cannot be read or are not understood.
     """
 
     candidates: tuple[Candidate, ...]
@@ -60,7 +75,12 @@ class Found:
 
 
 def find_bids(caps: Path) -> Path | None:
-    """Say from which BIDS t1-linear made a CAPS; None if Clinica's description does not say.
+    """Say from which BIDS t1-linear made a CAPS, by the description that Clinica wrote.
+
+    Returns
+    -------
+    pathlib.Path or None
+        None if the description does not say.
 
     Raises
     ------
@@ -89,9 +109,19 @@ def find_bids(caps: Path) -> Path | None:
 
 
 def find_model(caps: Path, model: str | None) -> str | None:
-    """Say the synthetic images of which model are meant; None if the CAPS holds no synthetic image.
+    """Say the synthetic images of which model are meant.
 
-    Without a name they are those of the only model whose images the CAPS holds.
+    Parameters
+    ----------
+    caps
+        The CAPS.
+    model
+        Name of the weights, or None for the only ones whose images the CAPS holds.
+
+    Returns
+    -------
+    str or None
+        None if the CAPS holds no synthetic image.
 
     Raises
     ------
@@ -128,14 +158,18 @@ def find_in_caps(
 
     Parameters
     ----------
+    caps
+        Root of the CAPS.
     model
         Name of the weights whose synthetic images are meant; None for no synthetic images.
     space
-        Key of :data:`names.SPACES`. In the native space, acquired T1nce are the raw images of the
-        BIDS.
+        Key of :data:`names.SPACES`: the images of which grid. In the native space, acquired T1nce
+        are the raw images of the BIDS.
     dataset
         The BIDS that t1-linear read. If it is a separated view, its ``contrast.tsv`` says which
         sessions are one visit.
+    include_t1nce
+        Whether the generator's T1nce (``--include-t1nce``) are taken in the place of acquired ones.
 
     Raises
     ------
@@ -176,10 +210,21 @@ def find_in_caps(
 def find_in_files(
     acquired: Iterable[Path], synthetic: Iterable[Path], dataset: Dataset | None = None
 ) -> list[Candidate]:
-    """Make candidates of files with BIDS or CAPS names; SelectionError if one says no visit.
+    """Make candidates of files with BIDS or CAPS names.
 
-    The BIDS that they come from, if given, tells metadata and, if it is a separated view, the
-    visits.
+    Parameters
+    ----------
+    acquired
+        T1nce.
+    synthetic
+        T1nce made from T1ce.
+    dataset
+        The BIDS that they come from, for metadata and, if it is a separated view, the visits.
+
+    Raises
+    ------
+    SelectionError
+        If a name does not say participant and session.
     """
     original = {} if dataset is None else separation.read_map(dataset.root)
     candidates = []
@@ -202,8 +247,20 @@ def choose(
 ) -> dict[Visit, Choice]:
     """Choose one image for each visit.
 
-    The one that `chosen`, from :func:`read_choices`, names (SelectionError if it is not there);
-    else an acquired T1nce before a synthetic one, then the later run, then the order of the names.
+    The one that `chosen` names; else an acquired T1nce before a synthetic one, then the later
+    run, then the order of the names.
+
+    Parameters
+    ----------
+    candidates
+        Candidates of any number of visits.
+    chosen
+        File names by visit, from :func:`read_choices`.
+
+    Raises
+    ------
+    SelectionError
+        If `chosen` names an image that is not there.
     """
     chosen = chosen or {}
     by_visit: dict[Visit, list[Candidate]] = {}

@@ -57,7 +57,15 @@ def check_place(out: Path, bids: Path) -> None:
 
 
 def describe(bids: Path, model: Mapping[str, Any]) -> dict[Path, Entry]:
-    """Make the texts of a data set made from a BIDS by a model, by their path in it."""
+    """Make the texts of the data set, by their path in it.
+
+    Parameters
+    ----------
+    bids
+        Root of the BIDS that it is made from.
+    model
+        Result of :func:`clinica_t1nce.caps.sidecar.describe`.
+    """
     source = outputs.read_description(bids)
     link = bids.resolve().as_uri()
     content = {

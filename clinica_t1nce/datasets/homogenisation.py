@@ -221,8 +221,20 @@ def write(
     An image is linked if it lies around the origin of its coordinates and its header has qform and
     sform, as SPM and Clinica want; else it is copied, voxel for voxel, with a header that has,
     and the sidecar says by how much the origin was moved. The qform is left out where Clinica,
-    which has its own way to read it, would take the image for one that lies elsewhere. With `copy`
-    files are copied rather than linked, with `overwrite` images that are there are replaced.
+    which has its own way to read it, would take the image for one that lies elsewhere.
+
+    Parameters
+    ----------
+    choices
+        Choices by visit, from :func:`choose`.
+    out
+        The data set.
+    origin
+        Data sets that it is made from.
+    copy
+        Whether files are copied rather than linked.
+    overwrite
+        Whether images that are there are replaced.
 
     Raises
     ------

@@ -56,10 +56,32 @@ def write(
     copy: bool = False,
     overwrite: bool = False,
 ) -> int:
-    """Put the crops that were chosen, with t1-linear's affines, into a CAPS; count them.
+    """Put the crops that were chosen, with t1-linear's affines, into a CAPS.
 
-    `choices` are images on the crop's grid of `caps`, `contents` those of their sidecars.
-    OutputError if a file cannot be written.
+    Parameters
+    ----------
+    choices
+        Choices by visit, of images on the crop's grid.
+    out
+        Root of the CAPS to make or to add to.
+    caps
+        Root of the CAPS that it is made from.
+    contents
+        Contents of the sidecars.
+    copy
+        Whether files are copied rather than linked.
+    overwrite
+        Whether crops that are there are replaced.
+
+    Returns
+    -------
+    int
+        Number of crops that were put there.
+
+    Raises
+    ------
+    OutputError
+        If a file cannot be written.
     """
     files = {
         Path(description.DESCRIPTION): Entry(text=as_json(_describe(caps))),

@@ -83,10 +83,26 @@ def check(source: t1w_images.Dataset) -> None:
 def plan(
     rows: Sequence[tsv.Row], source: t1w_images.Dataset | None
 ) -> tuple[outputs.Plan, dict[Visit, str]]:
-    """Say what the tables of a homogenised data set hold, of rows from :func:`find_rows`.
+    """Say what the tables of a homogenised data set hold.
 
-    Tables of `source`, a BIDS, are taken over as far as they describe what is here. Gives tables by
-    their path in the data set, and reasons by visit where the row of ``scans.tsv`` cannot be read.
+    Parameters
+    ----------
+    rows
+        Rows from :func:`find_rows`.
+    source
+        BIDS whose tables are taken over, as far as they describe what is here.
+
+    Returns
+    -------
+    files : dict
+        Tables by their path in the data set.
+    failed : dict
+        Reasons by visit, of visits whose row of ``scans.tsv`` cannot be read.
+
+    Raises
+    ------
+    SelectionError
+        If a table cannot be taken over, see :func:`check`.
     """
     failed: dict[Visit, str] = {}
     files = {

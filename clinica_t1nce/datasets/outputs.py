@@ -43,9 +43,16 @@ Plan = Mapping[Path, Entry]
 
 
 def check_folder(out: Path, sources: Sequence[Path], kind: str, what: str) -> None:
-    """Refuse an output folder that is not ours to write into; it need not exist.
+    """Refuse an output folder that is not ours to write into.
 
-    The first of `sources` is what it is made from; `kind` and `what` are those of :func:`describe`.
+    Parameters
+    ----------
+    out
+        The folder; it need not exist.
+    sources
+        Roots of the data sets that it is made from, the most important first.
+    kind, what
+        Command and what it does, as in :func:`describe`.
 
     Raises
     ------
@@ -75,7 +82,20 @@ def check_folder(out: Path, sources: Sequence[Path], kind: str, what: str) -> No
 
 
 def check_place(out: Path, sources: Sequence[Path]) -> None:
-    """Raise SelectionError for an output folder that is a source, in it or around it, or a file."""
+    """Refuse an output folder that is a source, lies in one or holds one, or is a file.
+
+    Parameters
+    ----------
+    out
+        The folder; it need not exist.
+    sources
+        Folders that are read.
+
+    Raises
+    ------
+    SelectionError
+        Saying which it is.
+    """
     here = out.resolve()
     for source in sources:
         there = source.resolve()
@@ -109,12 +129,23 @@ def describe(
     what: str,
     links: Mapping[str, str] | None = None,
 ) -> str:
-    """Write a ``dataset_description.json`` of what was made from the data sets in `roots`.
+    """Write a ``dataset_description.json``.
 
     ``DatasetType`` is ``raw``: Clinica takes nothing else for a BIDS data set. BIDS allows
-    ``GeneratedBy`` and ``SourceDatasets`` there as well. `source` is the source's own description,
-    `kind` the command, `what` it did in a few words; `links` are addresses by the names that BIDS
-    URIs in sidecars use.
+    ``GeneratedBy`` and ``SourceDatasets`` there as well.
+
+    Parameters
+    ----------
+    source
+        Content of the source's description.
+    roots
+        Roots of the data sets that it is made from.
+    kind
+        The command that made it, ``"separate"`` or ``"homogenise"``.
+    what
+        Description of what it did, in a few words.
+    links
+        Addresses by the names that BIDS URIs in sidecars use.
     """
     content = {
         **source,
@@ -147,8 +178,20 @@ def conflicts(out: Path, plan: Plan) -> list[Path]:
 def write(out: Path, plan: Plan, *, copy: bool = False) -> int:
     """Make the files that are not there yet, and texts that differ; the rest is not touched.
 
-    The description comes first in `plan`, so that an interrupted run is known for ours. Files are
-    linked unless `copy`, or where links are not possible. Returns how many were made.
+    Parameters
+    ----------
+    out
+        Root of the data set.
+    plan
+        Files of the data set, the description first so that an interrupted run is known for ours.
+    copy
+        Whether files are copied rather than linked. Where links are not possible, they are
+        copied in any case.
+
+    Returns
+    -------
+    int
+        Files that were made.
 
     Raises
     ------
@@ -171,10 +214,22 @@ def write(out: Path, plan: Plan, *, copy: bool = False) -> int:
 def lack(
     image: Path, content: Mapping[str, Any], source: Path
 ) -> sidecar.Lack | Literal["other"] | None:
-    """Say why an image is to be put where it belongs, a copy of `source` or a link; None if it is.
+    """Say why an image is to be put where it belongs; None if it is there.
 
-    ``"other"``: what is there is whole, but was made from another source or by other weights than
-    `content`, its sidecar to be, says; else as :func:`clinica_t1nce.caps.sidecar.lack`.
+    Parameters
+    ----------
+    image
+        Path where it belongs.
+    content
+        Content for its sidecar.
+    source
+        File that it is a copy of, or a link to.
+
+    Returns
+    -------
+    str or None
+        ``"other"``: what is there is whole, but was made from another source or by other weights;
+        else as :func:`clinica_t1nce.caps.sidecar.lack`.
     """
     why = sidecar.lack(image, [source])
     there = sidecar.read(image) or {}

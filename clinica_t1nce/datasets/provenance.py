@@ -13,10 +13,19 @@ from clinica_t1nce.files import tsv
 
 @dataclass(frozen=True)
 class Origin:
-    """An image that is analysed as a T1nce; synthetic if it was made from a T1ce.
+    """An image that is analysed as a T1nce.
 
-    `source` is the image before the translation: the T1ce, or an acquired T1nce itself; None where
-    the T1ce is not at hand.
+    Attributes
+    ----------
+    visit
+        Participant and session.
+    image
+        Path of the image.
+    synthetic
+        Whether it was made from a T1ce.
+    source
+        Path of the image before the translation: the T1ce, or an acquired T1nce itself; None
+        where the T1ce is not at hand.
     """
 
     visit: Visit
@@ -27,6 +36,17 @@ class Origin:
 
 def find_origins(root: Path, model: str | None = None) -> list[Origin]:
     """List the images of a CAPS of t1-synth-nce, or of a homogenised BIDS.
+
+    Parameters
+    ----------
+    root
+        Root of the data set.
+    model
+        Name of the weights, if a CAPS holds images of several.
+
+    Returns
+    -------
+    list of Origin
 
     Raises
     ------

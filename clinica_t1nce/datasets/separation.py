@@ -49,12 +49,22 @@ NOT_LINKED = {"derivatives", "sourcedata", "code", "logs"}
 
 @dataclass
 class View:
-    """What a view is to hold: entries by their path in it, and what its tables say.
+    """What a view is to hold.
 
-    `contrast` has a row for each T1w of the source, `pairs` one for each visit that holds both
-    images. `visits` are numbers of the source's visits that hold ``"both"``, only the ``"T1nce"``,
-    only the ``"T1ce"``, or ``"none"``; `failed` errors by visit, of visits that are left out
-    because their metadata cannot be read or are not understood.
+    Attributes
+    ----------
+    files
+        Entries by their path in the view.
+    contrast
+        Rows of ``contrast.tsv``: one a T1w of the source.
+    pairs
+        Rows of ``pairs.tsv``: one a visit that holds both images.
+    visits
+        Numbers of the source's visits that hold ``"both"``, only the ``"T1nce"``, only the
+        ``"T1ce"``, or ``"none"``.
+    failed
+        Errors by visit, of visits that are left out because their metadata cannot be read or are
+        not understood.
     """
 
     files: dict[Path, Entry] = field(default_factory=dict)
@@ -76,10 +86,21 @@ def plan(
 ) -> View:
     """Decide what the view of a data set holds; nothing is written.
 
-    Of several T1w of one kind in a visit, the first in the order of :func:`prefer` is taken, or the
-    one that the table `choices` names (``participant_id``, ``session_id``, ``filename``); the
-    others are left out. Its column ``contrast`` (``T1ce`` or ``T1nce``) overrules what the metadata
-    say. `label` ends the label of a session that names the session of its T1ce.
+    Of several T1w of one kind in a visit, the first in the order of :func:`prefer` is taken,
+    or the one that `choices` names; the others are left out.
+
+    Parameters
+    ----------
+    source
+        Root of the BIDS data set.
+    label
+        Text behind the label of a session that names the session of its T1ce.
+    choices
+        Table with the columns ``participant_id``, ``session_id`` and ``filename``: the T1w to
+        take. A column ``contrast`` (``T1ce`` or ``T1nce``) overrules what the metadata say.
+    words
+        Table of the meanings of words on contrast agents, see
+        :func:`clinica_t1nce.bids.contrast_agents.read_words`.
 
     Raises
     ------
@@ -144,7 +165,12 @@ def check(view: View, out: Path, source: Path) -> None:
 
 
 def read_map(root: Path) -> dict[Visit, Visit]:
-    """Say to which visit of the source each visit of a view belongs; empty of what is no view.
+    """Say to which visit of the source each visit of a view belongs.
+
+    Parameters
+    ----------
+    root
+        A data set; one without ``contrast.tsv`` is no view, and gives an empty answer.
 
     Raises
     ------

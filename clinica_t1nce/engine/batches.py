@@ -25,17 +25,24 @@ def batches_wf(
 
     Parameters
     ----------
+    name
+        Name of the workflow.
     make
         Class of the interface, which has an input `n_threads`.
     settings
         Inputs that are the same in all batches; None: not given.
-    dealt, for_all
-        Inputs that are lists, of which each batch gets a share; those of which a single item is for
-        everyone.
+    dealt
+        Names of inputs that are lists, of which each batch gets a share.
     outputs
         Names of outputs that are lists.
+    n_batches
+        Number of nodes.
+    n_threads
+        Threads of PyTorch in each; None for all cores.
     memory_gb
-        Memory that one batch needs, for plug-ins that heed it.
+        Memory that one needs, for plug-ins that heed it.
+    for_all
+        Names among `dealt` of which a single item is for everyone.
 
     Returns
     -------
@@ -69,8 +76,27 @@ def batches_wf(
 def deal(items, index, n_batches, for_all=False):  # type: ignore[no-untyped-def]
     """Give one batch its share of a list; kept in order, sizes as equal as they can be.
 
-    With `for_all`, a single item is everyone's; Nipype's Undefined is given back. ValueError if
-    there are fewer items than batches. Nipype runs this from its source text: it stands alone.
+    With `for_all`, a single item is everyone's. Nipype runs this from its source text: it stands
+    alone.
+
+    Parameters
+    ----------
+    items
+        List, one item, or Nipype's Undefined.
+    index, n_batches
+        Place of the batch, and number of batches.
+    for_all
+        Whether a single item is for every batch.
+
+    Returns
+    -------
+    list
+        The share; Undefined of Undefined.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer items than batches.
     """
     from nipype.interfaces.base import Undefined, isdefined
 
@@ -88,7 +114,21 @@ def deal(items, index, n_batches, for_all=False):  # type: ignore[no-untyped-def
 def share_out(
     n_images: int, n_cores: int, memory_per_process: float, memory: float
 ) -> tuple[int, int]:
-    """Deal cores out to processes, as many as images, cores and memory (GB) allow; threads of each.
+    """Deal cores out to processes: as many processes as images, cores and memory allow.
+
+    Parameters
+    ----------
+    n_images
+        Number of images, at least 1.
+    n_cores
+        Number of cores, at least 1.
+    memory_per_process, memory
+        Memory that a process needs, and memory that there is, in GB.
+
+    Returns
+    -------
+    n_processes, n_threads : int
+        Their product is at most `n_cores`.
 
     Examples
     --------

@@ -32,10 +32,21 @@ STARTED, EXCLUDED, SKIPPED, DONE, FAILED = STATUSES = get_args(Status)
 class Event(Generic[Item]):
     """Something that happened to what was asked for, such as an image or a pair.
 
-    In a journal, `item` is its path, or another name that no other item has. The status is
-    ``"started"``, ``"excluded"`` (the image itself shows that it is not asked for), ``"skipped"``
-    (it was there already), ``"done"``, with the seconds that it took and perhaps a warning, or
-    ``"failed"``, with the reason in one line and, if nobody expected the error, its traceback.
+    Attributes
+    ----------
+    item
+        Thing that was asked for; in a journal its path, or another name that no other item has.
+    status
+        State of the item: ``"started"``, ``"excluded"`` (the image itself shows that it is not
+        asked for), ``"skipped"`` (it was there already), ``"done"`` or ``"failed"``.
+    reason
+        Reason why it failed, in one line.
+    warning
+        Something to know about it although it was done.
+    details
+        Traceback of an error that nobody expected.
+    seconds
+        Time that it took, if done.
     """
 
     item: Item
@@ -98,6 +109,15 @@ def read(folder: Path) -> Iterator[Event[str]]:
     """Yield the events of a journal, each process's in its own order.
 
     A last line that is not whole yet is left for the next reading.
+
+    Parameters
+    ----------
+    folder
+        Folder of the journal.
+
+    Yields
+    ------
+    Event
     """
     for path in sorted(folder.glob("*.jsonl")):
         for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
@@ -108,9 +128,19 @@ def read(folder: Path) -> Iterator[Event[str]]:
 
 
 def latest(folder: Path) -> dict[str, Event[str]]:
-    """Give, by item, the event that says what became of it.
+    """Give the event of each item that says what became of it.
 
     Several processes may tell of one item: what ends it counts more than that it was begun.
+
+    Parameters
+    ----------
+    folder
+        Folder of the journal.
+
+    Returns
+    -------
+    dict
+        Event by item.
     """
     found: dict[str, Event[str]] = {}
     for event in read(folder):
@@ -123,8 +153,14 @@ def latest(folder: Path) -> dict[str, Event[str]]:
 class WatchedNode(Node):
     """A node of a graph whose failure is known before Nipype says so, and by its source.
 
-    `journal` is the folder of the journal, `source` the item that the graph works on; the work is
-    done with the `last` node.
+    Attributes
+    ----------
+    journal
+        Folder of the journal.
+    source
+        Name of the item that the graph works on.
+    last
+        Whether the work is done with this node.
     """
 
     journal: Path
@@ -147,9 +183,18 @@ class WatchedNode(Node):
 
 
 def watch(workflow: Workflow, journal: Path, source: str, last: str) -> None:
-    """Make all nodes of a graph without sub-graphs tell a journal that they work on `source`.
+    """Make all nodes of a graph tell a journal of what they work on.
 
-    With the node `last` the work is done.
+    Parameters
+    ----------
+    workflow
+        Graph without sub-graphs.
+    journal
+        Folder of the journal.
+    source
+        Name of the item that the graph works on.
+    last
+        Name of the node with which the work is done.
     """
     for name in workflow.list_node_names():
         node = workflow.get_node(name)

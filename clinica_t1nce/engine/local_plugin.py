@@ -58,7 +58,17 @@ class LocalPlugin(DistributedPluginBase):
         self._last_id = 0
 
     def run(self, graph: Any, config: Any, updatehash: bool = False) -> None:
-        """Run a flat graph; no process outlives this call."""
+        """Run a flat graph; no process outlives this call.
+
+        Parameters
+        ----------
+        graph
+            Flat graph of nodes.
+        config
+            Nipype's configuration.
+        updatehash
+            Argument of every plug-in of Nipype.
+        """
         try:
             super().run(graph, config, updatehash=updatehash)
         finally:
@@ -155,7 +165,13 @@ def _tail(log: Path, most: int = 2000) -> str:
 
 
 def main(folder: Path) -> None:
-    """Run the node that was pickled in a folder; a traceback or null goes to the result file."""
+    """Run the node pickled in a folder, and leave the result there.
+
+    Parameters
+    ----------
+    folder
+        Made by the plug-in. A traceback, or null, is left in ``result.json``.
+    """
     # Ctrl-C reaches the whole group of processes; the one in front decides what becomes of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _exit)

@@ -33,9 +33,16 @@ class Display(Protocol):
 
 @contextmanager
 def follow(folder: Path, labels: Mapping[str, str], *, quiet: bool = False) -> Iterator[None]:
-    """Show the progress of a journal while the block runs; `quiet`: show nothing.
+    """Show the progress of a journal while the block runs.
 
-    Sources that have no label, a name for people, are not shown.
+    Parameters
+    ----------
+    folder
+        The journal.
+    labels
+        Name of each source for people; sources that are not here are not shown.
+    quiet
+        Whether nothing is shown.
     """
     if quiet:
         yield

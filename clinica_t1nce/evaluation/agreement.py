@@ -31,7 +31,15 @@ LIMITS = 1.96
 
 @dataclass(frozen=True)
 class Correlation:
-    """An intraclass correlation, at most 1, and the ends of its 95 % confidence interval."""
+    """An intraclass correlation.
+
+    Attributes
+    ----------
+    icc
+        Estimate; at most 1.
+    low, high
+        Ends of the 95 % confidence interval.
+    """
 
     icc: float
     low: float
@@ -75,9 +83,18 @@ class Agreement:
 def intraclass_correlation(values: np.ndarray) -> Correlation:
     """Estimate ICC(A,1): two-way model, absolute agreement, single measurement.
 
-    ICC(A,1) of McGraw and Wong (1996), which is ICC(2,1) of Shrout and Fleiss (1979); the interval
-    is McGraw and Wong's. One row a subject, one column a method, two of each or more. NaN where no
-    value differs from another; without an interval where no subject does.
+    ICC(A,1) of McGraw and Wong (1996), which is ICC(2,1) of Shrout and Fleiss (1979); the
+    interval is McGraw and Wong's.
+
+    Parameters
+    ----------
+    values
+        n x k: one row a subject, one column a method; n and k at least 2.
+
+    Returns
+    -------
+    Correlation
+        NaN where no value differs from another; without an interval where no subject does.
 
     Examples
     --------
@@ -118,9 +135,17 @@ def intraclass_correlation(values: np.ndarray) -> Correlation:
 
 
 def measure_agreement(values: Sequence[float], reference: Sequence[float]) -> Agreement:
-    """Say how far values can stand for those of a reference, which exceeds 0; one a pair each.
+    """Say how far values can stand for those of a reference.
 
-    ValueError if the lengths differ, or there is no pair.
+    Parameters
+    ----------
+    values, reference
+        Values of images and reference, one a pair, in the same order; the reference exceeds 0.
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ, or there is no pair.
     """
     from scipy import stats
 
@@ -148,12 +173,24 @@ def measure_agreement(values: Sequence[float], reference: Sequence[float]) -> Ag
 
 
 def disturb(volume: np.ndarray, affine: np.ndarray) -> list[np.ndarray]:
-    """Disturb a T1nce as little as any two scans of one head differ, in the order of :data:`FLOOR`.
+    """Disturb a T1nce as little as any two scans of one head differ.
 
     Segmented again, it tells how much of a difference is the segmentation's own: the noise floor.
-    Moved by 0.5 mm along the diagonal, with one resampling by a cubic B-spline; times a gain that
-    runs from 0.9 to 1.1 along the second axis, since no segmentation minds one factor. Both
-    float32.
+    A factor for the whole image would change nothing, as no segmentation minds it; so the gain
+    runs from 0.9 to 1.1 through the image.
+
+    Parameters
+    ----------
+    volume
+        Volume, 3-D, in any unit.
+    affine
+        Affine, 4 x 4, voxel indices to mm, RAS+.
+
+    Returns
+    -------
+    list of numpy.ndarray
+        float32, in the order of :data:`FLOOR`: the volume moved by 0.5 mm along the diagonal, with
+        one resampling by a cubic B-spline; the volume times a ramp along its second axis.
     """
     movement = np.eye(4)
     movement[:3, 3] = SHIFT / np.sqrt(3)
@@ -165,10 +202,18 @@ def disturb(volume: np.ndarray, affine: np.ndarray) -> list[np.ndarray]:
 def tabulate_agreement(frames: "Mapping[str, pd.DataFrame]") -> "pd.DataFrame":
     """Measure the agreement of each segmentation, image and structure with the T1nce's, by sets.
 
-    Of ``dice``, of the tables of :func:`clinica_t1nce.evaluation.frames.collect`, the first
-    alignment counts; the rows of ``noise_floor`` follow those of the images. One row a set,
-    segmentation, structure and image: their columns, the fields of :class:`Agreement` (``bias`` as
-    ``volume_bias``), ``absolute`` (mean absolute difference, the paper's, cm3) and ``mean_dice``.
+    Parameters
+    ----------
+    frames
+        Tables of :func:`clinica_t1nce.evaluation.frames.collect`; of `dice` the first alignment
+        counts. The rows of ``noise_floor`` follow those of the images.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a set, segmentation, structure and image: their columns, the fields of
+        :class:`Agreement` (``bias`` as ``volume_bias``), ``absolute`` (mean absolute difference,
+        the paper's, cm3) and ``mean_dice``.
     """
     import pandas as pd
 

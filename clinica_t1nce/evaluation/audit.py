@@ -84,14 +84,17 @@ def _spectrum(volume: np.ndarray, mask: np.ndarray) -> dict[str, float]:
 
 
 def measure_image(volume: np.ndarray) -> dict[str, dict[str, float]]:
-    """Measure what a classifier sees of an image, 3-D, in any unit, with no other image at hand.
+    """Measure what a classifier sees of an image, with no other image at hand.
 
-    ``sharpness``: ``blur`` (:func:`clinica_t1nce.evaluation.similarity.measure_blur`);
-    ``gradient``, the mean squared difference of neighbours over the variance; ``noise``, the robust
-    standard deviation of the second difference of neighbours along the first axis, over the
-    standard deviation. ``spectrum``: ``band1`` to ``band8``, decadic logarithm of the part of the
-    power in bands of equal width up to the Nyquist frequency, the mean taken out and the edges of
-    the head's box faded.
+    Parameters
+    ----------
+    volume
+        Volume, 3-D, in any unit.
+
+    Returns
+    -------
+    dict
+        ``sharpness`` and ``spectrum``, each a mapping of features.
     """
     mask = foreground(volume)
     return {
@@ -128,7 +131,27 @@ def separate(
 
     Logistic regression with the default ridge penalty on standardised features, both kinds of
     image weighted equally; 5-fold cross-validation, repeated 10 times, in which nobody is on
-    both sides. SelectionError if fewer than five participants have images of one kind.
+    both sides.
+
+    Parameters
+    ----------
+    features
+        Features of each image, the same for all.
+    synthetic
+        Whether each image is synthetic.
+    participants
+        Participant of each image.
+    seed
+        Seed of the folds and of the bootstrap.
+
+    Returns
+    -------
+    Separability
+
+    Raises
+    ------
+    SelectionError
+        If fewer than five participants have images of one kind.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import balanced_accuracy_score
@@ -188,10 +211,24 @@ def audit(
     synthetic: Sequence[bool],
     participants: Sequence[str],
 ) -> dict[str, Separability]:
-    """Audit each set of features, and all of them together, as :func:`separate` does.
+    """Audit each set of features, and all of them together.
 
-    A set that not every image has is left out. Gives the separability by the name of the set, that
-    of :data:`ALL` last.
+    Parameters
+    ----------
+    features
+        Sets of features of each image, by name; a set that not every image has is left out.
+    synthetic, participants
+        Labels and participants, as :func:`separate` takes them.
+
+    Returns
+    -------
+    dict
+        Separability by the name of the set, that of :data:`ALL` last.
+
+    Raises
+    ------
+    SelectionError
+        As :func:`separate`.
     """
     names = [name for name in features[0] if all(name in each for each in features)]
     tables = {name: [each[name] for each in features] for name in names}

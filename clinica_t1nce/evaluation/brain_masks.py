@@ -25,10 +25,25 @@ _LITTLE = 100
 
 
 def brain_mask(volume: np.ndarray, affine: np.ndarray, method: str) -> tuple[np.ndarray, str]:
-    """Find the brain of a T1w image in MNI space, by one of :data:`METHODS`.
+    """Find the brain of a T1w image.
 
-    An image that is skull-stripped already is its own mask: where it exceeds 0. Gives the mask, and
-    the method or :data:`STRIPPED`.
+    An image that is skull-stripped already is its own mask: where it exceeds 0.
+
+    Parameters
+    ----------
+    volume
+        Crop of t1-linear, or another image in MNI space.
+    affine
+        Affine, 4 x 4, voxel indices to mm, RAS+.
+    method
+        Key of :data:`METHODS`.
+
+    Returns
+    -------
+    mask : numpy.ndarray
+        Boolean.
+    source : str
+        `method`, or :data:`STRIPPED`.
 
     Raises
     ------
@@ -100,12 +115,24 @@ def union_mask(*masks: np.ndarray) -> np.ndarray:
 
 
 def template_mask(shape: tuple[int, ...], affine: np.ndarray) -> np.ndarray:
-    """Bring the brain of the MNI152 template to a grid in MNI space: a boolean mask.
+    """Bring the brain of the MNI152 template to a grid.
 
     The mask that nilearn makes from its bundled template (ICBM 152 2009a, symmetric), nearest
     neighbour. It is nobody's own brain: at the surface it is wrong by some millimetres, and
     takes in dura where a brain is smaller than the template. For whole heads in MNI space where
     no better mask is at hand.
+
+    Parameters
+    ----------
+    shape
+        Shape of the grid.
+    affine
+        Affine, 4 x 4, voxel indices to mm in MNI space, RAS+.
+
+    Returns
+    -------
+    numpy.ndarray
+        Boolean mask of `shape`.
     """
     from nilearn.datasets import load_mni152_brain_mask
 

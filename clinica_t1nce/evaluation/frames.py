@@ -68,13 +68,21 @@ _COLUMNS = {
 
 
 def collect(records: Iterable[Mapping[str, Any]]) -> "dict[str, pd.DataFrame]":
-    """Put the records of pairs, as above, into tables.
+    """Put the records of pairs into tables.
 
-    ``similarity`` has a row for each pair, alignment and image; ``volumes`` for each pair,
-    segmentation, image and tissue (VD and AVD by equations 3b and 3a, with the mean TIV of the
-    T1nce of all pairs); ``dice`` for each pair, segmentation, alignment, image and tissue;
-    ``noise_floor`` for each pair, segmentation, change and tissue. Tables without a row have their
-    columns all the same.
+    Parameters
+    ----------
+    records
+        Records of pairs, as above.
+
+    Returns
+    -------
+    dict
+        ``similarity`` (one row a pair, alignment and image), ``volumes`` (one a pair,
+        segmentation, image and tissue; VD and AVD by equations 3b and 3a, with the mean TIV of
+        the T1nce of all pairs), ``dice`` (one a pair, segmentation, alignment, image and tissue)
+        and ``noise_floor`` (one a pair, segmentation, change and tissue). Tables without a row
+        have their columns all the same.
     """
     import pandas as pd
 
@@ -162,9 +170,18 @@ def compare_methods(frames: "Mapping[str, pd.DataFrame]") -> "pd.DataFrame":
     three measures form a family of their own after the smooth fit (there with PCC and NMI), as
     they are, matched, and as the authors compute them.
 
-    One row a comparison: ``table``, ``set``, ``segmentation``, ``alignment``, ``measure``,
-    ``tissue``, ``image``, ``compared_with``, the fields of
-    :class:`clinica_t1nce.evaluation.statistics.Comparison`, ``n_comparisons`` and ``p_bonferroni``.
+    Parameters
+    ----------
+    frames
+        Tables of :func:`collect`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a comparison: ``table``, ``set``, ``segmentation``, ``alignment``, ``measure``,
+        ``tissue``, ``image``, ``compared_with``, the fields of
+        :class:`clinica_t1nce.evaluation.statistics.Comparison`, ``n_comparisons`` and
+        ``p_bonferroni``.
     """
     import pandas as pd
 
@@ -222,10 +239,22 @@ def _family(
 
 
 def quality_of(contrast: int, motion: int, noise: int) -> str:
-    """Make one label of three grades, 0, 1 or 2 (the paper's section 2); ValueError for others.
+    """Make one label of three grades (the paper's section 2).
 
-    ``"low"`` with any grade 2 (bad contrast; severe motion or noise), else ``"medium"`` with any 1,
-    else ``"good"``.
+    Parameters
+    ----------
+    contrast, motion, noise
+        Grades: 0 (good contrast; none), 1 (medium; some) or 2 (bad; severe).
+
+    Returns
+    -------
+    str
+        Label, ``"low"`` with any grade 2, else ``"medium"`` with any grade 1, else ``"good"``.
+
+    Raises
+    ------
+    ValueError
+        If a grade is none of these.
 
     Examples
     --------
@@ -239,10 +268,18 @@ def quality_of(contrast: int, motion: int, noise: int) -> str:
 
 
 def strata(qualities: Sequence[str | None]) -> dict[str, np.ndarray]:
-    """Divide pairs, by the quality of their T1ce, into the sets that are reported apart.
+    """Divide pairs into the sets that are reported apart.
 
-    Gives a boolean for each pair by the name of the set; :data:`ALL` first. Sets without a pair are
-    left out; pairs of unknown quality are in :data:`ALL` only.
+    Parameters
+    ----------
+    qualities
+        Quality of each pair's T1ce, one of :data:`QUALITIES`, or None if unknown.
+
+    Returns
+    -------
+    dict
+        Name of the set to a boolean for each pair; :data:`ALL` first. Sets without a pair are
+        left out; pairs of unknown quality are in :data:`ALL` only.
     """
     known = np.array([quality or "" for quality in qualities], dtype=object)
     low = known == LOW

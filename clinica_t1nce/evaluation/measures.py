@@ -105,9 +105,17 @@ def find_flags(
 ) -> list[str]:
     """Find what is to be looked at in a pair.
 
-    Looked at are the common part over union of the two brain masks (0 to 1), the movement of the
-    T1nce (4 x 4, mm), the sources of the masks, and the share of the error that each synthetic
-    image has recovered: below 0 it is farther from the T1nce than the T1ce is.
+    Parameters
+    ----------
+    mask_overlap
+        Common part over union of the two brain masks, 0 to 1.
+    transform
+        Movement of the T1nce, 4 x 4, in mm.
+    mask_sources
+        Sources of the two masks.
+    shares
+        Fraction of the error that each synthetic image has recovered; below 0 it is farther from
+        the T1nce than the T1ce is.
 
     Examples
     --------

@@ -127,11 +127,27 @@ class PairMeasures:
 
 
 def robust_fit(image: np.ndarray, reference: np.ndarray, mask: np.ndarray) -> LinearFit:
-    """Fit an image linearly to a reference in a mask, what does not follow left out.
+    """Fit an image linearly to another, what does not follow left out.
 
-    Least squares over the mask; voxels whose residual exceeds :data:`FIT_TOLERANCE` robust standard
-    deviations are dropped; least squares over the rest. ImageError if the image is constant in the
-    mask.
+    Least squares over the mask; voxels whose residual exceeds :data:`FIT_TOLERANCE` robust
+    standard deviations are dropped; least squares over the rest.
+
+    Parameters
+    ----------
+    image, reference
+        Volumes of one shape.
+    mask
+        Boolean mask of the same shape: voxels to look at.
+
+    Returns
+    -------
+    LinearFit
+        Fit from `image` to `reference`.
+
+    Raises
+    ------
+    ImageError
+        If the image is constant in the mask.
     """
     x = image[mask].astype(np.float64)
     y = reference[mask].astype(np.float64)
@@ -149,9 +165,15 @@ def robust_fit(image: np.ndarray, reference: np.ndarray, mask: np.ndarray) -> Li
 
 
 def prepare_pair(t1ce: np.ndarray, t1nce: np.ndarray, brain: np.ndarray | None = None) -> Pair:
-    """Find what gadolinium changed in a real pair, two volumes on one grid in any units.
+    """Find what gadolinium changed in a real pair.
 
-    The mask of the brain is not eroded; None for skull-stripped images: where both exceed 0.
+    Parameters
+    ----------
+    t1ce, t1nce
+        Volumes on one grid, in any units.
+    brain
+        Boolean mask of the brain, not eroded; None for skull-stripped images: where both
+        exceed 0.
 
     Raises
     ------
@@ -177,7 +199,14 @@ def prepare_pair(t1ce: np.ndarray, t1nce: np.ndarray, brain: np.ndarray | None =
 
 
 def compare(pair: Pair, synthetic: np.ndarray) -> PairMeasures:
-    """Measure a synthetic image, on the same grid and in any units, against a prepared pair.
+    """Measure a synthetic image against a prepared pair.
+
+    Parameters
+    ----------
+    pair
+        Pair of :func:`prepare_pair`, prepared once for any number of synthetic images.
+    synthetic
+        Synthetic image on the same grid, in any units.
 
     Raises
     ------
@@ -208,9 +237,19 @@ def compare(pair: Pair, synthetic: np.ndarray) -> PairMeasures:
 
 
 def gradient_energy(volume: np.ndarray, where: np.ndarray) -> float:
-    """Measure how steep a volume is in a mask: mean squared gradient, by central differences.
+    """Measure how steep a volume is: mean squared gradient, by central differences.
 
-    One voxel is the unit of length; NaN of an empty mask.
+    Parameters
+    ----------
+    volume
+        Volume in any units; one voxel is the unit of length.
+    where
+        Boolean mask of the same shape.
+
+    Returns
+    -------
+    float
+        Energy in squared units of `volume` per voxel squared; NaN of an empty mask.
     """
     if not where.any():
         return float("nan")

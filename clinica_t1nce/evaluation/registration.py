@@ -15,10 +15,15 @@ from clinica_t1nce.volumes.itk import register
 
 @dataclass(frozen=True, eq=False)
 class Alignment:
-    """An image on the grid of another one, float32; 0 where the moving image does not reach.
+    """An image brought to the grid of another one.
 
-    The matrix, 4 x 4, RAS+ mm, takes a point of the *fixed* image to the same anatomy in the
-    *moving* one (the direction in which images are resampled).
+    Attributes
+    ----------
+    image
+        Volume, float32, on the fixed image's grid; 0 where the moving image does not reach.
+    transform
+        Matrix, 4 x 4, RAS+ mm, that takes a point of the *fixed* image to the same anatomy in the
+        *moving* one (the direction in which images are resampled).
     """
 
     image: np.ndarray
@@ -37,9 +42,26 @@ def align_images(
 ) -> Alignment:
     """Bring one image to the grid of another image of the same head, and resample it once.
 
-    The movement is found by :func:`clinica_t1nce.volumes.itk.register`, which explains the
-    arguments. The resampling is a cubic B-spline; what it overshoots is clipped to the moving
-    image's range.
+    The movement is found by :func:`clinica_t1nce.volumes.itk.register`. The resampling
+    is a cubic B-spline; what it overshoots is clipped to the moving image's range.
+
+    Parameters
+    ----------
+    moving, fixed
+        Volumes of one person.
+    moving_affine, fixed_affine
+        Affines, 4 x 4, voxel indices to mm, RAS+; any orientation without shear.
+    mask
+        Boolean mask on the fixed grid, in which the images are compared; None: everywhere.
+    kind
+        Kind of transform: ``"rigid"`` (rotation and translation) or ``"affine"`` (scales and shears
+        as well).
+    seed
+        Seed of the points at which ANTs samples the images.
+
+    Returns
+    -------
+    Alignment
 
     Raises
     ------
@@ -64,10 +86,22 @@ def resample(
     target_affine: np.ndarray,
     transform: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Resample a volume onto another grid with a cubic B-spline; float32, within its range.
+    """Resample a volume onto another grid with a cubic B-spline.
 
-    The transform is that of :class:`Alignment`; None: the two lie in one space. 0 outside the field
-    of view and where the volume is 0, as around a skull-stripped brain.
+    Parameters
+    ----------
+    volume, affine
+        Volume and its affine.
+    shape, target_affine
+        Shape and affine of the other grid.
+    transform
+        Transform, as :attr:`Alignment.transform`; None: the two lie in one space.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, within the range of `volume`; 0 outside its field of view and where `volume`
+        is 0, as around a skull-stripped brain.
     """
     between = np.eye(4) if transform is None else transform
     indices = np.linalg.inv(affine) @ between @ target_affine
@@ -93,9 +127,19 @@ def move_labels(
     target_affine: np.ndarray,
     transform: np.ndarray,
 ) -> np.ndarray:
-    """Resample a label map onto another grid, with the parameters of :func:`resample`.
+    """Resample a label map onto another grid.
 
-    Each label is interpolated linearly, and the largest wins; 0 outside the field of view.
+    Each label is interpolated linearly, and the largest wins.
+
+    Parameters
+    ----------
+    labels, affine, shape, target_affine, transform
+        Label map, grid and transform, as for :func:`resample`.
+
+    Returns
+    -------
+    numpy.ndarray
+        Of the type of `labels`; 0 outside its field of view.
     """
     indices = np.linalg.inv(affine) @ transform @ target_affine
     best = np.zeros(shape, np.float32)

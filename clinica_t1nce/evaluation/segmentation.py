@@ -51,10 +51,22 @@ class Segmentation:
 
 
 def template_priors(shape: tuple[int, ...], affine: np.ndarray) -> np.ndarray:
-    """Bring the tissues of the MNI152 template that nilearn bundles to a grid in MNI space.
+    """Bring the tissues of the MNI152 template that nilearn bundles to a grid.
 
-    Gray matter, white matter, CSF, float32, 3 x `shape`. The first two are those of ICBM 152 2009a
-    (symmetric), blurred; CSF is what they leave, so that in a brain mask the three add up to 1.
+    Gray and white matter are those of ICBM 152 2009a (symmetric), blurred; CSF is what they
+    leave, so that in a brain mask the three add up to 1.
+
+    Parameters
+    ----------
+    shape
+        Shape of the grid.
+    affine
+        Affine, 4 x 4, voxel indices to mm in MNI space, RAS+.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, 3 x `shape`: gray matter, white matter, CSF.
     """
     from nilearn.datasets import load_mni152_gm_template, load_mni152_wm_template
 

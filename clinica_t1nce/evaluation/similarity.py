@@ -68,10 +68,20 @@ class SmoothSimilarity(Similarity):
 
 
 def unit_scale(volume: np.ndarray, like: np.ndarray | None = None) -> np.ndarray:
-    """Bring a whole image to the paper's scale, float64: its minimum to 0, its maximum to 1.
+    """Bring a whole image to the paper's scale: its minimum to 0, its maximum to 1.
 
-    Of a synthetic image the minimum and maximum of `like`, the T1ce that it was made from, count:
-    it may leave that range. A constant image becomes 0.
+    Parameters
+    ----------
+    volume
+        Image in any unit.
+    like
+        Image whose minimum and maximum count: of a synthetic image, the T1ce that it was
+        made from. None: `volume` itself. A constant image becomes 0.
+
+    Returns
+    -------
+    numpy.ndarray
+        Image, float64; a synthetic one also below 0 and above 1.
     """
     scaling = intensity.measure_min_max(volume if like is None else like)
     if scaling.factor == 0:
@@ -117,10 +127,20 @@ def compare(
 def compare_matched(
     reference: np.ndarray, image: np.ndarray, mask: np.ndarray, data_range: float = 1.0
 ) -> Similarity:
-    """Measure an image as :func:`compare`, after its best linear fit to the reference.
+    """Measure an image after its best linear fit to the reference.
 
     The fit (least squares, in the mask) takes away what a global change of brightness and
     contrast explains.
+
+    Parameters
+    ----------
+    reference, image, mask, data_range
+        Images, mask and range, as of :func:`compare`.
+
+    Raises
+    ------
+    ImageError
+        If :func:`compare` would raise it.
     """
     for volume in (reference, image):
         _check(volume, mask)
@@ -134,6 +154,13 @@ def compare_smooth(pair: SmoothPair, image: np.ndarray) -> SmoothSimilarity:
 
     Both are 0 outside the pair's mask. The range is that of the fitted T1nce in the mask, 99.5th
     percentile minus minimum.
+
+    Parameters
+    ----------
+    pair
+        Real pair after its smooth fit.
+    image
+        Synthetic T1nce, or the T1ce, on the pair's grid and in the T1ce's units.
 
     Raises
     ------
@@ -156,11 +183,22 @@ def compare_smooth(pair: SmoothPair, image: np.ndarray) -> SmoothSimilarity:
 
 
 def measure_blur(volume: np.ndarray, mask: np.ndarray) -> float:
-    """Measure how blurred a brain is, without any reference: 0 (sharp) to 1.
+    """Measure how blurred a brain is, without any reference.
 
     How little an image changes when it is blurred along an axis (Crété et al. 2007, scikit-image's
-    ``blur_effect``, window of 11 voxels); of the three axes that of the strongest blur. What is
-    outside the mask counts as 0; NaN of a constant image.
+    ``blur_effect``, window of 11 voxels); of the three axes that of the strongest blur.
+
+    Parameters
+    ----------
+    volume
+        Image, 3-D, in any unit.
+    mask
+        Boolean mask of the brain; the rest counts as 0.
+
+    Returns
+    -------
+    float
+        Blur, 0 (sharp) to 1 (as blurred as can be); NaN of a constant image.
     """
     from skimage.measure import blur_effect
 

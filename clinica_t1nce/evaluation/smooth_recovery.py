@@ -143,9 +143,15 @@ class SmoothMeasures:
 def prepare_smooth_pair(
     t1ce: np.ndarray, t1nce: np.ndarray, brain: np.ndarray | None = None
 ) -> SmoothPair:
-    """Fit the T1nce of a real pair to its T1ce, on one grid, and find what gadolinium changed.
+    """Fit the T1nce of a real pair to its T1ce, and find what gadolinium changed.
 
-    The mask of the brain is not eroded; None for skull-stripped images: where both exceed 0.
+    Parameters
+    ----------
+    t1ce, t1nce
+        Volumes on one grid, each in its own units.
+    brain
+        Boolean mask of the brain, not eroded; None for skull-stripped images: where both
+        exceed 0.
 
     Raises
     ------
@@ -168,7 +174,14 @@ def prepare_smooth_pair(
 
 
 def compare_smooth(pair: SmoothPair, synthetic: np.ndarray) -> SmoothMeasures:
-    """Measure a synthetic image, in the T1ce's units, against a prepared pair.
+    """Measure a synthetic image against a prepared pair.
+
+    Parameters
+    ----------
+    pair
+        Pair of :func:`prepare_smooth_pair`, prepared once for any number of synthetic images.
+    synthetic
+        Synthetic image on the same grid, in the T1ce's units.
 
     Raises
     ------
@@ -202,13 +215,26 @@ def compare_smooth(pair: SmoothPair, synthetic: np.ndarray) -> SmoothMeasures:
 
 
 def classify_tissues(volume: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Divide a T1nce into CSF, gray and white matter (1, 2, 3; 0 outside) by intensity alone.
+    """Divide a T1nce into CSF, gray and white matter by intensity alone.
 
     A mixture of three Gaussians is fitted to the voxels of the mask, or 50,000 of them, and each
     voxel goes to the likeliest; the receive field is the ratio to the mean of the voxel's tissue,
     smoothed by a Gaussian of 20 voxels, and is taken out; three times in turn (after Wells et al.
     1996). It needs no registration and serves to average over, not to measure volumes: edema
     is taken for gray matter or CSF.
+
+    Parameters
+    ----------
+    volume
+        T1nce in any units.
+    mask
+        Boolean volume of the same shape: the brain.
+
+    Returns
+    -------
+    numpy.ndarray
+        Label map, uint8: 1 CSF, 2 gray matter, 3 white matter, from dark to bright; 0 outside the
+        mask.
     """
     labels = np.zeros(mask.shape, np.uint8)
     values = volume[mask].astype(np.float64)

@@ -61,10 +61,20 @@ class Comparison:
 
 
 def compare_paired(values: Sequence[float], others: Sequence[float]) -> Comparison:
-    """Compare two methods on the same pairs, in the same order; ValueError if lengths differ.
+    """Compare two methods on the same pairs.
 
     Pairs in which a value is infinite (a PSNR of equal images) or missing are left out, and the
     note says how many. Of fewer than :data:`MIN_PAIRS` only means are given.
+
+    Parameters
+    ----------
+    values, others
+        Values of the two methods, one a pair, in the same order.
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ.
     """
     a, b = np.asarray(values, np.float64), np.asarray(others, np.float64)
     if a.shape != b.shape:

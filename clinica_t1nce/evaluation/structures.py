@@ -44,9 +44,18 @@ model."""
 
 @dataclass(frozen=True)
 class VolumeMethod:
-    """One way to get the volumes of the structures of a pair's images.
+    """One way to get the volumes of a pair's images.
 
-    It has a name in tables and file names; `pattern` is that of the files, for maps and labels.
+    Attributes
+    ----------
+    name
+        Name in tables and file names.
+    kind
+        Kind of segmentation.
+    structures
+        Structures that are measured.
+    pattern
+        Pattern of the files, for maps and labels.
     """
 
     name: str
@@ -62,7 +71,23 @@ class VolumeMethod:
 
 @cache
 def preset(name: str) -> Structures:
-    """Look up the structures of a tool of :data:`PATTERNS`, or ``"atropos"``; else KeyError."""
+    """Look up the structures of a tool.
+
+    Parameters
+    ----------
+    name
+        Name of the tool: a key of :data:`PATTERNS`, or ``"atropos"``.
+
+    Returns
+    -------
+    dict
+        Labels of each structure, in the order of the tables.
+
+    Raises
+    ------
+    KeyError
+        If the tool is unknown.
+    """
     rows = tsv.read(Path(__file__).with_suffix(".tsv"), ["preset", "name", "index"])
     found = {row["name"]: _indices(row["index"]) for row in rows if name in row["preset"].split()}
     if not found:
@@ -73,7 +98,15 @@ def preset(name: str) -> Structures:
 def read_structures(path: Path) -> Structures:
     """Read the structures of a BIDS table: ``index`` and ``name``, a row for each label.
 
-    Rows of one name belong together, the label 0 is left out.
+    Parameters
+    ----------
+    path
+        Table; rows of one name belong together, the label 0 is left out.
+
+    Returns
+    -------
+    dict
+        Labels of each structure.
 
     Raises
     ------

@@ -92,7 +92,19 @@ SIGNIFICANT = {"similarity": 0.05, "volumes": 0.01, "dice": 0.01}
 
 @dataclass(frozen=True)
 class Table:
-    """A table as it is printed: a title above it, a note below it, cells as text."""
+    """A table as it is printed.
+
+    Attributes
+    ----------
+    title
+        Title above it.
+    header
+        Titles of its columns.
+    rows
+        Cells as text.
+    note
+        Note below it.
+    """
 
     title: str
     header: tuple[str, ...]
@@ -125,10 +137,20 @@ def make_tables(
 ) -> dict[str, Table]:
     """Make the tables of those frames that have rows.
 
-    ``agreement``, ``similarity_smooth`` and ``recovery_smooth`` are to be read first; the paper's
-    ``table1_similarity``, ``table1_similarity_matched``, ``table1_similarity_authors``,
-    ``table2_volumes`` and ``table3_dice`` follow, and ``table4_recovery``; where there is something
-    to print.
+    Parameters
+    ----------
+    frames, statistics
+        Tables of :mod:`clinica_t1nce.evaluation.frames`.
+    agreement
+        Table of :func:`clinica_t1nce.evaluation.agreement.tabulate_agreement`.
+
+    Returns
+    -------
+    dict
+        ``agreement``, ``similarity_smooth`` and ``recovery_smooth``, to be read first; the paper's
+        ``table1_similarity``, ``table1_similarity_matched``, ``table1_similarity_authors``,
+        ``table2_volumes`` and ``table3_dice``; and ``table4_recovery``; where there is something
+        to print.
     """
     tables = {}
     if agreement is not None and not agreement.empty:

@@ -17,12 +17,26 @@ ROUNDING = 0.02
 
 
 def most_probable(maps: Sequence[np.ndarray], *, background: bool = True) -> np.ndarray:
-    """Give each voxel the tissue of maximal probability (the paper's section 7); uint8, 0 for none.
+    """Give each voxel the tissue of maximal probability (the paper's section 7).
 
-    Of equal probabilities the first map wins. With `background`, what is missing to 1 competes as
-    well, so that a voxel outside the brain has no tissue; a tie goes to the tissue. Without, every
-    voxel in which a probability exceeds 0 has one. ImageError if shapes differ, or the maps are no
-    probabilities.
+    Parameters
+    ----------
+    maps
+        Probability maps of one shape, each in [0, 1], together at most 1 in each voxel.
+    background
+        Whether what is missing to 1 competes as well, so that a voxel outside the brain has no
+        tissue. Without, every voxel in which a probability exceeds 0 has one.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8: 0 for none, else 1 for the first map, 2 for the second... Of equal probabilities
+        the first map wins; a tie with the background goes to the tissue.
+
+    Raises
+    ------
+    ImageError
+        If shapes differ, or the maps are no probabilities.
     """
     if len({volume.shape for volume in maps}) != 1:
         raise ImageError(
@@ -55,9 +69,26 @@ def most_probable(maps: Sequence[np.ndarray], *, background: bool = True) -> np.
 def measure_volumes(
     labels: np.ndarray, affine: np.ndarray, names: Names = TISSUES
 ) -> dict[str, float]:
-    """Count voxels of each structure and multiply by their volume, from the affine; in cm3.
+    """Count voxels and multiply by their volume.
 
-    ImageError if a structure has no voxel.
+    Parameters
+    ----------
+    labels
+        Label map, integers.
+    affine
+        Affine, 4 x 4, voxel indices to mm: the volume of a voxel is the determinant.
+    names
+        Label, or labels, of each structure.
+
+    Returns
+    -------
+    dict
+        cm3 of each name.
+
+    Raises
+    ------
+    ImageError
+        If one of the names has no voxel.
     """
     volumes = {n: labelled_volume(np.isin(labels, v), affine) for n, v in names.items()}
     missing = [name for name, volume in volumes.items() if volume == 0]
@@ -69,10 +100,24 @@ def measure_volumes(
 def volume_difference(
     reference: Mapping[str, float], other: Mapping[str, float], tiv: float, mean_tiv: float
 ) -> dict[str, float]:
-    """Compare volumes, cm3, with those of the real T1nce: the paper's equation 3b.
+    """Compare the volumes of an image with those of the real T1nce: the paper's equation 3b.
 
     ``VD = (V_reference - V_other) / TIV_reference x mean_tiv``. Negative where the other image
     over-estimates. Its absolute value is the absolute volume difference (AVD) of equation 3a.
+
+    Parameters
+    ----------
+    reference, other
+        cm3 of each tissue; the names of `reference` count.
+    tiv
+        Total intracranial volume of the real T1nce, cm3: of GM, WM and CSF together.
+    mean_tiv
+        Mean total intracranial volume of all pairs, cm3.
+
+    Returns
+    -------
+    dict
+        cm3 of each name of `reference`.
     """
     scale = mean_tiv / tiv
     return {name: (volume - other[name]) * scale for name, volume in reference.items()}
@@ -81,8 +126,24 @@ def volume_difference(
 def dice(reference: np.ndarray, other: np.ndarray, names: Names = TISSUES) -> dict[str, float]:
     """Measure how two label maps overlap: ``2 |A and B| / (|A| + |B|)`` for each name.
 
-    1: the same voxels; 0: none in common; NaN where neither map has the value. ImageError if the
-    shapes differ.
+    1: the same voxels; 0: none in common; NaN where neither map has the value.
+
+    Parameters
+    ----------
+    reference, other
+        Label maps of one shape.
+    names
+        Label, or labels, of each structure.
+
+    Returns
+    -------
+    dict
+        Score of each name.
+
+    Raises
+    ------
+    ImageError
+        If the shapes differ.
     """
     if reference.shape != other.shape:
         raise ImageError(f"label maps of {reference.shape} and {other.shape} voxels; give one grid")
@@ -95,7 +156,19 @@ def dice(reference: np.ndarray, other: np.ndarray, names: Names = TISSUES) -> di
 
 
 def labelled_volume(labels: np.ndarray, affine: np.ndarray) -> float:
-    """Measure all that is labelled, cm3, which stands for the volume inside the skull.
+    """Measure all that is labelled, which stands for the volume inside the skull.
+
+    Parameters
+    ----------
+    labels
+        Label map or mask; 0 is the background.
+    affine
+        Affine, 4 x 4, voxel indices to mm.
+
+    Returns
+    -------
+    float
+        Volume in cm3.
 
     Examples
     --------

@@ -78,7 +78,11 @@ def remove(path: Path) -> None:
 def replacing(paths: Sequence[Path]) -> Iterator[None]:
     """Let a block write files that belong together: all are there in the end, or none.
 
-    The one that the block writes last comes first: while it is not there, the others do not count.
+    Parameters
+    ----------
+    paths
+        Outputs, the one that the block writes last first: while it is not there, the others do
+        not count.
 
     Raises
     ------
@@ -97,10 +101,23 @@ def replacing(paths: Sequence[Path]) -> Iterator[None]:
 
 
 def check_space(folder: Path, size: int, what: str, otherwise: str = "name another folder") -> None:
-    """Refuse to begin what the disk has no room for: `size` bytes for `what`.
+    """Refuse to begin what the disk has no room for.
 
-    The folder need not exist; `otherwise` is the advice for those who cannot free space.
-    OutputError if less is free.
+    Parameters
+    ----------
+    folder
+        Folder that is written to; it need not exist.
+    size
+        Number of bytes that are needed.
+    what
+        Name of what is written there.
+    otherwise
+        Advice for those who cannot free space.
+
+    Raises
+    ------
+    OutputError
+        If less is free.
     """
     present = next(place for place in (folder, *folder.resolve().parents) if place.exists())
     free = shutil.disk_usage(present).free

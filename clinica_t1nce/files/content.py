@@ -37,7 +37,11 @@ def read_bytes(path: Path) -> bytes:
 def read_noted(path: Path) -> tuple[bytes, Mapping[str, Any]]:
     """Read a file as it is, and note what tells it from another one of its name.
 
-    The note holds ``Size`` in bytes, ``Modified`` (time, UTC) and ``SHA256``.
+    Returns
+    -------
+    content : bytes
+    note : dict
+        Note of :func:`clinica_t1nce.files.content.read_noted`.
 
     Raises
     ------
@@ -82,6 +86,11 @@ def is_whole(image: Path) -> bool:
 
     Reads no more than the header and the length that gzip notes at the end: a file that was cut
     short or emptied is found in a tenth of a millisecond.
+
+    Parameters
+    ----------
+    image
+        Path of a ``.nii`` or ``.nii.gz`` file.
     """
     try:
         with image.open("rb") as file:
@@ -125,15 +134,21 @@ def _read_noted(path: Path) -> tuple[bytes, dict[str, Any]]:
 
 
 def fingerprint(path: Path) -> dict[str, Any]:
-    """Give the note of :func:`read_noted`; OSError if the file cannot be read."""
+    """Give the note of :func:`read_noted`."""
     return _read_noted(path)[1]
 
 
 def has_changed(path: Path, before: Mapping[str, Any]) -> bool:
     """Say whether a file is another one than :func:`fingerprint` found.
 
-    Size and time are compared first; only where times differ, as after a copy, the file is read. A
-    file that is not there, or may not be read, has not changed.
+    Size and time are compared first; only where times differ, as after a copy, the file is read.
+
+    Parameters
+    ----------
+    path
+        Path of the file; one that is not there, or may not be read, has not changed.
+    before
+        Result of :func:`fingerprint`.
     """
     try:
         now = _size_and_time(path)

@@ -70,8 +70,17 @@ class Forms:
 def read_forms(nifti: nib.Nifti1Image, content: bytes | None = None) -> Forms:
     """Say where the voxels of an image lie.
 
-    The affine is nibabel's, to the bit, where that is the same to :data:`TOLERANCE`. `content` are
-    the bytes that the image was read from: in nibabel's header, voxel sizes are mended.
+    Parameters
+    ----------
+    nifti
+        Image as nibabel has it.
+    content
+        Bytes that it was read from, if it was: in nibabel's header, voxel sizes are mended.
+
+    Returns
+    -------
+    Forms
+        Its affine is nibabel's, to the bit, where that is the same to :data:`TOLERANCE`.
     """
     header: Any = nifti.header
     if content is not None:
@@ -101,7 +110,15 @@ def _prefer(header: Any, sform: np.ndarray, qform: np.ndarray) -> Source:
 
 
 def measure_distance(one: np.ndarray, other: np.ndarray, shape: tuple[int, ...]) -> float:
-    """Measure how far apart two affines put the same voxel, at most, in mm."""
+    """Measure how far apart two affines put the same voxel, at most, in mm.
+
+    Parameters
+    ----------
+    one, other
+        4 x 4, voxel indices to mm.
+    shape
+        Voxels along each axis.
+    """
     corners = np.array([(*c, 1) for c in product(*((0, side - 1) for side in shape[:3]))]).T
     return float(np.linalg.norm(((one - other) @ corners)[:3], axis=0).max())
 

@@ -71,9 +71,16 @@ class Image:
 
 @dataclass(frozen=True, eq=False)
 class Geometry:
-    """Where the voxels of a file lie: shape, and affine, 4 x 4, voxel indices to mm, RAS+.
+    """Where the voxels of a file lie.
 
-    `has_both_forms`: qform and sform are both set, and the same to 0.001 mm.
+    Attributes
+    ----------
+    shape
+        Voxels along the first three axes.
+    affine
+        Matrix, 4 x 4, float64: voxel indices to mm, RAS+.
+    has_both_forms
+        Whether qform and sform are both set, and the same to 0.001 mm.
     """
 
     shape: tuple[int, ...]
@@ -127,6 +134,10 @@ def load(
     constant
         Whether all voxels may have one value, as a mask or a map may have.
 
+    Returns
+    -------
+    Image
+
     Raises
     ------
     ImageError
@@ -157,9 +168,17 @@ def on_grid(source: Image, data: np.ndarray, affine: np.ndarray) -> Image:
 
 
 def load_labels(path: str | Path) -> Image:
-    """Read a label map, NIfTI or FreeSurfer's ``.mgz``, as float32.
+    """Read a label map, NIfTI or FreeSurfer's ``.mgz``.
 
-    A map of FreeSurfer keeps its affine, in a new header.
+    Parameters
+    ----------
+    path
+        File with one label a voxel.
+
+    Returns
+    -------
+    Image
+        Labels as float32; a map of FreeSurfer keeps its affine, in a new header.
 
     Raises
     ------
@@ -241,7 +260,20 @@ def save(
 
 
 def require_finite(path: Path, data: np.ndarray) -> None:
-    """Raise ImageError, naming the file to be written, if a voxel is NaN or infinite."""
+    """Refuse to write what no reader could use.
+
+    Parameters
+    ----------
+    path
+        File that was to be written.
+    data
+        Voxels of the image.
+
+    Raises
+    ------
+    ImageError
+        If any is NaN or infinite.
+    """
     if n_wrong := data.size - int(np.count_nonzero(np.isfinite(data))):
         raise ImageError(
             f"{path}: not written, {n_wrong} of its voxels would be NaN or infinite; look at the "

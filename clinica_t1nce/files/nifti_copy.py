@@ -14,10 +14,21 @@ from clinica_t1nce.files.content import read_bytes
 def copy_with_forms(
     source: str | Path, target: str | Path, affine: np.ndarray, *, with_qform: bool = True
 ) -> Path:
-    """Copy a NIfTI file voxel for voxel, with another affine in sform and, if wanted, qform.
+    """Copy a NIfTI file voxel for voxel, with another affine in both qform and sform.
 
     Nothing else of the file changes: data type, slope and voxels stay as they are stored. The
     code is the source's sform code, else its qform code, else 1 (scanner).
+
+    Parameters
+    ----------
+    source
+        A ``.nii`` or ``.nii.gz`` file.
+    target
+        Path of the copy; ``.gz`` compresses.
+    affine
+        Matrix, 4 x 4: voxel indices to mm, RAS+.
+    with_qform
+        Whether the qform is set, too; else its code is 0.
 
     Raises
     ------
@@ -44,9 +55,18 @@ def copy_with_forms(
 def save_changed(path: str | Path, data: np.ndarray, source: nifti.Image) -> Path:
     """Write a copy of an image's file in which only those voxels differ that `data` changes.
 
-    Header and type are the source's to the bit, slope included. `data` has the shape, axes and
-    units of ``source.data``. Changed voxels of an integer type are rounded to the nearest value
-    that it can hold; what is NaN or infinite in the file becomes what it is in `data`.
+    Header and type are the source's to the bit, slope included. Changed voxels of an integer
+    type are rounded to the nearest value that it can hold; what is NaN or infinite in the file
+    becomes what it is in `data`.
+
+    Parameters
+    ----------
+    path
+        Path of the copy; ``.gz`` compresses. Folders are made.
+    data
+        Voxels, in the shape, axes and units of ``source.data``.
+    source
+        The image, as :func:`clinica_t1nce.files.nifti.load` gave it; its file is read again.
 
     Raises
     ------

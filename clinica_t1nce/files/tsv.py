@@ -10,19 +10,45 @@ Row = dict[str, str]
 
 
 def read(path: Path, required: Sequence[str] = ()) -> list[Row]:
-    """Read a table as :func:`read_numbered`; cells are stripped, missing ones are empty."""
+    """Read a table; cells are stripped, missing ones are empty.
+
+    Parameters
+    ----------
+    path
+        Path of the table, as :func:`read_numbered` takes it.
+    required
+        Columns that it must have.
+
+    Raises
+    ------
+    SelectionError
+        If it cannot be read, or lacks a column.
+    """
     return [row for _, row in read_numbered(path, required)[1]]
 
 
 def read_numbered(
     path: Path, required: Sequence[str] = ()
 ) -> tuple[list[str], list[tuple[int, Row]]]:
-    """Read a table: its columns, and of each row the line in the file and the cells.
+    """Read a table with the number of each row's line in the file.
 
-    UTF-8, with or without a mark of the byte order, with any line ends. Empty rows are left out,
-    cells are stripped, missing ones are empty. Quotation marks are letters like any others: BIDS
-    has no quoting. In a required column they are refused, since nothing could be found by such a
-    cell.
+    Quotation marks are letters like any others: BIDS has no quoting. In a required column they
+    are refused, since nothing could be found by such a cell.
+
+    Parameters
+    ----------
+    path
+        Path of the table: UTF-8, with or without a mark of the byte order, with any line ends.
+        Its first line names the columns. Empty rows are left out.
+    required
+        Columns that it must have.
+
+    Returns
+    -------
+    columns : list of str
+        Names of the columns; none if the file is empty.
+    rows : list
+        Line and cells of each row; cells are stripped, missing ones are empty.
 
     Raises
     ------
@@ -60,7 +86,19 @@ def read_numbered(
 
 
 def read_unique(path: Path, key: str, *more: str) -> dict[tuple[str, ...], Row]:
-    """Read a table in which no two rows have the same key; rows by the values of their key.
+    """Read a table in which no two rows have the same key.
+
+    Parameters
+    ----------
+    path
+        Path of the table, as :func:`read_numbered` takes it.
+    key, *more
+        Columns that make up the key.
+
+    Returns
+    -------
+    dict
+        Rows by the values of their key, in the order of the table.
 
     Raises
     ------

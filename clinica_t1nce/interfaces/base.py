@@ -73,7 +73,13 @@ def trait_values(chosen: Options) -> dict[str, Any]:
 
 
 def chosen_options(inputs: BaseInterfaceInputSpec) -> Options:
-    """Read the options from inputs of :func:`with_options`."""
+    """Read the options from an interface's inputs.
+
+    Parameters
+    ----------
+    inputs
+        Inputs of :func:`with_options`.
+    """
     values = {name: getattr(inputs, name, None) for name in Options.names()}
     return Options(**{name: v for name, v in values.items() if v is not None and isdefined(v)})
 
@@ -89,7 +95,25 @@ def given_path(value: Any) -> Path | None:
 
 
 def load_mask(path: str, image: "Image") -> "np.ndarray":
-    """Read a mask, above 0 is inside; ImageError if it is empty or not on the grid of `image`."""
+    """Read a mask and refuse an empty one, or one on another grid than `image`.
+
+    Parameters
+    ----------
+    path
+        Path of the mask: above 0 is inside.
+    image
+        Image on whose grid it has to be.
+
+    Returns
+    -------
+    numpy.ndarray
+        Boolean.
+
+    Raises
+    ------
+    ImageError
+        Naming the file.
+    """
     from clinica_t1nce.files import nifti
 
     mask = nifti.load(path, constant=True)
@@ -101,7 +125,20 @@ def load_mask(path: str, image: "Image") -> "np.ndarray":
 
 
 def check_grid(image: "Image", other: "Image", advice: str) -> None:
-    """Raise ImageError, with advice, if an image is on another grid than `other` (to 0.001 mm)."""
+    """Refuse an image on another grid than `other` (to 0.001 mm).
+
+    Parameters
+    ----------
+    image, other
+        Images to compare.
+    advice
+        Advice for the user in the message.
+
+    Raises
+    ------
+    ImageError
+        Naming both files.
+    """
     import numpy as np
 
     if image.data.shape != other.data.shape or not np.allclose(
@@ -118,9 +155,29 @@ def save(
     runtime: Bunch,
     dtype: Any = None,
 ) -> str:
-    """Write a volume into the node's folder, named like `source` with a suffix; give its path.
+    """Write a volume into the node's folder, named like `source` with a suffix.
 
-    It has the geometry of `like`. Masks become uint8, others float32, unless `dtype` is given.
+    Masks become uint8, others float32, unless `dtype` is given.
+
+    Parameters
+    ----------
+    data
+        Voxels of the volume.
+    like
+        Image whose geometry it has.
+    source
+        Path of the file whose name it gets.
+    suffix
+        Text behind the name, before ``.nii.gz``.
+    runtime
+        Runtime of the node.
+    dtype
+        Type in the file.
+
+    Returns
+    -------
+    str
+        Path of the file.
     """
     import numpy as np
 

@@ -338,7 +338,13 @@ class TranslateT1ce(SimpleInterface):
 
 
 def classification_name(source: Path) -> str:
-    """Name the JSON that says whether an image shows gadolinium."""
+    """Name the JSON that says whether an image shows gadolinium.
+
+    Examples
+    --------
+    >>> classification_name(Path("sub-01_T1w.nii.gz"))
+    'sub-01_T1w.nii.gz_space-MNI152NLin2009cSym_desc-Gadolinium_res-1x1x1_T1w.json'
+    """
     return names.gadolinium_path(source).name
 
 

@@ -12,6 +12,11 @@ class AttentionGate(nn.Module):
     """Weigh each voxel of a skip by what the coarser level makes of it.
 
     Unlike Oktay et al. 2018, the gate signal has been brought to the skip's grid before.
+
+    Parameters
+    ----------
+    width
+        Number of channels of the gate signal and of the skip; half of them inside.
     """
 
     def __init__(self, width: int):

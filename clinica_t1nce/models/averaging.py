@@ -16,10 +16,23 @@ from clinica_t1nce.models.storage import load_weights, save_weights
 
 
 def average(names_or_paths: Sequence[str | Path], out: str | Path, name: str | None = None) -> Card:
-    """Write the mean of two or more weights, each counting alike, as a ``.safetensors`` file.
+    """Write the mean of weights, each counting alike.
 
-    Its card is the ``.json`` beside it. It says what was averaged, and is the first's otherwise,
-    without its calibration and metrics, which no longer hold. The default name is that of `out`.
+    Parameters
+    ----------
+    names_or_paths
+        Two or more weights, as :func:`~clinica_t1nce.models.storage.load_weights` takes them.
+    out
+        Path of the ``.safetensors`` file; the card is the ``.json`` beside it. It says what was
+        averaged, and is the first's otherwise, without its calibration and metrics, which no
+        longer hold.
+    name
+        Name of the weights; None: that of `out`.
+
+    Returns
+    -------
+    Card
+        Card as written.
 
     Raises
     ------

@@ -53,15 +53,24 @@ def convert(
     name: str | None = None,
     batch_statistics: bool = False,
 ) -> Card:
-    """Write the network of a checkpoint of the authors' code as weights of ours, with their card.
+    """Write the network of a checkpoint of the authors' code as weights of ours.
 
     Parameters
     ----------
     checkpoint
         Path of a ``checkpoint.pth.tar`` or ``model_best.pth.tar``.
+    out
+        Path of the ``.safetensors`` file; its card is the ``.json`` beside it.
+    name
+        Name of the weights; None: that of `out`.
     batch_statistics
         Whether batch norm takes the statistics of each image at inference, as the authors' own
         figures were made. Without effect on a network that has none.
+
+    Returns
+    -------
+    Card
+        Card as written.
 
     Raises
     ------

@@ -16,9 +16,21 @@ _FEW = 512
 
 
 def check_sides(x: torch.Tensor, multiple: int, smallest: int = 1) -> None:
-    """Raise ImageError unless N x C x D x H x W is what a network can halve and double back.
+    """Refuse a volume that a network could not halve and double back.
 
-    Each side has to be a multiple of a number, and at least `smallest`.
+    Parameters
+    ----------
+    x
+        Input of the network, N x C x D x H x W.
+    multiple
+        Number that each side must be a multiple of.
+    smallest
+        Least number of voxels of each side.
+
+    Raises
+    ------
+    ImageError
+        If a side does not fit; the message gives the sides and what is needed.
     """
     sides = x.shape[2:]
     if len(sides) != 3 or any(side % multiple or side < smallest for side in sides):
@@ -56,6 +68,11 @@ class DoublingConv3d(nn.Conv3d):
     differs, and the two steps are a transposed convolution of 4³ and stride 2, of 8/27 of the
     multiplications, and without the doubled image, the largest tensor of a U-Net. Weights are
     those of the plain convolution.
+
+    Parameters
+    ----------
+    n_in, n_out
+        Numbers of channels.
     """
 
     def __init__(self, n_in: int, n_out: int):
@@ -108,7 +125,15 @@ def use_batch_statistics(module: nn.Module) -> nn.Module:
 
 
 class PositionTable(nn.Module):
-    """Add what each token's place is worth, learned for one grid and interpolated to others."""
+    """Add what each token's place is worth, learned for one grid and interpolated to others.
+
+    Parameters
+    ----------
+    width
+        Channels of a token.
+    grid
+        Number of tokens along each axis of the volume that the table is learned on.
+    """
 
     def __init__(self, width: int, grid: tuple[int, ...]):
         super().__init__()
@@ -126,8 +151,19 @@ class PositionTable(nn.Module):
 class SelfAttention(nn.Module):
     """Multi-head self-attention by PyTorch's scaled dot product, N x tokens x width.
 
-    The dropouts are the probabilities, in training, that an attention weight or an output is
-    dropped; ValueError if `width` is no multiple of `heads`.
+    Parameters
+    ----------
+    width
+        Channels of a token.
+    heads
+        Number of heads, a divisor of `width`.
+    attention_dropout, dropout
+        Probabilities, in training, that an attention weight or an output is dropped.
+
+    Raises
+    ------
+    ValueError
+        If `width` is no multiple of `heads`.
     """
 
     def __init__(self, width: int, heads: int, attention_dropout: float, dropout: float):

@@ -9,11 +9,26 @@ from clinica_t1nce.models.layers import check_sides
 
 
 def extract_patches(volume: torch.Tensor, patch: int = 64, stride: int = 50) -> torch.Tensor:
-    """Cut volumes, N x C x D x H x W, into patches, N x P x C x patch x patch x patch.
+    """Cut volumes into patches, those of the last axis following each other fastest.
 
-    Those of the last axis follow each other fastest. The paper's, on 128³, are eight, which overlap
-    by 14 voxels and leave the last 14 of each axis unseen; a stride of 64 tiles that grid.
-    ValueError if an axis is shorter than a patch.
+    Parameters
+    ----------
+    volume
+        Volumes, N x C x D x H x W.
+    patch, stride
+        Side of a patch, and voxels between two patches' starts. The paper's, on 128³, give
+        eight patches, which overlap by 14 voxels and leave the last 14 of each axis unseen; a
+        stride of 64 tiles that grid.
+
+    Returns
+    -------
+    torch.Tensor
+        N x P x C x patch x patch x patch.
+
+    Raises
+    ------
+    ValueError
+        If an axis is shorter than a patch.
 
     Examples
     --------
@@ -66,24 +81,47 @@ class PatchDiscriminator(nn.Module):
         self.model = nn.Sequential(*layers, nn.Conv3d(widths[-1], 1, 4), nn.AdaptiveAvgPool3d(1))
 
     def forward(self, t1nce: torch.Tensor, t1ce: torch.Tensor) -> torch.Tensor:
-        """Score patches of a T1nce, real or synthetic, beside the T1ce's at the same places.
+        """Score patches.
 
-        Both are N x 1 x D x H x W, scaled to [0, 1]; the scores N x 1 x 1 x 1 x 1.
+        Parameters
+        ----------
+        t1nce
+            Patches of T1nce, real or synthetic, N x 1 x D x H x W, scaled to [0, 1]; sides
+            multiples of ``2 ** len(widths)``.
+        t1ce
+            Patches of the T1ce at the same places.
+
+        Returns
+        -------
+        torch.Tensor
+            N x 1 x 1 x 1 x 1.
 
         Raises
         ------
         ImageError
-            If the sides are no multiples of ``2 ** len(widths)``.
+            If the sides do not fit.
         """
         check_sides(t1nce, self.multiple, smallest=4 * self.multiple)
         score: torch.Tensor = self.model(torch.cat((t1nce, t1ce), dim=1))
         return score
 
     def scores(self, t1nce: torch.Tensor, t1ce: torch.Tensor) -> torch.Tensor:
-        """Score every patch of whole volumes, N x 1 x D x H x W: N x P scores.
+        """Score every patch of whole volumes.
 
-        Patches are in the order of :func:`extract_patches`; ValueError if a side is shorter than
-        one.
+        Parameters
+        ----------
+        t1nce, t1ce
+            Volumes, N x 1 x D x H x W, sides at least `patch`.
+
+        Returns
+        -------
+        torch.Tensor
+            N x P, P patches in the order of :func:`extract_patches`.
+
+        Raises
+        ------
+        ValueError
+            If a side is shorter than a patch.
         """
         pair = (
             extract_patches(volume, self.patch, self.stride).flatten(0, 1)

@@ -102,9 +102,24 @@ def preset(name: str) -> dict[str, Any]:
 
 
 def build(architecture: str, **hyperparameters: Any) -> "nn.Module":
-    """Build one of :data:`ARCHITECTURES` with random weights, float32, in training mode.
+    """Build a network with its initial, random weights.
 
-    WeightsError if it is unknown or does not take these hyper-parameters, those of its class.
+    Parameters
+    ----------
+    architecture
+        Key of :data:`ARCHITECTURES`.
+    **hyperparameters
+        Keyword arguments of the network's class.
+
+    Returns
+    -------
+    torch.nn.Module
+        Network in training mode, float32.
+
+    Raises
+    ------
+    WeightsError
+        If the architecture is unknown or does not take these hyper-parameters.
     """
     if architecture not in ARCHITECTURES:
         raise WeightsError(

@@ -34,10 +34,20 @@ def shipped() -> list[str]:
 
 
 def load_weights(name_or_path: str | Path = "default") -> tuple[nn.Module, Card]:
-    """Load a trained network, in evaluation mode, float32, on the CPU, and its card.
+    """Load a trained network and its card.
 
-    The weights are given by the name of shipped ones, ``"default"``, or the path of a
-    ``.safetensors`` file with its card beside it, or of that card.
+    Parameters
+    ----------
+    name_or_path
+        Name of shipped weights, ``"default"``, or the path of a ``.safetensors`` file with its
+        card beside it, or of that card.
+
+    Returns
+    -------
+    torch.nn.Module
+        Network in evaluation mode, float32, on the CPU.
+    Card
+        Card of the weights.
 
     Raises
     ------
@@ -79,9 +89,21 @@ def load_generator(name_or_path: str | Path = "default") -> tuple[nn.Module, Car
 
 
 def save_weights(path: str | Path, module: nn.Module, card: Card) -> Card:
-    """Write a network's weights, ``.safetensors``, and its card, ``.json``, each atomically.
+    """Write a network's weights and its card, each atomically.
 
-    Gives the card as written: with its `sha256`.
+    Parameters
+    ----------
+    path
+        Path of the ``.safetensors`` file; the card is the ``.json`` beside it.
+    module
+        Network that the card's architecture and hyper-parameters build.
+    card
+        Card of the weights.
+
+    Returns
+    -------
+    Card
+        Card as written: with its `sha256`.
 
     Raises
     ------
@@ -181,9 +203,19 @@ def _check_tensors(
 def faults(
     expected: Mapping[str, Sequence[int]], found: Mapping[str, torch.Tensor]
 ) -> dict[str, list[str]]:
-    """Compare the tensors of a file with names and shapes of a network's.
+    """Compare the tensors of a file with those of a network.
 
-    Returns those that do not fit, by kind of fault; empty if all fit.
+    Parameters
+    ----------
+    expected
+        Name and shape of each tensor of the network.
+    found
+        Tensors of the file by name.
+
+    Returns
+    -------
+    dict
+        Tensors that do not fit, by kind of fault; empty if all fit.
     """
     kinds = {
         "missing": [name for name in expected if name not in found],

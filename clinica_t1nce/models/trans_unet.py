@@ -10,7 +10,13 @@ from clinica_t1nce.models.layers import PositionTable, Residual, SelfAttention, 
 
 
 class EncoderBlock(nn.Module):
-    """Pre-activation residual block with group norm, N x width x D x H x W in and out."""
+    """Pre-activation residual block with group norm, N x width x D x H x W in and out.
+
+    Parameters
+    ----------
+    width
+        Channels, a multiple of 8.
+    """
 
     def __init__(self, width: int):
         super().__init__()

@@ -26,9 +26,28 @@ def compare(
 ) -> dict[str, Mapping[str, Separability]]:
     """Tell how well acquired and synthetic images of a data set can be told apart.
 
-    With `detector`, the model's probability of gadolinium is a feature; `volumes` may be empty.
-    Gives results by set of features, for each stage that there are images of. SelectionError if
-    there are too few images.
+    Parameters
+    ----------
+    origins
+        Images, from :func:`clinica_t1nce.datasets.provenance.find_origins`.
+    model
+        Name or file of weights, such as ``"default"``.
+    device
+        Device of the detector: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    volumes
+        Result of :func:`read_volumes`; empty without volumes.
+    detector
+        Whether the model's probability of gadolinium is a feature.
+
+    Returns
+    -------
+    dict
+        Results by set of features, for each stage that there are images of.
+
+    Raises
+    ------
+    SelectionError
+        If there are too few images.
     """
     synthetic = [origin.synthetic for origin in origins]
     participants = [origin.visit.subject for origin in origins]
@@ -42,9 +61,22 @@ def compare(
 
 
 def find_name(model: str) -> str | None:
-    """Name the model whose images are audited; None for ``"default"``: the only one that made any.
+    """Name the model whose images are audited.
 
-    WeightsError if a file of weights cannot be read.
+    Parameters
+    ----------
+    model
+        Name or file of weights, or ``"default"``.
+
+    Returns
+    -------
+    str or None
+        Name of the model; None for ``"default"``: the only one that made images.
+
+    Raises
+    ------
+    WeightsError
+        If the file cannot be read.
     """
     if model == "default":
         return None
@@ -58,8 +90,13 @@ def find_name(model: str) -> str | None:
 def read_volumes(path: Path, origins: Sequence[Origin]) -> Volumes:
     """Read volumes of images from a table.
 
-    Its columns are ``participant_id``, ``session_id``, one a structure and, if wanted, ``stage``;
-    each image needs a row.
+    Parameters
+    ----------
+    path
+        Table with the columns ``participant_id``, ``session_id``, a column a structure and, if
+        wanted, ``stage``.
+    origins
+        Images, each of which needs a row.
 
     Raises
     ------

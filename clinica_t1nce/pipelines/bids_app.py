@@ -39,9 +39,19 @@ COLUMNS = (
 class Request:
     """What the BIDS App is asked for.
 
-    Labels are with or without ``sub-`` and ``ses-``; none: all. The tables are those of
-    :func:`clinica_t1nce.bids.entities.read_filter` and
-    :func:`clinica_t1nce.bids.contrast_agents.read_words`.
+    Attributes
+    ----------
+    bids, out
+        Roots of the BIDS and of the derivative.
+    participants, sessions
+        Labels, with or without ``sub-`` and ``ses-``; none: all.
+    filter_file, agent_words
+        Tables of :func:`clinica_t1nce.bids.entities.read_filter` and
+        :func:`clinica_t1nce.bids.contrast_agents.read_words`.
+    space
+        One of :data:`clinica_t1nce.datasets.derivative.SPACES`.
+    save_enhancement
+        Whether what was removed is written, too.
     """
 
     bids: Path
@@ -56,10 +66,16 @@ class Request:
 
 @dataclass
 class Plan:
-    """T1ce to translate, those whose T1nce is there already, and what is left out.
+    """What is to be done.
 
-    `n_others` T1nce were looked at and left alone; `failed` are reasons of visits whose images
-    cannot be told apart.
+    Attributes
+    ----------
+    to_do, done
+        T1ce to translate, and those whose T1nce is there already.
+    n_others
+        Number of T1nce that were looked at and left alone.
+    failed
+        Reasons of visits whose images cannot be told apart.
     """
 
     to_do: list[Files] = field(default_factory=list)

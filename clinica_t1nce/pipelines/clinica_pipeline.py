@@ -49,14 +49,26 @@ class ClinicaPipeline(ResumablePipeline[Item], Pipeline):
         *,
         quiet: bool = False,
     ) -> Any:
-        """Work on all that is to do, as :meth:`work` says; write the results.
+        """Work on all that is to do; failures are collected in `outcomes`, none is raised.
 
         Parameters
         ----------
-        plugin, plugin_args, update_hash, quiet
-            Arguments of :meth:`work`.
+        plugin
+            Nipype execution plug-in; None for processes on this machine.
+        plugin_args
+            Arguments of the plug-in; ``n_procs`` is the number of cores (1), or, on a cluster, the
+            least number of jobs.
+        update_hash
+            Argument of every Nipype workflow's ``run``.
         bypass_check
             Whether Clinica's checks are passed over; there is none that would ask anything.
+        quiet
+            Whether no progress is shown.
+
+        Returns
+        -------
+        networkx.DiGraph
+            Graph that was run; empty if everything was there already.
         """
         n_cores = int((plugin_args or {}).get("n_procs", 1))
         quiet = quiet or not self.shows_progress
@@ -91,7 +103,16 @@ class ClinicaPipeline(ResumablePipeline[Item], Pipeline):
     ) -> None:
         """Call Clinica's constructor; see :class:`clinica.pipelines.engine.Pipeline`.
 
-        With `describe`, `caps_name` is written into a CAPS that has no description.
+        Parameters
+        ----------
+        caps
+            Root of the CAPS.
+        name, base_dir, ignore_dependencies, parameters, tsv_file, overwrite_caps
+            Arguments of Clinica's constructor.
+        caps_name
+            Name for a CAPS that has no description.
+        describe
+            Whether a description that is missing is written.
         """
         self.how = Round(Path(), 1, None)
         self._passing = base_dir is None

@@ -34,11 +34,21 @@ SECONDS_FOR_THE_LOCK = 10.0
 
 
 def move_nipype_log(folder: Path | None) -> None:
-    """Move Nipype's log to a folder, or do without one; OutputError if it cannot be made.
+    """Move Nipype's log to a folder, or do without one.
 
     `clinica` opens ``pypeline.log`` in the current folder before any command has its say. It is
     still empty then, and goes again. Where ``CLINICA_LOGGING_DIR`` says that the user wants a log,
     nothing is changed.
+
+    Parameters
+    ----------
+    folder
+        Folder of the log; None for no log.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be made.
     """
     if os.environ.get("CLINICA_LOGGING_DIR"):
         return
@@ -94,9 +104,15 @@ def muted_clinica() -> Iterator[None]:
 
 
 def construct(initialise: Callable[..., None], **arguments: Any) -> None:
-    """Call the constructor of a pipeline on a CAPS so that no other start is disturbed by it.
+    """Call the constructor of Clinica's pipelines so that no other start is disturbed by it.
 
-    The CAPS was checked (:func:`clinica_t1nce.caps.description.check`); ``base_dir`` is given.
+    Parameters
+    ----------
+    initialise
+        Constructor, ``super().__init__`` of a pipeline on a CAPS that was checked
+        (:func:`clinica_t1nce.caps.description.check`).
+    arguments
+        Arguments of the constructor, ``base_dir`` among them.
     """
     import clinica.dataset
 

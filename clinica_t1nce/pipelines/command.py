@@ -40,7 +40,18 @@ class Terminated(BaseException):
 
 
 def option_arguments(name: str) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """Give the arguments of click's ``option`` for a field of the package's options."""
+    """Give the arguments of click's ``option`` for an option of the package.
+
+    Parameters
+    ----------
+    name
+        Name of a field of :class:`clinica_t1nce.translation.options.Options`.
+
+    Returns
+    -------
+    names : tuple of str
+    settings : dict
+    """
     definition, kind, known = options.definition(name), options.kind(name), options.choices(name)
     about = definition.metadata
     argument = about["argument"] or f"--{name.replace('_', '-')}"
@@ -75,7 +86,15 @@ n_procs_option = click.option(
 
 
 def click_options(add: Callable[..., Any], *names: str) -> Callable[[Any], Any]:
-    """Give a command options of the package, in their order, by such as ``click.option``."""
+    """Give a command options of the package, in their order.
+
+    Parameters
+    ----------
+    add
+        Decorator factory, such as ``click.option``.
+    *names
+        Names of fields of :class:`clinica_t1nce.translation.options.Options`.
+    """
 
     def decorate(command: Any) -> Any:
         for name in reversed(names):
@@ -159,12 +178,19 @@ def _raising_signals() -> Iterator[None]:
 def read_plugin(
     name: str | None, arguments: str | None, working_directory: str | None
 ) -> tuple[str | None, dict[str, Any]]:
-    """Check the values of ``--nipype-plugin``, ``--nipype-plugin-args`` and ``-wd``.
+    """Check the options for Nipype's execution plug-ins.
+
+    Parameters
+    ----------
+    name, arguments
+        Values of ``--nipype-plugin`` and ``--nipype-plugin-args``.
+    working_directory
+        Value of ``-wd``: clusters need one that all machines share.
 
     Raises
     ------
     WrongUsageError
-        If they do not fit together: clusters need a working directory that all machines share.
+        If they do not fit together.
     """
     if name is None:
         if arguments is not None:

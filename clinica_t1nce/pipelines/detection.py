@@ -23,8 +23,21 @@ VisitCrop = tuple[Visit, Path]
 class Detection(ResumablePipeline[VisitCrop]):
     """Classify crops of t1-linear; each result is written into the CAPS as soon as it is there.
 
-    Crops that these weights have classified before are left out, but `again`. WeightsError if the
-    weights have no detector.
+    Parameters
+    ----------
+    caps
+        Root of the CAPS.
+    crops
+        Visits and paths of the crops.
+    model
+        Weights that classify.
+    again
+        Whether crops that these weights have classified before are classified again.
+
+    Raises
+    ------
+    WeightsError
+        If the weights have no detector.
     """
 
     def __init__(
@@ -54,7 +67,20 @@ class Detection(ResumablePipeline[VisitCrop]):
         return self._model.memory_gb
 
     def run(self, n_procs: int = 1, *, quiet: bool = False) -> Mapping[Path, float]:
-        """Classify what is to do; give the probability of each crop that did not fail."""
+        """Classify what is to do.
+
+        Parameters
+        ----------
+        n_procs
+            Number of cores.
+        quiet
+            Whether no progress is shown.
+
+        Returns
+        -------
+        dict
+            Probability of each crop; those that failed are left out.
+        """
         if self.to_do:
             path = Path(tempfile.gettempdir(), f"t1nce-detect-{secrets.token_hex(8)}")
             with passing_folder(path) as folder, _muted_nipype():

@@ -38,9 +38,16 @@ that of the paper's network."""
 
 @dataclass(frozen=True)
 class Model:
-    """Weights that can be loaded, by any process, and the device that is there.
+    """Weights that can be loaded, by any process.
 
-    The name is that of shipped weights, or an absolute path: processes run in folders of their own.
+    Attributes
+    ----------
+    name
+        Name of shipped weights, or absolute path of a file: processes run in folders of their own.
+    card
+        Card of the weights.
+    device
+        Device that is there: ``"cpu"`` or ``"cuda"``.
     """
 
     name: str
@@ -55,6 +62,13 @@ class Model:
 
 def check_model(model: str, device: Device) -> Model:
     """Load weights and find the device, to know before any work that both can be used.
+
+    Parameters
+    ----------
+    model
+        Name or file of weights, such as ``"default"``.
+    device
+        Device that is asked for: ``"auto"``, ``"cpu"`` or ``"cuda"``.
 
     Raises
     ------
@@ -73,9 +87,16 @@ def check_model(model: str, device: Device) -> Model:
 
 @dataclass(frozen=True)
 class Round:
-    """How the graph of one round is to be built: nodes that share the items, and threads of each.
+    """How the graph of one round is to be built.
 
-    Processes tell what they do in `journal`. No `n_threads`: all cores.
+    Attributes
+    ----------
+    journal
+        Folder in which the processes tell what they do.
+    n_batches
+        Nodes that share the items.
+    n_threads
+        Threads of each; None for all cores.
     """
 
     journal: Path
@@ -141,9 +162,24 @@ class ResumablePipeline(ABC, Generic[Item]):
     ) -> Any:
         """Work on all that is to do; failures are collected in `outcomes`, none is raised.
 
-        `plugin` is one of Nipype's, None for processes on this machine; ``n_procs`` of its
-        arguments is the number of cores (1), or, on a cluster, the least number of jobs. Gives the
-        graph of the last round, empty if there was nothing to do.
+        Parameters
+        ----------
+        folder
+            Working directory.
+        plugin
+            Nipype execution plug-in; None for processes on this machine.
+        plugin_args
+            Arguments of the plug-in; ``n_procs`` is the number of cores (1), or, on a cluster,
+            the least number of jobs.
+        update_hash
+            Argument of every Nipype workflow's ``run``.
+        quiet
+            Whether no progress is shown.
+
+        Returns
+        -------
+        networkx.DiGraph
+            Graph of the last round; empty if there was nothing to do.
         """
         graph: Any = DiGraph()
         died: list[Item] = []
@@ -220,11 +256,27 @@ def settle(
     journal: Path,
     error: Exception | None,
 ) -> tuple[list[Event[Item]], list[Item], list[Item]]:
-    """Turn the journal of a round, in which the plug-in raised `error` or none, into outcomes.
+    """Turn the journal of a round into outcomes.
 
-    Also gives the items that a process died too early to come to, and those that one was at when it
-    died. If no item at all was come to, they have failed instead: another round would not do
-    better.
+    Parameters
+    ----------
+    items
+        Items of the round.
+    source_of
+        Function that gives the name of an item in the journal.
+    journal
+        Folder of the journal.
+    error
+        Error that the execution plug-in raised, if any.
+
+    Returns
+    -------
+    outcomes : list of clinica_t1nce.engine.event_log.Event
+    left : list
+        Items that a process died too early to come to. If no item at all was come to, they have
+        failed instead: another round would not do better.
+    died : list
+        Items that a process was at when it died.
     """
     events = event_log.latest(journal)
     outcomes: list[Event[Item]] = []
@@ -262,6 +314,11 @@ def own_folder(working_directory: Path) -> Iterator[Path]:
 
     Two graphs of Nipype in one folder remove each other's files. A run that was killed holds
     nothing.
+
+    Parameters
+    ----------
+    working_directory
+        Made if needed.
 
     Raises
     ------

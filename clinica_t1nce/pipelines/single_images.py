@@ -69,9 +69,25 @@ def find_t1w(
 ) -> tuple[dict[Path, str | None], int]:
     """List T1w, of files, folders of them or a BIDS, and what their metadata show.
 
-    Gives the evidence of a contrast agent by image, None without; "" where the metadata do not
-    tell; and the number of visits whose metadata cannot be read or are not understood.
-    SelectionError if there is no image.
+    Parameters
+    ----------
+    sources
+        NIfTI files and folders of them, or one BIDS.
+    agent_words
+        Table of :func:`clinica_t1nce.bids.contrast_agents.read_words`, for a BIDS.
+
+    Returns
+    -------
+    found : dict
+        Evidence of a contrast agent by image, None without; "" where the metadata do not tell.
+    n_undecided : int
+        Number of visits whose metadata cannot be read or are not understood; their images are
+        among `found`.
+
+    Raises
+    ------
+    SelectionError
+        If there is none.
     """
     first = sources[0]
     if len(sources) > 1 or not first.is_dir() or not any(first.glob("sub-*/")):
@@ -95,7 +111,16 @@ def find_t1w(
 def classify(
     found: Mapping[Path, str | None], model: Model, n_procs: int
 ) -> tuple[list[dict[str, str]], list[str]]:
-    """Say of images of :func:`find_t1w` how likely it is that gadolinium was given.
+    """Say of images how likely it is that gadolinium was given.
+
+    Parameters
+    ----------
+    found
+        Result of :func:`find_t1w`.
+    model
+        Weights with a detector.
+    n_procs
+        Number of cores.
 
     Returns
     -------
@@ -136,10 +161,26 @@ def share_cores(n_images: int, n_procs: int, model: Model) -> tuple[int, int | N
 def each(
     work: Callable[[Item], Result], items: Sequence[Item], n_processes: int = 1
 ) -> Iterator[tuple[Item, Result | None, str | None]]:
-    """Do some work on each item; give item, result and reason why it failed, else None, in order.
+    """Do some work on each item; the failure of one stops no other.
 
-    One process works in this one; for several, the work has to be one that can be sent to them.
-    DeviceError if a process is killed from outside.
+    Parameters
+    ----------
+    work
+        Work that can be sent to other processes.
+    items
+        What it is done on.
+    n_processes
+        Number of processes; one works in this one.
+
+    Yields
+    ------
+    item, result, reason
+        In the order of the items; of what failed, the result is None, and there is a reason.
+
+    Raises
+    ------
+    DeviceError
+        If a process is killed from outside.
     """
     if n_processes == 1:
         yield from map(partial(_attempt, work), items)

@@ -61,13 +61,18 @@ def _encode(mm: np.ndarray, axis: int) -> np.ndarray:
 
 
 def prepare(labels: np.ndarray) -> Anatomy:
-    """Crop a label map to the brain and :data:`MARGIN` voxels around, and find its surfaces.
+    """Crop a label map to the brain and find its surfaces.
 
     Parameters
     ----------
     labels
         Label map, D x H x W integers: FreeSurfer's labels and, outside the brain, SynthSeg's;
         1 mm, RAS.
+
+    Returns
+    -------
+    Anatomy
+        Anatomy cropped to the brain and a margin of :data:`MARGIN` voxels.
 
     Raises
     ------

@@ -57,8 +57,14 @@ class Contrast:
     ) -> "Contrast":
         """Draw a contrast of either kind.
 
-        `injection` gives other ranges where a sequence is simulated, `strength` the range of the
-        factor on all enhancement where the contrast is drawn freely.
+        Parameters
+        ----------
+        rng
+            Random generator.
+        injection
+            Ranges of dose, time and agent where a sequence is simulated; None: their own.
+        strength
+            Range of the factor on all enhancement where the contrast is drawn freely.
         """
         if rng.random() < RELAXOMETRIC:
             return cls.sample_sequence(rng, injection)

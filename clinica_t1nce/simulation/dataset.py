@@ -171,9 +171,29 @@ def write_dataset(
 ) -> list[str]:
     """Simulate `pairs` pairs, from each label map in turn, and write them as BIDS.
 
-    T1nce lie in ``ses-M000``, T1ce in ``ses-M000ce``, a recipe beside each. What is there already
-    is left: a run that was killed finishes what is missing. Gives a line for each label map that
-    could not be used; the others are done.
+    What is there already is left: a run that was killed finishes what is missing.
+
+    Parameters
+    ----------
+    label_maps
+        Label maps, as :func:`clinica_t1nce.simulation.label_maps.read` takes them.
+    output
+        Folder of the data set: T1nce in ``ses-M000``, T1ce in ``ses-M000ce``, a recipe beside each.
+    pairs
+        Number of pairs in all.
+    settings
+        Settings of the pairs.
+    table
+        Table of labels, see :func:`clinica_t1nce.simulation.label_maps.read_table`.
+    device
+        Device that computes.
+    overwrite
+        Whether to make again what is there.
+
+    Returns
+    -------
+    list of str
+        One line for each label map that could not be used; the others are done.
 
     Raises
     ------

@@ -17,11 +17,23 @@ def generator(seed: int, device: torch.device | str = "cpu") -> torch.Generator:
 def smooth_noise(
     shape: Sequence[int], spacing: float, random: torch.Generator, channels: int | None = None
 ) -> torch.Tensor:
-    """Draw smooth Gaussian noise of mean 0 and standard deviation 1, D x H x W.
+    """Draw smooth Gaussian noise of mean 0 and standard deviation 1.
 
-    It is twice differentiable, so that its level sets are smooth. `spacing` is the distance of the
-    B-spline's nodes, in voxels: blobs are about twice as wide. `channels` independent fields are
-    stacked first.
+    Parameters
+    ----------
+    shape
+        Shape of the field, D, H, W.
+    spacing
+        Distance of the B-spline's nodes, in voxels: blobs are about twice as wide.
+    random
+        Random generator; its device is the field's.
+    channels
+        Number of independent fields, stacked first; None: one, not stacked.
+
+    Returns
+    -------
+    torch.Tensor
+        D x H x W, or channels x D x H x W; twice differentiable, so that its level sets are smooth.
     """
     device = random.device
     weights = _spline_weights(shape, spacing, torch.rand(3, generator=random, device=device))

@@ -85,7 +85,17 @@ USUAL = Gadolinium()
 def sample_effects(
     rng: np.random.Generator, contrast: Contrast, gadolinium: Gadolinium = USUAL
 ) -> list[Effect]:
-    """Draw all effects of one image, in the order in which they are applied."""
+    """Draw all effects of one image, in the order in which they are applied.
+
+    Parameters
+    ----------
+    rng
+        Random generator.
+    contrast
+        Contrast of the image.
+    gadolinium
+        Ranges of the effects.
+    """
     return [
         *gadolinium.draw(rng, contrast, *_FIRST),
         *sample_gadolinium(rng, contrast, gadolinium),

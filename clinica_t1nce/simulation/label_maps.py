@@ -44,11 +44,23 @@ _LEAST_CSF = 0.02
 
 
 def read(path: Path, table: Table | None = None) -> nifti.Image:
-    """Read a label map of whole numbers, at 1 mm and in RAS order.
+    """Read a label map, at 1 mm and in RAS order.
 
-    A `table` of :func:`read_table` is applied first. FreeSurfer's parcels become cortex and white
-    matter. Voxels of 0.4 to 2 mm are resampled by nearest neighbour. In a map that shows hardly any
-    fluid around the brain (aseg), 2 mm of it are put there, and into the sulci.
+    FreeSurfer's parcels become cortex and white matter. Voxels of 0.4 to 2 mm are resampled by
+    nearest neighbour. In a map that shows hardly any fluid around the brain (aseg), 2 mm of it
+    are put there, and into the sulci.
+
+    Parameters
+    ----------
+    path
+        Label map, a ``.nii`` or ``.nii.gz`` file.
+    table
+        Translation of labels, applied first; see :func:`read_table`.
+
+    Returns
+    -------
+    Image
+        Label map of whole numbers on the new grid.
 
     Raises
     ------
@@ -83,10 +95,18 @@ def read(path: Path, table: Table | None = None) -> nifti.Image:
 def read_table(path: Path) -> dict[int, int]:
     """Read which of our labels stand for the labels of another scheme.
 
-    The columns are ``label`` and ``as``, which is a FreeSurfer label that the simulator knows, 0
-    for background, or a name of :class:`~clinica_t1nce.simulation.tissues.Tissue` such as
-    ``compact_bone`` (of tissues with a left and a right, the left: give numbers, so that the falx
-    can be found). LabelMapError, which names the line, if one cannot be understood.
+    Parameters
+    ----------
+    path
+        Tab-separated file with a first line that names the columns ``label`` and ``as``. ``as`` is
+        a FreeSurfer label that the simulator knows, 0 for background, or a name of
+        :class:`~clinica_t1nce.simulation.tissues.Tissue` such as ``compact_bone`` (of tissues with
+        a left and a right, the left: give numbers, so that the falx can be found).
+
+    Raises
+    ------
+    LabelMapError
+        If a line cannot be understood; the message names it.
     """
     known = {number for numbers in tissues.LABELS.values() for number in numbers}
     names = {tissue.name.lower(): numbers[0] for tissue, numbers in tissues.LABELS.items()}

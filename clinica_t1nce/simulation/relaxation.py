@@ -192,12 +192,24 @@ class Relaxation:
     density: float = 0.82
 
     def enhancement(self, image: torch.Tensor, amount: torch.Tensor) -> torch.Tensor:
-        """Turn amounts of gadolinium into what they add to an image, in units of its white matter.
+        """Turn amounts of gadolinium into what they add to the image.
 
         The intensity of a voxel gives the T1 that it must have had; gadolinium shortens that T1
         (1/T1 = 1/T1₀ + r₁C), and the signal equation gives the new intensity. So bright fat or
-        inflow hardly enhances, and strong uptake saturates. An amount is what gray matter would
-        gain after the usual dose if signal grew linearly with concentration.
+        inflow hardly enhances, and strong uptake saturates.
+
+        Parameters
+        ----------
+        image
+            Image before gadolinium, D x H x W, white matter = 1.
+        amount
+            Amounts as effects give them, D x H x W: what gray matter would gain after the usual
+            dose if signal grew linearly with concentration.
+
+        Returns
+        -------
+        torch.Tensor
+            Enhancement, D x H x W, 0 or more, white matter = 1.
         """
         rate_of, signal_of = (table.to(image.device) for table in self._tables)
         rate_of_amount = self.injection.blood_rate / USUAL_BLOOD_RATE / self.steepness
@@ -237,10 +249,21 @@ def _look_up(signal_of: torch.Tensor, rate: torch.Tensor) -> torch.Tensor:
 def sample_relaxation(
     rng: np.random.Generator, injection: Ranges[Injection] | None = None
 ) -> tuple[Relaxation, dict[Tissue, float]]:
-    """Draw an acquisition, and the intensity of each tissue in it before gadolinium.
+    """Draw an acquisition and the intensity of each tissue in it before gadolinium.
 
-    Intensities are relative to white matter, without the background; the injection is drawn from
-    its own ranges if no others are given.
+    Parameters
+    ----------
+    rng
+        Random generator.
+    injection
+        Ranges of the injection; None: its own.
+
+    Returns
+    -------
+    relaxation
+        Sequence and injection.
+    means
+        Intensities, white matter = 1, background left out.
     """
     kinds = (Mprage, Mprage, GradientEcho, SpinEcho)
     sequence = kinds[int(rng.integers(len(kinds)))].sample(rng)

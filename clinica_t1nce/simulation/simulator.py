@@ -99,9 +99,17 @@ class Recipe:
     def about(self, centre: Sequence[float], **placement: Any) -> "Recipe":
         """Place it about another voxel of the anatomy, for a whole head its middle.
 
-        `placement` gives other attributes of the
-        :class:`~clinica_t1nce.simulation.geometry.Placement`. The image is the same: planes that
-        cut it move with it.
+        Parameters
+        ----------
+        centre
+            Voxel of the anatomy at the middle of the grid.
+        **placement
+            Other attributes of the :class:`~clinica_t1nce.simulation.geometry.Placement`.
+
+        Returns
+        -------
+        Recipe
+            Recipe of the same image: planes that cut it move with it.
         """
         moved = replace(self.placement, centre=tuple(centre), **placement)
         old, defacing, field_of_view = self.placement, self.defacing, self.field_of_view
@@ -153,10 +161,27 @@ def sample_recipe(
     second_scan: bool = False,
     gadolinium: Gadolinium = USUAL,
 ) -> Recipe:
-    """Draw all numbers of one pair of `shape`, D, H, W, from `anatomy`, for :func:`render`.
+    """Draw all numbers of one pair of `shape` from `anatomy`.
 
-    `preset` is the quality of the images, or a key of :data:`PRESETS`; with `second_scan` an
-    independent T1nce is drawn as well, and all else stays the same.
+    Parameters
+    ----------
+    rng
+        Random generator.
+    anatomy
+        Anatomy to draw from.
+    shape
+        Shape of the pair, D, H, W.
+    preset
+        Quality of the images, or a key of :data:`PRESETS`.
+    second_scan
+        Whether to draw an independent T1nce as well; all else stays the same.
+    gadolinium
+        Ranges of injection and effects.
+
+    Returns
+    -------
+    Recipe
+        Numbers for :func:`render`.
     """
     quality = PRESETS[preset] if isinstance(preset, str) else preset
     contrast = Contrast.sample(rng, gadolinium.injection, gadolinium.strength)
@@ -184,7 +209,19 @@ def sample_recipe(
 def render(
     recipe: Recipe, anatomy: Anatomy, shape: Sequence[int], device: torch.device | str = "cpu"
 ) -> Pair:
-    """Make the pair that `recipe` describes, of the anatomy that it was drawn for."""
+    """Make the pair that `recipe` describes.
+
+    Parameters
+    ----------
+    recipe
+        Numbers from :func:`sample_recipe`.
+    anatomy
+        Anatomy that they were drawn for.
+    shape
+        Shape of the pair, D, H, W.
+    device
+        Device that computes and that holds the result.
+    """
     scene = recipe.placement.place(anatomy, tuple(shape), device)
     scene.image = recipe.contrast.image(scene.tissue)
     for effect in recipe.effects:
@@ -229,9 +266,22 @@ def simulate(
     second_scan: bool = False,
     gadolinium: Gadolinium = USUAL,
 ) -> Pair:
-    """Draw one pair from one of the `anatomies`, as :func:`sample_recipe` does.
+    """Draw one pair from one of the `anatomies`: the same seed gives the same pair.
 
-    The same seed gives the same pair. A patch that holds almost nothing of the head is drawn again.
+    A patch that holds almost nothing of the head is drawn again.
+
+    Parameters
+    ----------
+    anatomies
+        Anatomies to draw from.
+    seed
+        Seed of all numbers.
+    shape
+        Shape of the pair, D, H, W.
+    device
+        Device that computes and that holds the result.
+    preset, second_scan, gadolinium
+        Settings as of :func:`sample_recipe`.
     """
     rng = np.random.default_rng(seed)
     while True:

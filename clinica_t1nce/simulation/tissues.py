@@ -89,7 +89,17 @@ GRAY_MATTER = tuple(
 
 
 def to_tissues(labels: np.ndarray) -> np.ndarray:
-    """Translate a label map of integers into :class:`Tissue` numbers, ``uint8``.
+    """Translate a label map into :class:`Tissue` numbers.
+
+    Parameters
+    ----------
+    labels
+        Label map of integers, any shape.
+
+    Returns
+    -------
+    numpy.ndarray
+        ``uint8``, same shape.
 
     Raises
     ------

@@ -11,9 +11,15 @@ __all__ = ["Flag", "Synthesis", "Synthesizer"]
 
 @dataclass(frozen=True)
 class Flag:
-    """Something about an image that its user should look at, in one clause, with its figures.
+    """Something about an image that its user should look at.
 
-    The code is the kind of the finding in lower case with hyphens, the same for all images.
+    Attributes
+    ----------
+    code
+        Kind of the finding in lower case with hyphens, the same for all images, such as
+        ``"low-confidence"``.
+    text
+        Finding in one clause, with the figures of this image.
 
     Examples
     --------

@@ -83,10 +83,19 @@ class Conditioned:
     flags: tuple[Flag, ...]
 
     def subtract(self, change: np.ndarray) -> np.ndarray:
-        """Take a change, in the image's units, from the image; float32.
+        """Take a change from the image.
 
-        Within the range of the image, and nowhere below the background but where the image itself
-        is. The very values of the image where the change is 0, in the background, and at outliers.
+        Parameters
+        ----------
+        change
+            Array of the image's shape, in its units; positive where there is to be less.
+
+        Returns
+        -------
+        numpy.ndarray
+            float32, within the range of the image, and nowhere below the background but where the
+            image itself is. The very values of the image where the change is 0, in the
+            background, and at outliers.
         """
         image, shown = self.image, self.shown
         lowered = np.clip(image - change, image.min(), image.max())
@@ -106,6 +115,10 @@ def condition(image: np.ndarray) -> Conditioned:
     ----------
     image
         Finite intensities of a T1w, D x H x W, in any unit.
+
+    Returns
+    -------
+    Conditioned
     """
     background, padding, known = _find_background(image)
     shown = image

@@ -17,10 +17,15 @@ EPSILON = 1e-3
 
 
 class Decoded(NamedTuple):
-    """Enhancement that a network found, N x 1 x D x H x W, in the units of its T1ce.
+    """Enhancement that a network found, in the units of the T1ce that it was given.
 
-    `half_range`, 0 or more, is the uncertainty: half of the distance between the outer quantiles;
-    None of a network that gives one value.
+    Attributes
+    ----------
+    change
+        Difference T1ce minus T1nce, N x 1 x D x H x W.
+    half_range
+        Uncertainty, N x 1 x D x H x W, 0 or more: half of the distance between the outer quantiles;
+        None of a network that gives one value.
     """
 
     change: torch.Tensor
@@ -34,19 +39,29 @@ def decode(
     quantiles: Sequence[float] = (0.5,),
     quantile: float = 0.5,
 ) -> Decoded:
-    """Turn the output of a network, one channel a quantile, into the change that it stands for.
+    """Turn the output of a network into the change that it stands for.
 
     Gradients flow through the change wherever it is not at its bounds.
 
     Parameters
     ----------
-    out, t1ce
-        Output, N x Q x D x H x W, and scaled T1ce, N x 1 x D x H x W.
+    out
+        Output of the network, N x Q x D x H x W, one channel a quantile.
+    t1ce
+        Scaled T1ce, N x 1 x D x H x W, on the grid of `out`.
     output
-        Meaning of `out`: ``"change"``, the enhancement, between 0 and the T1ce, 0 where that is
-        negative; or ``"image"``, the T1nce, one channel: the change is the plain difference.
-    quantiles, quantile
-        Rising probabilities of the channels, and the one to take, interpolated between them.
+        Meaning of `out`, as on the card: ``"change"``, the enhancement, or ``"image"``, the
+        T1nce, one channel.
+    quantiles
+        Rising probabilities, one a channel of `out`: the network's attribute of that name.
+    quantile
+        Probability of the quantile to take, interpolated between those that there are.
+
+    Returns
+    -------
+    Decoded
+        Of ``"change"``: a change between 0 and the T1ce, 0 where the T1ce is negative. Of
+        ``"image"``: the plain difference.
     """
     if output == "image":
         return Decoded(t1ce - out, None)
@@ -59,12 +74,23 @@ def decode(
 
 
 def fade_small(change: torch.Tensor, limits: tuple[float, float]) -> torch.Tensor:
-    """Leave out of a change, in scaled units, what is too small to be told from noise.
+    """Leave out what is too small to be told from noise.
 
     A change is never negative: what a network takes for noise of the enhancement does not average
-    out, and would darken all tissue by about a hundredth. Changes up to the first limit are left
-    out, those from the second on are whole, in between the fraction rises smoothly; equal limits:
-    all are whole.
+    out, and would darken all tissue by about a hundredth.
+
+    Parameters
+    ----------
+    change
+        Change in scaled units, any shape.
+    limits
+        Changes up to the first are left out, those from the second on are whole, in between the
+        fraction rises smoothly. Equal: all are whole.
+
+    Returns
+    -------
+    torch.Tensor
+        Change of the same shape.
     """
     low, high = limits
     if low == high:
@@ -81,13 +107,20 @@ def _between(quantiles: Sequence[float], wanted: float) -> tuple[int, int, float
 
 
 def guide(change: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
-    """Let a change follow the edges of the image that it is taken from; N x 1 x D x H x W both.
+    """Filter a change, guided by its image, in windows of 3 x 3 x 3 voxels.
 
-    A network on a coarser grid gives a change with edges and speckle of its own. The guided filter
-    (He, Sun and Tang, "Guided image filtering", IEEE TPAMI 2013) writes it, in each window of
-    3 x 3 x 3 voxels, as the linear function of the image that comes nearest to it: what the image
-    does not show is averaged, edges that it shows stay. Units are those of white matter; the result
-    lies between 0 and the image, and is 0 where the windows around hold no change.
+    Parameters
+    ----------
+    change
+        Change, N x 1 x D x H x W, 0 or more, in units of white matter.
+    image
+        Image of the same shape and units.
+
+    Returns
+    -------
+    torch.Tensor
+        Change of the same shape, between 0 and the image; 0 where the windows around hold no
+        change.
     """
     mean_image, mean_change = _window_mean(image), _window_mean(change)
     variance = _window_mean(image * image) - mean_image * mean_image

@@ -29,17 +29,20 @@ _DOUBT_FLOOR = 0.1
 def describe(change: np.ndarray, head: np.ndarray, uncertainty: float | None = None) -> np.ndarray:
     """Summarise a change as logarithms: of its mean, its :data:`PERCENTILES`, its uncertainty.
 
-    Gives :data:`SIZE` float64 values.
-
     Parameters
     ----------
     change
         Change that a generator would make, 0 or more, in units of white matter.
     head
-        Boolean mask of the voxels to look at. At least one.
+        Boolean mask of the same shape: voxels to look at. At least one.
     uncertainty
         Uncertainty of the :class:`clinica_t1nce.synthesis.Synthesis`: a generator is sure of what
         it removes from a T1ce, and of little that it removes from a T1nce. None counts as 1.
+
+    Returns
+    -------
+    numpy.ndarray
+        :data:`SIZE` float64 values.
     """
     inside = change[head]
     amounts = [inside.mean(dtype=np.float64), *np.percentile(inside, PERCENTILES)]
@@ -114,10 +117,18 @@ class Detector:
 def confidence_table(
     calibration: Mapping[str, Any],
 ) -> tuple[Sequence[float], Sequence[float]] | None:
-    """Take the table from uncertainty to confidence of a card's ``calibration``; None without.
+    """Take the table from uncertainty to confidence of a card's ``calibration``.
 
-    Rising uncertainties and the confidence at each, to be interpolated; ValueError if it is no such
-    table.
+    Returns
+    -------
+    tuple or None
+        Rising uncertainties and the confidence at each, to be interpolated; None where there is
+        none.
+
+    Raises
+    ------
+    ValueError
+        If it is no such table.
     """
     if "confidence" not in calibration:
         return None

@@ -30,8 +30,13 @@ HIGHEST = 254
 class Place:
     """How much of what was removed lies where enhancement is to be expected without a lesion.
 
-    `share`, 0 to 1, is the part of the signal removed inside the skull that lies at vessels, dura
-    or choroid plexus; `expected` the part of the voxels there: what an even change would give.
+    Attributes
+    ----------
+    share
+        Part of the signal removed inside the skull that lies at vessels, dura or choroid plexus,
+        0 to 1.
+    expected
+        Part of the voxels inside the skull that lie there: what an even change would give.
     """
 
     share: float
@@ -41,9 +46,21 @@ class Place:
 def sample_prior(
     shape: tuple[int, ...], affine: np.ndarray, to_mni: np.ndarray | None = None
 ) -> np.ndarray:
-    """Bring the prior to a grid: float32, 0 to 1, NaN outside the skull.
+    """Bring the prior to a grid.
 
-    `to_mni`, 4 x 4, takes mm of the grid's space to mm of MNI space; None: it is MNI space.
+    Parameters
+    ----------
+    shape
+        Voxels along the three axes.
+    affine
+        Affine, 4 x 4, voxel indices to mm, RAS+.
+    to_mni
+        Transform, 4 x 4, from mm of the grid's space to mm of MNI space; None: it is MNI space.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32: probability, 0 to 1; NaN outside the skull.
     """
     stored, own = _load()
     sampled = grids.sample(stored, own, shape, affine, to_mni)
@@ -53,10 +70,21 @@ def sample_prior(
 def locate(
     change: np.ndarray, affine: np.ndarray, to_mni: np.ndarray | None = None
 ) -> Place | None:
-    """Say how much of a change, T1ce - T1nce, lies where vessels, dura or plexus are likely.
+    """Say how much of a change lies where vessels, dura or choroid plexus are likely.
 
-    What was added does not count; None if nothing was removed inside the skull. `to_mni` is as of
-    :func:`sample_prior`.
+    Parameters
+    ----------
+    change
+        T1ce - T1nce, any unit; what was added does not count.
+    affine
+        Affine, 4 x 4, voxel indices to mm, RAS+.
+    to_mni
+        Transform, 4 x 4, from mm of the image's space to mm of MNI space; None: it is MNI space.
+
+    Returns
+    -------
+    Place or None
+        None if nothing was removed inside the skull.
     """
     likely, inside = _regions(
         change.shape, affine.tobytes(), None if to_mni is None else to_mni.tobytes()

@@ -56,11 +56,25 @@ class _Whole(nn.Module):
 
 
 def script(module: nn.Module, card: Card) -> torch.jit.ScriptModule:
-    """Make a TorchScript module of a generator, T1ce to T1nce, N x 1 x D x H x W.
+    """Make a TorchScript module of a generator: T1ce to T1nce, N x 1 x D x H x W.
 
-    It takes one image at a time (N = 1), along axes that run right, anterior, superior, of voxels
-    of 1 mm, its background at 0. WeightsError if the network is one whose images are not made by
-    this rule.
+    Parameters
+    ----------
+    module
+        Network, in evaluation mode.
+    card
+        Card of its weights.
+
+    Returns
+    -------
+    torch.jit.ScriptModule
+        For one image at a time (N = 1), along axes that run right, anterior, superior, of voxels
+        of 1 mm, its background at 0.
+
+    Raises
+    ------
+    WeightsError
+        If the network is one whose images are not made by this rule.
     """
     found = Detector.from_card(card.calibration)
     faults = {

@@ -36,7 +36,15 @@ mm, to 0.60 or less."""
 
 
 def without_negligible(change: np.ndarray, image: np.ndarray) -> np.ndarray:
-    """Set to 0 what a network leaves of a change where there is none: :data:`NEGLIGIBLE`."""
+    """Set to 0 what a network leaves of a change where there is none: :data:`NEGLIGIBLE`.
+
+    Parameters
+    ----------
+    change
+        Change, of any shape.
+    image
+        Image that the network was given, of the same shape and in the same units.
+    """
     bright = intensity.measure_percentile(image).factor
     return np.where(np.abs(change) < NEGLIGIBLE * bright, np.float32(0), change)
 
@@ -49,11 +57,30 @@ def transfer(
     transform: np.ndarray | None = None,
     gain: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Take a change that was found on one grid from an image on another, as :meth:`.subtract` does.
+    """Take a change that was found on one grid from an image on another.
 
-    Affines, 4 x 4, take voxel indices to mm, RAS+. `transform`, 4 x 4, takes mm of the first grid's
-    space to mm of the image's; None: they are one space. `gain`, of :func:`measure_gain`, is the
-    number of units of `image` that make one of `change`, on the first grid; None: one.
+    Parameters
+    ----------
+    change
+        Change on the first grid, D x H x W.
+    affine
+        Affine, 4 x 4, voxel indices of `change` to mm, RAS+.
+    image
+        Image on the other grid, conditioned or as it came.
+    image_affine
+        Affine, 4 x 4, voxel indices of `image` to mm, RAS+.
+    transform
+        Transform, 4 x 4, from mm of the first grid's space to mm of the image's; None: they are one
+        space.
+    gain
+        Number of units of `image` that make one of `change`, on the first grid; None: one. See
+        :func:`measure_gain`.
+
+    Returns
+    -------
+    numpy.ndarray
+        Image less the change; see
+        :meth:`clinica_t1nce.synthesis.conditioning.Conditioned.subtract`.
     """
     given = image if isinstance(image, Conditioned) else condition(image)
     scaled = change if gain is None else change * gain
@@ -64,9 +91,16 @@ def transfer(
 def measure_gain(image: np.ndarray, reference: np.ndarray) -> np.ndarray:
     """Compare the receive gains of two images of one head, as before and after a bias correction.
 
-    Both lie on one grid of about 1 mm, but need not match voxel by voxel. Gives a smooth positive
-    float32 field: `reference` times it has the local brightness of `image`; 1 where neither shows
-    anything.
+    Parameters
+    ----------
+    image, reference
+        Images on one grid of about 1 mm. They need not match voxel by voxel.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, positive, smooth: `reference` times it has the local brightness of `image`. 1
+        where neither shows anything.
     """
     both = intensity.foreground(image) & intensity.foreground(reference)
     if not both.any():
@@ -92,9 +126,17 @@ def _pool(volume: np.ndarray, width: int) -> np.ndarray:
 
 
 def measure_correlation(image: np.ndarray, reference: np.ndarray) -> float:
-    """Measure how well two images of one grid and receive gain lie on each other.
+    """Measure how well two images of one grid lie on each other.
 
-    Pearson's correlation where at least one of them shows the head; 0 if nothing does.
+    Parameters
+    ----------
+    image, reference
+        Images of one shape and of the same receive gain (:func:`measure_gain`).
+
+    Returns
+    -------
+    float
+        Pearson's correlation where at least one of them shows the head; 0 if nothing does.
     """
     either = intensity.foreground(image) | intensity.foreground(reference)
     if either.sum() < 2:

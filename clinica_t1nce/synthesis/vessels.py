@@ -30,10 +30,24 @@ def threshold(image: np.ndarray) -> float:
 def vessel_mask(change: np.ndarray, image: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Find the vessels in a map of enhancement: thin, connected, clearly enhanced.
 
-    Everything that lost at least :data:`BRIGHTER` of bright tissue's brightness, but what a ball of
-    :data:`THICKEST` mm fits into, pieces below :data:`SMALLEST` mm3, and the scalp of a whole head
-    (:data:`DEEPEST_SCALP`). Choroid plexus, enhancing meninges and thin rims of lesions are thin as
-    well, and are in it. `change` is T1ce - T1nce, in the grid and units of the T1ce, `image`.
+    Everything that lost at least :data:`BRIGHTER` of bright tissue's brightness, but what a ball
+    of :data:`THICKEST` mm fits into, pieces below :data:`SMALLEST` mm3, and the scalp of a whole
+    head (:data:`DEEPEST_SCALP`). Choroid plexus, enhancing meninges and thin rims of lesions are
+    thin as well, and are in it.
+
+    Parameters
+    ----------
+    change
+        Change, T1ce - T1nce, on the crop's grid.
+    image
+        T1ce, on the same grid and in the same units.
+    affine
+        Affine, 4 x 4, voxel indices to mm.
+
+    Returns
+    -------
+    numpy.ndarray
+        Boolean mask.
     """
     zooms = voxel_sizes(affine)
     enhanced = change > threshold(image)

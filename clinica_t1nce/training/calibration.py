@@ -44,11 +44,20 @@ _WEAK = 0.01
 
 @dataclass(frozen=True)
 class Trial:
-    """What a generator made of one simulated head, with gadolinium (`enhanced`) or without.
+    """What a generator made of one simulated head.
 
-    `share` is the fraction of the enhancement inside the skull that was removed, net of what was
-    removed wrongly: 1 minus the mean absolute error of the change over the mean enhancement. NaN
-    where there was none.
+    Attributes
+    ----------
+    enhanced
+        Whether the image shown had gadolinium.
+    description
+        Description by :func:`clinica_t1nce.synthesis.detector.describe`.
+    uncertainty
+        Uncertainty of the :class:`clinica_t1nce.synthesis.synthesizer.Synthesis`.
+    share
+        Fraction of the enhancement inside the skull that was removed, net of what was removed
+        wrongly: 1 minus the mean absolute error of the change over the mean enhancement. NaN
+        where there was none.
     """
 
     enhanced: bool
@@ -74,6 +83,8 @@ def calibrate(
 
     Parameters
     ----------
+    weights
+        File of the weights, ``.safetensors``, with its card.
     folder
         Folder of label maps, ``*_dseg.nii.gz``; None: no head is simulated.
     cache
@@ -131,8 +142,18 @@ def calibrate(
 def choose_quantile(module: nn.Module, card: Card, pairs: Iterable[Pair]) -> float:
     """Find which quantile of the enhancement comes nearest to it inside the skull.
 
-    Gives that, of 0.5, 0.55, 0.6 and 0.65, of the smallest absolute error, relative to each pair's
-    enhancement: else the few pairs that enhance most would decide for all.
+    Parameters
+    ----------
+    module, card
+        Generator that gives quantiles, and its card.
+    pairs
+        Pairs with gadolinium.
+
+    Returns
+    -------
+    float
+        Quantile, of 0.5, 0.55, 0.6 and 0.65, of the smallest absolute error, relative to each
+        pair's enhancement: else the few pairs that enhance most would decide for all.
     """
     synthesizers = {
         quantile: Synthesizer(
@@ -277,8 +298,14 @@ def cross_validated(
 ) -> dict[str, float]:
     """Measure how well calibrations predict pairs that they were not fitted on.
 
-    Two trials of each pair follow each other; each fold is predicted by what is fitted on the
-    others. `gate`: an image that shows no gadolinium is to be left alone.
+    Parameters
+    ----------
+    trials
+        Two trials of each pair, one after the other.
+    gate
+        Whether an image that shows no gadolinium is to be left alone.
+    folds
+        Number of parts, each predicted by what is fitted on the others.
     """
     fold_of = (np.arange(len(trials)) // 2) % folds
     predicted = []

@@ -33,11 +33,19 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class Plan:
-    """When what happens, in steps; in `epoch` all pairs are seen once, None: without end.
+    """When what happens, in steps.
 
-    At a `check` losses go to the table, with those of the validation, what is best is kept, and a
-    checkpoint is written, as it is at each `save`. Pictures are drawn at every so many checks; 0:
-    none.
+    Attributes
+    ----------
+    check
+        Steps between checks: losses go to the table, with those of the validation; what is best
+        is kept.
+    save
+        Steps between checkpoints, of which each check writes one as well.
+    draw
+        Number of checks between pictures; 0: none are drawn.
+    epoch
+        Steps in which all pairs are seen once; None of an endless source.
     """
 
     check: int
@@ -51,7 +59,20 @@ class Checks(Callback):
 
     It is one callback, and validates by itself, so that the order is certain: a checkpoint is
     written last and knows of all that came before it. A run that goes on from it is the run that
-    was never interrupted. `keep` is given the network whose weights are to be kept, and its losses.
+    was never interrupted.
+
+    Parameters
+    ----------
+    folder
+        Folder of the run.
+    plan
+        Steps at which things are done.
+    validation
+        Pairs to validate on, each process its share; None: none.
+    shown
+        Source of the pairs in pictures.
+    keep
+        Function that is given the network whose weights are to be kept, and its losses.
     """
 
     def __init__(

@@ -28,9 +28,18 @@ from clinica_t1nce.training.settings import Settings
 class Machine:
     """What a run may use; the result does not depend on it, but on the number of processes.
 
-    One process a GPU runs on each machine (`devices`, `num_nodes`); each has `workers` processes
-    that make pairs, and `threads`. The strategy is that of Lightning's trainer; ``"auto"``: DDP
-    where there is more than one process.
+    Attributes
+    ----------
+    device
+        Device: ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    devices, num_nodes
+        Number of processes on each machine, one a GPU, and of machines.
+    strategy
+        Strategy of Lightning's trainer; ``"auto"``: DDP where there is more than one process.
+    workers
+        Number of processes that make pairs, for each process that trains.
+    threads
+        Number of threads of a process that trains; None: PyTorch's choice.
     """
 
     device: str = "auto"
@@ -54,10 +63,27 @@ def fit(
     machine: Machine,
     card: Card,
 ) -> Path:
-    """Train a module on what was loaded, or go on where the last run stopped; give the weights.
+    """Train a module on what was loaded, or go on where the last run stopped.
 
-    The weights of the module's `kept` are written as the settings' name; lengths of `settings` are
-    in steps.
+    Parameters
+    ----------
+    module
+        Module to be trained; the weights of its `kept` are written as the settings' name.
+    loaded
+        Sources of the pairs.
+    output
+        Folder of the run.
+    settings
+        Settings of the run, lengths in steps.
+    machine
+        Processes and device that it may use.
+    card
+        Card of the weights.
+
+    Returns
+    -------
+    Path
+        Path of the weights.
 
     Raises
     ------

@@ -29,6 +29,20 @@ def draw(path: Path, samples: Sequence[Sample], title: str) -> None:
 
     The T1ce has a gray scale of its own: where each image is scaled by itself, as in the paper, a
     bright vessel makes the rest of the T1ce dark.
+
+    Parameters
+    ----------
+    path
+        PNG to write.
+    samples
+        Pairs, at least one.
+    title
+        Title above all.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
     """
     size = (4 * _SAMPLE_INCH, len(samples) * _SAMPLE_INCH + 0.5)
     figure = _figure(*size)
@@ -64,7 +78,19 @@ def draw_contact_sheet(
 ) -> None:
     """Draw the middle plane of each pair: T1ce, fitted T1nce, and the difference of the two.
 
-    `problems`, reasons why other pairs are left out, are written below the pictures.
+    Parameters
+    ----------
+    path
+        PNG to write.
+    pairs
+        Prepared pairs by name.
+    problems
+        Reasons why other pairs are left out, by name; written below the pictures.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
     """
     n_rows = max(-(-len(pairs) // _SHEET_COLUMNS), 1)
     reasons = [f"left out: {name}: {problem}"[:150] for name, problem in problems.items()]

@@ -23,10 +23,23 @@ class Size(NamedTuple):
 
 
 def size_of(architecture: str, hyperparameters: dict[str, Any], shape: Sequence[int]) -> Size:
-    """Count a network's weights, and what its layers give for one input of shape D, H, W.
+    """Count a network's weights, and what its layers give for one input.
 
-    Nothing is computed: PyTorch's meta device only knows shapes. WeightsError if the network cannot
-    be built, ImageError if it does not take such an input.
+    Nothing is computed: PyTorch's meta device only knows shapes.
+
+    Parameters
+    ----------
+    architecture, hyperparameters
+        Arguments of :func:`clinica_t1nce.models.registry.build`.
+    shape
+        Shape of the network's input, D, H, W.
+
+    Raises
+    ------
+    WeightsError
+        If the network cannot be built.
+    ImageError
+        If it does not take such an input.
     """
     given: list[int] = []
 
@@ -44,10 +57,21 @@ def size_of(architecture: str, hyperparameters: dict[str, Any], shape: Sequence[
 
 
 def memory_gb(size: Size, batch: int, *, averaged: bool = False, half: bool = False) -> float:
-    """Estimate from below the GB that a step of `batch` pairs takes.
+    """Estimate from below the GB that a step takes.
 
     Counted are weights, gradients, Adam's moments and a running average, and what each layer gives
-    for the way back, `half`: in 16 bits; not counted is what libraries use beside.
+    for the way back; not counted is what libraries use beside.
+
+    Parameters
+    ----------
+    size
+        Size of the network, for one input.
+    batch
+        Number of pairs.
+    averaged
+        Whether there is a running average of the weights.
+    half
+        Whether layers give 16-bit numbers.
 
     Examples
     --------
@@ -85,10 +109,24 @@ def check_memory(needs: float, device: torch.device, what: str) -> None:
 
 
 def check_precision(architecture: str, precision: str, device: torch.device) -> None:
-    """Refuse to start what would break down on its way; TrainingError says what to take.
+    """Refuse to start what would break down on its way.
 
     Gradients of Res-U-Net in bfloat16 are now and then infinite on a CPU (PyTorch 2.13); one such
     step spoils the weights.
+
+    Parameters
+    ----------
+    architecture
+        Key of :data:`clinica_t1nce.models.registry.ARCHITECTURES`.
+    precision
+        Precision as Lightning's trainer takes it.
+    device
+        Device that trains.
+
+    Raises
+    ------
+    TrainingError
+        If it would; the message says what to take.
     """
     if device.type == "cpu" and precision.startswith("bf16") and architecture == "res-unet":
         raise TrainingError(

@@ -25,8 +25,17 @@ Row = Mapping[str, float]
 def check(output: Path, settings: Mapping[str, Any]) -> None:
     """Refuse a folder with a run of other settings, if there is something to go on from.
 
-    TrainingError if it holds a checkpoint and other settings, or something else by the
-    configuration's name.
+    Parameters
+    ----------
+    output
+        Folder of the run; need not exist.
+    settings
+        Settings, which a run that goes on must share.
+
+    Raises
+    ------
+    TrainingError
+        If it holds a checkpoint and other settings, or something else by the configuration's name.
     """
     config = output / CONFIG
     if not config.exists() or not any(output.glob(f"**/{CHECKPOINT}")):
@@ -47,10 +56,21 @@ def check(output: Path, settings: Mapping[str, Any]) -> None:
 
 
 def begin(output: Path, settings: Mapping[str, Any], **more: Any) -> None:
-    """Write the run's configuration, unless the run goes on; the folder is made.
+    """Write the run's configuration, unless the run goes on.
 
-    `settings` are those of :func:`check`, which is called; `more` is written beside, and not
-    compared. OutputError if it cannot be written.
+    Parameters
+    ----------
+    output
+        Folder of the run; made if missing.
+    settings
+        Settings, as for :func:`check`, which is called.
+    **more
+        Entries to write beside them, which are not compared.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
     """
     check(output, settings)
     config = output / CONFIG

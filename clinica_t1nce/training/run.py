@@ -27,10 +27,26 @@ from clinica_t1nce.training.settings import Settings, card_of, discriminator_car
 def train(
     data: Data, output: Path, settings: Settings, machine: Machine, command: str = ""
 ) -> Path:
-    """Train, or go on where the last run stopped; give the path of the weights.
+    """Train, or go on where the last run stopped.
 
-    The folder gets ``config.json``, ``checkpoints/``, ``metrics.tsv``, ``samples/``,
-    ``tensorboard/`` and the weights with their card, which holds the command that the user typed.
+    Parameters
+    ----------
+    data
+        Sources of pairs.
+    output
+        Folder of the run: ``config.json``, ``checkpoints/``, ``metrics.tsv``, ``samples/``,
+        ``tensorboard/`` and the weights with their card.
+    settings
+        Settings of the run.
+    machine
+        Processes and device that it may use.
+    command
+        Command that the user typed, for the card.
+
+    Returns
+    -------
+    Path
+        Path of the weights.
 
     Raises
     ------

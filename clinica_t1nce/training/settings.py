@@ -119,11 +119,20 @@ class Settings:
 
 
 def from_preset(preset: str, **given: Any) -> Settings:
-    """Take one of :data:`PRESETS`, and change what is given and not None.
+    """Take a preset, and change what is given.
 
-    Given are fields of :class:`Settings` and of
-    :class:`~clinica_t1nce.training.modules.generator.Optimisation`. TrainingError if there is no
-    such preset.
+    Parameters
+    ----------
+    preset
+        Key of :data:`PRESETS`.
+    **given
+        Fields of :class:`Settings` and of
+        :class:`~clinica_t1nce.training.modules.generator.Optimisation`; None: as the preset has it.
+
+    Raises
+    ------
+    TrainingError
+        If there is no such preset.
     """
     if preset not in PRESETS:
         raise TrainingError(f"unknown preset {preset!r}; known: {', '.join(PRESETS)}")
@@ -221,9 +230,21 @@ def _card_of_init(settings: Settings) -> Card:
 
 
 def resolved(settings: Settings, epoch: int | None, processes: int) -> Settings:
-    """Turn lengths in epochs into steps; `epoch` has so many pairs, None: without end.
+    """Turn lengths in epochs into steps.
 
-    TrainingError if the length is not said, or said in epochs of an endless source.
+    Parameters
+    ----------
+    settings
+        Settings of the run.
+    epoch
+        Number of pairs until all have been seen; None: without end.
+    processes
+        Number of processes that train.
+
+    Raises
+    ------
+    TrainingError
+        If the length is not said, or said in epochs of an endless source.
     """
     per_step = settings.batch * settings.accumulate * processes
     o = settings.optimisation

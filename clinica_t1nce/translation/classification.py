@@ -44,7 +44,17 @@ UNREADABLE = "cannot be read"
 def require_detector(card: "Card", found: object) -> None:
     """Refuse weights that cannot tell whether gadolinium was given.
 
-    `found` is the detector, or the probability, that they have; WeightsError if there is none.
+    Parameters
+    ----------
+    card
+        Card of the weights.
+    found
+        Detector, or probability, that they have; None where they have none.
+
+    Raises
+    ------
+    WeightsError
+        If there is none.
     """
     if found is None:
         raise WeightsError(
@@ -54,10 +64,28 @@ def require_detector(card: "Card", found: object) -> None:
 
 
 def write(job: Job, probability: float, card: "Card", note: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the JSON of one image, if its job has a path for it; give its content.
+    """Write the JSON of one image.
 
-    `note` is that of the image, from :func:`clinica_t1nce.files.content.read_noted`; OutputError if
-    the JSON cannot be written.
+    Parameters
+    ----------
+    job
+        Job with a path for the JSON.
+    probability
+        Probability that gadolinium was given, 0 to 1.
+    card
+        Card of the weights that found it.
+    note
+        Note of the image, from :func:`clinica_t1nce.files.content.read_noted`.
+
+    Returns
+    -------
+    dict
+        Content of the JSON.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
     """
     content = {
         "Description": "Whether a T1w shows gadolinium, read from what a generator would remove.",
@@ -79,6 +107,13 @@ def read(crop: Path, model: str, sha256: str) -> float | None:
     """Give the probability that some weights found before; None if they have not.
 
     Looked for in the JSON of :func:`write`, then in the sidecar of the T1nce.
+
+    Parameters
+    ----------
+    crop
+        Path of a crop of t1-linear.
+    model, sha256
+        Name of the weights, and their digest.
     """
     t1nce = names.output_path(crop, model)
     sidecars = (names.sidecar_path(names.in_space(t1nce, space)) for space in names.SPACES)
@@ -105,11 +140,30 @@ def rewrite(
     sha256: str,
     dataset: Dataset | None = None,
 ) -> list[dict[str, str]]:
-    """Write the table of all that some weights have classified anew; give the rows of `crops`.
+    """Write the table of all that some weights have classified anew.
 
-    Crops that were not classified are left out; sidecars of `dataset` are metadata, too. As with
-    the table of images, any number of processes may do so at a time. OutputError if it cannot be
-    written.
+    As with the table of images, any number of processes may do so at a time.
+
+    Parameters
+    ----------
+    caps
+        Root of the CAPS.
+    crops
+        Crops that were asked for.
+    model, sha256
+        Name of the weights, and their digest.
+    dataset
+        BIDS that t1-linear read: its sidecars are metadata, too.
+
+    Returns
+    -------
+    list of dict
+        Rows of `crops`; those that were not classified are left out.
+
+    Raises
+    ------
+    OutputError
+        If the table cannot be written.
     """
     asked = {crop for _, crop in crops}
     for _ in range(table.MOST_LOOKS):

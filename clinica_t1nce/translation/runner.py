@@ -32,9 +32,19 @@ Wanted = tuple[names.Space, ...]
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a job: the content of its JSON files, or why it failed.
+    """What became of a job.
 
-    Without a sidecar nothing was translated; without a classification none was asked.
+    Attributes
+    ----------
+    job
+        Job as it was given.
+    sidecar
+        Content of the sidecar; None if nothing was translated.
+    classification
+        Content of the JSON that says whether the image shows gadolinium; None if that was not
+        asked.
+    error
+        Reason why it failed, or None.
     """
 
     job: Job
@@ -63,9 +73,21 @@ def translate_all(
 ) -> Iterator[Result]:
     """Translate files one after the other; the failure of one does not stop the others.
 
-    `overlap`: read the next image and write the last one while the network works: for GPUs, where
-    gzip takes longer than the network. Up to three images are in memory then. `on_start` is called
-    before the network starts on a job.
+    Parameters
+    ----------
+    jobs
+        Jobs, in the order of the results.
+    synthesizer
+        Loaded model.
+    overlap
+        Read the next image and write the last one while the network works: for GPUs, where
+        gzip takes longer than the network. Up to three images are in memory then.
+    on_start
+        Function that is called before the network starts on a job.
+
+    Yields
+    ------
+    Result
     """
     if overlap:
         yield from _overlapping(jobs, synthesizer, on_start)
@@ -80,6 +102,18 @@ def translate_all(
 
 def translate(job: Job, synthesizer: "Synthesizer") -> Result:
     """Translate one file, or classify it, or both; the network sees it once.
+
+    Parameters
+    ----------
+    job
+        Source, targets and options.
+    synthesizer
+        Loaded model.
+
+    Returns
+    -------
+    Result
+        Without an error.
 
     Raises
     ------
@@ -227,7 +261,15 @@ def _write_maps(job: Job, product: spaces.Product, content: dict[str, Any]) -> N
 
 
 def find_flags(selected_by: SelectedBy | None, synthesis: "Synthesis") -> list[Flag]:
-    """Say what is to be looked at in an image that was taken by some rule."""
+    """Say what is to be looked at in an image.
+
+    Parameters
+    ----------
+    selected_by
+        Rule and reason for which the source was taken.
+    synthesis
+        Result of the network.
+    """
     found = []
     text = _contradiction(selected_by, synthesis.gadolinium)
     if text is not None:

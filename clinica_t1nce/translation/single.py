@@ -42,7 +42,17 @@ NOT_REGISTERED = "not-registered"
 
 
 class Translation(NamedTuple):
-    """A T1nce that was written: its sidecar, the volumes on its grid, and that grid's affine."""
+    """A T1nce that was written.
+
+    Attributes
+    ----------
+    sidecar
+        Content of its sidecar.
+    t1ce, t1nce
+        Volumes on its grid.
+    affine
+        4 x 4, voxel indices to mm.
+    """
 
     sidecar: dict[str, Any]
     t1ce: np.ndarray
@@ -51,11 +61,18 @@ class Translation(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What the network found in a volume: T1nce and change on its grid, in its units.
+    """What the network found in a volume.
 
-    `pose`, 4 x 4, takes mm of MNI space to mm of the volume; None: no affine was found. `crop` is
-    the volume without its bias field, on the grid of t1-linear's crop, `crop_image` the T1nce
-    there.
+    Attributes
+    ----------
+    synthesis
+        T1nce and change on the volume's grid, in its units.
+    pose
+        4 x 4, mm of MNI space to mm of the volume; None: no affine was found.
+    crop
+        Volume without its bias field, on the grid of t1-linear's crop; None without a pose.
+    crop_image
+        T1nce on that grid.
     """
 
     synthesis: "Synthesis"
@@ -121,11 +138,29 @@ def translate_image(image: nib.Nifti1Image, synthesizer: "Synthesizer") -> nib.N
 
 
 def synthesise(volume: np.ndarray, affine: np.ndarray, synthesizer: "Synthesizer") -> Found:
-    """Make the T1nce of a finite volume with a bias field, three axes as stored.
+    """Make the T1nce of a volume with a bias field.
 
     The network is given the volume without its bias field, in MNI space; what it changes is
-    brought back, given the field again, and taken from the volume as it came. Flagged
-    :data:`NOT_REGISTERED` if no affine was found; ImageError if the volume cannot be used.
+    brought back, given the field again, and taken from the volume as it came.
+
+    Parameters
+    ----------
+    volume
+        T1ce, three axes as stored, finite.
+    affine
+        Matrix, 4 x 4, voxel indices to mm.
+    synthesizer
+        Loaded model.
+
+    Returns
+    -------
+    Found
+        Flagged :data:`NOT_REGISTERED` if no affine was found.
+
+    Raises
+    ------
+    ImageError
+        If the volume cannot be used.
     """
     given = condition(volume)
     field = bias.measure_bias(given.shown, affine)
@@ -155,8 +190,19 @@ def synthesise(volume: np.ndarray, affine: np.ndarray, synthesizer: "Synthesizer
 def check_content(volume: np.ndarray, affine: np.ndarray, kind: str = "f") -> None:
     """Refuse what is no T1w: labels, CT, voxels of another size than those of heads.
 
-    `kind` is NumPy's letter for the type that is stored. ImageError names what the volume seems to
-    be, and what to give.
+    Parameters
+    ----------
+    volume
+        Voxels.
+    affine
+        Matrix, 4 x 4, voxel indices to mm.
+    kind
+        NumPy's letter for the type that is stored.
+
+    Raises
+    ------
+    ImageError
+        Naming what it seems to be, and what to give.
     """
     zooms = voxel_sizes(affine)
     if zooms.min() < VOXELS[0] or zooms.max() > VOXELS[1]:
@@ -207,8 +253,20 @@ def translate_file(
     """Write the T1nce of one file, with its sidecar: first the sidecar, last the image.
 
     On the source's grid, header, type and slope are those of the source to the bit, and so are the
-    voxels where nothing is removed. The sidecar calls `raw`, the BIDS that the source belongs to,
-    so.
+    voxels where nothing is removed.
+
+    Parameters
+    ----------
+    files
+        Paths, from :func:`clinica_t1nce.translation.single_files.plan`.
+    synthesizer
+        Loaded model.
+    raw
+        Root of the BIDS that the source belongs to: the sidecar calls it ``raw``.
+
+    Returns
+    -------
+    Translation
 
     Raises
     ------

@@ -14,10 +14,20 @@ EXTENSIONS = (".nii", ".nii.gz")
 
 @dataclass(frozen=True)
 class Files:
-    """One T1ce and the paths of what is made of it: T1nce, map of what was removed, and HTML page.
+    """One T1ce and what is made of it.
 
-    `space` is the grid of the T1nce: that of the source, or that of t1-linear's crop
-    (``"mni-crop"``).
+    Attributes
+    ----------
+    source
+        Path of the T1ce.
+    image
+        Path of the T1nce.
+    enhancement
+        Path of the map of what was removed, or None.
+    page
+        Path of the HTML page that shows it, or None.
+    space
+        Grid of the T1nce: that of the source, or that of t1-linear's crop (``"mni-crop"``).
     """
 
     source: Path
@@ -89,8 +99,24 @@ def plan(
 ) -> list[Files]:
     """Say what is written, and refuse what would be lost.
 
-    The output is a folder, or the path of the T1nce. With `save_enhancement` and `report`, the map
-    of what was removed and an HTML page of the same name are written, too.
+    Parameters
+    ----------
+    sources
+        Paths of the T1ce.
+    output
+        Path of the T1nce, ending in ``.nii`` or ``.nii.gz``, or a folder.
+    is_folder
+        Whether `output` is a folder, whatever its name.
+    save_enhancement
+        Whether the map of what was removed is written, too.
+    report
+        Whether an HTML page of the same name is written, too.
+    overwrite
+        Whether what is there is replaced.
+
+    Returns
+    -------
+    list of Files
 
     Raises
     ------

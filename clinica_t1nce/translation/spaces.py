@@ -25,10 +25,24 @@ if TYPE_CHECKING:
 class Raw:
     """A raw image, and how it lies under a crop.
 
-    `transform`, 4 x 4, takes mm of MNI space to mm of the raw image's. `on_crop` is the raw image
-    brought to the crop's grid by that alone, at the crop's brightness; `gain`, on that grid, are
-    raw units for one of the crop's: what the bias correction took away; `agreement` is the
-    correlation of both. `conditioned` and `crop_shown` are the two without background and outliers.
+    Attributes
+    ----------
+    image
+        The raw image.
+    transform
+        Matrix, 4 x 4, mm of MNI space to mm of the raw image's.
+    on_crop
+        The raw image brought to the crop's grid by the affine alone, at the crop's brightness,
+        without background and outliers.
+    gain
+        Raw units for one of the crop's, on the crop's grid: what the bias correction took away.
+    agreement
+        Correlation of `on_crop` and the crop, from
+        :func:`clinica_t1nce.synthesis.transfer.measure_correlation`.
+    conditioned
+        Raw image with its background and outliers told apart.
+    crop_shown
+        Crop without its background and outliers.
     """
 
     image: nifti.Image
@@ -75,10 +89,22 @@ class Inputs:
 
 @dataclass(frozen=True, eq=False)
 class Product:
-    """A synthetic image on one grid, `like` the T1ce that it was made from.
+    """A synthetic image on one grid.
 
-    `synthesis` is the result of the network, on the grid of `crop`; `transform`, 4 x 4, takes mm of
-    MNI space to mm of this grid's space, None: it is MNI space.
+    Attributes
+    ----------
+    space
+        Name of the grid.
+    data
+        Voxels of the T1nce.
+    like
+        T1ce that it was made from, on the same grid.
+    synthesis
+        Result of the network, on the crop's grid.
+    crop
+        Image with that grid.
+    transform
+        Matrix, 4 x 4, mm of MNI space to mm of this grid's space; None: it is MNI space.
     """
 
     space: names.Space
@@ -131,12 +157,27 @@ class Product:
 
 
 def read_crop(source: Path) -> nifti.Image:
-    """Read a crop of t1-linear; ImageError if it is none."""
+    """Read a crop of t1-linear.
+
+    Raises
+    ------
+    ImageError
+        If it is none.
+    """
     return nifti.load(source, shape=nifti.CROP_SHAPE, zooms=nifti.CROP_ZOOMS)
 
 
 def read(crop: nifti.Image, wanted: Sequence[names.Space], targets: Targets) -> Inputs:
     """Read what the products of a crop need beside it.
+
+    Parameters
+    ----------
+    crop
+        Image from :func:`read_crop`.
+    wanted
+        Grids of the products.
+    targets
+        Paths of the other images.
 
     Raises
     ------
@@ -162,9 +203,18 @@ def _enlargement(transform: np.ndarray) -> float:
 def read_raw(
     crop: nifti.Image, raw: Path, affine: Path, transform: np.ndarray | None = None
 ) -> Raw:
-    """Read the raw image of a crop, and see whether it and t1-linear's affine belong together.
+    """Read a raw image, and see whether it and the affine of a crop belong together.
 
-    `transform` is the matrix in the file of the affine, if it was read already.
+    Parameters
+    ----------
+    crop
+        Image from :func:`read_crop`.
+    raw
+        Path of the image that t1-linear took.
+    affine
+        Path of the ``*_affine.mat`` that t1-linear wrote.
+    transform
+        Matrix in that file, 4 x 4, if it was read already.
 
     Raises
     ------
@@ -216,10 +266,20 @@ def products(
 ) -> Iterator[Product]:
     """Make the T1nce on each grid; the network runs as often as it must.
 
-    On the raw image's grid, the change that was found on the crop is transferred, if the crop lies
-    on the raw image. If it does not, or the model's image is blurred by its grid, the network is
-    given the raw image itself, brought to the crop's grid by the affine. `synthesis` is the result
-    of the network for the crop, if there is one already.
+    On the raw image's grid, the change that was found on the crop is carried over, if the crop
+    lies on the raw image. If it does not, or the model's image is blurred by its grid, the
+    network is given the raw image itself, brought to the crop's grid by the affine.
+
+    Parameters
+    ----------
+    inputs
+        Images from :func:`read`.
+    wanted
+        Grids of the products.
+    synthesizer
+        Loaded model.
+    synthesis
+        Result of the network for the crop, if there is one already.
     """
     crop = inputs.crop
     if {names.MNI_CROP, names.MNI} & set(wanted):

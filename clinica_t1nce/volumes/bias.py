@@ -21,9 +21,18 @@ FEWEST = 150
 def measure_bias(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Measure how much brighter each place came out than it would without a bias field.
 
-    The T1w, its background at 0, has three axes of any direction and voxel size; over the field,
-    which is float32, positive and smooth, it has no bias. The field is 1 everywhere if the head is
-    too small to tell (:data:`FEWEST`).
+    Parameters
+    ----------
+    volume
+        T1w, its background at 0; three axes of any direction and voxel size.
+    affine
+        Matrix, 4 x 4, voxel indices to mm.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, in the shape of `volume`, positive, smooth: `volume` over it has no bias. 1
+        everywhere if the head is too small to tell (:data:`FEWEST`).
 
     Raises
     ------

@@ -15,10 +15,15 @@ _LARGEST_SHIFT = 0.12
 
 @dataclass(frozen=True, eq=False)
 class SmoothFit:
-    """The T1nce as the T1ce's scan would show it: float32, 0 outside the mask.
+    """A T1nce as the T1ce's scan would show it.
 
-    `deviation` is the robust standard deviation of ``fitted - t1ce`` in the mask (1.4826 times the
-    median absolute deviation from the median). Both have the units of the T1ce.
+    Attributes
+    ----------
+    fitted
+        The T1nce in the units of the T1ce: float32, 0 outside the mask.
+    deviation
+        Robust standard deviation of ``fitted - t1ce`` in the mask (1.4826 times the median
+        absolute deviation from the median), in the units of the T1ce.
     """
 
     fitted: np.ndarray
@@ -40,6 +45,10 @@ def smooth_fit(t1ce: np.ndarray, t1nce: np.ndarray, mask: np.ndarray) -> SmoothF
         Volumes on one grid, each scaled so that bright tissue is about 1.
     mask
         Boolean volume of the same shape: tissue in both images.
+
+    Returns
+    -------
+    SmoothFit
 
     Raises
     ------
@@ -75,9 +84,21 @@ def anchor(t1ce: np.ndarray, fitted: np.ndarray, tissue: np.ndarray) -> np.ndarr
 
     A regression on a noisy image shrinks contrast: the fitted T1nce is too bright in fluid, by 0.05
     to 0.1 of white matter. In three classes of its intensities (Otsu) the median difference to the
-    T1ce is measured, where `tissue` does not enhance; between the classes' medians it is
-    interpolated. Bright tissue of the T1ce is about 1; 0 of the T1nce, that of :func:`smooth_fit`,
-    stays 0.
+    T1ce is measured; between the classes' medians it is interpolated.
+
+    Parameters
+    ----------
+    t1ce
+        Volume, scaled so that bright tissue is about 1.
+    fitted
+        T1nce in its units, of the same shape, as :func:`smooth_fit` gives it.
+    tissue
+        Boolean volume: tissue that does not enhance.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 volume; 0 stays 0.
 
     Raises
     ------

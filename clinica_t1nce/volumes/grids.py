@@ -56,8 +56,20 @@ def resample(x: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
 def pad_to_multiple(x: torch.Tensor, multiple: int) -> tuple[torch.Tensor, Crop]:
     """Lengthen each side to a multiple, at its far end, by repeating the last voxel.
 
-    Repeating adds no edge where the head touches the border of the image. The index given with the
-    padded images, N x C x D x H x W, is that of `x` in any tensor of the padded size.
+    Repeating adds no edge where the head touches the border of the image.
+
+    Parameters
+    ----------
+    x
+        Images, N x C x D x H x W.
+    multiple
+        Divisor of each new side, which is the smallest that is long enough.
+
+    Returns
+    -------
+    padded : torch.Tensor
+    inside : tuple
+        Index for which ``padded[inside]`` is `x`, in any tensor of the padded size.
     """
     d, h, w = x.shape[2:]
     pads = (0, -w % multiple, 0, -h % multiple, 0, -d % multiple)
@@ -107,7 +119,19 @@ def is_skull_stripped(volume: np.ndarray) -> bool:
 def to_ras(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Turn a volume's axes so that they run right, anterior, superior, as near as they can.
 
-    Axes are only exchanged and flipped: no voxel changes, of an oblique image neither. C order.
+    Axes are only exchanged and flipped: no voxel changes, of an oblique image neither.
+
+    Parameters
+    ----------
+    volume
+        Voxels, three axes as stored.
+    affine
+        Matrix, 4 x 4, voxel indices of `volume` to mm, RAS+.
+
+    Returns
+    -------
+    numpy.ndarray
+        C order.
     """
     return np.ascontiguousarray(apply_orientation(volume, io_orientation(affine)))
 
@@ -119,11 +143,25 @@ def sample(
     new_affine: np.ndarray,
     to_volume: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Read a volume off at the voxels of another grid, linearly; float32, 0 where there is none.
+    """Read a volume off at the voxel centres of another grid, linearly; 0 where there is none.
 
-    Where voxel centres of both grids meet, the very values of `volume` are given. Affines, 4 x 4,
-    take voxel indices to mm, RAS+; `to_volume` takes mm of the other grid's space to mm of the
-    volume's, None: they are one space.
+    Parameters
+    ----------
+    volume
+        Voxels, three axes.
+    affine
+        Matrix, 4 x 4, voxel indices of `volume` to mm, RAS+.
+    shape
+        Voxels of the other grid.
+    new_affine
+        Matrix, 4 x 4, voxel indices of the other grid to mm, RAS+.
+    to_volume
+        Matrix, 4 x 4, mm of the other grid's space to mm of the volume's; None: they are one space.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32. Where voxel centres of both grids meet, the very values of `volume`.
     """
     between = np.eye(4) if to_volume is None else to_volume
     # Affines come as float32 from files: without rounding, meeting centres would just miss.
@@ -142,10 +180,19 @@ def sample(
 def coarsen(volume: np.ndarray, affine: np.ndarray, side: float) -> tuple[np.ndarray, np.ndarray]:
     """Bring a volume to cubic voxels along its own axes, averaging over those that are finer.
 
+    Parameters
+    ----------
+    volume
+        Three axes.
+    affine
+        4 x 4, voxel indices to mm.
+    side
+        Side of the voxels, in mm.
+
     Returns
     -------
     coarse : numpy.ndarray
-        float32, voxels of `side` mm; both grids fill one box.
+        float32; both grids fill one box.
     to_volume : numpy.ndarray
         4 x 4, voxel indices of `coarse` to those of `volume`.
     """
@@ -168,9 +215,22 @@ def from_ras(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
 
 
 def check_volume(volume: Any) -> np.ndarray:
-    """Refuse what is not a plain volume of numbers; give it as float32, itself where it is that.
+    """Refuse what is not a plain volume of numbers.
 
-    ImageError names what was given, and what to give instead.
+    Parameters
+    ----------
+    volume
+        Volume as a caller may give it.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, 3-D, finite; `volume` itself where it is that.
+
+    Raises
+    ------
+    ImageError
+        Naming what was given, and what to give instead.
     """
     if isinstance(volume, str | Path):
         raise ImageError(
@@ -198,7 +258,19 @@ def check_volume(volume: Any) -> np.ndarray:
 
 
 def check_affine(affine: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Refuse what does not say where the voxels of a head lie; give it as 4 x 4, float64.
+    """Refuse what does not say where the voxels of a head lie.
+
+    Parameters
+    ----------
+    affine
+        Affine as a caller may give it.
+    shape
+        Shape of the volume.
+
+    Returns
+    -------
+    numpy.ndarray
+        4 x 4, float64.
 
     Raises
     ------
@@ -229,7 +301,17 @@ def network_grid(
 ) -> tuple[tuple[int, ...], np.ndarray] | None:
     """Find the grid of :data:`VOXEL` mm over a volume, along its own axes and around its centre.
 
-    Its shape and affine; None where the voxels are of that size already.
+    Parameters
+    ----------
+    shape
+        Voxels of the volume along each axis.
+    affine
+        Affine, 4 x 4, voxel indices to mm.
+
+    Returns
+    -------
+    tuple or None
+        Shape and affine of the grid; None where the voxels are of that size already.
     """
     zooms = voxel_sizes(affine)
     if np.allclose(zooms, VOXEL, rtol=0, atol=NEAR * VOXEL):

@@ -36,10 +36,18 @@ SCALES = ((200, 4, 2), (100, 2, 1), (20, 1, 0))
 
 
 def read_itk_affine(path: str | Path) -> np.ndarray:
-    """Read an affine of ANTs in ITK's MATLAB format, as ``0GenericAffine.mat``.
+    """Read a ``.mat`` of ANTs.
 
-    4 x 4, float64: points of the fixed image's space to points of the moving one's, both in mm,
-    RAS+.
+    Parameters
+    ----------
+    path
+        An affine in ITK's MATLAB format, as ``0GenericAffine.mat``.
+
+    Returns
+    -------
+    numpy.ndarray
+        4 x 4, float64: points of the fixed image's space to points of the moving one's, both in
+        mm, RAS+.
 
     Raises
     ------
@@ -74,7 +82,19 @@ def read_itk_affine(path: str | Path) -> np.ndarray:
 
 
 def to_ants(volume: np.ndarray, affine: np.ndarray) -> Any:
-    """Make an ``ants.ANTsImage``, float32, of a volume and its RAS+ affine without shear."""
+    """Make an ``ants.ANTsImage``, float32, of a volume and its RAS+ affine without shear.
+
+    Parameters
+    ----------
+    volume
+        3-D, numbers or booleans.
+    affine
+        4 x 4, voxel indices to mm, RAS+.
+
+    Returns
+    -------
+    ants.ANTsImage
+    """
     import ants
 
     lps = _FLIP @ affine
@@ -115,17 +135,22 @@ def register(
     """Find the movement between two volumes, from where their centres of mass meet.
 
     The metric is the global correlation, because ANTs' mutual information sums in the order in
-    which threads end: correlation gives the same bytes again. Affines, 4 x 4, take voxel indices to
-    mm, RAS+, in any orientation without shear.
+    which threads end: correlation gives the same bytes again.
 
     Parameters
     ----------
+    moving, fixed
+        Volumes, three axes.
+    moving_affine, fixed_affine
+        4 x 4, voxel indices to mm, RAS+; any orientation without shear.
     mask
         Boolean, on the fixed grid: where the images are compared; None: everywhere.
     kind
         ``"rigid"`` (rotation and translation) or ``"affine"`` (scales and shears as well).
-    points, seed
-        Number of voxels of the fixed volume that are compared, and seed of their choice.
+    points
+        Number of voxels of the fixed volume that are compared.
+    seed
+        Seed of the points at which ANTs samples the images.
 
     Returns
     -------

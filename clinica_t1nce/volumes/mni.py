@@ -34,9 +34,19 @@ real brains, 0.84 if they are shifted by 15 mm from there, 0.90 if they are turn
 
 
 def find_pose(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    """Find the affine, 4 x 4, that takes points of MNI space to points of a head, in mm.
+    """Find the affine that brings a head to MNI space.
 
-    The T1w has no bias field, a background at 0, and any voxel size.
+    Parameters
+    ----------
+    volume
+        T1w without bias field, its background at 0; three axes, any voxel size.
+    affine
+        4 x 4, voxel indices to mm, RAS+.
+
+    Returns
+    -------
+    numpy.ndarray
+        4 x 4: points of MNI space to points of the image, in mm.
 
     Raises
     ------
@@ -73,12 +83,38 @@ def _find_brain(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
 
 
 def is_stripped(volume: np.ndarray, affine: np.ndarray) -> bool:
-    """Say whether an image, its background at 0, shows a brain without its head, by its size."""
+    """Say whether an image shows a brain without its head: whether it is as small as a brain.
+
+    Parameters
+    ----------
+    volume
+        T1w, its background at 0.
+    affine
+        4 x 4, voxel indices to mm.
+    """
     return _millilitres(volume > 0, affine) <= BRAIN[1]
 
 
 def deepbet_mask(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    """Find the brain of a whole head by deepbet, on the CPU; ImageError if that fails."""
+    """Find the brain of a whole head by deepbet, on the CPU.
+
+    Parameters
+    ----------
+    volume
+        T1w, three axes.
+    affine
+        4 x 4, voxel indices to mm, RAS+.
+
+    Returns
+    -------
+    numpy.ndarray
+        Boolean.
+
+    Raises
+    ------
+    ImageError
+        If it fails.
+    """
     with warnings.catch_warnings():
         # Of PyTorch, about the format of deepbet's weights.
         warnings.simplefilter("ignore", DeprecationWarning)

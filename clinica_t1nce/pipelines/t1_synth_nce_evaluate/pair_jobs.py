@@ -75,10 +75,21 @@ class Settings:
 class PairJob:
     """One pair to evaluate.
 
-    `images` are the T1nce, the T1ce and the output of each model, by ``"T1nce"``, ``"T1ce"`` and
-    model; `masks` brain masks of the first two, if the user has them. By the name of a segmentation
-    that takes files, `segmented` has the label map, or the tissue maps, of each of `images`. The
-    fingerprint is a digest of all that the result depends on.
+    Attributes
+    ----------
+    row
+        Row of the table.
+    quality
+        Quality of the T1ce, or None.
+    images
+        The T1nce, the T1ce and the output of each model, by ``"T1nce"``, ``"T1ce"`` and model.
+    masks
+        Brain masks of the T1nce and the T1ce, if the user has them.
+    segmented
+        By the name of a segmentation that takes files: the label map, or the tissue maps, of each
+        of `images`.
+    fingerprint
+        Digest of all that the result depends on.
     """
 
     row: pairs.PairRow
@@ -109,10 +120,24 @@ def select(
     settings: Settings,
     split: Wanted = "test",
 ) -> tuple[list[PairJob], dict[str, str]]:
-    """Find what the rows of a table ask for; the arguments are those of the command.
+    """Find what the rows of a table ask for.
 
-    No models: all that have written into the CAPS. `split` counts if the table has such a column.
-    Gives jobs, and the rows that cannot be evaluated, and why.
+    Parameters
+    ----------
+    caps, tsv
+        The command's arguments.
+    models
+        Names of models; empty for all that have written into the CAPS.
+    settings
+        The command's options.
+    split
+        The rows that are asked for, if the table has a column ``split``; ``"all"`` for all.
+
+    Returns
+    -------
+    jobs : list of PairJob
+    problems : dict
+        Rows that cannot be evaluated, and why.
 
     Raises
     ------

@@ -30,10 +30,23 @@ def write_results(
     failures: Sequence[Mapping[str, str]],
     settings: Settings,
 ) -> dict[str, Table]:
-    """Write all that is said of the pairs together; give the tables in the paper's layout.
+    """Write all that is said of the pairs together.
 
-    The images of each pair are in `out` already. `failures` are pairs left out: ``participant_id``
-    and what else is known of the pair, and ``reason``.
+    Parameters
+    ----------
+    out
+        The output folder; the images of each pair are there already.
+    records
+        Records of the pairs evaluated.
+    failures
+        Pairs left out: ``participant_id`` and what else is known of the pair, and ``reason``.
+    settings
+        The command's options.
+
+    Returns
+    -------
+    dict
+        The tables in the paper's layout.
     """
     import pandas as pd
 

@@ -45,12 +45,18 @@ _FURTHEST = 3
 class Facts:
     """What is known of a prepared pair.
 
-    `deviation` is the robust standard deviation of the T1ce from the fitted T1nce, white matter =
-    1; `enhancing` the fraction of voxels that exceed the fitted T1nce by more than noise, less the
-    fraction of those that fall below it as far: 0 where nothing enhances; `shift` the largest shift
-    along an axis that would bring the two images nearer to each other, in voxels; `blur` the
-    standard deviation in voxels, for each axis, of the Gaussian that makes the T1ce as smooth as
-    the T1nce: above 0 along thick slices.
+    Attributes
+    ----------
+    deviation
+        Robust standard deviation of the T1ce from the fitted T1nce, white matter = 1.
+    enhancing
+        Fraction of voxels that exceed the fitted T1nce by more than noise, less the fraction of
+        those that fall below it as far: 0 where nothing enhances.
+    shift
+        Largest shift along an axis that would bring the two images nearer to each other, voxels.
+    blur
+        Standard deviation in voxels, for each axis, of the Gaussian that makes the T1ce as smooth
+        as the T1nce: above 0 along thick slices.
     """
 
     deviation: float
@@ -89,10 +95,25 @@ class PreparedPair:
 def prepare(
     t1ce: np.ndarray, t1nce: np.ndarray, scaling: Mapping[str, Any], *, shifts: bool = True
 ) -> PreparedPair:
-    """Bring the two images of a pair, axes right, anterior, superior, on one grid, to one scale.
+    """Bring the two images of a pair to one scale.
 
-    `scaling` is the card's; `shifts`: to look if one image is shifted against the other, which
-    takes a second. ImageError if the grids differ, or too little tissue is in both images.
+    Parameters
+    ----------
+    t1ce, t1nce
+        Volumes on one grid, axes right, anterior, superior, any units.
+    scaling
+        Scaling of the card, as :func:`clinica_t1nce.volumes.intensity.measure` takes it.
+    shifts
+        Whether to look if one image is shifted against the other, which takes a second.
+
+    Returns
+    -------
+    PreparedPair
+
+    Raises
+    ------
+    ImageError
+        If the grids differ, or too little tissue is in both images.
     """
     if t1ce.shape != t1nce.shape:
         raise ImageError(f"grids of {t1ce.shape} and {t1nce.shape} voxels; bring both to one grid")

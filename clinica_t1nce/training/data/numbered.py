@@ -81,9 +81,19 @@ class Share(Sampler[int]):
 
 
 def loader(source: Source, share: Share, workers: int, *, pin: bool = False) -> DataLoader:
-    """Load a process's share of the pairs; `workers` processes make them, `pin` for a GPU.
+    """Load a process's share of the pairs.
 
-    The batches do not depend on the number of workers.
+    Parameters
+    ----------
+    source
+        Source of the pairs.
+    share
+        Numbers of the pairs.
+    workers
+        Number of processes that make pairs while the network trains; the batches do not depend
+        on it.
+    pin
+        Whether pairs are made ready for a GPU.
     """
     options: dict[str, Any] = {"prefetch_factor": _PREFETCH} if workers else {}
     return DataLoader(

@@ -19,10 +19,26 @@ from clinica_t1nce.volumes import grids, intensity
 def volume_for(
     volume: np.ndarray, grid: Sequence[int] | None, scaling: Mapping[str, Any]
 ) -> np.ndarray:
-    """Bring a volume to a network, as synthesis does: scale by its card, then resample; float32.
+    """Bring a volume to a network: scale, then resample, as synthesis does.
 
-    The axes of the volume, D x H x W, run right, anterior, superior; no `grid`: the volume's own.
-    ImageError if it cannot be scaled: a constant volume, say.
+    Parameters
+    ----------
+    volume
+        Volume, D x H x W, finite, any unit, axes right, anterior, superior.
+    grid
+        Grid of the network; None: the volume's own.
+    scaling
+        Scaling of the card, as :func:`clinica_t1nce.volumes.intensity.measure` takes it.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 volume on the grid.
+
+    Raises
+    ------
+    ImageError
+        If it cannot be scaled: a constant volume, say.
     """
     scaled = intensity.measure(volume, **scaling).apply(np.asarray(volume, np.float32))
     tensor = torch.from_numpy(np.ascontiguousarray(scaled, np.float32))[None, None]
@@ -36,7 +52,13 @@ def whole(t1ce: np.ndarray, t1nce: np.ndarray) -> Batch:
 
 
 def state_of(image: Path) -> list[Any]:
-    """Return what changes when a file does; TrainingError if it is not there."""
+    """Return what changes when a file does.
+
+    Raises
+    ------
+    TrainingError
+        If the file is not there.
+    """
     try:
         state = image.stat()
     except OSError as error:
@@ -50,7 +72,13 @@ def digest(*content: Any) -> str:
 
 
 def save_array(path: Path, array: np.ndarray) -> None:
-    """Write a ``.npy`` file, whole or not at all; OutputError if it cannot be written."""
+    """Write a ``.npy`` file, whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
     with atomic.temporary(path) as part, part.open("wb") as file:
         np.save(file, array)
 

@@ -84,7 +84,20 @@ class PairCache:
             raise ImageError(f"{pair.name}: {error}") from error
 
     def fill(self, pairs: Sequence[PairFiles], workers: int = 0) -> dict[str, str]:
-        """Prepare what is missing; give the reasons why pairs cannot be trained on, by name."""
+        """Prepare what is missing.
+
+        Parameters
+        ----------
+        pairs
+            Pairs that are wanted.
+        workers
+            Number of processes.
+
+        Returns
+        -------
+        dict
+            Why a pair cannot be trained on, by the name of the pair.
+        """
         problems = {}
         found = in_parallel(self._problem, pairs, workers)
         for number, (pair, problem) in enumerate(zip(pairs, found, strict=True), start=1):
@@ -105,8 +118,19 @@ class PairCache:
 class RealPatches:
     """Patches of real pairs, in a new order each time that all pairs were seen.
 
-    In `t1nce_share` of the patches, of the pairs whose T1nce is sharp, the T1nce is shown in place
-    of the T1ce: nothing is to be removed then. `patch` is the side in voxels.
+    Parameters
+    ----------
+    pairs
+        Prepared pairs.
+    seed
+        Seed of order, patches and variation.
+    patch
+        Side of the cubic patches, voxels.
+    t1nce_share
+        Share of patches, of the pairs whose T1nce is sharp, in which the T1nce is shown in place
+        of the T1ce: nothing is to be removed then.
+    variation
+        Random changes of a patch; None: patches as they are.
     """
 
     def __init__(

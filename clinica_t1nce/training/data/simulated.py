@@ -28,7 +28,13 @@ _WHITE_BY, _ENOUGH = 0.12, 200
 
 
 def find_label_maps(folder: Path) -> list[Path]:
-    """Return the label maps of a folder, ``*_dseg.nii.gz``, in order; TrainingError without any."""
+    """Return the label maps of a folder, ``*_dseg.nii.gz``, in order.
+
+    Raises
+    ------
+    TrainingError
+        If there is none.
+    """
     found = sorted(folder.glob("*_dseg.nii.gz")) + sorted(folder.glob("*_dseg.nii"))
     if not found:
         raise TrainingError(f"{folder}: no label map named *_dseg.nii.gz in this folder")
@@ -38,8 +44,17 @@ def find_label_maps(folder: Path) -> list[Path]:
 def load_anatomies(label_maps: Sequence[Path], cache: Path) -> list[Anatomy]:
     """Prepare each label map, or take it from `cache` when its content is there already.
 
-    Memory-mapped, about 35 MB each: many workers share one copy. Label maps are such as
-    :func:`clinica_t1nce.simulation.label_maps.read` takes.
+    Parameters
+    ----------
+    label_maps
+        Label maps, as :func:`clinica_t1nce.simulation.label_maps.read` takes them.
+    cache
+        Folder for the prepared anatomies, about 35 MB each; made if missing.
+
+    Returns
+    -------
+    list of Anatomy
+        Anatomies, memory-mapped: many workers share one copy.
     """
     cache.mkdir(parents=True, exist_ok=True)
     anatomies = []
@@ -61,7 +76,19 @@ def _prepare_file(path: Path, prepared: Path) -> None:
 
 
 class SimulatedPatches:
-    """Patches at 1 mm, white matter at about 1: what ``change-unet`` is trained on."""
+    """Patches at 1 mm, white matter at about 1: what ``change-unet`` is trained on.
+
+    Parameters
+    ----------
+    anatomies
+        Anatomies to draw from.
+    shape
+        Shape of the patches, D, H, W.
+    seed
+        Seed of the random stream.
+    gadolinium
+        Ranges of injection and effects.
+    """
 
     epoch = None
 
@@ -94,8 +121,19 @@ def level(t1ce: torch.Tensor, t1nce: torch.Tensor, intracranial: torch.Tensor) -
 
     The blood of white matter enhances by some per cent everywhere. In real pairs nobody can tell
     that from the scanner's gain; a network that learnt it from simulated ones would darken all
-    tissue of real images. The T1nce is multiplied by one factor inside the skull, and nowhere above
-    the T1ce there.
+    tissue of real images.
+
+    Parameters
+    ----------
+    t1ce, t1nce
+        Images of any shape, white matter at about 1.
+    intracranial
+        Boolean mask of the same shape, in which the gain is estimated and applied.
+
+    Returns
+    -------
+    torch.Tensor
+        The T1nce times one factor inside the skull, nowhere above the T1ce there.
     """
     white = intracranial & ((t1nce - 1).abs() < _WHITE_BY)
     if white.sum() < _ENOUGH:
@@ -107,7 +145,19 @@ def level(t1ce: torch.Tensor, t1nce: torch.Tensor, intracranial: torch.Tensor) -
 class SimulatedHeads:
     """Whole heads in t1-linear's field of view, scaled and resampled as a card's input says.
 
-    `shape`, in voxels of 1 mm, is simulated, and resampled to `grid`.
+    Parameters
+    ----------
+    anatomies
+        Anatomies to draw from.
+    grid
+        Shape that the network works on, D, H, W.
+    scaling
+        Scaling of each image by itself, as :func:`clinica_t1nce.volumes.intensity.measure`
+        takes it.
+    seed
+        Seed of the random stream.
+    shape
+        Shape of what is simulated, in voxels of 1 mm.
     """
 
     epoch = None

@@ -51,14 +51,31 @@ class Data(Protocol):
         """Describe the data in words, for a card; without names of people or folders."""
 
     def load(self, card: Card, settings: Settings, output: Path, workers: int) -> Loaded:
-        """Prepare what is not there; TrainingError or LabelMapError if it cannot be used."""
+        """Prepare what is not there yet.
+
+        Raises
+        ------
+        TrainingError
+            If images cannot be used, or not with these settings.
+        LabelMapError
+            If a label map cannot be used.
+        OutputError
+            If the disk has too little space.
+        """
 
 
 @dataclass(frozen=True)
 class RealPairs:
-    """Real images to train and to validate on; if not `paired`, an item is of two people.
+    """Real images.
 
-    Prepared volumes go to `cache`, or else to the run's folder.
+    Attributes
+    ----------
+    training, validation
+        Files to train and to validate on.
+    cache
+        Folder for prepared volumes; None: in the run's.
+    paired
+        Whether the images of an item belong together.
     """
 
     training: Sequence[PairFiles]
@@ -212,9 +229,15 @@ def _prepared(cache: Cache, pairs: Sequence[PairFiles]) -> tuple[list[Path], lis
 
 @dataclass(frozen=True)
 class LabelMaps:
-    """Pairs simulated from the label maps of a folder, ``*_dseg.nii.gz``.
+    """Pairs simulated from label maps.
 
-    `pairs` whole heads are simulated once and kept on disk; None: new ones without end.
+    Attributes
+    ----------
+    folder
+        Folder of the label maps, ``*_dseg.nii.gz``.
+    pairs
+        Number of whole heads that are simulated once and kept on disk; None: new ones without
+        end.
     """
 
     folder: Path
@@ -262,7 +285,13 @@ class LabelMaps:
 def store(
     source: SimulatedHeads, size: int, folder: Path, name: str, workers: int
 ) -> tuple[list[Path], list[Path]]:
-    """Write the first pairs of a source to disk, those that are not there yet; give the files."""
+    """Write the first pairs of a source to disk, those that are not there yet.
+
+    Returns
+    -------
+    t1ce, t1nce : list of Path
+        Files for :class:`~clinica_t1nce.training.data.volume_pairs.VolumePairs`.
+    """
     files = [
         [folder / f"{name}-{number:06d}_{side}.npy" for side in ("t1ce", "t1nce")]
         for number in range(size)

@@ -34,11 +34,22 @@ logger = logging.getLogger("clinica_t1nce")
 
 
 class VolumePairs:
-    """Pairs of prepared volumes, ``.npy``, in a new order each time that all were seen.
+    """Pairs of prepared volumes, in a new order each time that all were seen.
 
-    Paired files are of the same length and order; unpaired, a T1ce and a T1nce are drawn
-    independently of each other. No `seed`: in the order given, and always the same patches, to
-    validate on. No `patch`, the side of cubic patches: whole volumes.
+    Parameters
+    ----------
+    t1ce, t1nce
+        Files, ``.npy``, of prepared volumes. Paired: of the same length and order. Unpaired: any
+        lengths; a T1ce and a T1nce are drawn independently of each other.
+    seed
+        Seed of order, patches and augmentation; None: in the order given, and always the same
+        patches, to validate on.
+    patch
+        Side of the cubic patches; None: whole volumes.
+    augmentation
+        Random changes of each pair, or None.
+    paired
+        Whether the two lists are of pairs.
     """
 
     def __init__(
@@ -89,7 +100,13 @@ class VolumePairs:
 class Cache:
     """A folder of prepared volumes, each made once, whatever training asks for it.
 
-    Grid and scaling are those of :func:`clinica_t1nce.training.data.preparation.volume_for`.
+    Parameters
+    ----------
+    folder
+        Folder of the prepared volumes; made if missing.
+    grid, scaling
+        Grid and scaling of the network's input; see
+        :func:`clinica_t1nce.training.data.preparation.volume_for`.
     """
 
     def __init__(self, folder: Path, grid: Sequence[int] | None, scaling: Mapping[str, Any]):
@@ -109,7 +126,14 @@ class Cache:
         return self.folder / f"{name}.npy"
 
     def fill(self, pairs: Sequence[PairFiles], workers: int = 0) -> None:
-        """Prepare what is missing, by `workers` processes.
+        """Prepare what is missing.
+
+        Parameters
+        ----------
+        pairs
+            Pairs whose images are wanted.
+        workers
+            Number of processes.
 
         Raises
         ------

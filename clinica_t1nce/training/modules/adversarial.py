@@ -42,7 +42,17 @@ def discriminator_loss(
 
 
 class DiscriminatorTraining(Training):
-    """Train a discriminator on what a generator makes, which is fixed, in evaluation mode."""
+    """Train a discriminator on what a fixed generator makes.
+
+    Parameters
+    ----------
+    generator
+        Generator, which is left as it is, in evaluation mode.
+    discriminator
+        Discriminator to be trained.
+    output, optimisation, seed, accumulate
+        Settings, as of :class:`~clinica_t1nce.training.modules.generator.Training`.
+    """
 
     decisive = "discriminator"
 
@@ -92,7 +102,17 @@ class DiscriminatorTraining(Training):
 
 
 class AdversarialTraining(GeneratorTraining):
-    """Train generator and discriminator, both trained before, the generator first in each step."""
+    """Train both, the generator first in each step.
+
+    Parameters
+    ----------
+    network
+        Generator, trained before.
+    discriminator
+        Discriminator, trained before.
+    output, optimisation, seed, accumulate
+        Settings, as of :class:`~clinica_t1nce.training.modules.generator.GeneratorTraining`.
+    """
 
     optimisers = 2
 
@@ -156,9 +176,16 @@ class AdversarialTraining(GeneratorTraining):
 
 @contextmanager
 def turn_of(module: Training, optimiser: Any, *, step: bool) -> Iterator[None]:
-    """Let one optimiser's networks alone learn in the block; clip and `step` after it.
+    """Let one optimiser's networks alone learn in the block; clip and step after it.
 
-    Without a step gradients are kept, to be accumulated.
+    Parameters
+    ----------
+    module
+        Training that optimises by hand.
+    optimiser
+        Optimiser of the networks whose turn it is.
+    step
+        Whether to step; else gradients are kept, to be accumulated.
     """
     module.toggle_optimizer(optimiser)
     yield

@@ -359,10 +359,17 @@ def averaged(network: nn.Module, optimisation: Optimisation) -> AveragedModel | 
 
 
 def synthesise(network: nn.Module, t1ce: torch.Tensor, output: str) -> torch.Tensor:
-    """Make the T1nce of a scaled T1ce, N x 1 x D x H x W, with a generator.
+    """Make the T1nce with a generator.
 
-    `output` says what the network gives: ``"image"``, the T1nce; ``"change"``, what is to be taken
-    away, of several quantiles the middle one.
+    Parameters
+    ----------
+    network
+        Generator.
+    t1ce
+        T1ce, N x 1 x D x H x W, scaled.
+    output
+        Meaning of what the network gives: ``"image"``, the T1nce; ``"change"``, what is to be
+        taken away, of several quantiles the middle one.
     """
     return image_of(network(t1ce).float(), t1ce, output)
 

@@ -30,9 +30,20 @@ def pinball(
 ) -> torch.Tensor:
     """Return the loss of which quantiles are the minimum; for the median alone it is L1.
 
-    `predicted`, N x Q x D x H x W, has one channel a quantile. The mean over them is given of
-    ``2 max(q d, (q - 1) d)`` with ``d = target - predicted`` (Koenker and Bassett, Econometrica
-    1978), N x 1 x D x H x W.
+    Parameters
+    ----------
+    predicted
+        Predictions, N x Q x D x H x W, one channel a quantile.
+    target
+        Truth, N x 1 x D x H x W.
+    quantiles
+        Probabilities in (0, 1), Q of them.
+
+    Returns
+    -------
+    torch.Tensor
+        N x 1 x D x H x W: the mean over the quantiles of ``2 max(q d, (q - 1) d)`` with
+        ``d = target - predicted`` (Koenker and Bassett, Econometrica 1978).
     """
     q = torch.tensor(quantiles, device=target.device).view(1, -1, 1, 1, 1)
     d = target - predicted
@@ -44,8 +55,19 @@ def robust(difference: torch.Tensor, scale: float) -> torch.Tensor:
 
     The least absolute error is a median, which hangs back where little enhances among much noise;
     the least squared error is a mean, on which a few large errors pull. Huber's is in between
-    (Huber, Annals of Mathematical Statistics 1964). `scale` is the difference, white matter = 1,
-    from which on it counts linearly; 0: the absolute error.
+    (Huber, Annals of Mathematical Statistics 1964).
+
+    Parameters
+    ----------
+    difference
+        Difference of intensities with white matter = 1, of any shape.
+    scale
+        Difference from which on it counts linearly; 0: the absolute error.
+
+    Returns
+    -------
+    torch.Tensor
+        The same shape.
     """
     if scale == 0:
         return difference.abs()
@@ -57,11 +79,25 @@ def part_noise(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Find what is to be removed, given the difference of two scans that have noise of their own.
 
-    Where the mean over 3 voxels a side exceeds `above` (more, if the noise asks for it), and one
-    voxel around, that is the difference, T1ce minus fitted T1nce, white matter = 1. Elsewhere it is
-    nothing: else a network would learn to remove the T1ce's noise, which blurs the image. What is
-    faint and widespread is left to :func:`local_means`. Gives the target, and where it is the
-    difference itself; all are N x 1 x D x H x W.
+    Where the mean over 3 voxels a side shows enhancement, and one voxel around, that is the
+    difference. Elsewhere it is nothing: else a network would learn to remove the T1ce's noise,
+    which blurs the image. What is faint and widespread is left to :func:`local_means`.
+
+    Parameters
+    ----------
+    difference
+        T1ce minus fitted T1nce, N x 1 x D x H x W, white matter = 1.
+    mask
+        Boolean mask of the same shape: voxels in which both are known.
+    above
+        Mean from which on a voxel enhances; more, if the noise asks for it.
+
+    Returns
+    -------
+    target : torch.Tensor
+        Enhancement to be removed.
+    enhancing : torch.Tensor
+        Boolean mask of where it is the difference itself.
     """
     known = mask.float()
     total, counted = (
@@ -80,8 +116,21 @@ def local_means(
 ) -> torch.Tensor:
     """Return the mean absolute value of the means of a difference over blocks.
 
-    Noise averages out in a block, what is removed too little or too much stays. Of a block, a third
-    has to be in the mask; `sides` are those of the blocks in voxels.
+    Noise averages out in a block, what is removed too little or too much stays.
+
+    Parameters
+    ----------
+    difference
+        Difference of two volumes, N x 1 x D x H x W.
+    mask
+        Boolean mask of the same shape: voxels that count. Of a block, a third has to.
+    sides
+        Sides of the blocks in voxels.
+
+    Returns
+    -------
+    torch.Tensor
+        Scalar, 0 or more.
     """
     total = difference.new_zeros(())
     for side in sides:
@@ -98,13 +147,28 @@ def local_distributions(
     mask: torch.Tensor,
     sides: Sequence[int] = DISTRIBUTION_SIDES,
 ) -> torch.Tensor:
-    """Return the mean distance between the distributions of intensities in blocks, 0 or more.
+    """Return the mean distance between the distributions of intensities in blocks.
 
     Where a network cannot know whether fluid or cortex lies under a vessel, the error of voxels is
     smallest for an intensity in between, which a segmentation takes for cortex throughout. The
     distance of distributions (Wasserstein's first: that of the sorted values) is small only where
-    as many voxels are dark as in the target, wherever in the block they lie. Blocks of which less
-    than one in five voxels enhances (`where`), or with voxels outside of `mask`, are left out.
+    as many voxels are dark as in the target, wherever in the block they lie.
+
+    Parameters
+    ----------
+    image, target
+        Images, N x 1 x D x H x W, white matter = 1.
+    where
+        Boolean mask of enhancing voxels; blocks without one in five are left out.
+    mask
+        Boolean mask of what counts; blocks with voxels outside are left out.
+    sides
+        Sides of the blocks in voxels.
+
+    Returns
+    -------
+    torch.Tensor
+        Scalar, 0 or more.
     """
     total = image.new_zeros(())
     for side in sides:
@@ -149,9 +213,21 @@ def smoothed(x: torch.Tensor, sigmas: Sequence[float]) -> torch.Tensor:
 def soft_labels(
     size: int, generator: torch.Generator, device: torch.device | str = "cpu"
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw the paper's labels, `size` x 1: real from 0 to 0.3, synthetic from 0.7 to 1.
+    """Draw the paper's labels: real from 0 to 0.3, synthetic from 0.7 to 1.
 
-    All patches of a sample share its labels. The generator is one of the CPU.
+    Parameters
+    ----------
+    size
+        Number N of samples of a batch; all patches of a sample share its labels.
+    generator
+        Random generator of the CPU.
+    device
+        Device of the labels.
+
+    Returns
+    -------
+    real, synthetic : torch.Tensor
+        N x 1, float32, uniform. Low means real.
     """
     real = 0.3 * torch.rand((size, 1), generator=generator)
     synthetic = 0.7 + 0.3 * torch.rand((size, 1), generator=generator)
@@ -164,13 +240,27 @@ def least_squares(scores: torch.Tensor, labels: torch.Tensor | float) -> torch.T
 
 
 def dissimilarity(image: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Return 1 minus the multi-scale structural similarity of N x 1 x D x H x W: 0 of equal images.
+    """Return 1 minus the multi-scale structural similarity.
 
     The loss of Zhao et al., "Loss functions for image restoration with neural networks", 2016,
     section III: like a perceptual loss on features it sees structure and not voxels, but needs
     no network that was trained on photographs. As many of the five scales are used as the
-    volume is large enough for, with their weights scaled to a sum of 1; ValueError if a side is
-    shorter than 11.
+    volume is large enough for, with their weights scaled to a sum of 1.
+
+    Parameters
+    ----------
+    image, target
+        Images, N x 1 x D x H x W, sides of at least 11; contrasts of about 1.
+
+    Returns
+    -------
+    torch.Tensor
+        Scalar, 0 of equal images, at most 1.
+
+    Raises
+    ------
+    ValueError
+        If a side is shorter than 11.
     """
     smallest = min(image.shape[2:])
     if smallest < _WINDOW:
@@ -211,13 +301,23 @@ def _window(x: torch.Tensor) -> torch.Tensor:
 
 
 def measure(image: torch.Tensor, batch: Batch) -> Mapping[str, torch.Tensor]:
-    """Compare a synthetic image, 1 x 1 x D x H x W, scaled, with the fitted T1nce of a whole pair.
+    """Compare one synthetic image with the fitted T1nce.
 
-    ``total`` is the mean absolute error over that of the T1ce; ``inside`` and ``outside`` are the
-    same in the enhancing voxels and in the others; ``mean_csf``, ``mean_gm`` and ``mean_wm`` the
-    mean of ``image - T1nce`` in a tissue, white matter = 1; ``volume_csf``, ``volume_gm`` and
-    ``volume_wm`` by how much more voxels have the intensities of a tissue than in the T1nce, as a
-    fraction. Tissues are parted by two thresholds of the T1nce (Otsu).
+    Parameters
+    ----------
+    image
+        Synthetic T1nce, 1 x 1 x D x H x W, scaled.
+    batch
+        Whole pair, from :class:`clinica_t1nce.training.data.real.RealVolumes`.
+
+    Returns
+    -------
+    dict
+        ``total``: mean absolute error over that of the T1ce; ``inside`` and ``outside``: the same
+        in the enhancing voxels and in the others; ``mean_csf``, ``mean_gm``, ``mean_wm``: mean of
+        ``image - T1nce`` in a tissue, white matter = 1; ``volume_csf``, ``volume_gm``,
+        ``volume_wm``: by how much more voxels have the intensities of a tissue than in the T1nce,
+        as a fraction. Tissues are parted by two thresholds of the T1nce (Otsu).
     """
     from skimage.filters import threshold_multiotsu
 

@@ -50,8 +50,14 @@ class ReplayBuffer:
 class CycleTraining(GeneratorTraining):
     """Train a generator and one for the way back, each against a discriminator.
 
-    Only `network`, from T1ce to T1nce, is kept. The discriminators, of T1nce and T1ce, are each
-    shown one image twice, for lack of another.
+    Parameters
+    ----------
+    network, reverse
+        Generators from T1ce to T1nce, which is kept, and from T1nce to T1ce, which is not.
+    discriminators
+        Discriminators of T1nce and T1ce; each is shown one image twice, for lack of another.
+    output, optimisation, seed, accumulate
+        Settings, as of :class:`~clinica_t1nce.training.modules.generator.GeneratorTraining`.
     """
 
     optimisers = 2
