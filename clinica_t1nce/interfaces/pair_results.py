@@ -181,6 +181,7 @@ class SavePair(SimpleInterface):
             measures=_measures(record, self.inputs.align),
             flags=record["flags"],
             title=f"{record['participant_id']} {record['session_id_t1ce']}",
+            thumbnail=True,
         )
 
     def _shown_labels(self, shape: tuple[int, ...]) -> tuple[dict[str, Any], dict[int, str]]:

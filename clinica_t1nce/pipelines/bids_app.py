@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from clinica_t1nce.bids.contrast_agents import NO_WORDS, read_words
-from clinica_t1nce.bids.entities import passes, read_filter
+from clinica_t1nce.bids.entities import Visit, passes, read_filter
 from clinica_t1nce.bids.t1w_images import T1CE, Dataset, T1w
 from clinica_t1nce.caps import names, sidecar
 from clinica_t1nce.datasets import derivative, outputs
@@ -141,6 +141,7 @@ def write_group(out: Path) -> tuple[Path, int]:
     SelectionError
         If there are no images.
     """
+    from clinica_t1nce.report import thumbnails
     from clinica_t1nce.report.group_page import PageEntry, write_group_report
 
     rows, entries = [], []
@@ -178,6 +179,8 @@ def write_group(out: Path) -> tuple[Path, int]:
                     "Change, share of T1ce": known["change"],
                 },
                 [flag.code.replace("-", " ") for flag in flags],
+                visit=Visit(visit[0], "".join(visit[1:])),
+                has_thumbnail=thumbnails.path_of(page).is_file(),
             )
         )
     if not rows:
@@ -241,6 +244,7 @@ def _files(request: Request, source: Path) -> Files:
         names.enhancement_path(image) if request.save_enhancement else None,
         _page(image),
         names.NATIVE if native else names.MNI_CROP,
+        thumbnail=True,
     )
 
 

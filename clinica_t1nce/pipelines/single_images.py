@@ -34,8 +34,15 @@ def translator(
 ) -> Callable[[Files], dict[str, Any]]:
     """Make a function that translates a file and gives its sidecar's content; it can be sent.
 
-    The model is loaded once in each process. `raw`, the BIDS that the sources belong to, is called
-    so in sidecars; without, they give relative paths.
+    Parameters
+    ----------
+    model
+        Weights and device; loaded once in each process.
+    n_threads
+        Threads of PyTorch; None leaves them.
+    raw
+        Root of the BIDS that the sources belong to; sidecars call it ``raw``. None: they give
+        relative paths.
     """
     return partial(_translate, model, n_threads, raw)
 
@@ -50,7 +57,15 @@ def _translate(
     made = single.translate_file(files, load(model.name, model.device, n_threads), raw)
     if files.page is not None:
         title = files.source.name.partition(".")[0].replace("_", " ")
-        write_page_of(files.page, made.sidecar, made.t1ce, made.t1nce, made.affine, title)
+        write_page_of(
+            files.page,
+            made.sidecar,
+            made.t1ce,
+            made.t1nce,
+            made.affine,
+            title,
+            thumbnail=files.thumbnail,
+        )
     return made.sidecar
 
 
