@@ -59,7 +59,7 @@ class PairRow:
 
 @dataclass(frozen=True)
 class PairFiles:
-    """The images of a pair, with a name for messages; None where one of them is missing."""
+    """The images of a pair; of unpaired images one is None."""
 
     name: str
     t1ce: Path | None

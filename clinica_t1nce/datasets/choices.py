@@ -158,14 +158,18 @@ def find_in_caps(
 
     Parameters
     ----------
+    caps
+        Root of the CAPS.
     model
         Name of the weights whose synthetic images are meant; None for no synthetic images.
     space
-        Key of :data:`names.SPACES`. In the native space, acquired T1nce are the raw images of the
-        BIDS.
+        Key of :data:`names.SPACES`: the images of which grid. In the native space, acquired T1nce
+        are the raw images of the BIDS.
     dataset
         The BIDS that t1-linear read. If it is a separated view, its ``contrast.tsv`` says which
         sessions are one visit.
+    include_t1nce
+        Whether the generator's T1nce (``--include-t1nce``) are taken in the place of acquired ones.
 
     Raises
     ------

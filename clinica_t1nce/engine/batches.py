@@ -25,17 +25,24 @@ def batches_wf(
 
     Parameters
     ----------
+    name
+        Name of the workflow.
     make
         Class of the interface, which has an input `n_threads`.
     settings
         Inputs that are the same in all batches; None: not given.
-    dealt, for_all
-        Inputs that are lists, of which each batch gets a share; those of which a single item is for
-        everyone.
+    dealt
+        Names of inputs that are lists, of which each batch gets a share.
     outputs
         Names of outputs that are lists.
+    n_batches
+        Number of nodes.
+    n_threads
+        Threads of PyTorch in each; None for all cores.
     memory_gb
-        Memory that one batch needs, for plug-ins that heed it.
+        Memory that one needs, for plug-ins that heed it.
+    for_all
+        Names among `dealt` of which a single item is for everyone.
 
     Returns
     -------

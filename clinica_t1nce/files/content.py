@@ -134,7 +134,7 @@ def _read_noted(path: Path) -> tuple[bytes, dict[str, Any]]:
 
 
 def fingerprint(path: Path) -> dict[str, Any]:
-    """Give the note of :func:`read_noted`; OSError if the file cannot be read."""
+    """Give the note of :func:`read_noted`."""
     return _read_noted(path)[1]
 
 

@@ -34,8 +34,15 @@ def translator(
 ) -> Callable[[Files], dict[str, Any]]:
     """Make a function that translates a file and gives its sidecar's content; it can be sent.
 
-    The model is loaded once in each process. `raw`, the BIDS that the sources belong to, is called
-    so in sidecars; without, they give relative paths.
+    Parameters
+    ----------
+    model
+        Weights and device; loaded once in each process.
+    n_threads
+        Threads of PyTorch; None leaves them.
+    raw
+        Root of the BIDS that the sources belong to; sidecars call it ``raw``. None: they give
+        relative paths.
     """
     return partial(_translate, model, n_threads, raw)
 

@@ -83,6 +83,8 @@ def calibrate(
 
     Parameters
     ----------
+    weights
+        File of the weights, ``.safetensors``, with its card.
     folder
         Folder of label maps, ``*_dseg.nii.gz``; None: no head is simulated.
     cache

@@ -79,10 +79,12 @@ class Targets:
 
 @dataclass(frozen=True)
 class Job:
-    """One image, a crop of t1-linear, to translate, to classify, or both.
+    """One image to translate, to classify, or both.
 
     Attributes
     ----------
+    source
+        Path of a crop of t1-linear, 169 x 208 x 179 voxels of 1 mm.
     output
         Path of the T1nce on the crop's grid; its sidecar lies beside it, and images on other
         grids, named after it (:func:`clinica_t1nce.caps.names.in_space`). None: nothing is
@@ -92,6 +94,8 @@ class Job:
     selected_by
         Rule and reason for which the source was taken for a T1ce, for the sidecar. None with
         ``options.select == "image"``: the image itself decides whether it is translated.
+    options
+        Choices of the user.
     classification
         Path of the JSON that says whether the image shows gadolinium; None: none is written.
     """

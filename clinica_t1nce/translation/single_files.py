@@ -14,7 +14,7 @@ EXTENSIONS = (".nii", ".nii.gz")
 
 @dataclass(frozen=True)
 class Files:
-    """One T1ce and the paths of what is made of it: T1nce, map of what was removed, and HTML page.
+    """One T1ce and what is made of it.
 
     Attributes
     ----------

@@ -135,17 +135,22 @@ def register(
     """Find the movement between two volumes, from where their centres of mass meet.
 
     The metric is the global correlation, because ANTs' mutual information sums in the order in
-    which threads end: correlation gives the same bytes again. Affines, 4 x 4, take voxel indices to
-    mm, RAS+, in any orientation without shear.
+    which threads end: correlation gives the same bytes again.
 
     Parameters
     ----------
+    moving, fixed
+        Volumes, three axes.
+    moving_affine, fixed_affine
+        4 x 4, voxel indices to mm, RAS+; any orientation without shear.
     mask
         Boolean, on the fixed grid: where the images are compared; None: everywhere.
     kind
         ``"rigid"`` (rotation and translation) or ``"affine"`` (scales and shears as well).
-    points, seed
-        Number of voxels of the fixed volume that are compared, and seed of their choice.
+    points
+        Number of voxels of the fixed volume that are compared.
+    seed
+        Seed of the points at which ANTs samples the images.
 
     Returns
     -------

@@ -51,7 +51,17 @@ class Data(Protocol):
         """Describe the data in words, for a card; without names of people or folders."""
 
     def load(self, card: Card, settings: Settings, output: Path, workers: int) -> Loaded:
-        """Prepare what is not there; TrainingError or LabelMapError if it cannot be used."""
+        """Prepare what is not there yet.
+
+        Raises
+        ------
+        TrainingError
+            If images cannot be used, or not with these settings.
+        LabelMapError
+            If a label map cannot be used.
+        OutputError
+            If the disk has too little space.
+        """
 
 
 @dataclass(frozen=True)

@@ -72,10 +72,23 @@ class Variation:
         return float(np.exp(rng.uniform(-self.zoom_by, self.zoom_by)))
 
     def __call__(self, batch: Batch, side: int, sharp: bool, rng: np.random.Generator) -> Batch:
-        """Change a patch: ``t1ce``, ``t1nce`` and ``mask``, 1 x D x H x W; to `side` voxels.
+        """Change a patch.
 
-        `sharp`: the T1nce is as sharp as the T1ce. The same keys are given; intensities are 0 or
-        more.
+        Parameters
+        ----------
+        batch
+            Patch: ``t1ce``, ``t1nce`` and ``mask``, 1 x D x H x W.
+        side
+            Side that the patch is brought to, voxels.
+        sharp
+            Whether the T1nce is as sharp as the T1ce.
+        rng
+            Random generator.
+
+        Returns
+        -------
+        dict
+            The same keys; intensities are 0 or more.
         """
         t1ce, t1nce, mask = _resized([batch["t1ce"], batch["t1nce"], batch["mask"]], side)
         change = t1ce - t1nce
