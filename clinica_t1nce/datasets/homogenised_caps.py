@@ -10,7 +10,8 @@ from clinica_t1nce.datasets import outputs
 from clinica_t1nce.datasets.choices import ACQUIRED, Choice
 from clinica_t1nce.datasets.outputs import Entry
 from clinica_t1nce.errors import SelectionError
-from clinica_t1nce.files import atomic, completeness
+from clinica_t1nce.files import atomic
+from clinica_t1nce.files.content import fingerprint
 from clinica_t1nce.files.text import as_json, read_json
 
 README = """\
@@ -96,7 +97,7 @@ def write(
         affine = names.affine_path(_crop_of(choice, caps))
         for path in (target, names.affine_path(target)):
             atomic.remove(path)
-        note = {"SourceFiles": [completeness.fingerprint(source)]}
+        note = {"SourceFiles": [fingerprint(source)]}
         sidecar.write(target, contents[visit] | note)
         if affine.is_file():
             outputs.place(names.affine_path(target), affine, copy=copy)

@@ -105,6 +105,14 @@ def test_every_option_reaches_the_pipeline(tmp_path, recorder):
     }
 
 
+def test_reports_only_and_no_report_exclude_each_other(tmp_path, recorder):
+    assert run(tmp_path, "--reports-only").exit_code == 0
+    assert recorder.last.seen["init"]["parameters"] == Options(reports_only=True)
+    result = run(tmp_path, "--reports-only", "--no-report")
+    assert result.exit_code == 2
+    assert "give one of them" in result.output
+
+
 def test_defaults(tmp_path, recorder):
     result = run(tmp_path)
     assert result.exit_code == 0, result.output
