@@ -30,7 +30,7 @@ from clinica_t1nce.simulation.scanner import Acquisition, Quality
 from clinica_t1nce.simulation.simulator import Pair, render, sample_recipe
 from clinica_t1nce.simulation.tissues import PARENCHYMA, Tissue
 from clinica_t1nce.synthesis.synthesizer import Synthesizer
-from clinica_t1nce.training.data.anatomies import find_label_maps, load_anatomies
+from clinica_t1nce.training.data.simulated import find_label_maps, load_anatomies
 
 SLAB = 32
 """Slices of each head, about the middle of the brain."""

@@ -25,7 +25,7 @@ import numpy as np
 
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.caps import names, sidecar
-from clinica_t1nce.files import completeness
+from clinica_t1nce.files.content import fingerprint
 from clinica_t1nce.models.storage import DEFAULT_MODEL
 from clinica_t1nce.pipelines.t1_synth_nce.synthesis_pipeline import T1SynthNce
 from clinica_t1nce.report import PageEntry, write_group_report
@@ -94,7 +94,7 @@ def finished(root: Path, caps: Path, image: Path, number: int) -> Path:
             path.parent.mkdir(parents=True)
             path.write_bytes(voxel)
         source = {"Sources": [names.uri(crop, root, output.parent)]}
-        source["SourceFiles"] = [completeness.fingerprint(crop)]
+        source["SourceFiles"] = [fingerprint(crop)]
         names.sidecar_path(output).write_text(json.dumps(content | source, indent=2))
     return root
 

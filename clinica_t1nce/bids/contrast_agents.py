@@ -355,6 +355,7 @@ def _folded(text: str) -> str:
     return "".join(letter for letter in apart if not unicodedata.combining(letter))
 
 
+@lru_cache(4096)
 def _without_controls(text: str) -> str:
     return "".join(
         " " if letter.isspace() else letter

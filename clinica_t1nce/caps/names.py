@@ -37,6 +37,11 @@ def is_crop(name: str) -> bool:
     return name.startswith("sub-") and name.endswith(CROP_ENDING)
 
 
+def is_synthetic(name: str) -> bool:
+    """Say whether a file name is that of one of our images, on any grid, and no map beside one."""
+    return "_desc-SynthNce" in name and name.endswith("_T1w.nii.gz")
+
+
 def synthetic_name(crop_name: str) -> str:
     """Name the T1nce that is made from a crop: its entities without ``ce-``, and our ending.
 
@@ -70,8 +75,7 @@ def derived_name(name: str) -> str:
 
 def output_path(crop: Path, model: str) -> Path:
     """Say where the T1nce of a crop belongs: beside ``t1_linear``, one folder a model."""
-    visit = crop.parent.parent
-    return visit / FOLDER / f"model-{model}" / synthetic_name(crop.name)
+    return crop.parents[1].joinpath(FOLDER, f"model-{model}", synthetic_name(crop.name))
 
 
 def in_space(output: Path, space: Space) -> Path:

@@ -1,6 +1,7 @@
 """Which images of a CAPS are asked for."""
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -148,8 +149,16 @@ class Selection:
 
 def find_synthetic(caps: Path) -> list[Path]:
     """List the synthetic images of a CAPS, on all grids; not the maps beside them."""
-    folders = f"sub-*/ses-*/{names.FOLDER}/model-*"
-    return sorted((caps / "subjects").glob(f"{folders}/*_desc-SynthNce*_T1w.nii.gz"))
+    found = []
+    for visit in _all_visits(caps):
+        folder = caps.joinpath("subjects", *visit, names.FOLDER)
+        for model in _listing(folder):
+            if model.startswith("model-"):
+                files = _listing(folder / model)
+                found += [
+                    folder.joinpath(model, name) for name in files if names.is_synthetic(name)
+                ]
+    return found
 
 
 def find_crops(caps: Path, visits: Iterable[Visit] | None = None) -> Iterator[tuple[Visit, Path]]:
@@ -163,7 +172,7 @@ def find_crops(caps: Path, visits: Iterable[Visit] | None = None) -> Iterator[tu
         Visits to look at; None for all. A visit that is not there has no crops.
     """
     for visit in _all_visits(caps) if visits is None else visits:
-        folder = caps / "subjects" / visit.subject / visit.session / "t1_linear"
+        folder = caps.joinpath("subjects", *visit, "t1_linear")
         for name in _listing(folder):
             if names.is_crop(name):
                 yield visit, folder / name
@@ -225,9 +234,10 @@ def listed_crops(caps: Path, tsv: Path) -> list[tuple[Visit, Path]]:
 
 def without_collisions(crops: Sequence[Crop]) -> Selection:
     """Tell apart the crops that would overwrite each other's output."""
-    by_output: dict[Path, list[Crop]] = {}
+    by_output: dict[tuple[Path, str], list[Crop]] = {}
     for crop in crops:
-        by_output.setdefault(names.output_path(crop.path, "any"), []).append(crop)
+        output = crop.path.parent, names.synthetic_name(crop.path.name)
+        by_output.setdefault(output, []).append(crop)
     chosen, ambiguous, colliding = [], [], []
     for group in by_output.values():
         if len(group) == 1:
@@ -250,7 +260,7 @@ def _all_visits(caps: Path) -> Iterator[Visit]:
 
 def _listing(folder: Path) -> list[str]:
     try:
-        return sorted(entry.name for entry in folder.iterdir())
+        return sorted(os.listdir(folder))
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:

@@ -5,8 +5,10 @@ The index lists the rows of ``t1_synth_nce.tsv``, the least confident first.
 """
 
 import logging
+import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from clinica_t1nce.bids.entities import Visit
+from clinica_t1nce.bids.entities import Visit, split_extension
 from clinica_t1nce.caps import names, sidecar, table
 from clinica_t1nce.errors import ImageError, T1nceError
 from clinica_t1nce.evaluation.brain_masks import template_mask
@@ -62,8 +64,12 @@ def page_path(folder: Path, output: Path) -> Path:
     >>> page_path(Path("report"), output).as_posix()
     'report/pages/sub-1_ses-1_desc-SynthNce_T1w_model-a.html'
     """
-    stem = names.sidecar_path(output).stem
-    return folder / PAGES / f"{stem}_{output.parent.name}.html"
+    return folder / PAGES / page_name(output)
+
+
+def page_name(output: Path) -> str:
+    """Name the page of an image by its path on the crop's grid."""
+    return f"{split_extension(output.name)[0]}_{output.parent.name}.html"
 
 
 def is_done(folder: Path, shown: Shown) -> bool:
@@ -234,17 +240,25 @@ def write_index(folder: Path, caps: Path) -> Path:
 
     As with the table, any number of processes may do so at a time.
     """
-    files, rows = _listed(folder, caps)
+    files, stamp = _listed(folder, caps)
     for _ in range(table.MOST_LOOKS):
-        index = _write_index(folder, caps, files, rows)
-        before, (files, rows) = (files, rows), _listed(folder, caps)
-        if (files, rows) == before:
+        index = _write_index(folder, caps, files, table.read(caps))
+        before, (files, stamp) = (files, stamp), _listed(folder, caps)
+        if (files, stamp) == before:
             break
     return index
 
 
-def _listed(folder: Path, caps: Path) -> tuple[set[str], list[table.Row]]:
-    return {path.name for path in (folder / PAGES).glob("*.*")}, table.read(caps)
+def _listed(folder: Path, caps: Path) -> tuple[set[str], tuple[int, int] | None]:
+    """List pages and thumbnails, and tell this table from another: each is a new file."""
+    files: set[str] = set()
+    with suppress(FileNotFoundError):
+        files = set(os.listdir(folder / PAGES))
+    try:
+        status = (caps / table.NAME).stat()
+    except FileNotFoundError:
+        return files, None
+    return files, (status.st_ino, status.st_mtime_ns)
 
 
 def _write_index(folder: Path, caps: Path, files: set[str], rows: list[table.Row]) -> Path:
@@ -263,7 +277,7 @@ def _entry(row: table.Row, caps: Path, files: set[str]) -> PageEntry:
     image = names.resolve(row["source"], caps, caps)
     if names.is_crop(image.name):
         image = names.output_path(image, row["model"])
-    page = page_path(Path(), image)
+    page = Path(PAGES, page_name(image))
     has_page = page.name in files
     failed = row["status"] != "done"
     confidence = _number(row["confidence"])

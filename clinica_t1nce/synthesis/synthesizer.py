@@ -13,10 +13,9 @@ from torch import nn
 from clinica_t1nce.errors import DeviceError, WeightsError
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.models.storage import load_generator
-from clinica_t1nce.synthesis import arrays, detector, guided_filter, transfer
+from clinica_t1nce.synthesis import Flag, detector, transfer
 from clinica_t1nce.synthesis.conditioning import Conditioned, condition
-from clinica_t1nce.synthesis.decode import Decoded, decode, fade_small
-from clinica_t1nce.synthesis.flags import Flag
+from clinica_t1nce.synthesis.decode import Decoded, decode, fade_small, guide
 from clinica_t1nce.volumes import grids, intensity
 
 logger = logging.getLogger("clinica_t1nce")
@@ -186,7 +185,7 @@ class Synthesizer:
         affine
             Affine, 4 x 4, voxel indices to mm. The network, trained on axes that run right,
             anterior, superior, is given such axes, and the results are turned back to those of
-            `volume`. Where voxels are not of 1 mm (:data:`clinica_t1nce.synthesis.arrays.NEAR`), it
+            `volume`. Where voxels are not of 1 mm (:data:`clinica_t1nce.volumes.grids.NEAR`), it
             is given such voxels, and what it changes is transferred to those of `volume`, which
             keeps its resolution. None: axes and voxel size are so already.
 
@@ -200,13 +199,13 @@ class Synthesizer:
         DeviceError
             If the device runs out of memory.
         """
-        ras = arrays.check_volume(volume)
+        ras = grids.check_volume(volume)
         grid = None
         if affine is not None:
-            affine = arrays.check_affine(affine, ras.shape)
+            affine = grids.check_affine(affine, ras.shape)
             ras_affine = affine @ inv_ornt_aff(io_orientation(affine), ras.shape)
             ras = grids.to_ras(ras, affine)
-            grid = arrays.network_grid(ras.shape, ras_affine)
+            grid = grids.network_grid(ras.shape, ras_affine)
         given = condition(np.ascontiguousarray(ras))
         if grid is None:
             found = self._synthesise(given)
@@ -312,7 +311,7 @@ class Synthesizer:
         if not bool(mean.isfinite().all()):
             raise WeightsError(f"{self.card.name}: gives NaN or infinite voxels; use other weights")
         if self.card.inference.guided:
-            mean = guided_filter.guide(mean, x)
+            mean = guide(mean, x)
         n_views = len(self.card.inference.mirrors)
         spread = (squares / n_views).sqrt() if half_range is None else half_range / n_views
         uncertainty = None

@@ -50,23 +50,31 @@ class Targets:
     ----------
     images
         Files of each grid that is asked for.
-    full, affine, raw
-        Paths of t1-linear's whole image, of its affine, and of the raw image; the latter None
-        without a BIDS.
+    crop, raw
+        Paths of the crop and of the raw image; the latter None without a BIDS.
     """
 
     images: Mapping[Space, ImageFiles]
-    full: Path
-    affine: Path
+    crop: Path
     raw: Path | None
 
-    def sources(self, crop: Path, space: Space) -> tuple[Path, ...]:
+    @property
+    def full(self) -> Path:
+        """Path of t1-linear's whole image."""
+        return names.full_path(self.crop)
+
+    @property
+    def affine(self) -> Path:
+        """Path of t1-linear's affine."""
+        return names.affine_path(self.crop)
+
+    def sources(self, space: Space) -> tuple[Path, ...]:
         """List the files that the image on a grid is made from, the crop first."""
         if space == names.MNI:
-            return crop, self.full
+            return self.crop, self.full
         if space == names.NATIVE and self.raw is not None:
-            return crop, self.raw, self.affine
-        return (crop,)
+            return self.crop, self.raw, self.affine
+        return (self.crop,)
 
 
 @dataclass(frozen=True)
@@ -124,8 +132,7 @@ class Job:
                 names.vessels_path(image) if with_maps else None,
             )
         raw = None if bids is None else names.raw_path(self.source, bids)
-        full, affine = names.full_path(self.source), names.affine_path(self.source)
-        return Targets(images, full, affine, raw)
+        return Targets(images, self.source, raw)
 
     @property
     def first(self) -> ImageFiles:
@@ -142,7 +149,7 @@ class Job:
         """
         found: dict[Space, sidecar.Lack] = {}
         for space, files in self.targets.images.items():
-            lack = sidecar.lack(files.image, self.targets.sources(self.source, space), model)
+            lack = sidecar.lack(files.image, self.targets.sources(space), model)
             lacks = [lack, *map(sidecar.lack, files.maps)]
             if any(lacks):
                 found[space] = next(filter(None, lacks))
@@ -156,9 +163,7 @@ class Job:
         OutputError
             Naming the path.
         """
-        inputs = {self.source}.union(
-            *(self.targets.sources(self.source, space) for space in self.spaces)
-        )
+        inputs = {self.source}.union(*map(self.targets.sources, self.spaces))
         for files in self.targets.images.values():
             check_output(files.image, inputs)
             check_output(files.sidecar, inputs, is_image=False)

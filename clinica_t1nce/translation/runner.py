@@ -12,7 +12,7 @@ import numpy as np
 from clinica_t1nce.caps import names, selection, sidecar
 from clinica_t1nce.caps.query import ALL, AS_T1NCE, SelectedBy
 from clinica_t1nce.files import atomic, nifti
-from clinica_t1nce.synthesis.flags import Flag
+from clinica_t1nce.synthesis import Flag
 from clinica_t1nce.translation import classification, spaces
 from clinica_t1nce.translation.jobs import Job
 
@@ -308,7 +308,7 @@ def _flags_of_grid(inputs: spaces.Inputs, product: spaces.Product) -> list[Flag]
 
 
 def _describe_grid(job: Job, inputs: spaces.Inputs, product: spaces.Product) -> sidecar.Grid:
-    sources: tuple[Path, ...] = job.targets.sources(job.source, product.space)[1:]
+    sources: tuple[Path, ...] = job.targets.sources(product.space)[1:]
     if product.space != names.NATIVE or inputs.raw is None:
         return sidecar.Grid(product.space, sources)
     on = "crop" if inputs.raw.follows_affine else "raw image, moved by the affine"

@@ -112,11 +112,18 @@ def test_real_pairs(run, pair, tmp_path):
     rows = f"t1ce\tt1nce\tsplit\tsharp\tname\n{t1ce}\t{t1nce}\ttest\tboth\tone\n"
     (tmp_path / "files.tsv").write_text(rows)
     options = ["--split", "test", "--model", save_weights(tmp_path), "--device", "cpu"]
-    printed = run("real_pairs", "--pairs", "files.tsv", *options, "--out", "out").splitlines()
-    table = [line for line in printed if line.startswith("|")]
-    assert len({line.count("|") for line in table}) == 1
+    options += ["--out", "out", "--volumes", "--judge", "gaussians"]
+    for table in run("real_pairs", "--pairs", "files.tsv", *options).split("\n\n"):
+        lines = [line for line in table.splitlines() if line.startswith("|")]
+        assert len({line.count("|") for line in lines}) == 1
     found = {row["method"]: row for row in tsv.read(tmp_path / "out" / "real_pairs.tsv")}
     assert float(found["nothing"]["share"]) == pytest.approx(0, abs=1e-5)
+    volumes_of = [
+        sum(float(found["nothing"][f"{image}_{tissue}"]) for tissue in ("gm", "wm", "csf"))
+        for image in ("volume", "reference")
+    ]
+    assert volumes_of[0] == pytest.approx(volumes_of[1])
+    assert volumes_of[0] > 0
     assert len(found) == 3
 
 

@@ -16,8 +16,9 @@ from clinica_t1nce.synthesis.synthesizer import Synthesizer
 from tests.data.caps import crop_path, head, make_caps, save_weights, write_crop
 from tests.data.command import CLINICA, SMALL, environment, hidden, made
 
-BAD = int(os.environ.get("FAULTS_BAD", "33"))
-"""Number of bad images among good ones."""
+BAD = int(os.environ.get("FAULTS_BAD", "30"))
+GOOD = int(os.environ.get("FAULTS_GOOD", "3"))
+"""Numbers of bad images, and of good ones among them."""
 
 
 @pytest.fixture(scope="module")
@@ -84,9 +85,10 @@ KINDS = {
 
 
 def test_many_bad_images_among_good_ones(tmp_path, weights):
-    caps = make_caps(tmp_path / "caps", crops(BAD), images=False)
+    n = BAD + GOOD
+    caps = make_caps(tmp_path / "caps", crops(n), images=False)
     paths = sorted(caps.glob("subjects/*/*/t1_linear/*Crop*"))
-    good = {paths[0]: 0, paths[BAD // 2]: 1, paths[-1]: 2}
+    good = {paths[place * (n - 1) // (GOOD - 1)]: place for place in range(GOOD)}
     kinds = list(KINDS)
     for number, path in enumerate(paths):
         path.unlink()
@@ -95,15 +97,15 @@ def test_many_bad_images_among_good_ones(tmp_path, weights):
         else:
             kinds[number % len(kinds)](path)
     found = outcomes(pipeline(caps, weights))
-    assert len(found) == BAD
+    assert len(found) == n
     for number, path in enumerate(paths):
         outcome = found[path.parents[2].name]
         assert outcome.status == ("done" if path in good else "failed")
         if path not in good:
             assert outcome.reason.startswith(f"{path}: {KINDS[kinds[number % len(kinds)]]}")
-    assert len(made(caps)) == 3
+    assert len(made(caps)) == GOOD
     table = (caps / "t1_synth_nce.tsv").read_text()
-    assert (table.count("\tdone\t"), table.count("\tfailed\t")) == (3, BAD - 3)
+    assert (table.count("\tdone\t"), table.count("\tfailed\t")) == (GOOD, BAD)
     assert str(caps) not in table
     assert hidden(caps) == []
 

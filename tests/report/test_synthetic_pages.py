@@ -19,7 +19,7 @@ from clinica_t1nce.report.synthetic_pages import (
     page_path,
 )
 from clinica_t1nce.report.thumbnails import path_of
-from clinica_t1nce.synthesis.flags import Flag
+from clinica_t1nce.synthesis import Flag
 from tests.data.caps import MIXED, crop_path, make_caps
 from tests.report.pages import Page
 

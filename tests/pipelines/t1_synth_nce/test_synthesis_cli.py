@@ -190,6 +190,12 @@ def test_success_is_exit_code_0(tmp_path, recorder):
     assert run(tmp_path).exit_code == 0
 
 
+def test_a_caps_of_two_versions_of_clinica_is_flagged(tmp_path, recorder):
+    steps = [{"Name": "t1-linear", "ClinicaVersion": version} for version in ("0.9.1", "0.12.0")]
+    (tmp_path / "dataset_description.json").write_text(json.dumps({"Processing": steps}))
+    assert "several versions of Clinica" in run(tmp_path).stderr
+
+
 def test_what_is_made_again_is_told_with_the_reason(tmp_path, recorder):
     recorder.remade = {"source-changed": 1, "other-weights": 2}
     lines = run(tmp_path).output.splitlines()
