@@ -155,7 +155,9 @@ def find_synthetic(caps: Path) -> list[Path]:
         for model in _listing(folder):
             if model.startswith("model-"):
                 files = _listing(folder / model)
-                found += [folder.joinpath(model, name) for name in files if names.is_synthetic(name)]
+                found += [
+                    folder.joinpath(model, name) for name in files if names.is_synthetic(name)
+                ]
     return found
 
 
@@ -258,7 +260,7 @@ def _all_visits(caps: Path) -> Iterator[Visit]:
 
 def _listing(folder: Path) -> list[str]:
     try:
-        return sorted(os.listdir(folder))
+        return sorted(entry.name for entry in os.scandir(folder))
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:

@@ -7,6 +7,17 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from clinica_t1nce.models.windows import (
+    Window,
+    convolve,
+    cut,
+    cut_doubled,
+    doubled,
+    grown,
+    spread_background,
+    windows,
+)
+
 _SHUT = -2.5
 _CORTEX = 0.75
 _LEAK = 0.02
@@ -45,6 +56,12 @@ class ResidualBlock(nn.Module):
         inner = F.relu(self.conv1(F.relu(x)), inplace=True)
         out: torch.Tensor = self.conv2(inner)
         return out.add_(x)
+
+    def in_window(self, x: torch.Tensor, window: Window, grid: torch.Size) -> torch.Tensor:
+        """Do the same in a window of the grid; `x` covers the window, grown by 2."""
+        inner = convolve(self.conv1, F.relu(x), grown(window, 1, grid), grid)
+        out = convolve(self.conv2, F.relu(inner, inplace=True), window, grid)
+        return out.add_(cut(x, window, grown(window, 2, grid)))
 
 
 class ChangeUNet(nn.Module):
@@ -135,10 +152,69 @@ class ChangeUNet(nn.Module):
         change = depth_to_space(self.head(h))
         if self.fill is None:
             return change
-        # Hard, so that it can be shut: a T1nce comes out as it came in.
-        gate, below = depth_to_space(self.fill(h)).split(1, dim=1)
-        middle = change[:, change.shape[1] // 2, None]
-        return change + F.hardsigmoid(gate) * (F.leaky_relu(x - below, _LEAK) - middle)
+        return _replace(change, depth_to_space(self.fill(h)), x)
+
+    def where_filled(self, x: torch.Tensor) -> torch.Tensor:
+        """Give what :meth:`forward` does where the T1ce is not 0, and 0 elsewhere; no gradients.
+
+        The finest level, where half of the work is, is computed window by window, and only where
+        there is something: the fewer voxels are filled, the less time and memory it takes.
+        """
+        cells = space_to_depth(x).contiguous(memory_format=torch.channels_last_3d)
+        grid, first, last = cells.shape[2:], self.encoders[0], self.decoders[0]
+        margin = 1 + 2 * len(first)
+        if len(x) > 1 or len(self.encoders) == 1 or min(grid) <= 2 * margin:
+            return self.forward(x)
+        filled = (cells != 0).any(dim=1)[0]
+        zeros = cells.new_zeros((1, 8, *[2 * margin + 1] * 3))
+        skip = spread_background(first(self.stem(zeros)), margin, grid)
+        for window in windows(filled, margin):
+            h = cut(cells, grown(window, margin, grid))
+            h = convolve(self.stem, h, grown(window, margin - 1, grid), grid)
+            cut(skip, window).copy_(_blocks_in_window(first, h, window, grid))
+        del cells, h
+        coarse = self._coarse(skip)
+        out = x.new_zeros((1, len(self.quantiles), *x.shape[2:]))
+        for window in windows(filled):
+            seen, wide = grown(window, 1, grid), grown(window, 1 + 2 * len(last), grid)
+            h = cut(skip, wide) + cut_doubled(coarse, wide)
+            h = F.relu(_blocks_in_window(last, h, seen, grid), inplace=True)
+            change = depth_to_space(convolve(self.head, h, window, grid))
+            voxels = doubled(window)
+            if self.fill is not None:
+                fill = depth_to_space(convolve(self.fill, h, window, grid))
+                change = _replace(change, fill, cut(x, voxels))
+            cut(out, voxels).copy_(change)
+        return out
+
+    def _coarse(self, h: torch.Tensor) -> torch.Tensor:
+        """Do all that is below the finest level, up to the grid half as fine."""
+        skips = []
+        for down, encoder in zip(self.downs, self.encoders[1:], strict=True):
+            h = encoder(down(F.relu(h)))
+            skips.append(h)
+        skips.pop()
+        for up, decoder in zip(reversed(self.ups[1:]), reversed(self.decoders[1:]), strict=True):
+            h = decoder(F.interpolate(up(h), scale_factor=2, mode="nearest").add_(skips.pop()))
+        coarse: torch.Tensor = self.ups[0](h)
+        return coarse
+
+
+def _blocks_in_window(
+    stage: nn.Sequential, h: torch.Tensor, window: Window, grid: torch.Size
+) -> torch.Tensor:
+    """Do the blocks of a stage in a window; `h` covers it, grown by 2 for each of them."""
+    for done, block in enumerate(stage, 1):
+        h = block.in_window(h, grown(window, 2 * (len(stage) - done), grid), grid)
+    return h
+
+
+def _replace(change: torch.Tensor, fill: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """Replace as much of each voxel as the network says by what it says lies under it."""
+    gate, below = fill.split(1, dim=1)
+    middle = change[:, change.shape[1] // 2, None]
+    # Hard, so that it can be shut: a T1nce comes out as it came in.
+    return change + F.hardsigmoid(gate) * (F.leaky_relu(x - below, _LEAK) - middle)
 
 
 def _stage(width: int, blocks: int) -> nn.Sequential:

@@ -54,6 +54,8 @@ class Synthesis:
         Scaling that was measured on the T1ce.
     flags
         Unusual things about the T1ce: :mod:`clinica_t1nce.synthesis.conditioning`.
+    shown
+        T1ce without its background and outliers, as the network was shown it.
     """
 
     image: np.ndarray
@@ -63,6 +65,7 @@ class Synthesis:
     uncertainty: float | None
     scaling: intensity.Scaling
     flags: tuple[Flag, ...] = ()
+    shown: np.ndarray | None = None
 
 
 class Synthesizer:
@@ -221,11 +224,14 @@ class Synthesizer:
                 change=given.image - image,
                 scaling=replace(found.scaling, offset=offset),
                 flags=given.flags,
+                shown=given.shown,
             )
-        if affine is None:
+        if affine is None or found.shown is None:
             return found
-        image, change = grids.from_ras(found.image, affine), grids.from_ras(found.change, affine)
-        return replace(found, image=image, change=change)
+        image, change, shown = (
+            grids.from_ras(volume, affine) for volume in (found.image, found.change, found.shown)
+        )
+        return replace(found, image=image, change=change, shown=shown)
 
     def _synthesise(self, given: Conditioned) -> Synthesis:
         """Make the T1nce of an image on the network's axes and voxel size."""
@@ -252,6 +258,7 @@ class Synthesizer:
             uncertainty,
             replace(scaling, offset=scaling.offset + given.background),
             given.flags,
+            given.shown,
         )
 
     def _probability(
@@ -297,27 +304,31 @@ class Synthesizer:
 
     def _average(self, x: torch.Tensor) -> tuple[np.ndarray, float | None]:
         mean = torch.zeros_like(x)
-        squares = torch.zeros_like(x)
+        has_range = self.card.output == "change" and len(self._quantiles) > 1
+        squares = None if has_range else torch.zeros_like(x)
         half_range: torch.Tensor | None = None
         # Welford's recurrence: no need to keep eight volumes.
         for n, axes in enumerate(self.card.inference.mirrors, start=1):
             flipped = [axis + 2 for axis in axes]
-            change, own_range = self._change(x.flip(flipped))
-            change = change.flip(flipped)
+            change, own_range = self._change(x.flip(flipped) if axes else x)
+            change = change.flip(flipped) if axes else change
             delta = change - mean
             mean += delta / n
-            squares += delta * (change - mean)
+            if squares is not None:
+                squares += delta * (change - mean)
             if own_range is not None:
-                half_range = own_range if half_range is None else half_range + own_range
+                half_range = own_range if half_range is None else half_range.add_(own_range)
         if not bool(mean.isfinite().all()):
             raise WeightsError(f"{self.card.name}: gives NaN or infinite voxels; use other weights")
         if self.card.inference.guided:
             mean = guided_filter.guide(mean, x)
         n_views = len(self.card.inference.mirrors)
-        spread = (squares / n_views).sqrt() if half_range is None else half_range / n_views
-        uncertainty = None
-        if half_range is not None or n_views > 1:
-            uncertainty = _ratio(_mean(spread), _mean(mean.abs()))
+        spread = half_range
+        if squares is not None and n_views > 1:
+            spread = squares.div_(n_views).sqrt_()
+        elif spread is not None:
+            spread = spread.div_(n_views)
+        uncertainty = None if spread is None else _ratio(_mean(spread), _mean(mean.abs()))
         faded = fade_small(mean, self.card.inference.fade)
         return faded[0, 0].cpu().numpy(), uncertainty
 
@@ -336,7 +347,11 @@ class Synthesizer:
         return decode(out, x, self.card.output, self._quantiles, self.card.inference.quantile)
 
     def _generate(self, x: torch.Tensor) -> torch.Tensor:
-        out: torch.Tensor = self._module(x.contiguous(memory_format=self._layout))
+        generate = self._module
+        if self.card.output == "change" and self.device.type == "cpu":
+            # No change is made where there is nothing.
+            generate = getattr(generate, "where_filled", generate)
+        out: torch.Tensor = generate(x.contiguous(memory_format=self._layout))
         return out
 
 
