@@ -1,6 +1,6 @@
 """A light U-Net that predicts the enhancement to take away, at full resolution."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
@@ -112,6 +112,7 @@ class ChangeUNet(nn.Module):
         depths = (blocks,) * len(widths) if isinstance(blocks, int) else tuple(blocks)
         if len(depths) != len(widths):
             raise ValueError(f"{len(depths)} numbers of blocks for {len(widths)} levels")
+        self._blocks = depths[0]
         self.quantiles = (0.5,) if quantiles is None else tuple(quantiles)
         rising = (0.0, *self.quantiles, 1.0)
         if len(self.quantiles) % 2 == 0 or any(a >= b for a, b in pairwise(rising)):
@@ -154,37 +155,58 @@ class ChangeUNet(nn.Module):
             return change
         return _replace(change, depth_to_space(self.fill(h)), x)
 
-    def where_filled(self, x: torch.Tensor) -> torch.Tensor:
-        """Give what :meth:`forward` does where the T1ce is not 0, and 0 elsewhere; no gradients.
+    def where_filled(
+        self, x: torch.Tensor, finish: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    ) -> torch.Tensor:
+        """Make something of the output, where there is an image only; without gradients.
 
-        The finest level, where half of the work is, is computed window by window, and only where
-        there is something: the fewer voxels are filled, the less time and memory it takes.
+        The finest level, where half of the work is, is computed window by window: the fewer
+        voxels are filled, the less time and memory it takes.
+
+        Parameters
+        ----------
+        x
+            Input of :meth:`forward`.
+        finish
+            Function of parts of the output and of `x`, voxel by voxel. Of voxels that are 0 in
+            `x`, whatever it is given, it has to give 0.
+
+        Returns
+        -------
+        torch.Tensor
+            Result of `finish`, up to rounding, for the whole of `x`.
         """
         cells = space_to_depth(x).contiguous(memory_format=torch.channels_last_3d)
-        grid, first, last = cells.shape[2:], self.encoders[0], self.decoders[0]
-        margin = 1 + 2 * len(first)
-        if len(x) > 1 or len(self.encoders) == 1 or min(grid) <= 2 * margin:
-            return self.forward(x)
+        grid, blocks = cells.shape[2:], self._blocks
+        margin = 1 + 2 * blocks
         filled = (cells != 0).any(dim=1)[0]
+        is_small = len(self.encoders) == 1 or min(grid) <= 2 * margin
+        if len(x) > 1 or is_small or not filled.any():
+            return finish(self.forward(x), x)
         zeros = cells.new_zeros((1, 8, *[2 * margin + 1] * 3))
-        skip = spread_background(first(self.stem(zeros)), margin, grid)
+        skip = spread_background(self.encoders[0](self.stem(zeros)), margin, grid)
         for window in windows(filled, margin):
             h = cut(cells, grown(window, margin, grid))
             h = convolve(self.stem, h, grown(window, margin - 1, grid), grid)
-            cut(skip, window).copy_(_blocks_in_window(first, h, window, grid))
+            cut(skip, window).copy_(_in_window(self.encoders[0], h, window, grid))
         del cells, h
         coarse = self._coarse(skip)
-        out = x.new_zeros((1, len(self.quantiles), *x.shape[2:]))
+        out: torch.Tensor | None = None
         for window in windows(filled):
-            seen, wide = grown(window, 1, grid), grown(window, 1 + 2 * len(last), grid)
+            wide = grown(window, margin, grid)
             h = cut(skip, wide) + cut_doubled(coarse, wide)
-            h = F.relu(_blocks_in_window(last, h, seen, grid), inplace=True)
+            h = _in_window(self.decoders[0], h, grown(window, 1, grid), grid)
+            h = F.relu(h, inplace=True)
             change = depth_to_space(convolve(self.head, h, window, grid))
-            voxels = doubled(window)
+            seen = cut(x, doubled(window))
             if self.fill is not None:
                 fill = depth_to_space(convolve(self.fill, h, window, grid))
-                change = _replace(change, fill, cut(x, voxels))
-            cut(out, voxels).copy_(change)
+                change = _replace(change, fill, seen)
+            finished = finish(change, seen)
+            if out is None:
+                out = x.new_zeros((1, finished.shape[1], *x.shape[2:]))
+            cut(out, doubled(window)).copy_(finished)
+        assert out is not None
         return out
 
     def _coarse(self, h: torch.Tensor) -> torch.Tensor:
@@ -200,12 +222,11 @@ class ChangeUNet(nn.Module):
         return coarse
 
 
-def _blocks_in_window(
-    stage: nn.Sequential, h: torch.Tensor, window: Window, grid: torch.Size
-) -> torch.Tensor:
+def _in_window(stage: nn.Module, h: torch.Tensor, window: Window, grid: torch.Size) -> torch.Tensor:
     """Do the blocks of a stage in a window; `h` covers it, grown by 2 for each of them."""
-    for done, block in enumerate(stage, 1):
-        h = block.in_window(h, grown(window, 2 * (len(stage) - done), grid), grid)
+    blocks = [block for block in stage.children() if isinstance(block, ResidualBlock)]
+    for left, block in zip(reversed(range(len(blocks))), blocks, strict=True):
+        h = block.in_window(h, grown(window, 2 * left, grid), grid)
     return h
 
 

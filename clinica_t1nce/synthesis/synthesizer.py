@@ -12,6 +12,7 @@ from torch import nn
 
 from clinica_t1nce.errors import DeviceError, WeightsError
 from clinica_t1nce.models.cards import Card
+from clinica_t1nce.models.change_unet import ChangeUNet
 from clinica_t1nce.models.storage import load_generator
 from clinica_t1nce.synthesis import arrays, detector, guided_filter, transfer
 from clinica_t1nce.synthesis.conditioning import Conditioned, condition
@@ -303,7 +304,7 @@ class Synthesizer:
             ) from error
 
     def _average(self, x: torch.Tensor) -> tuple[np.ndarray, float | None]:
-        mean = torch.zeros_like(x)
+        mean: torch.Tensor | None = None
         has_range = self.card.output == "change" and len(self._quantiles) > 1
         squares = None if has_range else torch.zeros_like(x)
         half_range: torch.Tensor | None = None
@@ -312,12 +313,16 @@ class Synthesizer:
             flipped = [axis + 2 for axis in axes]
             change, own_range = self._change(x.flip(flipped) if axes else x)
             change = change.flip(flipped) if axes else change
-            delta = change - mean
-            mean += delta / n
-            if squares is not None:
-                squares += delta * (change - mean)
+            if mean is None:
+                mean = change.clone()
+            else:
+                delta = change - mean
+                mean += delta / n
+                if squares is not None:
+                    squares += delta * (change - mean)
             if own_range is not None:
                 half_range = own_range if half_range is None else half_range.add_(own_range)
+        assert mean is not None
         if not bool(mean.isfinite().all()):
             raise WeightsError(f"{self.card.name}: gives NaN or infinite voxels; use other weights")
         if self.card.inference.guided:
@@ -336,6 +341,11 @@ class Synthesizer:
         """Predict what to take from one view of the image, 1 x 1 x D x H x W, scaled."""
         if self.card.grid is None:
             padded, inside = grids.pad_to_multiple(x, self.card.input.multiple)
+            if self.card.output == "change" and isinstance(self._module, ChangeUNet):
+                # No change is made where there is nothing.
+                found = self._module.where_filled(padded, self._decode_together)
+                found = grids.unpad(found, inside)
+                return Decoded(found[:, :1], found[:, 1:] if found.shape[1] > 1 else None)
             return self._decode(grids.unpad(self._generate(padded), inside), x)
         small = grids.resample(x, self.card.grid)
         out = self._generate(small)
@@ -346,12 +356,12 @@ class Synthesizer:
     def _decode(self, out: torch.Tensor, x: torch.Tensor) -> Decoded:
         return decode(out, x, self.card.output, self._quantiles, self.card.inference.quantile)
 
+    def _decode_together(self, out: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        found = self._decode(out, x)
+        return torch.cat([each for each in found if each is not None], dim=1)
+
     def _generate(self, x: torch.Tensor) -> torch.Tensor:
-        generate = self._module
-        if self.card.output == "change" and self.device.type == "cpu":
-            # No change is made where there is nothing.
-            generate = getattr(generate, "where_filled", generate)
-        out: torch.Tensor = generate(x.contiguous(memory_format=self._layout))
+        out: torch.Tensor = self._module(x.contiguous(memory_format=self._layout))
         return out
 
 
