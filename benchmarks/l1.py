@@ -24,8 +24,7 @@ import torch
 from clinica_t1nce.errors import T1nceError, WeightsError
 from clinica_t1nce.files import atomic, nifti
 from clinica_t1nce.synthesis.synthesizer import Synthesizer
-from clinica_t1nce.training.data.anatomies import find_label_maps, load_anatomies
-from clinica_t1nce.training.data.simulated import SimulatedHeads
+from clinica_t1nce.training.data.simulated import SimulatedHeads, find_label_maps, load_anatomies
 from clinica_t1nce.volumes import grids, intensity
 
 sys.path.insert(0, str(Path(__file__).parent))

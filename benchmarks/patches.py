@@ -18,8 +18,8 @@ import torch
 from clinica_t1nce.errors import WeightsError
 from clinica_t1nce.models.storage import load_generator
 from clinica_t1nce.simulation.simulator import Pair, simulate
-from clinica_t1nce.training.data.anatomies import find_label_maps, load_anatomies
 from clinica_t1nce.training.data.numbered import seed_of
+from clinica_t1nce.training.data.simulated import find_label_maps, load_anatomies
 
 QUANTILES = (0.5, 0.55, 0.6, 0.65)
 FAINT = 2e-3

@@ -1,7 +1,8 @@
 """Measures of models on real pairs of T1ce and T1nce, and a picture of each.
 
     python benchmarks/real_pairs.py CAPS PAIRS_TSV --model NAME|FILE [--model ...] [--out DIR]
-                                    [--blend replace|change ...] [--volumes]
+                                    [--blend replace|change ...]
+                                    [--volumes [--judge atropos|gaussians]]
     python benchmarks/real_pairs.py --pairs FILES_TSV [--split validation] --model ...
 
 CAPS holds the crops of t1-linear. PAIRS_TSV has the columns participant_id, session_id_t1nce and
@@ -27,11 +28,17 @@ from scipy import ndimage
 from clinica_t1nce.bids.pairs import read_usable
 from clinica_t1nce.caps.pair_images import find_pair
 from clinica_t1nce.errors import SelectionError, T1nceError
+from clinica_t1nce.evaluation.agreement import measure_agreement
 from clinica_t1nce.evaluation.brain_masks import brain_mask
-from clinica_t1nce.evaluation.recovery import change_of_t1nce, compare, prepare_pair
+from clinica_t1nce.evaluation.recovery import compare, prepare_pair
 from clinica_t1nce.evaluation.registration import align_images
 from clinica_t1nce.evaluation.segmentation import segment, template_priors
-from clinica_t1nce.evaluation.smooth_recovery import compare_smooth, prepare_smooth_pair
+from clinica_t1nce.evaluation.smooth_recovery import (
+    CLASSES,
+    classify_tissues,
+    compare_smooth,
+    prepare_smooth_pair,
+)
 from clinica_t1nce.evaluation.volumes import TISSUES, dice, measure_volumes
 from clinica_t1nce.files import atomic, nifti, tsv
 from clinica_t1nce.files.nifti import CROP_SHAPE, CROP_ZOOMS, Image
@@ -91,6 +98,13 @@ class RealPair:
     in_mni: bool = True
 
 
+def change_of_t1nce(given: np.ndarray, returned: np.ndarray, brain: np.ndarray | None) -> float:
+    """Measure the mean change of an image that was to be left alone, % of its range."""
+    mask = ndimage.binary_erosion(given > 0 if brain is None else brain)
+    value_range = np.percentile(given[mask], 99.5) - given[mask].min()
+    return float(100 / value_range * np.abs(returned - given, dtype=np.float64)[mask].mean())
+
+
 def nothing(t1ce: Image) -> np.ndarray:
     return t1ce.data
 
@@ -127,9 +141,10 @@ def align(t1nce: Image, t1ce: Image, brain: np.ndarray, cache: Path) -> np.ndarr
 class Tissues:
     """Segments the images of a pair in one mask: that of the T1ce and the aligned T1nce."""
 
-    def __init__(self, pair: RealPair, cache: Path):
+    def __init__(self, pair: RealPair, cache: Path, judge: str = "atropos"):
         self._pair = pair
         self._cache = cache
+        self._judge = judge
         self._priors: np.ndarray | None = None
         self._reference = self._labels(pair.aligned)
 
@@ -144,10 +159,15 @@ class Tissues:
             measures[f"vd_{name.lower()}"] = 100 * difference / real[name]
             measures[f"avd_{name.lower()}"] = abs(difference)
             measures[f"dice_{name.lower()}"] = overlap[name]
+            measures[f"volume_{name.lower()}"] = found[name]
+            measures[f"reference_{name.lower()}"] = real[name]
         return measures
 
     def _labels(self, volume: np.ndarray) -> np.ndarray:
         pair = self._pair
+        if self._judge == "gaussians":
+            found = classify_tissues(volume, pair.brain)
+            return np.array([0, *(TISSUES[name.upper()] for name in CLASSES)])[found]
         key = hashlib.sha256(SEGMENTATION_VERSION.encode())
         for array in (volume, pair.brain, pair.t1ce.affine):
             key.update(np.ascontiguousarray(array).tobytes())
@@ -214,6 +234,7 @@ def evaluate(
     methods: dict[str, Method],
     pictures: Path | None = None,
     segmentations: Path | None = None,
+    judge: str = "atropos",
 ) -> list[Row]:
     """Measure every method on every pair; draw those that are no baseline.
 
@@ -223,7 +244,7 @@ def evaluate(
     for pair in pairs:
         smooth = prepare_smooth_pair(pair.t1ce.data, pair.aligned, pair.brain)
         linear = prepare_pair(pair.t1ce.data, pair.aligned, pair.brain)
-        tissues = Tissues(pair, segmentations) if segmentations else None
+        tissues = Tissues(pair, segmentations, judge) if segmentations else None
         for name, method in methods.items():
             start = time.perf_counter()
             synthetic = method(pair.t1ce)
@@ -275,6 +296,26 @@ def summary(rows: Sequence[Row]) -> list[Row]:
     return [*rows, *means(sharp, "mean of the sharp"), *means(rows, "mean of all")]
 
 
+def agreement(rows: Sequence[Row]) -> str:
+    """Say how volumes agree with the T1nce's over the sharp pairs, in Markdown."""
+    lines = ["| tissue | image | bias % | 95 % interval | limits % | absolute, cm³ | Dice |"]
+    lines.append("|---|---" + "|---:" * 5 + "|")
+    for tissue in map(str.lower, TISSUES):
+        for method in dict.fromkeys(row["method"] for row in rows):
+            own = [row for row in rows if row["method"] == method and row["sharp"]]
+            volumes, real = ([r[f"{k}_{tissue}"] for r in own] for k in ("volume", "reference"))
+            found = measure_agreement(volumes, real)
+            absolute, overlap = (fmean(r[f"{k}_{tissue}"] for r in own) for k in ("avd", "dice"))
+            cells = [
+                f"{found.bias:+.1f}",
+                f"{found.bias_low:+.1f} to {found.bias_high:+.1f}",
+                f"{found.limit_low:+.1f} to {found.limit_high:+.1f}",
+                f"{absolute:.1f} | {overlap:.3f}",
+            ]
+            lines.append(f"| {tissue.upper()} | {method} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def write_tsv(path: Path, rows: Sequence[Row]) -> None:
     with atomic.temporary(path) as part, part.open("w", newline="") as stream:
         writer = csv.DictWriter(stream, rows[0], delimiter="\t", lineterminator="\n")
@@ -306,6 +347,13 @@ def main() -> None:
         help="segment gray matter, white matter and CSF as well: a minute or more an image, "
         "kept in OUT/segmented for the next run",
     )
+    parser.add_argument(
+        "--judge",
+        default="atropos",
+        choices=("atropos", "gaussians"),
+        help="with --volumes: what segments (%(default)s); gaussians, a mixture of three fitted to "
+        "the intensities, knows neither neighbours nor priors",
+    )
     arguments = parser.parse_args()
     if (arguments.pairs is None) != (arguments.pairs_tsv is not None):
         parser.error("give CAPS and PAIRS_TSV, or --pairs")
@@ -321,11 +369,13 @@ def main() -> None:
         else:
             pairs = load_files(arguments.pairs, arguments.split)
         segmentations = arguments.out / "segmented" if arguments.volumes else None
-        rows = evaluate(pairs, methods, arguments.out, segmentations)
+        rows = evaluate(pairs, methods, arguments.out, segmentations, arguments.judge)
         write_tsv(arguments.out / "real_pairs.tsv", rows)
     except T1nceError as error:
         parser.exit(1, f"{error}\n")
     table = markdown(summary(rows))
+    if arguments.volumes and any(row["sharp"] for row in rows):
+        table += f"\n\n{agreement(rows)}"
     (arguments.out / "real_pairs.md").write_text(table + "\n")
     print(table)
 

@@ -12,7 +12,7 @@ import torch
 
 from clinica_t1nce.simulation.anatomy import Anatomy
 from clinica_t1nce.simulation.simulator import PRESETS, Pair, render, sample_recipe
-from clinica_t1nce.training.data.anatomies import find_label_maps, load_anatomies
+from clinica_t1nce.training.data.simulated import find_label_maps, load_anatomies
 
 SLAB = 16
 """Voxels that are simulated around a slice: all that the slice needs, and quick."""

@@ -14,7 +14,7 @@ import torch
 from clinica_t1nce.simulation import simulator
 from clinica_t1nce.simulation.anatomy import Anatomy
 from clinica_t1nce.synthesis.synthesizer import find_device
-from clinica_t1nce.training.data.anatomies import find_label_maps, load_anatomies
+from clinica_t1nce.training.data.simulated import find_label_maps, load_anatomies
 
 
 def main() -> None:

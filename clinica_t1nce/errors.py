@@ -17,7 +17,8 @@ Every message is one line that names the file, the problem and the mend.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 if "clinica" in sys.modules:
     # Only then: Clinica takes seconds to import, and half of the package does without it.
@@ -78,6 +79,17 @@ def some(items: Sequence[object], separator: str = ", ", most: int = 5) -> str:
     """
     rest = f"{separator}and {len(items) - most} more" if len(items) > most else ""
     return separator.join(str(item) for item in items[:most]) + rest
+
+
+@contextmanager
+def naming(path: object) -> Iterator[None]:
+    """Put a file's name before messages of functions that know arrays only."""
+    try:
+        yield
+    except T1nceError as error:
+        if str(path) in str(error):
+            raise
+        raise type(error)(f"{path}: {error}") from error
 
 
 class ImageError(T1nceError, ValueError):

@@ -99,7 +99,7 @@ def segment(in_file):
     shape = tuple(side // 2 for side in image.data.shape)
     volume = registration.resample(image.data, image.affine, shape, affine)
     if is_skull_stripped(image.data):
-        brain = brain_masks.nonzero_mask(volume)
+        brain = volume > 0
     else:
         brain = brain_masks.template_mask(shape, affine)
     found = segmentation.segment(volume, affine, brain)

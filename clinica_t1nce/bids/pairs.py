@@ -58,20 +58,12 @@ class PairRow:
 
 
 @dataclass(frozen=True)
-class PairFile:
-    """One row of a table of files.
-
-    Attributes
-    ----------
-    name
-        Name for messages: the column ``name``, else the name of the T1nce's file.
-    t1ce, t1nce
-        Paths; the T1ce is None of a T1nce alone.
-    """
+class PairFiles:
+    """The images of a pair; of unpaired images one is None."""
 
     name: str
     t1ce: Path | None
-    t1nce: Path
+    t1nce: Path | None
 
 
 @dataclass(frozen=True)
@@ -159,7 +151,7 @@ def read_usable(tsv: Path) -> tuple[list[tuple[PairRow, Mapping[str, str]]], dic
     return usable, problems
 
 
-def read_files(tsv: Path) -> dict[str, list[PairFile]]:
+def read_files(tsv: Path) -> dict[str, list[PairFiles]]:
     """Read a table of pairs that are plain files.
 
     Parameters
@@ -181,7 +173,7 @@ def read_files(tsv: Path) -> dict[str, list[PairFile]]:
         or nothing is left to train on.
     """
     _, rows = read_numbered(tsv, ("t1ce", "t1nce"))
-    divided: dict[str, list[PairFile]] = {split: [] for split in SPLITS}
+    divided: dict[str, list[PairFiles]] = {split: [] for split in SPLITS}
     seen: dict[tuple[Path | None, Path], int] = {}
     for line, cells in rows:
         split = _choice(tsv, line, "split", cells, SPLITS) or TRAIN
@@ -192,7 +184,7 @@ def read_files(tsv: Path) -> dict[str, list[PairFile]]:
         if before != line:
             raise SelectionError(f"{tsv}: rows {before} and {line} name the same files; keep one")
         name = cells.get("name", "") or t1nce.name
-        divided[split].append(PairFile(name, t1ce, t1nce))
+        divided[split].append(PairFiles(name, t1ce, t1nce))
     if not divided[TRAIN]:
         raise SelectionError(f"{tsv}: no pair to train on; look at its column split")
     names = [row.name for split in divided.values() for row in split]

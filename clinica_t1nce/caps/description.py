@@ -92,6 +92,38 @@ def _read(description: Path) -> dict[str, Any]:
     return read_json(description)
 
 
+def linear_steps(caps: Path) -> list[dict[str, Any]]:
+    """Give the runs of t1-linear that made a CAPS; none where there is no description."""
+    if not (caps / DESCRIPTION).exists():
+        return []
+    steps = _read(caps / DESCRIPTION).get("Processing") or []
+    return [step for step in steps if step.get("Name") == "t1-linear"]
+
+
+def mixed_versions(caps: Path) -> str | None:
+    """Say if a CAPS holds crops of Clinica before 0.12 and of later ones; None if it does not.
+
+    Their N4 differs: knots of its spline every 600 mm before, every 200 mm since.
+    """
+    found = sorted({str(step.get("ClinicaVersion")) for step in linear_steps(caps)})
+    old = [version for version in found if _is_old(version)]
+    if not old or len(old) == len(found):
+        return None
+    return (
+        f"t1-linear of several versions of Clinica made {caps} ({', '.join(found)}): before 0.12, "
+        "N4 took another spline distance (600 mm, not 200 mm); run t1-linear again for all images"
+    )
+
+
+def _is_old(version: str) -> bool:
+    parts = version.split(".")
+    return (
+        len(parts) > 1
+        and all(p.isdecimal() for p in parts[:2])
+        and ((int(parts[0]), int(parts[1])) < (0, 12))
+    )
+
+
 def describe(caps: Path, name: str, *, bids_version: str, caps_version: str) -> None:
     """Write a description, atomically, where there is none."""
     if (caps / DESCRIPTION).exists():

@@ -13,9 +13,10 @@ import numpy as np
 import clinica_t1nce
 from clinica_t1nce.caps import names
 from clinica_t1nce.caps.query import SelectedBy
-from clinica_t1nce.files import atomic, completeness
+from clinica_t1nce.files import atomic
+from clinica_t1nce.files.content import fingerprint, has_changed, is_whole
 from clinica_t1nce.files.text import find_json
-from clinica_t1nce.synthesis.flags import Flag
+from clinica_t1nce.synthesis import Flag
 
 if TYPE_CHECKING:
     from clinica_t1nce.files import nifti
@@ -156,15 +157,13 @@ def build(
     root
         Root of the data set, for BIDS URIs.
     root_name
-        Name of that data set in the ``DatasetLinks`` of the one that holds the image; empty: both
-        are one.
+        Name of that data set in the ``DatasetLinks`` of the image's; empty: both are one.
     selected_by
         Rule and reason for which the source was taken for a T1ce.
     grid
         Grid of the image.
     notes
-        Notes of files that were read, from
-        :func:`clinica_t1nce.files.completeness.read_noted`; the others are read for theirs.
+        Results of :func:`clinica_t1nce.files.content.read_noted`; other files are read for theirs.
     """
     files = (source, *grid.sources)
     sources = [names.uri(path, root, output.parent, root_name) for path in files]
@@ -172,7 +171,7 @@ def build(
         "Description": INTENDED_USE,
         "Synthetic": True,
         "Sources": sources,
-        "SourceFiles": [notes.get(path) or completeness.fingerprint(path) for path in files],
+        "SourceFiles": [notes.get(path) or fingerprint(path) for path in files],
         "Space": grid.space,
         "SpatialReference": sources[1] if grid.sources else sources[0],
         "Resolution": _RESOLUTIONS[grid.space],
@@ -203,10 +202,8 @@ def build(
 def _describe_place(place: "Place | None") -> dict[str, float | None]:
     if place is None:
         return {}
-    return {
-        "ShareAtVessels": _rounded(place.share),
-        "ShareAtVesselsIfEven": _rounded(place.expected),
-    }
+    share, expected = _rounded(place.share), _rounded(place.expected)
+    return {"ShareAtVessels": share, "ShareAtVesselsIfEven": expected}
 
 
 def build_enhancement(content: Mapping[str, Any], image: str) -> dict[str, Any]:
@@ -387,9 +384,9 @@ def lack(
     content = read(image)
     if content is None:
         return "damaged" if names.sidecar_path(image).is_file() else "missing"
-    if not completeness.is_whole(image):
+    if not is_whole(image):
         return "damaged"
-    if any(map(completeness.has_changed, sources, content.get("SourceFiles", []))):
+    if any(map(has_changed, sources, content.get("SourceFiles", []))):
         return "source-changed"
     if model is None:
         return None

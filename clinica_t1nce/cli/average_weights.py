@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from clinica_t1nce.cli.weights_file import check_free, safetensors_path
+from clinica_t1nce.cli.convert_weights import check_free, safetensors_path
 
 
 @click.command("average-weights")

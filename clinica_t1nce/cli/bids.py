@@ -1,5 +1,6 @@
 """``clinica-t1nce bids``: the BIDS App."""
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+import clinica_t1nce
 from clinica_t1nce.datasets.derivative import SPACES
 from clinica_t1nce.pipelines.command import checking, click_options, count, n_procs_option, working
 
@@ -45,10 +47,9 @@ def _repeated(args: list[str], several: set[str]) -> Iterator[str]:
 def _show_descriptor(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if not value or ctx.resilient_parsing:
         return
-    from clinica_t1nce.cli.boutiques import describe
     from clinica_t1nce.files.text import as_json
 
-    click.echo(as_json(describe(cli)), nl=False)
+    click.echo(as_json(descriptor_of(cli)), nl=False)
     ctx.exit()
 
 
@@ -156,3 +157,58 @@ def cli(
     if n_failed:
         click.echo(f"Error: {n_failed} failed", err=True)
         sys.exit(1)
+
+
+def descriptor_of(command: click.Command) -> dict[str, Any]:
+    """Describe a command with the arguments BIDS, OUT and LEVEL by the schema 0.5 of Boutiques."""
+    shown = [p for p in command.params if p.expose_value]
+    inputs = [_descriptor_of_input(param) for param in shown]
+    line = " ".join(["clinica-t1nce", str(command.name), *(i["value-key"] for i in inputs)])
+    text = " ".join(re.sub(r"\s+", " ", command.help or "").split())
+    return {
+        "name": "clinica-t1nce",
+        "description": text.partition(" Exit code:")[0],
+        "tool-version": clinica_t1nce.__version__,
+        "schema-version": "0.5",
+        "command-line": line,
+        "inputs": inputs,
+        "output-files": [
+            {
+                "id": "derivative",
+                "name": "BIDS derivative",
+                "path-template": "[OUT]",
+                "optional": False,
+            }
+        ],
+        "error-codes": [
+            {"code": 1, "description": "An image was not translated."},
+            {"code": 2, "description": "Nothing was begun: wrong usage."},
+        ],
+        "tags": {"domain": ["neuroinformatics", "mri"], "bids": ["app"]},
+    }
+
+
+def _descriptor_of_input(param: click.Parameter) -> dict[str, Any]:
+    kind = param.type
+    found: dict[str, Any] = {
+        "id": param.name,
+        "name": (param.name or "").replace("_", " "),
+        "value-key": f"[{(param.name or '').upper()}]",
+        "type": "File" if isinstance(kind, click.Path) else "String",
+        "optional": not param.required,
+    }
+    if isinstance(kind, click.Choice):
+        found["value-choices"] = list(kind.choices)
+    if isinstance(kind, click.IntRange):
+        found |= {"type": "Number", "integer": True, "minimum": kind.min}
+    if not isinstance(param, click.Option):
+        if param.name == "out":
+            found["type"] = "String"  # It need not be there.
+        return found
+    found["command-line-flag"] = next(o for o in param.opts if o.startswith("--"))
+    found["description"] = param.help or ""
+    if param.is_flag:
+        found["type"] = "Flag"
+    if param.multiple:
+        found["list"] = True
+    return found

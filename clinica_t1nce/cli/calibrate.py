@@ -54,12 +54,11 @@ def cli(
 
     from clinica_t1nce.bids.pairs import read_files
     from clinica_t1nce.training.calibration import calibrate
-    from clinica_t1nce.training.data.volume_pairs import PairFiles
 
     if label_maps is None and files_tsv is None:
         raise click.UsageError("give LABEL_MAPS, --files TSV, or both")
     pairs = {
-        split: [PairFiles(row.name, row.t1ce, row.t1nce) for row in rows if row.t1ce is not None]
+        split: [row for row in rows if row.t1ce is not None]
         for split, rows in (read_files(files_tsv) if files_tsv else {}).items()
     }
 

@@ -2,76 +2,42 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 
 import click
 
-from clinica_t1nce.cli.lazy import LazyCommand
-from clinica_t1nce.plugin import PIPELINES, CommandSource
+from clinica_t1nce.plugin import PIPELINES, CommandSource, LazyCommand
 
 CONTEXT_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 160}
 
+_HELP = {
+    "translate": "Translate T1ce, NIfTI files, without a CAPS.",
+    "bids": "Translate each T1ce of a BIDS data set, as a BIDS App.",
+    "calibrate": "Let weights tell whether gadolinium was given, and how sure they are.",
+    "detect": "Say of T1w, files or those of a BIDS or CAPS, whether they show gadolinium.",
+    "separate": "View a BIDS data set with T1nce and T1ce of one visit in two sessions.",
+    "homogenise": "Make a BIDS data set with one T1nce a session, acquired or synthetic, from a "
+    "CAPS.",
+    "audit": "Tell how well acquired and synthetic images of a data set can still be told apart.",
+    "train": "Train a generator on real pairs of T1ce and T1nce, on simulated ones, or on both.",
+    "train-simulated": "Train a generator on pairs simulated from label maps.",
+    "simulate": "Simulate pairs of T1ce and T1nce from label maps.",
+    "split": "Deal pairs out to training, validation and test.",
+    "convert-weights": "Turn a checkpoint of the paper's authors into weights.",
+    "average-weights": "Take the mean of weights that were trained on from the same ones.",
+    "export-bundle": "Write weights as a MONAI bundle.",
+}
+"""Commands beside ``run``, by name, and what listings say about them."""
+
 COMMANDS = {
-    "translate": CommandSource(
-        "clinica_t1nce.cli.translate", "cli", "Translate T1ce, NIfTI files, without a CAPS."
-    ),
-    "bids": CommandSource(
-        "clinica_t1nce.cli.bids", "cli", "Translate each T1ce of a BIDS data set, as a BIDS App."
-    ),
-    "calibrate": CommandSource(
-        "clinica_t1nce.cli.calibrate",
-        "cli",
-        "Let weights tell whether gadolinium was given, and how sure they are.",
-    ),
-    "detect": CommandSource(
-        "clinica_t1nce.cli.detect",
-        "cli",
-        "Say of T1w, files or those of a BIDS or CAPS, whether they show gadolinium.",
-    ),
-    "separate": CommandSource(
-        "clinica_t1nce.cli.separate",
-        "cli",
-        "View a BIDS data set with T1nce and T1ce of one visit in two sessions.",
-    ),
-    "homogenise": CommandSource(
-        "clinica_t1nce.cli.homogenise",
-        "cli",
-        "Make a BIDS data set with one T1nce a session, acquired or synthetic, from a CAPS.",
-    ),
-    "audit": CommandSource(
-        "clinica_t1nce.cli.audit",
-        "cli",
-        "Tell how well acquired and synthetic images of a data set can still be told apart.",
-    ),
-    "train": CommandSource(
-        "clinica_t1nce.cli.train",
-        "cli",
-        "Train a generator on real pairs of T1ce and T1nce, on simulated ones, or on both.",
-    ),
+    name: CommandSource(f"clinica_t1nce.cli.{name.replace('-', '_')}", "cli", text)
+    for name, text in _HELP.items()
+} | {
     "train-simulated": CommandSource(
-        "clinica_t1nce.cli.train",
-        "simulated",
-        "Train a generator on pairs simulated from label maps.",
-    ),
-    "simulate": CommandSource(
-        "clinica_t1nce.cli.simulate", "cli", "Simulate pairs of T1ce and T1nce from label maps."
-    ),
-    "split": CommandSource(
-        "clinica_t1nce.cli.split", "cli", "Deal pairs out to training, validation and test."
-    ),
-    "convert-weights": CommandSource(
-        "clinica_t1nce.cli.convert_weights",
-        "cli",
-        "Turn a checkpoint of the paper's authors into weights.",
-    ),
-    "average-weights": CommandSource(
-        "clinica_t1nce.cli.average_weights",
-        "cli",
-        "Take the mean of weights that were trained on from the same ones.",
-    ),
-    "export-bundle": CommandSource(
-        "clinica_t1nce.cli.export_bundle", "cli", "Write weights as a MONAI bundle."
-    ),
+        "clinica_t1nce.cli.train", "simulated", _HELP["train-simulated"]
+    )
 }
 """Commands beside ``run``, by name: where each is found and what listings say about it."""
 
@@ -139,6 +105,10 @@ def main() -> None:
 
     A request that cannot be served as it is (:class:`SelectionError`) is wrong usage: exit code 2.
     """
+    try:
+        Path.home()
+    except RuntimeError:  # pybids and others look for it when they are imported.
+        os.environ["HOME"] = os.sep
     try:
         cli()
     except Exception as error:

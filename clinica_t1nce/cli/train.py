@@ -9,8 +9,8 @@ import click
 from clinica_t1nce.cli.training_options import COUNT, Parts, shared_options
 
 if TYPE_CHECKING:
+    from clinica_t1nce.bids.pairs import PairFiles
     from clinica_t1nce.training.data.sources import Data
-    from clinica_t1nce.training.data.volume_pairs import PairFiles
 
 MACHINE = ("device", "devices", "num_nodes", "strategy", "workers", "threads")
 """Options that say where it runs, and not what comes out."""
@@ -116,9 +116,7 @@ def _table(
 ) -> "dict[str, list[PairFiles]] | None":
     """Read the real pairs, by split; None if there are none."""
     from clinica_t1nce.bids import pairs
-    from clinica_t1nce.bids.pairs import read_files
     from clinica_t1nce.caps.pair_images import find_images
-    from clinica_t1nce.training.data.volume_pairs import PairFiles
 
     if len(places) == 3 and files_tsv is None:
         caps, pairs_tsv, _ = places
@@ -129,7 +127,7 @@ def _table(
         divided = pairs.divide(rows, pairs_tsv, fold, low_quality=low_quality)
         return {
             split: [
-                PairFiles(str(found.row), found.t1ce, found.t1nce)
+                pairs.PairFiles(str(found.row), found.t1ce, found.t1nce)
                 for found in find_images(caps, divided[split], pairs_tsv)
             ]
             for split in (pairs.TRAIN, pairs.VALIDATION)
@@ -142,10 +140,7 @@ def _table(
         raise click.UsageError("--fold and --low-quality are of CAPS PAIRS_TSV; leave them out")
     if files_tsv is None:
         return None
-    return {
-        split: [PairFiles(file.name, file.t1ce, file.t1nce) for file in files]
-        for split, files in read_files(files_tsv).items()
-    }
+    return pairs.read_files(files_tsv)
 
 
 def _real(

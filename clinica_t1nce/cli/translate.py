@@ -55,7 +55,7 @@ def cli(
     from clinica_t1nce.errors import T1nceError
     from clinica_t1nce.pipelines.command import WrongUsageError
     from clinica_t1nce.pipelines.resumable import check_model
-    from clinica_t1nce.pipelines.single_images import Translator, each, share_cores
+    from clinica_t1nce.pipelines.single_images import each, share_cores, translator
     from clinica_t1nce.translation import single_files
 
     several = len(sources) > 1 or sources[0].is_dir()
@@ -75,7 +75,7 @@ def cli(
     n_failed = 0
     with working():
         n_processes, n_threads = share_cores(len(jobs), n_procs, chosen)
-        for job, content, failure in each(Translator(chosen, n_threads), jobs, n_processes):
+        for job, content, failure in each(translator(chosen, n_threads), jobs, n_processes):
             if content is None:
                 n_failed += 1
                 click.echo(f"Error: {failure}", err=True)

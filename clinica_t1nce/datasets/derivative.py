@@ -19,7 +19,7 @@ SPACES = ("native", MNI)
 
 CITATION = "CITATION.md"
 
-_IGNORED = f"/{CITATION}\n*.html\n/t1nce.tsv\n"
+_IGNORED = f"/{CITATION}\n*.html\n*.jpg\n/t1nce.tsv\n"
 
 
 def image_path(source: Path, bids: Path, out: Path, space: str) -> Path:

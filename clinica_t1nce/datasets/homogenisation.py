@@ -24,7 +24,8 @@ from clinica_t1nce.datasets.choices import (
 from clinica_t1nce.datasets.homogenisation_report import Report
 from clinica_t1nce.datasets.outputs import Entry
 from clinica_t1nce.errors import SelectionError, T1nceError
-from clinica_t1nce.files import atomic, completeness, nifti_copy
+from clinica_t1nce.files import atomic, nifti_copy
+from clinica_t1nce.files.content import fingerprint
 from clinica_t1nce.files.text import is_there, read_json
 
 KIND = "homogenise"
@@ -179,7 +180,7 @@ def homogenise(request: Request) -> Report:
     choices = choose(found.candidates, chosen)
     report = write(choices, request.out, origin, copy=request.copy, overwrite=request.overwrite)
     report.missing = found.missing
-    report.mixed_versions = homogenised_caps.mixed_versions(origin.caps)
+    report.mixed_versions = description.mixed_versions(origin.caps)
     if request.caps_output is not None:
         if request.space != names.MNI_CROP:
             offered = find_in_caps(
@@ -285,7 +286,7 @@ def _put(
         if why != "missing":
             report.again[why] += 1
     recentring = centring.find_recentring(choice.candidate.path)
-    content["SourceFiles"] = [completeness.fingerprint(choice.candidate.path)]
+    content["SourceFiles"] = [fingerprint(choice.candidate.path)]
     if recentring.shift.any():
         content["OriginMovedBy"] = [round(float(value), 3) for value in recentring.shift]
     atomic.remove(image)

@@ -7,10 +7,11 @@ from typing import Any
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.caps import description, names, sidecar
 from clinica_t1nce.datasets import outputs
-from clinica_t1nce.datasets.choices import ACQUIRED, T1_LINEAR, Choice
+from clinica_t1nce.datasets.choices import ACQUIRED, Choice
 from clinica_t1nce.datasets.outputs import Entry
 from clinica_t1nce.errors import SelectionError
-from clinica_t1nce.files import atomic, completeness
+from clinica_t1nce.files import atomic
+from clinica_t1nce.files.content import fingerprint
 from clinica_t1nce.files.text import as_json, read_json
 
 README = """\
@@ -96,7 +97,7 @@ def write(
         affine = names.affine_path(_crop_of(choice, caps))
         for path in (target, names.affine_path(target)):
             atomic.remove(path)
-        note = {"SourceFiles": [completeness.fingerprint(source)]}
+        note = {"SourceFiles": [fingerprint(source)]}
         sidecar.write(target, contents[visit] | note)
         if affine.is_file():
             outputs.place(names.affine_path(target), affine, copy=copy)
@@ -105,40 +106,11 @@ def write(
     return n_new
 
 
-def mixed_versions(caps: Path) -> str | None:
-    """Say if a CAPS holds crops of Clinica before 0.12 and of later ones; None if it does not.
-
-    Their N4 differs: knots of its spline every 600 mm before, every 200 mm since.
-    """
-    found = sorted({str(step.get("ClinicaVersion")) for step in _steps(caps)})
-    old = [version for version in found if _is_old(version)]
-    if not old or len(old) == len(found):
-        return None
-    return (
-        f"t1-linear of several versions of Clinica made {caps} ({', '.join(found)}): before 0.12, "
-        "N4 took another spline distance (600 mm, not 200 mm); run t1-linear again for all images"
-    )
-
-
-def _is_old(version: str) -> bool:
-    parts = version.split(".")
-    return (
-        len(parts) > 1
-        and all(p.isdecimal() for p in parts[:2])
-        and ((int(parts[0]), int(parts[1])) < (0, 12))
-    )
-
-
-def _steps(caps: Path) -> list[dict[str, Any]]:
-    steps = read_json(caps / description.DESCRIPTION).get("Processing") or []
-    return [step for step in steps if step.get("Name") == T1_LINEAR]
-
-
 def _describe(caps: Path) -> dict[str, Any]:
     """Give the description of the CAPS, with t1-linear's steps and their versions alone."""
     source = read_json(caps / description.DESCRIPTION)
     steps = []
-    for step in _steps(caps):
+    for step in description.linear_steps(caps):
         where = (caps.parent / str(step.get("InputPath", ""))).resolve()
         steps.append({**step, "InputPath": str(where)})
     kept = {key: source.get(key) for key in ("Name", "BIDSVersion", "CAPSVersion")}

@@ -13,10 +13,11 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Generic, Literal, TypeVar, get_args
+from typing import Any, Generic, Literal, TypeVar, get_args
 
-from clinica_t1nce.errors import T1nceError, reason
+from nipype.pipeline.engine import Node, Workflow
+
+from clinica_t1nce.errors import T1nceError, one_line, reason
 from clinica_t1nce.files.text import parse_json
 
 Item = TypeVar("Item")
@@ -85,12 +86,7 @@ class Writer:
         """Give the writer itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the file."""
         if self._file is not None:
             self._file.close()
@@ -152,3 +148,57 @@ def latest(folder: Path) -> dict[str, Event[str]]:
         if before is None or STATUSES.index(before.status) <= STATUSES.index(event.status):
             found[event.item] = event
     return found
+
+
+class WatchedNode(Node):
+    """A node of a graph whose failure is known before Nipype says so, and by its source.
+
+    Attributes
+    ----------
+    journal
+        Folder of the journal.
+    source
+        Name of the item that the graph works on.
+    last
+        Whether the work is done with this node.
+    """
+
+    journal: Path
+    source: str
+    last: bool
+
+    def run(self, updatehash: bool = False) -> Any:
+        """Run the node, and tell."""
+        with Writer(self.journal) as log:
+            log.write(Event(self.source, STARTED))
+            try:
+                result = super().run(updatehash)
+            except Exception as error:
+                # Nipype's own error, with the text of the traceback that it was made of.
+                log.write(Event(self.source, FAILED, one_line(str(error))))
+                raise
+            if self.last:
+                log.write(Event(self.source, DONE))
+            return result
+
+
+def watch(workflow: Workflow, journal: Path, source: str, last: str) -> None:
+    """Make all nodes of a graph tell a journal of what they work on.
+
+    Parameters
+    ----------
+    workflow
+        Graph without sub-graphs.
+    journal
+        Folder of the journal.
+    source
+        Name of the item that the graph works on.
+    last
+        Name of the node with which the work is done.
+    """
+    for name in workflow.list_node_names():
+        node = workflow.get_node(name)
+        if type(node) is Node:
+            # Graphs are built by functions that know no journal.
+            node.__class__ = WatchedNode
+            node.journal, node.source, node.last = journal, source, name == last

@@ -1,13 +1,20 @@
 """Run the nodes of a graph side by side on this machine, each in a Python process of its own."""
 
+import _thread
+import json
 import logging
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
+import traceback
 from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from nipype.pipeline.plugins.base import DistributedPluginBase
@@ -20,6 +27,7 @@ NODE_FILE = "node.pkl"
 RESULT_FILE = "result.json"
 LOG_FILE = "log.txt"
 GRACE_SECONDS = 5.0
+SECONDS_TO_TIDY_UP = 2.0
 
 
 class LocalPlugin(DistributedPluginBase):
@@ -99,7 +107,7 @@ class LocalPlugin(DistributedPluginBase):
         }
         with (folder / LOG_FILE).open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "clinica_t1nce.engine.worker", str(folder)],
+                [sys.executable, "-m", "clinica_t1nce.engine.local_plugin", str(folder)],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -154,3 +162,44 @@ def _tail(log: Path, most: int = 2000) -> str:
         return log.read_text(encoding="utf-8", errors="replace")[-most:]
     except OSError:
         return ""
+
+
+def main(folder: Path) -> None:
+    """Run the node pickled in a folder, and leave the result there.
+
+    Parameters
+    ----------
+    folder
+        Made by the plug-in. A traceback, or null, is left in ``result.json``.
+    """
+    # Ctrl-C reaches the whole group of processes; the one in front decides what becomes of it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _exit)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    trace = None
+    try:
+        node, updatehash = pickle.loads((folder / NODE_FILE).read_bytes())
+        node.run(updatehash=updatehash)
+    except Exception:
+        trace = traceback.format_exc().splitlines(keepends=True)
+    part = folder / f"{RESULT_FILE}.part"
+    part.write_text(json.dumps({"traceback": trace}), encoding="utf-8")
+    part.replace(folder / RESULT_FILE)
+
+
+def _end_with_parent() -> None:
+    """Wait for the end of standard input, which is when the parent ends or lets go of us."""
+    # Not `sys.stdin`: its lock, held while waiting, would break the end of the interpreter.
+    while os.read(0, 1):
+        pass
+    _thread.interrupt_main(signal.SIGTERM)
+    time.sleep(SECONDS_TO_TIDY_UP)
+    os._exit(128 + signal.SIGTERM)
+
+
+def _exit(number: int, frame: FrameType | None) -> None:
+    sys.exit(128 + number)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clinica_t1nce.evaluation.frames import PAIR
-from clinica_t1nce.evaluation.quality import by_set
+from clinica_t1nce.evaluation.frames import PAIR, by_set
 from clinica_t1nce.evaluation.registration import resample
 from clinica_t1nce.evaluation.statistics import MIN_PAIRS
 

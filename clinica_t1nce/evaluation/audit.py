@@ -52,24 +52,7 @@ class Separability:
     accuracy: float
 
 
-def measure_sharpness(volume: np.ndarray, mask: np.ndarray) -> dict[str, float]:
-    """Measure how sharp and how noisy an image is.
-
-    Parameters
-    ----------
-    volume
-        Volume, 3-D, in any unit.
-    mask
-        Boolean volume of the same shape: the head or the brain.
-
-    Returns
-    -------
-    dict
-        ``blur`` (:func:`clinica_t1nce.evaluation.similarity.measure_blur`); ``gradient``, the
-        mean squared difference of neighbours over the variance; ``noise``, the robust standard
-        deviation of the second difference of neighbours along the first axis, over the standard
-        deviation.
-    """
+def _sharpness(volume: np.ndarray, mask: np.ndarray) -> dict[str, float]:
     values = volume.astype(np.float64)
     spread = float(values[mask].std())
     steps = [np.diff(values, axis=axis) for axis in range(3)]
@@ -84,22 +67,7 @@ def measure_sharpness(volume: np.ndarray, mask: np.ndarray) -> dict[str, float]:
     }
 
 
-def measure_spectrum(volume: np.ndarray, mask: np.ndarray) -> dict[str, float]:
-    """Measure how the power of an image is spread over spatial frequencies.
-
-    Parameters
-    ----------
-    volume
-        Volume, 3-D, in any unit.
-    mask
-        Boolean volume of the same shape: the head or the brain.
-
-    Returns
-    -------
-    dict
-        ``band1`` to ``band8``: decadic logarithm of the part of the power in bands of equal width
-        up to the Nyquist frequency, the mean taken out and the edges of the mask's box faded.
-    """
+def _spectrum(volume: np.ndarray, mask: np.ndarray) -> dict[str, float]:
     box = nonzero_box(mask)
     inside = mask[box]
     values = np.where(inside, volume[box] - volume[mask].mean(), 0).astype(np.float64)
@@ -130,8 +98,8 @@ def measure_image(volume: np.ndarray) -> dict[str, dict[str, float]]:
     """
     mask = foreground(volume)
     return {
-        "sharpness": measure_sharpness(volume, mask),
-        "spectrum": measure_spectrum(volume, mask),
+        "sharpness": _sharpness(volume, mask),
+        "spectrum": _spectrum(volume, mask),
     }
 
 

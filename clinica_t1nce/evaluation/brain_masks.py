@@ -53,7 +53,7 @@ def brain_mask(volume: np.ndarray, affine: np.ndarray, method: str) -> tuple[np.
         If HD-BET is not there, or fails.
     """
     if is_skull_stripped(volume):
-        return nonzero_mask(volume), STRIPPED
+        return volume > 0, STRIPPED
     mask = METHODS[method](volume, affine)
     size = labelled_volume(mask, affine)
     if size < _LITTLE:
@@ -87,29 +87,14 @@ def _hd_bet(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
         return np.asarray(nib.Nifti1Image.from_filename(mask).dataobj) > 0
 
 
-def _template(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    return template_mask(volume.shape, affine)
-
-
 METHODS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "deepbet": deepbet_mask,
     HD_BET: _hd_bet,
-    "template": _template,
+    "template": lambda volume, affine: template_mask(volume.shape, affine),
 }
 """What makes a mask of a volume and its affine. deepbet comes with its weights; HD-BET, which the
 paper used, is run by its own command and takes minutes on a CPU; the template's brain is nobody's
 own, but needs nothing."""
-
-
-def nonzero_mask(*volumes: np.ndarray) -> np.ndarray:
-    """Mask the brain of skull-stripped images: where all of them exceed 0.
-
-    Negative voxels, which B-splines leave around a brain, are outside.
-    """
-    mask = np.ones(volumes[0].shape, bool)
-    for volume in volumes:
-        mask &= volume > 0
-    return mask
 
 
 def union_mask(*masks: np.ndarray) -> np.ndarray:

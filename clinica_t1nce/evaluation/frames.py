@@ -21,7 +21,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from clinica_t1nce.evaluation.quality import by_set
+import numpy as np
+
 from clinica_t1nce.evaluation.statistics import bonferroni, compare_paired
 from clinica_t1nce.evaluation.volumes import volume_difference
 
@@ -33,6 +34,12 @@ BASELINE = "T1ce"
 
 PAIR = ("participant_id", "session_id_t1ce", "session_id_t1nce", "quality")
 SMOOTH = "_smooth"
+GOOD, MEDIUM, LOW = QUALITIES = ("good", "medium", "low")
+
+ALL, TEST_GOOD, TEST_LOW = "all", "test_good", "test_low"
+"""Sets of pairs: every one; the paper's Test_good, whose T1ce is of good or medium quality; its
+Test_low, whose T1ce is of low quality."""
+
 SIMILARITY: dict[str, tuple[str, ...]] = {
     SMOOTH: ("mae_smooth", "psnr_smooth", "ssim_smooth", "pcc", "nmi"),
     **{
@@ -229,3 +236,62 @@ def _family(
             }
         )
     return rows
+
+
+def quality_of(contrast: int, motion: int, noise: int) -> str:
+    """Make one label of three grades (the paper's section 2).
+
+    Parameters
+    ----------
+    contrast, motion, noise
+        Grades: 0 (good contrast; none), 1 (medium; some) or 2 (bad; severe).
+
+    Returns
+    -------
+    str
+        Label, ``"low"`` with any grade 2, else ``"medium"`` with any grade 1, else ``"good"``.
+
+    Raises
+    ------
+    ValueError
+        If a grade is none of these.
+
+    Examples
+    --------
+    >>> quality_of(0, 0, 0), quality_of(0, 1, 0), quality_of(1, 0, 2)
+    ('good', 'medium', 'low')
+    """
+    grades = (contrast, motion, noise)
+    if not set(grades) <= {0, 1, 2}:
+        raise ValueError(f"grades {grades}: each is 0, 1 or 2")
+    return QUALITIES[max(grades)]
+
+
+def strata(qualities: Sequence[str | None]) -> dict[str, np.ndarray]:
+    """Divide pairs into the sets that are reported apart.
+
+    Parameters
+    ----------
+    qualities
+        Quality of each pair's T1ce, one of :data:`QUALITIES`, or None if unknown.
+
+    Returns
+    -------
+    dict
+        Name of the set to a boolean for each pair; :data:`ALL` first. Sets without a pair are
+        left out; pairs of unknown quality are in :data:`ALL` only.
+    """
+    known = np.array([quality or "" for quality in qualities], dtype=object)
+    low = known == LOW
+    found = {
+        ALL: np.ones(len(known), bool),
+        TEST_GOOD: (known == GOOD) | (known == MEDIUM),
+        TEST_LOW: low,
+    }
+    return {name: members for name, members in found.items() if members.any()}
+
+
+def by_set(frame: "pd.DataFrame") -> "dict[str, pd.DataFrame]":
+    """Divide a table that has a column ``quality`` into the sets of :func:`strata`."""
+    qualities = [quality if isinstance(quality, str) else None for quality in frame["quality"]]
+    return {name: frame[members] for name, members in strata(qualities).items()}

@@ -173,7 +173,7 @@ def prepare_pair(t1ce: np.ndarray, t1nce: np.ndarray, brain: np.ndarray | None =
         Volumes on one grid, in any units.
     brain
         Boolean mask of the brain, not eroded; None for skull-stripped images: where both
-        exceed 0 (:func:`clinica_t1nce.evaluation.brain_masks.nonzero_mask`).
+        exceed 0.
 
     Raises
     ------
@@ -234,51 +234,6 @@ def compare(pair: Pair, synthetic: np.ndarray) -> PairMeasures:
         outside=relative_error(rest),
         sharpness=ratio(gradient_energy(synthetic, far), gradient_energy(pair.t1ce, far)),
     )
-
-
-def measure_pair(
-    t1ce: np.ndarray,
-    t1nce: np.ndarray,
-    synthetic: np.ndarray,
-    brain: np.ndarray | None = None,
-) -> PairMeasures:
-    """Measure one synthetic image against one real pair: :func:`prepare_pair`, :func:`compare`."""
-    return compare(prepare_pair(t1ce, t1nce, brain), synthetic)
-
-
-def change_of_t1nce(
-    given: np.ndarray, returned: np.ndarray, brain: np.ndarray | None = None
-) -> float:
-    """Measure how much a model changed an image from which nothing was to be removed.
-
-    The mean of ``|returned - given|`` over the brain eroded by one voxel, in % of the range of
-    `given` there (99.5th percentile minus minimum). Nothing is fitted: a global change of scale
-    counts as a change.
-
-    Parameters
-    ----------
-    given
-        Real T1nce on its own grid, as a model would get it.
-    returned
-        Image that the model made of it.
-    brain
-        Boolean mask of the brain, not eroded; None for skull-stripped images: where `given`
-        exceeds 0.
-
-    Returns
-    -------
-    float
-        Change in %, 0 or more.
-
-    Raises
-    ------
-    ImageError
-        If :func:`prepare_pair` would raise it.
-    """
-    brain = given > 0 if brain is None else brain
-    check_grids(given=given, returned=returned, brain=brain)
-    mask = _eroded(brain)
-    return 100 / _value_range(given, mask) * _mean_distance(returned, given, mask)
 
 
 def gradient_energy(volume: np.ndarray, where: np.ndarray) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from clinica_t1nce.errors import ImageError
-from clinica_t1nce.volumes.registration import register
+from clinica_t1nce.volumes.itk import register
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ def align_images(
 ) -> Alignment:
     """Bring one image to the grid of another image of the same head, and resample it once.
 
-    The movement is found by :func:`clinica_t1nce.volumes.registration.register`. The resampling
+    The movement is found by :func:`clinica_t1nce.volumes.itk.register`. The resampling
     is a cubic B-spline; what it overshoots is clipped to the moving image's range.
 
     Parameters

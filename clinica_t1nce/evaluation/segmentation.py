@@ -12,6 +12,7 @@ from scipy import ndimage
 from clinica_t1nce.errors import ImageError, one_line
 from clinica_t1nce.evaluation.registration import resample
 from clinica_t1nce.evaluation.volumes import most_probable
+from clinica_t1nce.volumes.grids import nonzero_box
 from clinica_t1nce.volumes.itk import to_ants
 
 PRIOR_WEIGHT = 0.25
@@ -107,10 +108,7 @@ def segment(
     _check(volume, mask, priors)
     if priors is None:
         priors = template_priors(volume.shape, affine)
-    box = tuple(
-        slice(max(side.start - _MARGIN, 0), side.stop + _MARGIN)
-        for side in ndimage.find_objects(mask.astype(np.uint8))[0]
-    )
+    box = nonzero_box(mask, _MARGIN)
     corner = affine.copy()
     corner[:3, 3] += affine[:3, :3] @ [side.start for side in box]
     inside = mask[box]

@@ -6,8 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from clinica_t1nce.evaluation.agreement import FLOOR
-from clinica_t1nce.evaluation.frames import BASELINE, RECOVERY, SIMILARITY, SMOOTH
-from clinica_t1nce.evaluation.quality import ALL, TEST_GOOD, TEST_LOW, by_set
+from clinica_t1nce.evaluation.frames import (
+    ALL,
+    BASELINE,
+    RECOVERY,
+    SIMILARITY,
+    SMOOTH,
+    TEST_GOOD,
+    TEST_LOW,
+    by_set,
+)
 from clinica_t1nce.evaluation.statistics import MIN_PAIRS
 
 if TYPE_CHECKING:

@@ -57,7 +57,7 @@ class Image:
         What the header says of where the voxels lie; None of an image that was not read.
     note
         What tells the file from another one, from
-        :func:`clinica_t1nce.files.completeness.read_noted`.
+        :func:`clinica_t1nce.files.content.read_noted`.
     """
 
     data: np.ndarray

@@ -11,9 +11,8 @@ from clinica_t1nce.interfaces.evaluation import (
 from clinica_t1nce.interfaces.homogenisation import HomogeniseBids
 from clinica_t1nce.interfaces.pair_results import SavePair
 from clinica_t1nce.interfaces.simulation import SimulateGadolinium
-from clinica_t1nce.interfaces.single import TranslateT1ce
 from clinica_t1nce.interfaces.spaces import BlendChange, ToNativeSpace
-from clinica_t1nce.interfaces.synthesis import DetectGadolinium, SynthesizeT1nce
+from clinica_t1nce.interfaces.synthesis import DetectGadolinium, SynthesizeT1nce, TranslateT1ce
 from clinica_t1nce.interfaces.volumes import GatherVolumes, TissueOverlap, TissueVolumes
 
 __all__ = [

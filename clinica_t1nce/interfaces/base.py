@@ -15,7 +15,7 @@ from nipype.interfaces.base import (
 )
 from nipype.utils.filemanip import fname_presuffix
 
-from clinica_t1nce.errors import ImageError, T1nceError
+from clinica_t1nce.errors import ImageError
 from clinica_t1nce.translation import options
 from clinica_t1nce.translation.options import Options
 
@@ -188,24 +188,3 @@ def save(
     name = re.sub(r"\.mg[hz]$", ".nii.gz", str(source))
     path = fname_presuffix(name, suffix=suffix, newpath=runtime.cwd)
     return str(nifti.save(path, data, like, dtype=kind))
-
-
-class named:
-    """Put the file's name before messages of functions that know arrays only.
-
-    Parameters
-    ----------
-    path
-        Path of the file.
-    """
-
-    def __init__(self, path: Path):
-        self._path = path
-
-    def __enter__(self) -> None:
-        """Nothing to do."""
-
-    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
-        """Raise the same error with the name."""
-        if isinstance(error, T1nceError) and str(self._path) not in str(error):
-            raise type(error)(f"{self._path}: {error}") from error

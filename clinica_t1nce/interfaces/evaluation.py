@@ -14,15 +14,15 @@ from nipype.interfaces.base import (
     traits,
 )
 
-from clinica_t1nce.errors import ImageError
-from clinica_t1nce.interfaces.base import check_grid, load_mask, named, save
+from clinica_t1nce.errors import ImageError, naming
+from clinica_t1nce.interfaces.base import check_grid, load_mask, save
+
+_METHODS = ("deepbet", "hd-bet", "template")
 
 
 class _BrainMaskInputSpec(BaseInterfaceInputSpec):
     in_file = File(exists=True, mandatory=True, desc="T1w in MNI space, such as t1-linear's crop")
-    method = traits.Enum(
-        "deepbet", "hd-bet", "template", usedefault=True, desc="what finds the brain"
-    )
+    method = traits.Enum(*_METHODS, usedefault=True, desc="what finds the brain")
     mask_file = File(exists=True, desc="a mask of one's own, on the image's grid: taken instead")
 
 
@@ -38,25 +38,15 @@ class BrainMask(SimpleInterface):
     output_spec = _BrainMaskOutputSpec
 
     def _run_interface(self, runtime: Bunch) -> Bunch:
-        from clinica_t1nce.evaluation.brain_masks import brain_mask
-        from clinica_t1nce.files import nifti
-
-        image = nifti.load(self.inputs.in_file)
-        if isdefined(self.inputs.mask_file):
-            mask, source = load_mask(self.inputs.mask_file, image), self.inputs.mask_file
-        else:
-            with named(image.path):
-                mask, source = brain_mask(image.data, image.affine, self.inputs.method)
-        self._results["source"] = str(source)
-        self._results["out_file"] = save(mask, image, image.path, "_brainmask", runtime)
+        self._results["out_file"], self._results["source"] = _save_brain(
+            self.inputs.in_file, self.inputs, "_brainmask", runtime
+        )
         return runtime
 
 
 class _BrainMasksInputSpec(BaseInterfaceInputSpec):
     in_files = InputMultiObject(File(exists=True), mandatory=True, desc="T1w in MNI space")
-    method = traits.Enum(
-        "deepbet", "hd-bet", "template", usedefault=True, desc="what finds the brains"
-    )
+    method = traits.Enum(*_METHODS, usedefault=True, desc="what finds the brains")
     mask_file = File(exists=True, desc="a mask of one's own for all of them: taken instead")
 
 
@@ -71,20 +61,27 @@ class BrainMasks(SimpleInterface):
     output_spec = _BrainMasksOutputSpec
 
     def _run_interface(self, runtime: Bunch) -> Bunch:
-        from clinica_t1nce.evaluation.brain_masks import brain_mask
-        from clinica_t1nce.files import nifti
-
-        self._results["out_files"] = []
-        for number, path in enumerate(self.inputs.in_files):
-            image = nifti.load(path)
-            if isdefined(self.inputs.mask_file):
-                mask = load_mask(self.inputs.mask_file, image)
-            else:
-                with named(image.path):
-                    mask, _ = brain_mask(image.data, image.affine, self.inputs.method)
-            suffix = f"_{number}_brainmask"
-            self._results["out_files"].append(save(mask, image, image.path, suffix, runtime))
+        self._results["out_files"] = [
+            _save_brain(path, self.inputs, f"_{number}_brainmask", runtime)[0]
+            for number, path in enumerate(self.inputs.in_files)
+        ]
         return runtime
+
+
+def _save_brain(
+    path: str, inputs: BaseInterfaceInputSpec, suffix: str, runtime: Bunch
+) -> tuple[str, str]:
+    """Write the brain of an image, or the mask given for it; say where, and what made it."""
+    from clinica_t1nce.evaluation.brain_masks import brain_mask
+    from clinica_t1nce.files import nifti
+
+    image = nifti.load(path)
+    if isdefined(inputs.mask_file):
+        mask, source = load_mask(inputs.mask_file, image), str(inputs.mask_file)
+    else:
+        with naming(image.path):
+            mask, source = brain_mask(image.data, image.affine, inputs.method)
+    return save(mask, image, image.path, suffix, runtime), source
 
 
 class _AlignPairInputSpec(BaseInterfaceInputSpec):
@@ -124,7 +121,7 @@ class AlignPair(SimpleInterface):
             check_grid(t1nce, t1ce, "align the pair (--align rigid)")
             aligned, moved_mask, transform = t1nce.data, mask, np.eye(4)
         else:
-            with named(t1nce.path):
+            with naming(t1nce.path):
                 found = registration.align_images(
                     *(t1nce.data, t1nce.affine, t1ce.data, t1ce.affine),
                     mask=fixed_mask,
@@ -198,7 +195,7 @@ class UnionMask(SimpleInterface):
 
         first = nifti.load(self.inputs.in_files[0], constant=True)
         masks = [load_mask(path, first) for path in self.inputs.in_files]
-        with named(first.path):
+        with naming(first.path):
             union = union_mask(*masks)
             common = np.all(masks, axis=0)
             if not common.any():
@@ -249,7 +246,7 @@ class ImageSimilarity(SimpleInterface):
             load_mask(path, reference)
             for path in (self.inputs.mask_file, self.inputs.common_mask_file)
         )
-        with named(reference.path):
+        with naming(reference.path):
             self._results["measures"] = measure_images(
                 reference.data,
                 [image.data for image in others],

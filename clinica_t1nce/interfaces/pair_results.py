@@ -16,6 +16,7 @@ from nipype.interfaces.base import (
 )
 
 from clinica_t1nce.evaluation.structures import TIV
+from clinica_t1nce.interfaces.base import given
 
 
 class _SavePairInputSpec(BaseInterfaceInputSpec):
@@ -73,7 +74,7 @@ class SavePair(SimpleInterface):
             "mask_overlap": self.inputs.mask_overlap,
             "flags": self._flags(),
             "similarity": self._by_alignment(
-                self.inputs.similarity, _given(self.inputs.similarity_unaligned, None)
+                self.inputs.similarity, given(self.inputs.similarity_unaligned)
             ),
             "segmentations": {found["name"]: self._record(found) for found in self._segmented},
             "files": files,
@@ -123,7 +124,7 @@ class SavePair(SimpleInterface):
 
     @property
     def _segmented(self) -> list[dict[str, Any]]:
-        return list(_given(self.inputs.segmentations, []))
+        return list(given(self.inputs.segmentations) or [])
 
     def _record(self, found: dict[str, Any]) -> dict[str, Any]:
         """Give what the record holds of a segmentation."""
@@ -151,7 +152,7 @@ class SavePair(SimpleInterface):
     def _flags(self) -> list[str]:
         import numpy as np
 
-        from clinica_t1nce.evaluation.pair_flags import find_flags
+        from clinica_t1nce.evaluation.measures import find_flags
 
         return find_flags(
             self.inputs.mask_overlap,
@@ -180,6 +181,7 @@ class SavePair(SimpleInterface):
             measures=_measures(record, self.inputs.align),
             flags=record["flags"],
             title=f"{record['participant_id']} {record['session_id_t1ce']}",
+            thumbnail=True,
         )
 
     def _shown_labels(self, shape: tuple[int, ...]) -> tuple[dict[str, Any], dict[int, str]]:
@@ -238,10 +240,6 @@ def _measures(record: dict[str, Any], align: str) -> dict[str, dict[str, float]]
         names = {f"Dice {tissue} ({name})": tissue for tissue in tissues}
         shown |= rows(names, found["dice"][align], images)
     return dict(shown)
-
-
-def _given(value: Any, otherwise: Any) -> Any:
-    return value if isdefined(value) else otherwise
 
 
 def _plain(value: Any) -> Any:

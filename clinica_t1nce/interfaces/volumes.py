@@ -14,8 +14,8 @@ from nipype.interfaces.base import (
     traits,
 )
 
-from clinica_t1nce.errors import ImageError
-from clinica_t1nce.interfaces.base import check_grid, load_mask, named, save
+from clinica_t1nce.errors import ImageError, naming
+from clinica_t1nce.interfaces.base import check_grid, load_mask, save
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,7 +69,7 @@ class TissueVolumes(SimpleInterface):
         plain = names in (TISSUES, {name: [label] for name, label in TISSUES.items()})
         results: dict[str, list[Any]] = {"out_files": [], "gm_files": [], "volumes": []}
         for number, (image, labels, gray) in enumerate(self._segmented()):
-            with named(image.path):
+            with naming(image.path):
                 if plain and labels.max() > max(TISSUES.values()):
                     raise ImageError(
                         f"holds the label {labels.max()}, not GM 1, WM 2 and CSF 3 only; say what "
@@ -116,7 +116,7 @@ class TissueVolumes(SimpleInterface):
             priors = template_priors(first.data.shape, first.affine)
         for image, path in zip(loaded, masks, strict=True):
             mask = load_mask(path, image)
-            with named(image.path):
+            with naming(image.path):
                 found = segment(image.data, image.affine, mask, priors)
             yield image, found.labels, found.probabilities[0]
 
@@ -220,7 +220,7 @@ def _from_maps(paths: "Any") -> "tuple[Image, np.ndarray, np.ndarray]":
     first, *others = (nifti.load(path, constant=True) for path in paths)
     for image in others:
         check_grid(image, first, "take the maps of one segmentation")
-    with named(first.path):
+    with naming(first.path):
         return first, most_probable([first.data, *(image.data for image in others)]), first.data
 
 

@@ -77,7 +77,7 @@ class Inference:
         None: not known.
     guided
         Whether the change follows the edges of the image
-        (:mod:`clinica_t1nce.synthesis.guided_filter`).
+        (:mod:`clinica_t1nce.synthesis.decode`).
     batch_statistics
         Whether batch norm takes the statistics of each image
         (:class:`clinica_t1nce.models.layers.BatchStatisticsNorm`).

@@ -17,10 +17,10 @@ import torch
 from torch import nn
 
 from clinica_t1nce.errors import WeightsError
-from clinica_t1nce.models import registry, tensors
+from clinica_t1nce.models import registry
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.models.layers import has_batch_norm
-from clinica_t1nce.models.storage import file_sha256, save_weights
+from clinica_t1nce.models.storage import faults, file_sha256, in_words, save_weights
 
 logger = logging.getLogger("clinica_t1nce")
 
@@ -141,16 +141,14 @@ def _identify(found: Mapping[str, torch.Tensor]) -> tuple[str, dict[str, Any]]:
     # The widths that most tensors agree with: a single odd one is then named as such.
     problems, chosen = min(
         (
-            (tensors.faults(_expected(preset["architecture"], candidate), found), candidate)
+            (faults(_expected(preset["architecture"], candidate), found), candidate)
             for candidate in candidates
             if candidate is not None
         ),
         key=lambda pair: sum(map(len, pair[0].values())),
     )
     if problems:
-        raise WeightsError(
-            f"not a whole {kind.authors_class}: {tensors.in_words(problems)}; copy it again"
-        )
+        raise WeightsError(f"not a whole {kind.authors_class}: {in_words(problems)}; copy it again")
     preset["hyperparameters"] = chosen
     if "grid" in chosen:
         preset["input"]["grid"] = chosen["grid"]

@@ -4,7 +4,7 @@ Shipped weights lie in ``clinica_t1nce/weights``. The SHA-256 on the card is che
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -17,9 +17,9 @@ from safetensors.torch import save as to_safetensors
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from clinica_t1nce.errors import WeightsError
+from clinica_t1nce.errors import WeightsError, some
 from clinica_t1nce.files import atomic
-from clinica_t1nce.models import registry, tensors
+from clinica_t1nce.models import registry
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.models.layers import use_batch_statistics
 
@@ -217,8 +217,43 @@ def _check_tensors(
     path: Path, card: Card, module: nn.Module, found: Mapping[str, torch.Tensor]
 ) -> None:
     expected = {name: tensor.shape for name, tensor in module.state_dict().items()}
-    if problems := tensors.faults(expected, found):
+    if problems := faults(expected, found):
         raise WeightsError(
             f"{path}: not weights of {card.architecture!r} as on the card: "
-            f"{tensors.in_words(problems)}; use the card that they were saved with"
+            f"{in_words(problems)}; use the card that they were saved with"
         )
+
+
+def faults(
+    expected: Mapping[str, Sequence[int]], found: Mapping[str, torch.Tensor]
+) -> dict[str, list[str]]:
+    """Compare the tensors of a file with those of a network.
+
+    Parameters
+    ----------
+    expected
+        Name and shape of each tensor of the network.
+    found
+        Tensors of the file by name.
+
+    Returns
+    -------
+    dict
+        Tensors that do not fit, by kind of fault; empty if all fit.
+    """
+    kinds = {
+        "missing": [name for name in expected if name not in found],
+        "superfluous": [name for name in found if name not in expected],
+        "of another shape": [
+            f"{name} {tuple(found[name].shape)} for {tuple(shape)}"
+            for name, shape in expected.items()
+            if name in found and tuple(found[name].shape) != tuple(shape)
+        ],
+        "not finite": [name for name, tensor in found.items() if not tensor.isfinite().all()],
+    }
+    return {kind: names for kind, names in kinds.items() if names}
+
+
+def in_words(problems: Mapping[str, list[str]]) -> str:
+    """Name the first two tensors of each kind of :func:`faults`, and count the others."""
+    return "; ".join(f"{some(names, most=2)} {kind}" for kind, names in problems.items())

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clinica_t1nce.bids import filters
 from clinica_t1nce.bids.contrast_agents import NO_WORDS, read_words
+from clinica_t1nce.bids.entities import Visit, passes, read_filter
 from clinica_t1nce.bids.t1w_images import T1CE, Dataset, T1w
 from clinica_t1nce.caps import names, sidecar
 from clinica_t1nce.datasets import derivative, outputs
@@ -16,7 +16,7 @@ from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.files import tsv
 from clinica_t1nce.files.text import write_text
 from clinica_t1nce.pipelines.resumable import Model
-from clinica_t1nce.pipelines.single_images import Translator, each, share_cores
+from clinica_t1nce.pipelines.single_images import each, share_cores, translator
 from clinica_t1nce.translation.single_files import Files
 
 VALIDATORS = ("bids-validator-deno", "bids-validator")
@@ -46,7 +46,7 @@ class Request:
     participants, sessions
         Labels, with or without ``sub-`` and ``ses-``; none: all.
     filter_file, agent_words
-        Tables of :func:`clinica_t1nce.bids.filters.read_filter` and
+        Tables of :func:`clinica_t1nce.bids.entities.read_filter` and
         :func:`clinica_t1nce.bids.contrast_agents.read_words`.
     space
         One of :data:`clinica_t1nce.datasets.derivative.SPACES`.
@@ -95,11 +95,11 @@ def plan(request: Request, model: Model) -> Plan:
     words = NO_WORDS if request.agent_words is None else read_words(request.agent_words)
     dataset = Dataset(request.bids, words, without_sessions=True)
     derivative.check_place(request.out, request.bids)
-    conditions = {} if request.filter_file is None else filters.read_filter(request.filter_file)
+    conditions = {} if request.filter_file is None else read_filter(request.filter_file)
     found = Plan()
     n_seen, taken = 0, dict[Path, str]()
     for images in _visits(request, dataset, found):
-        chosen = [image for image in images if filters.passes(image.path.name, conditions)]
+        chosen = [image for image in images if passes(image.path.name, conditions)]
         n_seen += len(chosen)
         for image in chosen:
             if image.kind != T1CE:
@@ -130,7 +130,7 @@ def run(
     """Translate images; yields each with its sidecar's content, or None and a reason."""
     outputs.write(request.out, derivative.describe(request.bids, sidecar.describe(model.card)))
     n_processes, n_threads = share_cores(len(jobs), n_procs, model)
-    yield from each(Translator(model, n_threads, request.bids), jobs, n_processes)
+    yield from each(translator(model, n_threads, request.bids), jobs, n_processes)
 
 
 def write_group(out: Path) -> tuple[Path, int]:
@@ -141,6 +141,7 @@ def write_group(out: Path) -> tuple[Path, int]:
     SelectionError
         If there are no images.
     """
+    from clinica_t1nce.report import thumbnails
     from clinica_t1nce.report.group_page import PageEntry, write_group_report
 
     rows, entries = [], []
@@ -178,6 +179,8 @@ def write_group(out: Path) -> tuple[Path, int]:
                     "Change, share of T1ce": known["change"],
                 },
                 [flag.code.replace("-", " ") for flag in flags],
+                visit=Visit(visit[0], "".join(visit[1:])),
+                has_thumbnail=thumbnails.path_of(page).is_file(),
             )
         )
     if not rows:
@@ -196,7 +199,7 @@ def validate(bids: Path) -> str | None:
     Raises
     ------
     SelectionError
-        If it finds errors.
+        If it finds errors, or fails itself.
     """
     command = next(filter(shutil.which, VALIDATORS), None)
     if command is None:
@@ -207,6 +210,11 @@ def validate(bids: Path) -> str | None:
         capture_output=True,
         text=True,
     )
+    if done.returncode and done.stderr and not done.stdout:
+        raise SelectionError(
+            f"{command} fails ({done.stderr.strip().splitlines()[-1]}); mend it, or give "
+            "--skip-bids-validation"
+        )
     if done.returncode:
         raise SelectionError(
             f"{bids}: {command} finds errors in it; run it to see them, or give "
@@ -241,6 +249,7 @@ def _files(request: Request, source: Path) -> Files:
         names.enhancement_path(image) if request.save_enhancement else None,
         _page(image),
         names.NATIVE if native else names.MNI_CROP,
+        thumbnail=True,
     )
 
 

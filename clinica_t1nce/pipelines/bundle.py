@@ -29,7 +29,7 @@ INFERENCE: dict[str, Any] = {
                 "image_only": True,
                 "ensure_channel_first": True,
             },
-            {"_target_": "Orientation", "axcodes": "RAS"},
+            {"_target_": "Orientation", "axcodes": "RAS", "labels": None},
             {"_target_": "Spacing", "pixdim": [1.0, 1.0, 1.0], "mode": "bilinear"},
         ],
     },

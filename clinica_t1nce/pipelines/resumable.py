@@ -208,20 +208,9 @@ class ResumablePipeline(ABC, Generic[Item]):
         quiet: bool,
         alone: bool,
     ) -> tuple[Any, list[Item]]:
-        """Work on all that is to do; what a dead process never came to is left for another.
+        """Work on what is to do; give the graph, and the items at which a process died.
 
-        Parameters
-        ----------
-        folder, plugin, arguments, update_hash, quiet
-            Arguments of :meth:`work`.
-        alone
-            One process at a time.
-
-        Returns
-        -------
-        graph
-        died : list
-            Items at which a process died.
+        What a dead process never came to is left for another; `alone`: one process at a time.
         """
         n_cores = int(arguments.get("n_procs", 1))
         n_threads: int | None

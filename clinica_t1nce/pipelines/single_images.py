@@ -5,7 +5,6 @@ import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -30,59 +29,50 @@ MEMORY_GB = 2.0
 """Memory that a process takes beside its model."""
 
 
-@dataclass(frozen=True)
-class Translator:
-    """Translates files in the process that it is called in, loading the model once.
+def translator(
+    model: Model, n_threads: int | None = None, raw: Path | None = None
+) -> Callable[[Files], dict[str, Any]]:
+    """Make a function that translates a file and gives its sidecar's content; it can be sent.
 
-    Attributes
+    Parameters
     ----------
     model
-        Weights and device.
+        Weights and device; loaded once in each process.
     n_threads
         Threads of PyTorch; None leaves them.
     raw
         Root of the BIDS that the sources belong to; sidecars call it ``raw``. None: they give
         relative paths.
     """
-
-    model: Model
-    n_threads: int | None = None
-    raw: Path | None = None
-
-    def __call__(self, files: Files) -> dict[str, Any]:
-        """Write the T1nce of a file, and its page if it has one; give the sidecar's content."""
-        from clinica_t1nce.report.synthetic_pages import write_page_of
-        from clinica_t1nce.translation import single
-
-        synthesizer = load(self.model.name, self.model.device, self.n_threads)
-        made = single.translate_file(files, synthesizer, self.raw)
-        if files.page is not None:
-            title = files.source.name.partition(".")[0].replace("_", " ")
-            write_page_of(files.page, made.sidecar, made.t1ce, made.t1nce, made.affine, title)
-        return made.sidecar
+    return partial(_translate, model, n_threads, raw)
 
 
-@dataclass(frozen=True)
-class Classifier:
-    """Says of files how likely it is that gadolinium was given.
+def _translate(
+    model: Model, n_threads: int | None, raw: Path | None, files: Files
+) -> dict[str, Any]:
+    """Write the T1nce of a file, and its page if it has one."""
+    from clinica_t1nce.report.synthetic_pages import write_page_of
+    from clinica_t1nce.translation import single
 
-    Attributes
-    ----------
-    model
-        Weights and device.
-    n_threads
-        Threads of PyTorch; None leaves them.
-    """
+    made = single.translate_file(files, load(model.name, model.device, n_threads), raw)
+    if files.page is not None:
+        title = files.source.name.partition(".")[0].replace("_", " ")
+        write_page_of(
+            files.page,
+            made.sidecar,
+            made.t1ce,
+            made.t1nce,
+            made.affine,
+            title,
+            thumbnail=files.thumbnail,
+        )
+    return made.sidecar
 
-    model: Model
-    n_threads: int | None = None
 
-    def __call__(self, source: Path) -> float:
-        """Give the probability for a file."""
-        from clinica_t1nce.translation import single
+def _classify(model: Model, n_threads: int | None, source: Path) -> float:
+    from clinica_t1nce.translation import single
 
-        synthesizer = load(self.model.name, self.model.device, self.n_threads)
-        return single.classify_file(source, synthesizer)
+    return single.classify_file(source, load(model.name, model.device, n_threads))
 
 
 COLUMNS = ("source", "probability", "image", "metadata", "contradiction")
@@ -156,7 +146,9 @@ def classify(
     """
     rows, failures = [], []
     n_processes, n_threads = share_cores(len(found), n_procs, model)
-    for path, probability, failure in each(Classifier(model, n_threads), [*found], n_processes):
+    for path, probability, failure in each(
+        partial(_classify, model, n_threads), [*found], n_processes
+    ):
         if probability is None:
             failures.append(str(failure))
             continue

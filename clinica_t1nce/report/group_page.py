@@ -1,8 +1,9 @@
 """The report of a group: tables, figures, and an index of the pages of its participants.
 
-One file that opens from disk and loads nothing but, when asked, the page of a participant. The
-index is data that the page's script renders some hundred rows at a time, so that it stays quick
-with ten thousand of them; it filters, sorts, and pages through participants by keyboard.
+One file that opens from disk and loads nothing but the thumbnails in sight and, when asked, the
+page of a participant. The index is data that the page's script renders a hundred rows at a time, so
+that it stays quick with ten thousand of them; it filters, sorts, steps through participants by
+keyboard, and saves what was marked as a table of visits.
 """
 
 import math
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.errors import OutputError
 from clinica_t1nce.report import coding, rendering, scales
 
@@ -46,6 +48,11 @@ class PageEntry:
         A few names and values; the names become columns, but those without any value.
     flags
         Findings that the user should look at.
+    visit
+        Participant and session, for the table of visits that is saved with marks; None: the entry
+        cannot be marked.
+    has_thumbnail
+        Whether the picture that :func:`write_participant_page` writes lies beside the page.
     """
 
     title: str
@@ -53,6 +60,8 @@ class PageEntry:
     sort_key: float
     measures: Mapping[str, float | int | str | None] = field(default_factory=dict)
     flags: Sequence[str] = ()
+    visit: Visit | None = None
+    has_thumbnail: bool = False
 
 
 def write_group_report(
@@ -117,7 +126,10 @@ def write_group_report(
 
 
 def _index(participants: Sequence[PageEntry]) -> dict[str, Any]:
-    """Give the index as columns and rows: title, page, flags (as numbers), measures."""
+    """Give the index as columns and rows: title, page, flags (as numbers), measures.
+
+    Beside them, row by row, visits and whether there is a thumbnail.
+    """
     ordered = sorted(participants, key=lambda entry: (_rank(entry.sort_key), entry.title))
     known = {name for e in ordered for name, value in e.measures.items() if value is not None}
     # In the order of their first mention, with a value or without.
@@ -133,7 +145,13 @@ def _index(participants: Sequence[PageEntry]) -> dict[str, Any]:
         ]
         for entry in ordered
     ]
-    return {"names": names, "flags": flags, "rows": rows}
+    return {
+        "names": names,
+        "flags": flags,
+        "rows": rows,
+        "visits": [entry.visit for entry in ordered],
+        "thumbnails": [int(entry.has_thumbnail) for entry in ordered],
+    }
 
 
 def _rank(key: float) -> float:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from clinica_t1nce.errors import ImageError
-from clinica_t1nce.report import coding, rendering, scales
+from clinica_t1nce.report import coding, rendering, scales, thumbnails
 from clinica_t1nce.volumes.grids import to_ras
 
 ACQUIRED = "T1nce"
@@ -39,7 +39,8 @@ _LABEL_COLOURS = ("#ffb000", "#7fd0ff", "#ff6f91", "#9be564", "#c9a6ff", "#fff36
 class _Scene:
     """Everything on one RAS+ grid, cut to what is shown.
 
-    `first` and `full` tell, along each axis, the first voxel shown and the whole length.
+    `first` and `full` tell, along each axis, the first voxel shown and the whole length; `window`
+    the intensities shown black and white; `percent` the % of the range that one unit is.
     """
 
     volumes: dict[str, np.ndarray]
@@ -49,6 +50,8 @@ class _Scene:
     zooms: list[float]
     first: list[int]
     full: list[int]
+    window: tuple[float, float] = (0.0, 1.0)
+    percent: float = 1.0
     coarser: bool = False
 
 
@@ -64,6 +67,7 @@ def write_participant_page(
     measures: Mapping[str, Any] | None = None,
     flags: Sequence[str] = (),
     title: str = "",
+    thumbnail: bool = False,
 ) -> Path:
     """Write a page that shows the images of one participant, slice by slice in three planes.
 
@@ -102,6 +106,9 @@ def write_participant_page(
         Findings on this participant, shown on top.
     title
         Heading, such as participant and session.
+    thumbnail
+        Whether a small picture of the first two volumes and their difference, in the axial slice
+        with most change, is written beside the page for the group report.
 
     Returns
     -------
@@ -119,6 +126,16 @@ def write_participant_page(
     scene = _scene(volumes, np.asarray(affine, float), mask, labels)
     head, rows = rendering.as_table(measures or {})
     names = list(volumes)
+    data = _data(scene, label_names)
+    if thumbnail and len(names) > 1:
+        pair = (scene.volumes[name] for name in names[:2])
+        thumbnails.write(
+            Path(path),
+            *(scales.section(volume, 2, data["point"][2]) for volume in pair),
+            zooms=(scene.zooms[1], scene.zooms[0]),
+            window=scene.window,
+            percent=scene.percent,
+        )
     return rendering.write(
         path,
         "participant.html",
@@ -132,7 +149,7 @@ def write_participant_page(
         range_of=names[-1] if len(names) > 1 else "",
         mask_name=mask_name if mask is not None else "",
         coarser=scene.coarser,
-        data=_data(scene, label_names),
+        data=data,
     )
 
 
@@ -195,6 +212,10 @@ def _scene(
     )
     while scene.brain.size > MAX_VOXELS:
         _halve(scene)
+    names = list(scene.volumes)
+    first, last = (scene.volumes[name][scene.brain] for name in (names[0], names[-1]))
+    scene.percent = _percent(last)
+    scene.window = scales.gray_scale(first, last)
     return scene
 
 
@@ -219,12 +240,12 @@ def _data(scene: _Scene, label_names: Mapping[int, str]) -> dict[str, Any]:
     """Give what the page's script works on; all intensities in % of the range."""
     names = list(scene.volumes)
     base = scene.volumes[names[0]]
-    percent = _percent(scene.volumes[names[-1]], scene.brain)
+    percent = scene.percent
     changes = {n: (base - scene.volumes[n]) * np.float32(percent) for n in names[1:]}
     pair = _first_difference(names)
     change = changes.get(names[pair[1]], 0) - changes.get(names[pair[0]], np.float32(0))
     inside = change[scene.brain] if changes else np.zeros(1)
-    black, white = scales.gray_scale(base[scene.brain], scene.volumes[names[-1]][scene.brain])
+    black, white = scene.window
     code = coding.Base.of(scales.sample(base))
     tissues, legend = _tissues(scene.layers, label_names)
     mosaic = coding.Mosaic.of(base.shape)
@@ -250,9 +271,9 @@ def _data(scene: _Scene, label_names: Mapping[int, str]) -> dict[str, Any]:
     }
 
 
-def _percent(reference: np.ndarray, brain: np.ndarray) -> float:
+def _percent(inside: np.ndarray) -> float:
     """Give the % of the range that one unit is."""
-    values = reference[brain].astype(np.float64)
+    values = inside.astype(np.float64)
     value_range = float(np.percentile(values, 99.5) - values.min())
     if value_range <= 0:
         raise ImageError("an image is constant in the brain; check it")

@@ -17,11 +17,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from clinica_t1nce.bids.entities import split_extension
+from clinica_t1nce.bids.entities import Visit, split_extension
 from clinica_t1nce.caps import names, sidecar, table
 from clinica_t1nce.errors import ImageError, T1nceError
 from clinica_t1nce.evaluation.brain_masks import template_mask
 from clinica_t1nce.files import nifti
+from clinica_t1nce.report import thumbnails
 from clinica_t1nce.report.group_page import PageEntry, write_group_report
 from clinica_t1nce.report.participant_page import write_participant_page
 
@@ -67,7 +68,7 @@ def page_path(folder: Path, output: Path) -> Path:
     >>> page_path(Path("report"), output).as_posix()
     'report/pages/sub-1_ses-1_desc-SynthNce_T1w_model-a.html'
     """
-    return folder.joinpath(PAGES, page_name(output))
+    return folder / PAGES / page_name(output)
 
 
 def page_name(output: Path) -> str:
@@ -76,10 +77,11 @@ def page_name(output: Path) -> str:
 
 
 def is_done(folder: Path, shown: Shown) -> bool:
-    """Say whether the page is there and not older than the image."""
+    """Say whether page and thumbnail are there and not older than the image."""
+    page = page_path(folder, shown.output)
     try:
-        page = page_path(folder, shown.output).stat()
-        return page.st_mtime_ns >= shown.image.stat().st_mtime_ns
+        made = min(path.stat().st_mtime_ns for path in (page, thumbnails.path_of(page)))
+        return made >= shown.image.stat().st_mtime_ns
     except OSError:
         return False
 
@@ -115,7 +117,7 @@ def write_page(
         source = names.resolve(content["SpatialReference"], root, shown.image.parent)
         volumes = nifti.load(source), nifti.load(shown.image).data
     t1ce, t1nce = volumes
-    return write_page_of(path, content, t1ce.data, t1nce, t1ce.affine, title)
+    return write_page_of(path, content, t1ce.data, t1nce, t1ce.affine, title, thumbnail=True)
 
 
 def write_page_of(
@@ -125,6 +127,8 @@ def write_page_of(
     t1nce: np.ndarray,
     affine: np.ndarray,
     title: str,
+    *,
+    thumbnail: bool,
 ) -> Path:
     """Write the page of a synthetic image that is in memory.
 
@@ -140,6 +144,8 @@ def write_page_of(
         4 x 4, voxel indices to mm.
     title
         Heading.
+    thumbnail
+        Whether a small picture is written beside the page for the group report.
 
     Raises
     ------
@@ -158,6 +164,7 @@ def write_page_of(
         measures=_measures(content),
         flags=[flag.text for flag in sidecar.flags(content)],
         title=title,
+        thumbnail=thumbnail,
     )
 
 
@@ -213,7 +220,7 @@ class PageWriter:
 
 
 def complete(
-    folder: Path, caps: Path, shown: Iterable[Shown], n_threads: int = 1
+    folder: Path, caps: Path, shown: Iterable[Shown], n_threads: int = 1, *, again: bool = False
 ) -> tuple[Path, list[tuple[Path, str]]]:
     """Write the pages that are missing or older than their images, and the index.
 
@@ -227,6 +234,8 @@ def complete(
         The images that shall have a page.
     n_threads
         Pages to work on at a time.
+    again
+        Whether all pages are written anew.
 
     Returns
     -------
@@ -239,7 +248,7 @@ def complete(
     OutputError
         If the index cannot be written.
     """
-    missing = [item for item in shown if not is_done(folder, item)]
+    missing = [item for item in shown if again or not is_done(folder, item)]
     with ThreadPoolExecutor(max(1, n_threads)) as threads:
         reasons = list(threads.map(lambda item: _try(folder, item, caps), missing))
     failures = [
@@ -253,44 +262,45 @@ def write_index(folder: Path, caps: Path) -> Path:
 
     As with the table, any number of processes may do so at a time.
     """
-    pages, stamp = _listed(folder, caps)
+    files, stamp = _listed(folder, caps)
     for _ in range(table.MOST_LOOKS):
-        index = _write_index(folder, caps, pages, table.read(caps))
-        before, (pages, stamp) = (pages, stamp), _listed(folder, caps)
-        if (pages, stamp) == before:
+        index = _write_index(folder, caps, files, table.read(caps))
+        before, (files, stamp) = (files, stamp), _listed(folder, caps)
+        if (files, stamp) == before:
             break
     return index
 
 
 def _listed(folder: Path, caps: Path) -> tuple[set[str], tuple[int, int] | None]:
-    """List the pages, and tell this table from another: each is a new file."""
-    pages: set[str] = set()
+    """List pages and thumbnails, and tell this table from another: each is a new file."""
+    files: set[str] = set()
     with suppress(FileNotFoundError):
-        pages = {entry.name for entry in os.scandir(folder / PAGES)}
+        files = {entry.name for entry in os.scandir(folder / PAGES)}
     try:
         status = (caps / table.NAME).stat()
     except FileNotFoundError:
-        return pages, None
-    return pages, (status.st_ino, status.st_mtime_ns)
+        return files, None
+    return files, (status.st_ino, status.st_mtime_ns)
 
 
-def _write_index(folder: Path, caps: Path, pages: set[str], rows: list[table.Row]) -> Path:
+def _write_index(folder: Path, caps: Path, files: set[str], rows: list[table.Row]) -> Path:
     return write_group_report(
         folder,
         {},
         [],
-        [_entry(row, caps, pages) for row in rows],
+        [_entry(row, caps, files) for row in rows],
         NOTE,
         title="Synthetic T1nce",
         order="confidence, lowest first; what failed comes before",
     )
 
 
-def _entry(row: table.Row, caps: Path, pages: set[str]) -> PageEntry:
+def _entry(row: table.Row, caps: Path, files: set[str]) -> PageEntry:
     image = names.resolve(row["source"], caps, caps)
     if names.is_crop(image.name):
         image = names.output_path(image, row["model"])
-    page = page_name(image)
+    page = Path(PAGES, page_name(image))
+    has_page = page.name in files
     failed = row["status"] != "done"
     confidence = _number(row["confidence"])
     measures: dict[str, Any] = {
@@ -305,10 +315,12 @@ def _entry(row: table.Row, caps: Path, pages: set[str]) -> PageEntry:
         measures["Failure"] = row["reason"]
     return PageEntry(
         _title(image.name),
-        f"{PAGES}/{page}" if page in pages else None,
+        page.as_posix() if has_page else None,
         float("nan") if failed or confidence is None else confidence,
         measures,
-        _row_flags(row, page in pages),
+        _row_flags(row, has_page),
+        visit=Visit(row["participant_id"], row["session_id"]),
+        has_thumbnail=has_page and thumbnails.path_of(page).name in files,
     )
 
 

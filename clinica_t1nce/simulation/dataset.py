@@ -10,15 +10,14 @@ import numpy as np
 import torch
 
 from clinica_t1nce import __version__
-from clinica_t1nce.errors import LabelMapError, OutputError, T1nceError
+from clinica_t1nce.errors import OutputError, T1nceError, naming
 from clinica_t1nce.files import nifti, tsv
 from clinica_t1nce.files.text import as_json, find_json, write_text
 from clinica_t1nce.simulation import label_maps as maps
 from clinica_t1nce.simulation.anatomy import Anatomy, find_surfaces
 from clinica_t1nce.simulation.gadolinium import USUAL, Gadolinium
-from clinica_t1nce.simulation.records import numbers_of
 from clinica_t1nce.simulation.scanner import Stripping
-from clinica_t1nce.simulation.simulator import Pair, Recipe, render, sample_recipe
+from clinica_t1nce.simulation.simulator import Pair, Recipe, numbers_of, render, sample_recipe
 
 WHITE_MATTER = 1000
 """What 1, white matter before gadolinium and gain, is on disk."""
@@ -135,10 +134,9 @@ def read_anatomy(path: Path, table: maps.Table | None = None) -> tuple[nifti.Ima
         If :func:`clinica_t1nce.simulation.label_maps.read` raises it, or no brain is found.
     """
     image = maps.read(path, table)
-    try:
-        return image, find_surfaces(image.data.astype(np.int32))
-    except LabelMapError as error:
-        raise LabelMapError(f"{path}: {error}") from error
+    with naming(path):
+        anatomy = find_surfaces(image.data.astype(np.int32))
+    return image, anatomy
 
 
 def write_pair(

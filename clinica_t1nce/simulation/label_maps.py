@@ -9,7 +9,7 @@ from nibabel.affines import voxel_sizes
 from nibabel.orientations import inv_ornt_aff, io_orientation
 from scipy import ndimage
 
-from clinica_t1nce.errors import LabelMapError, SelectionError
+from clinica_t1nce.errors import LabelMapError, SelectionError, naming
 from clinica_t1nce.files import nifti, tsv
 from clinica_t1nce.simulation import tissues
 from clinica_t1nce.simulation.tissues import Tissue
@@ -81,11 +81,9 @@ def read(path: Path, table: Table | None = None) -> nifti.Image:
     labels = np.rint(image.data).astype(np.int32)
     if np.abs(labels - image.data).max() > 1e-3:
         raise LabelMapError(f"{path}: values between whole numbers, so no label map; give that")
-    try:
+    with naming(path):
         labels = _translate(labels, table or {})
         tissues.to_tissues(labels)
-    except LabelMapError as error:
-        raise LabelMapError(f"{path}: {error}") from error
     affine = image.affine @ inv_ornt_aff(io_orientation(image.affine), labels.shape)
     labels, affine = _to_1_mm(grids.to_ras(labels, image.affine), affine)
     labels = _with_fluid(labels)

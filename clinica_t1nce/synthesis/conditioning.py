@@ -14,7 +14,7 @@ import numpy as np
 from scipy import ndimage
 
 from clinica_t1nce.errors import ImageError
-from clinica_t1nce.synthesis.flags import Flag
+from clinica_t1nce.synthesis import Flag
 from clinica_t1nce.volumes import intensity
 
 BRIGHTEST = 10.0

@@ -10,6 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch.nn import functional as F
+
+EPSILON = 1e-3
+"""Variance of the image, in units of white matter squared, below which there is no edge."""
 
 
 class Decoded(NamedTuple):
@@ -105,3 +109,43 @@ def _between(quantiles: Sequence[float], wanted: float) -> tuple[int, int, float
     place = float(np.interp(wanted, quantiles, range(len(quantiles))))
     below = min(int(place), max(len(quantiles) - 2, 0))
     return below, min(below + 1, len(quantiles) - 1), place - below
+
+
+def guide(change: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
+    """Filter a change, guided by its image, in windows of 3 x 3 x 3 voxels.
+
+    Parameters
+    ----------
+    change
+        Change, N x 1 x D x H x W, 0 or more, in units of white matter.
+    image
+        Image of the same shape and units.
+
+    Returns
+    -------
+    torch.Tensor
+        Change of the same shape, between 0 and the image; 0 where the windows around hold no
+        change.
+    """
+    mean_image, mean_change = _window_mean(image), _window_mean(change)
+    variance = _window_mean(image * image) - mean_image * mean_image
+    slope = (_window_mean(image * change) - mean_image * mean_change) / (
+        variance.clamp(min=0) + EPSILON
+    )
+    offset = mean_change - slope * mean_image
+    return (
+        (_window_mean(slope) * image + _window_mean(offset))
+        .clamp(min=0)
+        .minimum(image.clamp(min=0))
+    )
+
+
+def _window_mean(x: torch.Tensor) -> torch.Tensor:
+    """Average over the windows, one axis after the other; the border is repeated."""
+    for axis in (2, 3, 4):
+        n = x.shape[axis]
+        around = [0] * 6
+        around[2 * (4 - axis)] = around[2 * (4 - axis) + 1] = 1
+        padded = F.pad(x, around, mode="replicate")
+        x = (padded.narrow(axis, 0, n) + x + padded.narrow(axis, 2, n)) / 3
+    return x

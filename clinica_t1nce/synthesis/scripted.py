@@ -13,8 +13,7 @@ from torch import nn
 
 from clinica_t1nce.errors import WeightsError
 from clinica_t1nce.models.cards import Card
-from clinica_t1nce.synthesis import guided_filter
-from clinica_t1nce.synthesis.decode import decode, fade_small
+from clinica_t1nce.synthesis.decode import decode, fade_small, guide
 from clinica_t1nce.synthesis.detector import Detector
 from clinica_t1nce.synthesis.synthesizer import MARGIN
 
@@ -50,7 +49,7 @@ class _Whole(nn.Module):
             total = total + change.flip(flipped)
         change = total / len(card.inference.mirrors)
         if card.inference.guided:
-            change = guided_filter.guide(change, part)
+            change = guide(change, part)
         change = fade_small(change, card.inference.fade)
         found: torch.Tensor = self.subtract(x, self.paste(scaled, change, MARGIN) * factor)
         return found

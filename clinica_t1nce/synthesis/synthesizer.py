@@ -14,10 +14,9 @@ from clinica_t1nce.errors import DeviceError, WeightsError
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.models.change_unet import ChangeUNet
 from clinica_t1nce.models.storage import load_generator
-from clinica_t1nce.synthesis import arrays, detector, guided_filter, transfer
+from clinica_t1nce.synthesis import Flag, detector, transfer
 from clinica_t1nce.synthesis.conditioning import Conditioned, condition
-from clinica_t1nce.synthesis.decode import Decoded, decode, fade_small
-from clinica_t1nce.synthesis.flags import Flag
+from clinica_t1nce.synthesis.decode import Decoded, decode, fade_small, guide
 from clinica_t1nce.volumes import grids, intensity
 
 logger = logging.getLogger("clinica_t1nce")
@@ -190,7 +189,7 @@ class Synthesizer:
         affine
             Affine, 4 x 4, voxel indices to mm. The network, trained on axes that run right,
             anterior, superior, is given such axes, and the results are turned back to those of
-            `volume`. Where voxels are not of 1 mm (:data:`clinica_t1nce.synthesis.arrays.NEAR`), it
+            `volume`. Where voxels are not of 1 mm (:data:`clinica_t1nce.volumes.grids.NEAR`), it
             is given such voxels, and what it changes is transferred to those of `volume`, which
             keeps its resolution. None: axes and voxel size are so already.
 
@@ -204,13 +203,13 @@ class Synthesizer:
         DeviceError
             If the device runs out of memory.
         """
-        ras = arrays.check_volume(volume)
+        ras = grids.check_volume(volume)
         grid = None
         if affine is not None:
-            affine = arrays.check_affine(affine, ras.shape)
+            affine = grids.check_affine(affine, ras.shape)
             ras_affine = affine @ inv_ornt_aff(io_orientation(affine), ras.shape)
             ras = grids.to_ras(ras, affine)
-            grid = arrays.network_grid(ras.shape, ras_affine)
+            grid = grids.network_grid(ras.shape, ras_affine)
         given = condition(np.ascontiguousarray(ras))
         if grid is None:
             found = self._synthesise(given)
@@ -326,7 +325,7 @@ class Synthesizer:
         if not bool(mean.isfinite().all()):
             raise WeightsError(f"{self.card.name}: gives NaN or infinite voxels; use other weights")
         if self.card.inference.guided:
-            mean = guided_filter.guide(mean, x)
+            mean = guide(mean, x)
         n_views = len(self.card.inference.mirrors)
         spread = half_range
         if squares is not None and n_views > 1:

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from clinica_t1nce.bids.pairs import PairFiles
 from clinica_t1nce.errors import ImageError, TrainingError
 from clinica_t1nce.files import nifti
 from clinica_t1nce.models.cards import Card
@@ -23,9 +24,8 @@ from clinica_t1nce.simulation.anatomy import Anatomy
 from clinica_t1nce.simulation.simulator import Pair, render, sample_recipe
 from clinica_t1nce.synthesis.detector import HEAD, Detector, confidence_table, describe
 from clinica_t1nce.synthesis.synthesizer import Synthesis, Synthesizer
-from clinica_t1nce.training.data.anatomies import find_label_maps, load_anatomies
 from clinica_t1nce.training.data.fitted_pairs import ENHANCING, prepare
-from clinica_t1nce.training.data.volume_pairs import PairFiles
+from clinica_t1nce.training.data.simulated import find_label_maps, load_anatomies
 from clinica_t1nce.volumes import grids, intensity
 
 logger = logging.getLogger("clinica_t1nce")

@@ -17,11 +17,10 @@ from clinica_t1nce.errors import TrainingError
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.models.storage import save_weights
 from clinica_t1nce.synthesis.synthesizer import find_device
-from clinica_t1nce.training.callback import Checks, Plan
+from clinica_t1nce.training.callback import Checks, Plan, ShowProgress
 from clinica_t1nce.training.data.numbered import Share, Source, loader
 from clinica_t1nce.training.data.sources import Loaded
 from clinica_t1nce.training.modules.generator import Training
-from clinica_t1nce.training.progress_bar import ShowProgress
 from clinica_t1nce.training.settings import Settings
 
 

@@ -73,7 +73,7 @@ class Settings:
     augment
         Whether real pairs are varied: patches by
         :class:`clinica_t1nce.training.data.variation.Variation`, whole volumes by
-        :class:`clinica_t1nce.training.data.augmentation.Augmentation`.
+        :class:`clinica_t1nce.training.data.variation.Augmentation`.
     t1nce_share
         Fraction of patches of real pairs in which the T1nce is shown in place of the T1ce.
     precision

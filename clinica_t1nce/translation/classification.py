@@ -14,7 +14,8 @@ from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.bids.t1w_images import Dataset
 from clinica_t1nce.caps import names, query, selection, table
 from clinica_t1nce.errors import SelectionError, WeightsError
-from clinica_t1nce.files import atomic, completeness, tsv
+from clinica_t1nce.files import atomic, tsv
+from clinica_t1nce.files.content import has_changed
 from clinica_t1nce.files.text import find_json, write_text
 from clinica_t1nce.translation.jobs import Job
 
@@ -74,7 +75,7 @@ def write(job: Job, probability: float, card: "Card", note: Mapping[str, Any]) -
     card
         Card of the weights that found it.
     note
-        Note of the image, from :func:`clinica_t1nce.files.completeness.read_noted`.
+        Note of the image, from :func:`clinica_t1nce.files.content.read_noted`.
 
     Returns
     -------
@@ -129,7 +130,7 @@ def read(crop: Path, model: str, sha256: str) -> float | None:
 
 
 def _is_of_another_file(content: Mapping[str, Any], crop: Path) -> bool:
-    return any(completeness.has_changed(crop, file) for file in content.get("SourceFiles", [])[:1])
+    return any(has_changed(crop, file) for file in content.get("SourceFiles", [])[:1])
 
 
 def rewrite(

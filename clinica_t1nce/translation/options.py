@@ -157,6 +157,14 @@ class Options:
             argument="--no-report",
         ),
     )
+    reports_only: bool = field(
+        default=False,
+        metadata=_shown(
+            "Translate nothing: make the pages of the images that are there anew, and their index.",
+            OUTPUT,
+            of_nodes=False,
+        ),
+    )
     keep_existing: bool = field(
         default=False,
         metadata=_shown(
@@ -177,6 +185,8 @@ class Options:
                 "--agent-words is for words in the metadata of a BIDS: name it with "
                 "--bids-directory"
             )
+        if self.reports_only and not self.report:
+            raise SelectionError("--reports-only and --no-report: give one of them")
         for option in fields(self):
             value = getattr(self, option.name)
             known = choices(option.name)

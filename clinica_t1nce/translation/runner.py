@@ -12,7 +12,7 @@ import numpy as np
 from clinica_t1nce.caps import names, selection, sidecar
 from clinica_t1nce.caps.query import ALL, AS_T1NCE, SelectedBy
 from clinica_t1nce.files import atomic, nifti
-from clinica_t1nce.synthesis.flags import Flag
+from clinica_t1nce.synthesis import Flag
 from clinica_t1nce.translation import classification, spaces
 from clinica_t1nce.translation.jobs import Job
 

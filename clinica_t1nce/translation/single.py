@@ -15,13 +15,12 @@ import numpy as np
 from nibabel.affines import voxel_sizes
 
 from clinica_t1nce.caps import names, sidecar
-from clinica_t1nce.errors import ImageError, T1nceError
+from clinica_t1nce.errors import ImageError, naming
 from clinica_t1nce.files import atomic, nifti, nifti_copy
 from clinica_t1nce.files.forms import read_forms
-from clinica_t1nce.synthesis import transfer
+from clinica_t1nce.synthesis import Flag, transfer
 from clinica_t1nce.synthesis.conditioning import condition
 from clinica_t1nce.synthesis.enhancement_prior import Place, locate
-from clinica_t1nce.synthesis.flags import Flag
 from clinica_t1nce.translation import classification
 from clinica_t1nce.translation.runner import find_flags
 from clinica_t1nce.translation.single_files import Files
@@ -242,11 +241,10 @@ def classify_file(source: Path, synthesizer: "Synthesizer") -> float:
 
 def _read_and_synthesise(path: Path, synthesizer: "Synthesizer") -> tuple[nifti.Image, Found]:
     source = nifti.load(path)
-    try:
+    with naming(path):
         check_content(source.data, source.affine, source.header.get_data_dtype().kind)
-        return source, synthesise(source.data, source.affine, synthesizer)
-    except T1nceError as error:
-        raise type(error)(f"{path}: {error}") from error
+        found = synthesise(source.data, source.affine, synthesizer)
+    return source, found
 
 
 def translate_file(

@@ -28,6 +28,8 @@ class Files:
         Path of the HTML page that shows it, or None.
     space
         Grid of the T1nce: that of the source, or that of t1-linear's crop (``"mni-crop"``).
+    thumbnail
+        Whether a small picture is put beside the page, for a page of the group.
     """
 
     source: Path
@@ -35,6 +37,7 @@ class Files:
     enhancement: Path | None = None
     page: Path | None = None
     space: names.Space = names.NATIVE
+    thumbnail: bool = False
 
     @property
     def outputs(self) -> tuple[Path, ...]:

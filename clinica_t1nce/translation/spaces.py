@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clinica_t1nce.caps import names
-from clinica_t1nce.errors import ImageError, T1nceError, TransformError
+from clinica_t1nce.errors import ImageError, TransformError, naming
 from clinica_t1nce.files import nifti, nifti_copy
 from clinica_t1nce.synthesis import enhancement_prior, transfer, vessels
 from clinica_t1nce.synthesis.conditioning import Conditioned, condition
@@ -316,11 +316,9 @@ def carry_to_raw(change: np.ndarray, crop: nifti.Image, raw: Raw) -> np.ndarray:
 
 def synthesise(crop: nifti.Image, volume: np.ndarray, synthesizer: "Synthesizer") -> "Synthesis":
     """Run the network on a volume of a crop's grid; errors name the crop."""
-    try:
-        return synthesizer(volume, crop.affine)
-    except T1nceError as error:
-        # It knows arrays only; the reader of the message needs the file.
-        raise type(error)(f"{crop.path}: {error}") from error
+    with naming(crop.path):
+        synthesis = synthesizer(volume, crop.affine)
+    return synthesis
 
 
 def _read_full(crop: nifti.Image, path: Path) -> nifti.Image:

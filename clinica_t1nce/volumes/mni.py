@@ -14,7 +14,7 @@ from nibabel.affines import voxel_sizes
 
 from clinica_t1nce.errors import ImageError, one_line
 from clinica_t1nce.volumes import grids
-from clinica_t1nce.volumes.registration import register
+from clinica_t1nce.volumes.itk import register
 
 CROP_AFFINE = np.array([[1, 0, 0, -84], [0, 1, 0, -119], [0, 0, 1, -78], [0, 0, 0, 1.0]])
 """Affine of t1-linear's crops."""

@@ -5,8 +5,10 @@ blocks that are made of the package as it is (commands, traits of interfaces), a
 pages as they were built.
 """
 
+import base64
 import html
 import inspect
+import json
 import posixpath
 import re
 from collections.abc import Iterator
@@ -37,7 +39,7 @@ MARKER = re.compile(r"^<!-- (commands|interfaces|workflows) -->$", re.MULTILINE)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add pages and files that lie outside of ``docs/``."""
+    """Add pages and files that lie outside of ``docs/``, and a page for each notebook."""
     outside = {source: target for source, target in OUTSIDE.items() if target != "index.md"}
     for path in sorted((ROOT / "examples").iterdir()):
         if path.is_file():
@@ -47,7 +49,34 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         if target.endswith(".md"):
             text = _link_to_site(text, posixpath.dirname(source), target)
         files.append(File.generated(config, target, content=text))
+    for path in sorted((ROOT / "docs").rglob("*.ipynb")):
+        page = path.relative_to(ROOT / "docs").with_suffix(".md").as_posix()
+        for target, content in _notebook(path, page).items():
+            files.append(File.generated(config, target, content=content))
     return files
+
+
+def _notebook(path: Path, page: str) -> dict[str, str | bytes]:
+    """Make a page and the pictures on it of a notebook that was run; no need for nbconvert."""
+    made: dict[str, str | bytes] = {}
+    blocks = []
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            blocks.append(source)
+            continue
+        blocks.append(f"``` {{ .python }}\n{source}\n```")
+        for output in cell["outputs"]:
+            data = output.get("data", {"text/plain": output.get("text", "")})
+            if picture := data.get("image/png"):
+                name = f"{page.removesuffix('.md')}_{len(made)}.png"
+                made[name] = base64.b64decode(picture)
+                alt = cell["metadata"].get("alt", "")
+                blocks.append(f"![{alt}]({posixpath.basename(name)})")
+            elif text := "".join(data["text/plain"]).strip():
+                blocks.append(f"``` {{ .text .no-copy }}\n{text}\n```")
+    blocks.insert(1, f"[Download the notebook]({path.name}).")
+    return {**made, page: "\n\n".join(blocks) + "\n"}
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
@@ -66,6 +95,8 @@ def _link_to_site(markdown: str, folder: str, page: str) -> str:
         if target == "examples":
             target = "docs/tutorials/graph.md"
         target = OUTSIDE.get(target, target.removeprefix("docs/"))
+        shown = target.replace(".ipynb", ".md")
+        target = target if shown == page else shown  # A notebook's own page links to the file.
         return match[1] + posixpath.relpath(target, posixpath.dirname(page) or ".")
 
     return LINK.sub(rewrite, markdown)

@@ -112,12 +112,44 @@ def test_real_pairs(run, pair, tmp_path):
     rows = f"t1ce\tt1nce\tsplit\tsharp\tname\n{t1ce}\t{t1nce}\ttest\tboth\tone\n"
     (tmp_path / "files.tsv").write_text(rows)
     options = ["--split", "test", "--model", save_weights(tmp_path), "--device", "cpu"]
-    printed = run("real_pairs", "--pairs", "files.tsv", *options, "--out", "out").splitlines()
-    table = [line for line in printed if line.startswith("|")]
-    assert len({line.count("|") for line in table}) == 1
+    options += ["--out", "out", "--volumes", "--judge", "gaussians"]
+    for table in run("real_pairs", "--pairs", "files.tsv", *options).split("\n\n"):
+        lines = [line for line in table.splitlines() if line.startswith("|")]
+        assert len({line.count("|") for line in lines}) == 1
     found = {row["method"]: row for row in tsv.read(tmp_path / "out" / "real_pairs.tsv")}
     assert float(found["nothing"]["share"]) == pytest.approx(0, abs=1e-5)
+    volumes_of = [
+        sum(float(found["nothing"][f"{image}_{tissue}"]) for tissue in ("gm", "wm", "csf"))
+        for image in ("volume", "reference")
+    ]
+    assert volumes_of[0] == pytest.approx(volumes_of[1])
+    assert volumes_of[0] > 0
     assert len(found) == 3
+
+
+def test_agreement_of_real_pairs(script):
+    rows = [
+        {"method": "nothing", "sharp": sharp}
+        | {f"{k}_{tissue}": v for tissue in ("gm", "wm", "csf") for k, v in values.items()}
+        for sharp, volume in ((True, 105.0), (True, 110.0), (True, 115.0), (False, 900.0))
+        for values in [{"volume": volume, "reference": 100.0, "avd": volume - 100, "dice": 0.5}]
+    ]
+    line = script("real_pairs").agreement(rows).splitlines()[2]
+    assert line.startswith("| GM | nothing | +10.0 | -2.4 to +22.4 | +0.2 to +19.8 | 10.0 | 0.500")
+
+
+def test_semi_real_heads(script):
+    head, brain = np.ones((4, 4, 4)), np.zeros((4, 4, 4), bool)
+    brain[:2] = True
+    added = np.zeros_like(head)
+    added[0] = 0.5
+    compare = script("semi_real_heads").compare
+    assert compare(head, added, head, brain)["share"] == 1
+    half = head + added / 2
+    half[1], half[3] = 0.9, 0.8
+    found = compare(head, added, half, brain)
+    expected = {"added": 25, "share": 0.3, "inside": 0.5, "outside": 10, "beyond": 10}
+    assert found == pytest.approx({**expected, "wrongly": 1.6 / 5.6})
 
 
 def test_l1(script, pair, tmp_path):

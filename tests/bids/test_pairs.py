@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from clinica_t1nce.bids import pairs
-from clinica_t1nce.bids.pairs import PairFile, PairRow, read_files
+from clinica_t1nce.bids.pairs import PairFiles, PairRow, read_files
 from clinica_t1nce.errors import SelectionError
 
 OURS = "participant_id\tsession_id_t1nce\tsession_id_t1ce"
@@ -159,10 +159,10 @@ def test_files_by_split(tmp_path: Path) -> None:
     )
     found = read_files(tsv)
     assert found["train"] == [
-        PairFile("first", tmp_path / "a_ce.nii.gz", tmp_path / "a.nii.gz"),
-        PairFile("alone", None, tmp_path / "a.nii.gz"),
+        PairFiles("first", tmp_path / "a_ce.nii.gz", tmp_path / "a.nii.gz"),
+        PairFiles("alone", None, tmp_path / "a.nii.gz"),
     ]
-    assert found["validation"] == [PairFile("b.nii.gz", absolute, tmp_path / "b.nii.gz")]
+    assert found["validation"] == [PairFiles("b.nii.gz", absolute, tmp_path / "b.nii.gz")]
     assert found["test"] == []
 
 

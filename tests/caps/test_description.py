@@ -97,3 +97,21 @@ def test_an_unwritable_caps_is_told_before_any_work(caps, monkeypatch):
     monkeypatch.setattr(description.tempfile, "mkstemp", refuse)
     with pytest.raises(OutputError, match="Read-only file system"):
         description.check_room(caps, 1)
+
+
+@pytest.mark.parametrize(
+    ("versions", "mixed"),
+    [
+        (["0.12.0"], False),
+        (["0.9.1"], False),
+        (["0.9.1", "0.12.0"], True),
+        (["0.12.0", "1.0"], False),
+    ],
+)
+def test_crops_of_old_and_new_versions_are_flagged(caps, versions, mixed):
+    path = caps / "dataset_description.json"
+    steps = [{"Name": "t1-linear", "ClinicaVersion": version} for version in versions]
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"Processing": steps}))
+    told = description.mixed_versions(caps) or ""
+    assert bool(told) == mixed
+    assert all(version in told for version in versions if mixed)

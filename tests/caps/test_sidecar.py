@@ -8,8 +8,8 @@ import pytest
 from clinica_t1nce.caps import sidecar
 from clinica_t1nce.caps.query import SelectedBy
 from clinica_t1nce.models.cards import Card
+from clinica_t1nce.synthesis import Flag
 from clinica_t1nce.synthesis.enhancement_prior import Place
-from clinica_t1nce.synthesis.flags import Flag
 
 CARD = Card(
     "m",

@@ -1,13 +1,16 @@
 import json
+import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 import nibabel as nib
 import pytest
 from click.testing import CliRunner
 
-from clinica_t1nce.bids.filters import passes, read_filter
+from clinica_t1nce.bids.entities import passes, read_filter
 from clinica_t1nce.caps import sidecar
-from clinica_t1nce.cli.bids import cli
+from clinica_t1nce.cli.bids import cli, descriptor_of
 from clinica_t1nce.errors import SelectionError
 from tests.data.bids import VALIDATOR, make_bids, needs_validator
 from tests.data.caps import DETECTOR, save_weights
@@ -131,15 +134,20 @@ def test_one_bad_image_stops_no_other(tmp_path, run):
     assert len(made(out)) == 3
 
 
-def test_an_invalid_data_set_is_not_begun(tmp_path, run, monkeypatch):
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [("exit 1", "bids-validator finds errors in it"), ("echo no cache >&2; exit 1", "(no cache)")],
+)
+def test_an_invalid_data_set_is_not_begun(tmp_path, run, monkeypatch, script, message):
     fake = tmp_path / "bin" / "bids-validator"
     fake.parent.mkdir()
-    fake.write_text("#!/bin/sh\nexit 1\n")
+    fake.write_text(f"#!/bin/sh\n{script}\n")
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", str(fake.parent))
     bids = make_bids(tmp_path / "bids")
     result = run(bids, tmp_path / "out", "participant")
     assert result.exit_code == 2
+    assert message in result.output
     assert "--skip-bids-validation" in result.output
     assert not (tmp_path / "out").exists()
 
@@ -154,3 +162,31 @@ def test_filters_in_words_of_pybids(tmp_path):
     path.write_text('{"t1w": {"flavour": "sweet"}}')
     with pytest.raises(SelectionError, match="'flavour' is no entity"):
         read_filter(path)
+
+
+BOSH = shutil.which("bosh", path=Path(sys.executable).parent) or shutil.which("bosh")
+
+
+def test_every_option_is_described_and_no_other():
+    content = descriptor_of(cli)
+    hidden = {"boutiques", "help"}
+    params = {param.name for param in cli.params} - hidden
+    assert {item["id"] for item in content["inputs"]} == params
+    assert all(item["value-key"] in content["command-line"] for item in content["inputs"])
+    labels = next(item for item in content["inputs"] if item["id"] == "participants")
+    assert labels["command-line-flag"] == "--participant-label"
+    assert labels["list"]
+
+
+@pytest.mark.skipif(BOSH is None, reason="no bosh (package boutiques) beside this Python")
+def test_the_descriptor_is_valid_and_runs_the_command(tmp_path):
+    path = tmp_path / "descriptor.json"
+    path.write_text(CliRunner().invoke(cli, ["--boutiques"]).output)
+    subprocess.run([BOSH, "validate", path], check=True)
+    bids = tmp_path / "in"
+    bids.mkdir()
+    values = {"bids": str(bids), "out": "out", "level": "participant", "participants": ["1", "2"]}
+    (tmp_path / "values.json").write_text(json.dumps(values))
+    command = [BOSH, "exec", "simulate", path, "-i", tmp_path / "values.json"]
+    shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert "out participant --participant-label 1 2" in shown

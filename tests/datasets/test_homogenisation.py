@@ -345,22 +345,13 @@ def test_a_foreign_caps_is_left_alone(caps, out, tmp_path):
     assert not out.exists()
 
 
-@pytest.mark.parametrize(
-    ("versions", "mixed"),
-    [
-        (["0.12.0"], False),
-        (["0.9.1"], False),
-        (["0.9.1", "0.12.0"], True),
-        (["0.12.0", "1.0"], False),
-    ],
-)
-def test_crops_of_old_and_new_versions_are_flagged(caps, out, versions, mixed):
+def test_crops_of_old_and_new_versions_are_flagged(caps, out):
     path = caps / "dataset_description.json"
     content = json.loads(path.read_text())
     (step,) = content["Processing"]
-    content["Processing"] = [{**step, "ClinicaVersion": version} for version in versions]
+    content["Processing"].append({**step, "ClinicaVersion": "0.9.1"})
     path.write_text(json.dumps(content))
     report = homogenise(Request(caps, out))
     told = [line for line in describe(report, out) if line.startswith("Warning")]
-    assert len(told) == mixed
-    assert all(version in line for line in told for version in versions)
+    assert len(told) == 1
+    assert "0.9.1" in told[0]

@@ -11,7 +11,6 @@ from clinica_t1nce.evaluation.brain_masks import (
     METHODS,
     brain_mask,
     is_skull_stripped,
-    nonzero_mask,
     template_mask,
     union_mask,
 )
@@ -122,13 +121,6 @@ def test_share_of_zeros_tells_a_brain_from_a_head(zeros, stripped):
     volume = np.ones(1000, np.float32).reshape(10, 10, 10)
     volume.ravel()[: int(1000 * zeros)] = 0
     assert is_skull_stripped(volume) is stripped
-
-
-def test_nonzero_mask_is_the_intersection_of_what_exceeds_zero():
-    a = np.array([[[-1.0, 0, 1, 2]]])
-    b = np.array([[[1.0, 1, 0, 3]]])
-    assert nonzero_mask(a).tolist() == [[[False, False, True, True]]]
-    assert nonzero_mask(a, b).tolist() == [[[False, False, False, True]]]
 
 
 def test_union():

@@ -12,6 +12,10 @@ from tests.data import volumes
 CUBE = (8, 8, 8)
 
 
+def measure_pair(t1ce, t1nce, synthetic):
+    return recovery.compare(recovery.prepare_pair(t1ce, t1nce), synthetic)
+
+
 @pytest.fixture
 def pair() -> tuple[np.ndarray, np.ndarray]:
     """T1ce and T1nce of one head, with noise of their own and another gain."""
@@ -95,7 +99,7 @@ def test_measures_by_hand():
 
 def test_the_t1ce_itself_recovers_nothing(pair):
     t1ce, t1nce = pair
-    measures = recovery.measure_pair(t1ce, t1nce, t1ce)
+    measures = measure_pair(t1ce, t1nce, t1ce)
     assert measures.share == pytest.approx(0, abs=1e-9)
     assert (measures.inside, measures.outside, measures.sharpness) == pytest.approx((1, 1, 1))
 
@@ -114,7 +118,7 @@ def test_the_oracle_recovers_all(pair):
 def test_scale_of_the_synthetic_image_does_not_count(pair):
     t1ce, t1nce = pair
     synthetic = 0.7 * t1ce + 0.6 * t1nce
-    one, other = (recovery.measure_pair(t1ce, t1nce, k * synthetic + 10 * k) for k in (1, 5))
+    one, other = (measure_pair(t1ce, t1nce, k * synthetic + 10 * k) for k in (1, 5))
     assert (one.share, one.inside, one.outside) == pytest.approx(
         (other.share, other.inside, other.outside)
     )
@@ -133,32 +137,14 @@ def test_sharpness_ignores_what_is_near_enhancement(pair):
 
 def test_worse_than_the_t1ce_is_negative(pair):
     t1ce, t1nce = pair
-    assert recovery.measure_pair(t1ce, t1nce, 3 * t1ce - 4 * t1nce).share < 0
+    assert measure_pair(t1ce, t1nce, 3 * t1ce - 4 * t1nce).share < 0
 
 
 def test_no_enhancement_gives_nan():
     brain = volumes.brain().astype(np.float64)
-    measures = recovery.measure_pair(2 * brain, brain, 2 * brain)
+    measures = measure_pair(2 * brain, brain, 2 * brain)
     assert np.isnan([measures.share, measures.inside]).all()
     assert measures.error_t1ce == pytest.approx(0, abs=1e-9)
-
-
-def test_change_of_a_t1nce_by_hand():
-    given = ramp((10, 10, 10))
-    brain = np.zeros(given.shape, bool)
-    brain[2:8, 2:8, 2:8] = True
-    inner = given[3:7, 3:7, 3:7]
-    returned = given.copy()
-    returned[3, 3:7, 3:7] -= 8
-    returned[0] = 0
-    expected = 100 * (8 / 4) / (np.percentile(inner, 99.5) - inner.min())
-    assert recovery.change_of_t1nce(given, returned, brain) == pytest.approx(expected)
-    assert recovery.change_of_t1nce(given, given, brain) == 0
-
-
-def test_change_of_a_t1nce_fits_nothing():
-    given = volumes.brain()
-    assert recovery.change_of_t1nce(given, 0.9 * given) > 1
 
 
 def test_gradient_energy_of_a_plane():
@@ -182,7 +168,7 @@ def test_gradient_energy_of_a_plane():
 def test_bad_input(pair, spoil, message):
     t1ce, t1nce = pair
     with pytest.raises(ImageError, match=message):
-        recovery.measure_pair(*spoil(t1ce, t1nce, t1ce))
+        measure_pair(*spoil(t1ce, t1nce, t1ce))
 
 
 @pytest.mark.real
@@ -200,7 +186,7 @@ def test_agrees_with_the_reference_reading(shared_data: Path, pair, noise):
         np.float32
     )
     expected = reference.measure(t1ce, t1nce, synthetic)
-    found = recovery.measure_pair(t1ce, t1nce, synthetic)
+    found = measure_pair(t1ce, t1nce, synthetic)
     assert {
         "t1ce": found.error_t1ce,
         "oracle": found.error_oracle,

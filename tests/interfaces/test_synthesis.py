@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from nipype.pipeline.engine import Node
 
+from clinica_t1nce.caps import sidecar
 from clinica_t1nce.engine import event_log
-from clinica_t1nce.errors import ImageError, WeightsError
+from clinica_t1nce.errors import ImageError, OutputError, WeightsError
 from clinica_t1nce.files import nifti
-from clinica_t1nce.interfaces import SynthesizeT1nce
-from tests.data.caps import head, save_weights, write_crop
+from clinica_t1nce.interfaces import SynthesizeT1nce, TranslateT1ce
+from tests.data import volumes
+from tests.data.caps import DETECTOR, head, save_weights, write_crop
 
 
 @pytest.fixture(scope="module")
@@ -176,3 +178,31 @@ def test_never_skipped_by_the_cache(tmp_path, weights, crops):
 def test_importing_the_interface_does_not_import_torch():
     code = "import sys, clinica_t1nce.interfaces; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_node_writes_image_sidecar_and_enhancement(tmp_path):
+    weights = save_weights(tmp_path, calibration=DETECTOR)
+    source = volumes.write(
+        tmp_path / "sub-1_T1w.nii.gz", volumes.enhance(volumes.brain()), volumes.affine("las")
+    )
+    node = Node(
+        TranslateT1ce(in_file=source, model=str(weights), device="cpu", save_enhancement=True),
+        name="translate",
+        base_dir=tmp_path / "work",
+    )
+    outputs = node.run().outputs
+    assert outputs.out_file == str(tmp_path / "work/translate/sub-1_desc-SynthNce_T1w.nii.gz")
+    before, after = nib.load(source), nib.load(outputs.out_file)
+    removed = nib.load(outputs.enhancement_file).get_fdata()
+    assert after.header.binaryblock == before.header.binaryblock
+    assert removed.max() > 0
+    np.testing.assert_allclose(before.get_fdata() - after.get_fdata(), removed, atol=1e-3)
+    assert len(outputs.sidecar_files) == 2
+    content = sidecar.read(type(source)(outputs.out_file))
+    assert outputs.gadolinium == content["GadoliniumProbability"]
+
+
+def test_the_input_is_not_written_over(tmp_path):
+    source = volumes.write(tmp_path / "in.nii.gz", volumes.brain())
+    with pytest.raises(OutputError, match="is the input itself"):
+        TranslateT1ce(in_file=source, out_file=source, device="cpu").run(cwd=tmp_path)

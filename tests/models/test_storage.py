@@ -261,6 +261,28 @@ def test_importing_models_does_not_import_torch():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_each_kind_of_fault_is_told_by_name():
+    expected = {"a": (2, 3), "b": (1,), "c": ()}
+    found = {"a": torch.zeros(3, 2), "b": torch.tensor([torch.nan]), "d": torch.zeros(1)}
+    problems = storage.faults(expected, found)
+    assert problems == {
+        "missing": ["c"],
+        "superfluous": ["d"],
+        "of another shape": ["a (3, 2) for (2, 3)"],
+        "not finite": ["b"],
+    }
+    words = "c missing; d superfluous; a (3, 2) for (2, 3) of another shape; b not finite"
+    assert storage.in_words(problems) == words
+
+
+def test_no_fault():
+    assert storage.faults({"a": (2,)}, {"a": torch.zeros(2)}) == {}
+
+
+def test_many_are_counted():
+    assert storage.in_words({"missing": ["a", "b", "c", "d"]}) == "a, b, and 2 more missing"
+
+
 def test_loading_does_not_import_the_compiler():
     code = (
         "import sys; from clinica_t1nce.models import storage; storage.load_weights(); "

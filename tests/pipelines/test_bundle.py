@@ -58,15 +58,18 @@ def test_torch_alone_gives_the_same_image(bundle, weights, scale):
 
 
 @pytest.mark.filterwarnings("ignore")  # MONAI looks for readers that are not installed.
-def test_monai_runs_the_configuration(bundle, weights, tmp_path):
-    from monai.bundle import ConfigParser
+def test_monai_runs_the_bundle(bundle, weights, tmp_path):
+    # What `python -m monai.bundle run` calls, which takes Fire for its options.
+    from monai.bundle import run
 
     volumes.write(tmp_path / "images" / "a.nii.gz", DATA, np.eye(4))
-    parser = ConfigParser(json.loads((bundle / "configs/inference.json").read_text()))
-    parser["bundle_root"] = str(bundle)
-    parser["dataset_dir"], parser["output_dir"] = str(tmp_path / "images"), str(tmp_path / "out")
-    parser["device"] = "cpu"
-    parser.get_parsed_content("run")
+    run(
+        config_file=str(bundle / "configs/inference.json"),
+        bundle_root=str(bundle),
+        dataset_dir=str(tmp_path / "images"),
+        output_dir=str(tmp_path / "out"),
+        device="cpu",
+    )
     found = nib.load(tmp_path / "out" / "a_desc-synthnce.nii.gz").get_fdata()
     expected = Synthesizer.load(weights, "cpu")(DATA).image
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * DATA.max())

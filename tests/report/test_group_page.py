@@ -1,6 +1,7 @@
 import pandas as pd
 import pytest
 
+from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.errors import OutputError
 from clinica_t1nce.report import PageEntry, write_group_report
 from tests.report.pages import Page
@@ -40,7 +41,15 @@ def test_a_report_that_says_the_same_is_not_touched(tmp_path):
 
 def test_rows_of_the_index(tmp_path):
     participants = [
-        PageEntry("one", "p/1.html", 1, {"MAE": 1.23456789, "PSNR": float("inf")}, ["b", "a"]),
+        PageEntry(
+            "one",
+            "p/1.html",
+            1,
+            {"MAE": 1.23456789, "PSNR": float("inf")},
+            ["b", "a"],
+            visit=Visit("sub-1", "ses-1"),
+            has_thumbnail=True,
+        ),
         PageEntry("two", None, 2, {"MAE": None, "Quality": "low", "None": None}),
     ]
     data = Page(write_group_report(tmp_path, {}, [], participants)).data
@@ -50,6 +59,8 @@ def test_rows_of_the_index(tmp_path):
         ["one", "p/1.html", [1, 0], 1.23457, "inf", None],
         ["two", None, [], None, None, "low"],
     ]
+    assert data["visits"] == [["sub-1", "ses-1"], None]
+    assert data["thumbnails"] == [1, 0]
 
 
 def test_tables_figures_and_note(tmp_path):
@@ -110,7 +121,7 @@ def test_ten_thousand_entries_stay_small(tmp_path):
     assert len(page.data["rows"]) == 10_000
     # They are data; rows of the table are made as one scrolls.
     assert "tr" in [tag for tag, _ in page.tags]
-    assert len(page.tags) < 80
+    assert len(page.tags) < 100
 
 
 @pytest.mark.parametrize("page", ["/abs.html", "../up.html", "a/../../b.html", "javascript:x"])

@@ -1,9 +1,16 @@
 """The pages as a browser shows them: skipped where no Chromium is installed."""
 
+import io
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
+from clinica_t1nce.bids.entities import Visit
+from clinica_t1nce.caps.query import read_visits
+from clinica_t1nce.files import tsv
 from clinica_t1nce.report import PageEntry, write_group_report, write_participant_page
 from tests.data import volumes
 
@@ -169,6 +176,10 @@ def test_pages_fit_their_width(tab, page, tmp_path, width, phone, dark):
         assert (background == "rgb(255, 255, 255)") is not dark
 
 
+FIRST = "document.querySelector('#body a').textContent"
+PLACE = "document.getElementById('place').textContent"
+
+
 def test_index_shows_filters_sorts_and_reads(tab, page, tmp_path):
     (tmp_path / "pages").mkdir()
     (tmp_path / "pages" / "a #1.html").write_bytes(page.read_bytes())
@@ -180,12 +191,15 @@ def test_index_shows_filters_sorts_and_reads(tab, page, tmp_path):
     ]
     tab.open(write_group_report(tmp_path, {}, [], participants), READY)
     rows = "document.querySelectorAll('#body tr').length"
-    first = "document.querySelector('#body a').textContent"
-    assert tab.js(rows) < 1000
-    assert tab.js(first) == "sub-4999"
-    tab.js("scrollTo(0, document.body.scrollHeight)")
-    count = tab.js(rows)
-    tab.wait(f"{rows} > {min(count, 400)} - 1")
+    assert tab.js(rows) == 100
+    assert tab.js(FIRST) == "sub-4999"
+    tab.js("document.getElementById('forth').click()")
+    assert tab.js("document.getElementById('range').textContent") == "101 to 200 of 5000"
+    assert tab.js("document.activeElement.textContent") == "sub-4899"
+    tab.press("ArrowUp")
+    assert tab.js("document.activeElement.textContent") == "sub-4900"
+    # Without visits there is nothing to mark for.
+    assert tab.js("[...document.querySelectorAll('.for-marks')].every((e) => e.hidden)")
 
     tab.put("find", "sub-012")
     assert tab.js(rows) == 10
@@ -193,17 +207,107 @@ def test_index_shows_filters_sorts_and_reads(tab, page, tmp_path):
     tab.put("flag", 0)
     assert tab.js(rows) == 9
     tab.js("document.querySelectorAll('#head button')[2].click()")
-    assert tab.js(first) == "sub-4991"
+    assert tab.js(FIRST) == "sub-4991"
     tab.js("document.querySelectorAll('#head button')[2].click()")
-    assert tab.js(first) == "sub-4999"
+    assert tab.js(FIRST) == "sub-4999"
 
     tab.click("#body a")
-    place = "document.getElementById('place').textContent"
-    assert tab.js(place) == "sub-4999 (1 of 9)"
+    assert tab.js(PLACE) == "sub-4999 (1 of 9)"
     tab.press("n")
-    assert tab.js(place) == "sub-4998 (2 of 9)"
-    tab.press("p")
-    assert tab.js(place) == "sub-4999 (1 of 9)"
+    assert tab.js(PLACE) == "sub-4998 (2 of 9)"
+    tab.press("b")
+    assert tab.js(PLACE) == "sub-4999 (1 of 9)"
     tab.press("Escape")
     assert tab.js("document.getElementById('reader').hidden")
     assert tab.js("document.activeElement.textContent") == "sub-4999"
+
+
+def saved(tab, folder):
+    """Give the rows of the table that the page saves, and read it as the commands do."""
+    path = folder / "visits.tsv"
+    path.unlink(missing_ok=True)
+    tab.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
+    tab.js("document.getElementById('save').click()")
+    end = time.monotonic() + 60
+    while not path.exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    return tsv.read(path), read_visits(path)
+
+
+def test_marks_are_kept_and_saved_as_visits(tab, page, tmp_path):
+    for name in ("1_a", "1_b", "2_a", "3_a"):
+        (tmp_path / f"{name}.html").write_bytes(page.read_bytes())
+    # Two images of the first visit; of the fourth there is none.
+    participants = [
+        PageEntry(
+            name,
+            None if name == "4_a" else f"{name}.html",
+            number,
+            {"Change": number},
+            visit=Visit(f"sub-{name[0]}", "ses-1"),
+        )
+        for number, name in enumerate(("1_a", "1_b", "2_a", "3_a", "4_a"))
+    ]
+    report = write_group_report(tmp_path, {}, [], participants)
+    tab.open(report, READY)
+    tab.js("localStorage.clear(); location.reload()")
+    tab.open(report, READY)
+    tab.click("#body a")
+    assert tab.js("document.querySelector('#measures span').textContent") == "0, above 0 %"
+    # A mark goes on to the next image, unless that is switched off.
+    tab.press("p")
+    tab.press("f")
+    assert tab.js(PLACE) == "2_a (3 of 5)"
+    assert tab.js("document.querySelector('#measures span').textContent") == "2, above 40 %"
+    tab.js("document.getElementById('onwards').click()")
+    tab.press("p")
+    assert tab.js("document.querySelector('[data-mark=pass]').ariaPressed") == "true"
+    tab.press("p")
+    assert tab.js("document.querySelector('[data-mark=pass]').ariaPressed") == "false"
+    tab.press("Escape")
+    assert tab.js("document.activeElement.textContent") == "2_a"
+    tab.press("ArrowDown")
+    tab.press("p")
+    tab.press("ArrowDown")
+    tab.press("f")
+
+    tab.open(report, READY)
+    said = "document.getElementById('marks').textContent"
+    assert tab.js(said) == "2 pass, 2 fail"
+    rows, visits = saved(tab, tmp_path)
+    assert [tuple(row.values()) for row in rows] == [
+        ("sub-1", "ses-1", "fail", "1_a", "1_b"),
+        ("sub-2", "ses-1", "n/a", "n/a", "n/a"),
+        ("sub-3", "ses-1", "pass", "3_a", "n/a"),
+        ("sub-4", "ses-1", "fail", "n/a", "4_a"),
+    ]
+    assert visits == [Visit(f"sub-{n}", "ses-1") for n in (1, 2, 3, 4)]
+    tab.put("mark", "none")
+    assert tab.js(FIRST) == "2_a"
+
+    # Taken from the table by another browser.
+    tab.js("localStorage.clear()")
+    tab.open(report, READY)
+    assert tab.js(said) == "0 pass, 0 fail"
+    document = tab.call("DOM.getDocument")["root"]["nodeId"]
+    node = tab.call("DOM.querySelector", nodeId=document, selector="#load")["nodeId"]
+    tab.call("DOM.setFileInputFiles", nodeId=node, files=[str(tmp_path / "visits.tsv")])
+    tab.wait(f"{said}.includes('taken')")
+    assert tab.js(said) == "4 taken from visits.tsv, 2 pass, 2 fail"
+
+
+def test_thumbnails_are_read_when_they_come_into_sight(tab, page, tmp_path):
+    picture = io.BytesIO()
+    Image.new("RGB", (240, 96)).save(picture, "jpeg")
+    for n in range(100):
+        (tmp_path / f"{n}.jpg").write_bytes(picture.getvalue())
+    participants = [
+        PageEntry(f"sub-{n:03}", f"{n}.html", n, has_thumbnail=n != 1) for n in range(100)
+    ]
+    tab.open(write_group_report(tmp_path, {}, [], participants), READY)
+    loaded = "[...document.images].filter((i) => i.complete && i.naturalWidth).length"
+    tab.wait(f"{loaded} > 3")
+    assert tab.js("document.images.length") == 99
+    assert tab.js(loaded) < 60
+    tab.js("document.images[98].scrollIntoView()")
+    tab.wait("document.images[98].naturalWidth === 240")

@@ -19,7 +19,8 @@ from clinica_t1nce.report.synthetic_pages import (
     is_done,
     page_path,
 )
-from clinica_t1nce.synthesis.flags import Flag
+from clinica_t1nce.report.thumbnails import path_of
+from clinica_t1nce.synthesis import Flag
 from tests.data.caps import MIXED, crop_path, make_caps
 from tests.report.pages import Page
 
@@ -84,7 +85,7 @@ def shown(made, caps):
 
 
 def pages(caps):
-    return sorted((caps / FOLDER / "pages").glob("*"))
+    return sorted((caps / FOLDER / "pages").glob("*.html"))
 
 
 def test_a_page_each_and_an_index_least_confident_first(caps, shown):
@@ -104,6 +105,9 @@ def test_a_page_each_and_an_index_least_confident_first(caps, shown):
     assert data["flags"] == ["non finite", "odd"]
     assert [row[2] for row in data["rows"]] == [[1, 0], []]
     assert all((index.parent / row[1]).is_file() for row in data["rows"])
+    assert data["visits"] == [["sub-02", "ses-M000ce"], ["sub-01", "ses-M000ce"]]
+    assert data["thumbnails"] == [1, 1]
+    assert all(path_of(index.parent / row[1]).is_file() for row in data["rows"])
 
     page = Page(page_path(index.parent, shown[1].output))
     assert "sub-02 ses-M000ce acq-mprage run-02" in page.texts
@@ -122,15 +126,20 @@ def test_a_second_run_makes_only_what_is_missing_or_old(caps, shown):
     complete(caps / FOLDER, caps, shown, n_threads=2)
     assert all(path.stat().st_ino == inode for path, (inode, _) in first.items())
 
+    path_of(pages(caps)[0]).unlink()
+    assert sorted(is_done(caps / FOLDER, item) for item in shown) == [False, True]
     missing, old = pages(caps)
     missing.unlink()
     os.utime(old, ns=(0, 0))
     assert not any(is_done(caps / FOLDER, item) for item in shown)
     complete(caps / FOLDER, caps, shown, n_threads=2)
     assert all(is_done(caps / FOLDER, item) for item in shown)
-    assert {path: path.read_bytes() for path in pages(caps)} == {
+    second = {path: (path.stat().st_ino, path.read_bytes()) for path in pages(caps)}
+    assert {path: content for path, (_, content) in second.items()} == {
         path: content for path, (_, content) in first.items()
     }
+    complete(caps / FOLDER, caps, shown, again=True)
+    assert all(path.stat().st_ino != inode for path, (inode, _) in second.items())
 
 
 def test_what_fails_costs_one_page(caps, shown):

@@ -6,9 +6,17 @@ import pytest
 import torch
 
 from clinica_t1nce.simulation.anatomy import Anatomy
-from clinica_t1nce.simulation.records import numbers_of
 from clinica_t1nce.simulation.scanner import Motion, PointSpread, Quality
-from clinica_t1nce.simulation.simulator import PRESETS, render, sample_recipe, simulate
+from clinica_t1nce.simulation.scanner.acquisition import STEPS
+from clinica_t1nce.simulation.simulator import (
+    PRESETS,
+    numbers_of,
+    recipe_of,
+    render,
+    sample_recipe,
+    simulate,
+)
+from tests.simulation.test_ranges import EVERY_EFFECT
 
 SHAPE = (24, 24, 24)
 
@@ -92,3 +100,36 @@ def test_second_scan_leaves_the_pair_as_it_is_and_is_its_own(anatomy: Anatomy) -
     both = (pair.second_t1nce > 0) & pair.mask
     seen = torch.stack([pair.second_t1nce[both], pair.t1nce[both]])
     assert float(torch.corrcoef(seen)[0, 1]) > 0.5
+
+
+SMALL = (16, 16, 16)
+N_SEEDS = 120
+
+
+@pytest.fixture(scope="module")
+def recipes(anatomy: Anatomy) -> list:
+    return [
+        sample_recipe(np.random.default_rng(seed), anatomy, SMALL, preset, second_scan=True)
+        for preset in PRESETS
+        for seed in range(N_SEEDS)
+    ]
+
+
+def test_the_recipes_hold_every_effect_and_every_step(recipes: list) -> None:
+    assert {type(effect) for recipe in recipes for effect in recipe.effects} == set(EVERY_EFFECT)
+    steps = {type(step) for recipe in recipes for step in recipe.acquisition.steps}
+    assert steps == set(STEPS)
+
+
+def test_what_is_written_is_the_recipe(recipes: list) -> None:
+    for recipe in recipes:
+        assert recipe_of(json.loads(json.dumps(numbers_of(recipe)))) == recipe
+
+
+@pytest.mark.parametrize("number", [0, 1, N_SEEDS, N_SEEDS + 1])
+def test_a_record_makes_the_same_pair(number: int, recipes: list, anatomy: Anatomy) -> None:
+    recipe = recipes[number]
+    record = recipe_of(json.loads(json.dumps(numbers_of(recipe))))
+    first, again = (render(r, anatomy, SMALL) for r in (recipe, record))
+    for name in ("t1ce", "enhancement", "mask", "second_t1nce"):
+        assert torch.equal(getattr(first, name), getattr(again, name))

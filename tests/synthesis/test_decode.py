@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from clinica_t1nce.synthesis.decode import decode, fade_small
+from clinica_t1nce.synthesis.decode import decode, fade_small, guide
 
 QUANTILES = (0.25, 0.5, 0.75)
 
@@ -54,3 +54,42 @@ def test_small_changes_are_left_out_and_large_ones_whole():
     found = fade_small(change, (0.02, 0.05))
     torch.testing.assert_close(found, torch.tensor([0, 0, 0, 0.0175, 0.05, 0.4, -0.3]))
     assert fade_small(change, (0.0, 0.0)) is change
+
+
+@pytest.fixture
+def vessel() -> tuple[torch.Tensor, torch.Tensor]:
+    """Return an image of a bright line in gray matter, and the line's enhancement."""
+    enhancement = torch.zeros(1, 1, 16, 16, 16)
+    enhancement[..., 8, 8] = 0.8
+    return 0.6 + enhancement, enhancement
+
+
+def test_no_change_stays_none(vessel: tuple[torch.Tensor, torch.Tensor]) -> None:
+    assert not guide(torch.zeros_like(vessel[0]), vessel[0]).any()
+
+
+def test_a_change_that_fits_stays(vessel: tuple[torch.Tensor, torch.Tensor]) -> None:
+    image, enhancement = vessel
+    assert torch.allclose(guide(enhancement, image), enhancement, atol=0.03)
+
+
+def test_speckle_goes_and_edges_stay() -> None:
+    torch.manual_seed(0)
+    step = torch.zeros(1, 1, 16, 16, 16)
+    step[:, :, 8:] = 0.5
+    image = 0.6 + 1.5 * step
+    speckled = step + 0.05 * torch.randn_like(step)
+    found = guide(speckled, image)
+    before, after = ((c - step).abs().mean() for c in (speckled, found))
+    assert after < 0.6 * before
+    across = found[0, 0, 7:9].mean((1, 2))
+    assert float(across[1] - across[0]) == pytest.approx(0.5, abs=0.03)
+
+
+def test_it_stays_between_zero_and_the_image() -> None:
+    torch.manual_seed(0)
+    image, change = torch.rand(2, 1, 1, 9, 10, 11)
+    found = guide(3 * change, image)
+    assert found.shape == image.shape
+    assert found.min() >= 0
+    assert (found <= image).all()

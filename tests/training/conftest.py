@@ -4,8 +4,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from clinica_t1nce.bids.pairs import PairFiles
 from clinica_t1nce.training.data.sources import LabelMaps, Mixed, RealPairs
-from clinica_t1nce.training.data.volume_pairs import PairFiles
 from clinica_t1nce.training.run import train
 from tests.data import volumes
 from tests.data.heads import label_map

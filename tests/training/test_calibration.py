@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from clinica_t1nce.bids.pairs import PairFiles
 from clinica_t1nce.models import registry
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.models.storage import load_weights, save_weights
@@ -13,7 +14,6 @@ from clinica_t1nce.synthesis.detector import Detector
 from clinica_t1nce.synthesis.synthesizer import Synthesizer
 from clinica_t1nce.training import calibration
 from clinica_t1nce.training.calibration import Trial
-from clinica_t1nce.training.data.volume_pairs import PairFiles
 from tests.data.heads import label_map
 from tests.data.volumes import enhance, folded, write
 

@@ -10,7 +10,7 @@ from clinica_t1nce.caps import names, sidecar
 from clinica_t1nce.caps.query import SelectedBy
 from clinica_t1nce.errors import ImageError, OutputError, WeightsError
 from clinica_t1nce.files import nifti
-from clinica_t1nce.synthesis.flags import Flag
+from clinica_t1nce.synthesis import Flag
 from clinica_t1nce.translation.jobs import Job
 from clinica_t1nce.translation.options import Options
 from clinica_t1nce.translation.runner import find_flags, translate, translate_all

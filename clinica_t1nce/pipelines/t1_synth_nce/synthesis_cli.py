@@ -8,6 +8,7 @@ import click
 from clinica import option
 from clinica.pipelines import cli_param
 
+from clinica_t1nce.caps import description
 from clinica_t1nce.caps.selection import none_shows_gadolinium
 from clinica_t1nce.caps.sidecar import LACKS
 from clinica_t1nce.pipelines.clinica_quirks import TidyCommand, move_nipype_log
@@ -148,6 +149,8 @@ def _announce(pipeline: "T1SynthNce", plugin: str | None, n_procs: int) -> None:
     )
     for lack, number in pipeline.remade.items():
         click.echo(f"{count(number, 'image')} to be made again: {LACKS[lack]}")
+    if mixed := description.mixed_versions(pipeline.caps_directory):
+        click.echo(f"Warning: {mixed}", err=True)
 
 
 def _summarise(pipeline: "T1SynthNce", details_folder: Path | None) -> None:

@@ -13,7 +13,7 @@ from clinica_t1nce.bids.t1w_images import Dataset
 from clinica_t1nce.caps import description, names, query, selection, sidecar, table
 from clinica_t1nce.caps.query import Crop, Shard
 from clinica_t1nce.engine.event_log import DONE, EXCLUDED, FAILED, SKIPPED, Event
-from clinica_t1nce.errors import one_line
+from clinica_t1nce.errors import SelectionError, one_line
 from clinica_t1nce.pipelines.clinica_pipeline import ClinicaPipeline
 from clinica_t1nce.pipelines.detection import Detection, known_probabilities
 from clinica_t1nce.pipelines.resumable import check_model
@@ -120,7 +120,11 @@ class T1SynthNce(ClinicaPipeline[Crop]):
         self.outcomes, self.n_excluded, self.remade = [], 0, Counter[sidecar.Lack]()
         self.report: Path | None = None
         self.report_failures: list[str] = []
+        if self.options.reports_only and overwrite_caps:
+            raise SelectionError("--reports-only and --overwrite_outputs: give one of them")
         self._selection = self._select()
+        if self.options.reports_only:
+            self._leave_out_untranslated()
         self.to_do = self._missing(self._selection.crops)
         files = len(options.output_spaces) * (2 if options.save_enhancement else 1)
         if self.to_do:
@@ -238,10 +242,22 @@ class T1SynthNce(ClinicaPipeline[Crop]):
             )
         return selection.select(self._request)
 
+    def _leave_out_untranslated(self) -> None:
+        """Keep the images that are there, and say how many are not."""
+        chosen = self._selection
+        there = tuple(crop for crop in chosen.crops if self.output_path(crop).is_file())
+        if absent := len(chosen.crops) - len(there):
+            self.report_failures.append(
+                f"{absent} of {len(chosen.crops)} images are not there yet, and have no page"
+            )
+        self._selection = query.Selection(crops=there)
+
     def _missing(self, crops: tuple[Crop, ...]) -> list[Crop]:
         """List the images that are not there, or not as asked for."""
         if not self.options.keep_existing:
             return list(crops)
+        if self.options.reports_only:
+            return []
         model, missing = sidecar.describe(self.card), []
         for crop in crops:
             lacks = self.job_of(crop).lacks(model)
@@ -328,7 +344,11 @@ class T1SynthNce(ClinicaPipeline[Crop]):
         n_threads = min(n_cores, os.cpu_count() or 1)
         try:
             self.report, failures = complete(
-                self._report_folder, self._request.caps, shown, n_threads
+                self._report_folder,
+                self._request.caps,
+                shown,
+                n_threads,
+                again=self.options.reports_only,
             )
         except Exception as error:
             self.report_failures.append(one_line(error))

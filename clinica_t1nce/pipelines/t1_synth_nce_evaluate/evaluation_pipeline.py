@@ -10,8 +10,7 @@ import clinica_t1nce
 from clinica_t1nce.bids import pairs
 from clinica_t1nce.caps import description
 from clinica_t1nce.datasets import outputs
-from clinica_t1nce.engine.event_log import FAILED
-from clinica_t1nce.engine.watched import watch
+from clinica_t1nce.engine.event_log import FAILED, watch
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.evaluation.tables import Table
 from clinica_t1nce.files.text import as_json, write_text

@@ -11,7 +11,7 @@ from clinica_t1nce.bids import pairs
 from clinica_t1nce.caps import names
 from clinica_t1nce.caps.pair_images import find_pair
 from clinica_t1nce.errors import SelectionError
-from clinica_t1nce.evaluation.quality import quality_of
+from clinica_t1nce.evaluation.frames import quality_of
 from clinica_t1nce.evaluation.structures import MAPS, VolumeMethod
 from clinica_t1nce.files.text import find_json
 from clinica_t1nce.workflows.evaluation import BOTH_MASKS, Align, BrainMethod, Protocol

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.evaluation.agreement import tabulate_agreement
 from clinica_t1nce.evaluation.columns import describe
-from clinica_t1nce.evaluation.frames import BASELINE, PAIR, collect, compare_methods
-from clinica_t1nce.evaluation.quality import by_set
+from clinica_t1nce.evaluation.frames import BASELINE, PAIR, by_set, collect, compare_methods
 from clinica_t1nce.evaluation.tables import SETS, Table, make_tables
 from clinica_t1nce.files import nifti
 from clinica_t1nce.files.text import as_json, write_text
@@ -223,7 +223,7 @@ def _write_report(
 
 
 def _entry(out: Path, record: Mapping[str, Any]) -> Any:
-    from clinica_t1nce.report import PageEntry
+    from clinica_t1nce.report import PageEntry, thumbnails
 
     page = page_path(out, record)
     rows = next(iter(record["similarity"].values()))
@@ -238,6 +238,8 @@ def _entry(out: Path, record: Mapping[str, Any]) -> Any:
         _share(record),
         measures,
         record["flags"],
+        visit=Visit(record["participant_id"], record["session_id_t1ce"]),
+        has_thumbnail=thumbnails.path_of(page).is_file(),
     )
 
 

@@ -229,12 +229,13 @@
         PageDown: () => go(here - 10),
       });
     }
-    const action = actions[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    const action = actions[key];
     if (action) {
       event.preventDefault();
       action();
-    } else if (window.parent !== window && ["n", "p", "Escape"].includes(event.key)) {
-      window.parent.postMessage({ key: event.key }, "*");
+    } else if (window.parent !== window && !event.repeat && ["n", "b", "p", "f", "u", "Escape"].includes(key)) {
+      window.parent.postMessage({ key }, "*");
     }
   }
 

@@ -1,6 +1,8 @@
 """From a scene to what a scanner would have stored."""
 
 from clinica_t1nce.simulation.scanner.acquisition import (
+    LOW,
+    VARIED,
     Acquisition,
     BiasField,
     Ghosts,
@@ -8,11 +10,11 @@ from clinica_t1nce.simulation.scanner.acquisition import (
     Motion,
     Noise,
     PointSpread,
+    Quality,
     Step,
     ThickSlices,
     Wrap,
 )
-from clinica_t1nce.simulation.scanner.image_quality import LOW, VARIED, Quality
 from clinica_t1nce.simulation.scanner.masks import Defacing, FieldOfView, Stripping
 
 __all__ = [

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from clinica_t1nce.bids.pairs import PairFiles
 from clinica_t1nce.errors import ImageError, T1nceError
 from clinica_t1nce.files import atomic, nifti
 from clinica_t1nce.files.text import read_json
@@ -17,7 +18,6 @@ from clinica_t1nce.training.data.fitted_pairs import PREPARATION, Facts, Prepare
 from clinica_t1nce.training.data.numbered import Batch, seed_of
 from clinica_t1nce.training.data.preparation import digest, in_parallel, save_array, state_of
 from clinica_t1nce.training.data.variation import Variation
-from clinica_t1nce.training.data.volume_pairs import PairFiles
 from clinica_t1nce.volumes import grids
 
 _HELD = 0.3

@@ -1,20 +1,78 @@
-"""Pairs simulated from label maps: patches for full-resolution networks, or whole heads."""
+"""Label maps, prepared once and kept on disk, and pairs simulated from them: patches, or heads."""
 
+import hashlib
+import logging
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from clinica_t1nce.errors import TrainingError, naming
 from clinica_t1nce.files import nifti
-from clinica_t1nce.simulation.anatomy import Anatomy
+from clinica_t1nce.simulation import label_maps as maps
+from clinica_t1nce.simulation.anatomy import Anatomy, prepare
 from clinica_t1nce.simulation.gadolinium import USUAL, Gadolinium
 from clinica_t1nce.simulation.simulator import render, sample_recipe, simulate
 from clinica_t1nce.training.data.numbered import Batch, seed_of
-from clinica_t1nce.training.data.preparation import volume_for, whole
+from clinica_t1nce.training.data.preparation import save_array, volume_for, whole
+
+PREPARATION = 3
+"""Version of :func:`~clinica_t1nce.simulation.anatomy.prepare`: counted up when that changes."""
+
+logger = logging.getLogger("clinica_t1nce")
 
 _WHITE_BY, _ENOUGH = 0.12, 200
 """How far from 1 white matter lies; voxels of it that a median needs."""
+
+
+def find_label_maps(folder: Path) -> list[Path]:
+    """Return the label maps of a folder, ``*_dseg.nii.gz``, in order.
+
+    Raises
+    ------
+    TrainingError
+        If there is none.
+    """
+    found = sorted(folder.glob("*_dseg.nii.gz")) + sorted(folder.glob("*_dseg.nii"))
+    if not found:
+        raise TrainingError(f"{folder}: no label map named *_dseg.nii.gz in this folder")
+    return found
+
+
+def load_anatomies(label_maps: Sequence[Path], cache: Path) -> list[Anatomy]:
+    """Prepare each label map, or take it from `cache` when its content is there already.
+
+    Parameters
+    ----------
+    label_maps
+        Label maps, as :func:`clinica_t1nce.simulation.label_maps.read` takes them.
+    cache
+        Folder for the prepared anatomies, about 35 MB each; made if missing.
+
+    Returns
+    -------
+    list of Anatomy
+        Anatomies, memory-mapped: many workers share one copy.
+    """
+    cache.mkdir(parents=True, exist_ok=True)
+    anatomies = []
+    for number, path in enumerate(label_maps, 1):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        prepared = cache / f"{content}-{PREPARATION}.npy"
+        if not prepared.exists():
+            logger.info("preparing head %d of %d: %s", number, len(label_maps), path.name)
+            _prepare_file(path, prepared)
+        anatomies.append(Anatomy.from_stacked(np.load(prepared, mmap_mode="c")))
+    return anatomies
+
+
+def _prepare_file(path: Path, prepared: Path) -> None:
+    labels = maps.read(path).data.astype(np.int32)
+    with naming(path):
+        anatomy = prepare(labels)
+    save_array(prepared, anatomy.stacked())
 
 
 class SimulatedPatches:

@@ -8,18 +8,21 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from clinica_t1nce.bids.pairs import PairFiles
 from clinica_t1nce.errors import TrainingError
 from clinica_t1nce.files import atomic
 from clinica_t1nce.models.cards import Card
-from clinica_t1nce.training.data.anatomies import find_label_maps, load_anatomies
-from clinica_t1nce.training.data.augmentation import Augmentation
-from clinica_t1nce.training.data.mixture import Mixture
-from clinica_t1nce.training.data.numbered import Apart, Fixed, Source
+from clinica_t1nce.training.data.numbered import Apart, Fixed, Mixture, Source
 from clinica_t1nce.training.data.preparation import digest, in_parallel, save_array
 from clinica_t1nce.training.data.real import PairCache, RealPatches, RealVolumes
-from clinica_t1nce.training.data.simulated import SimulatedHeads, SimulatedPatches
-from clinica_t1nce.training.data.variation import Variation
-from clinica_t1nce.training.data.volume_pairs import Cache, PairFiles, VolumePairs
+from clinica_t1nce.training.data.simulated import (
+    SimulatedHeads,
+    SimulatedPatches,
+    find_label_maps,
+    load_anatomies,
+)
+from clinica_t1nce.training.data.variation import Augmentation, Variation
+from clinica_t1nce.training.data.volume_pairs import Cache, VolumePairs
 from clinica_t1nce.training.pictures import draw_contact_sheet
 from clinica_t1nce.training.settings import Settings
 

@@ -2,15 +2,14 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from clinica_t1nce.bids.pairs import PairFiles
 from clinica_t1nce.errors import T1nceError, TrainingError, some
 from clinica_t1nce.files import atomic, nifti
-from clinica_t1nce.training.data.augmentation import Augmentation
 from clinica_t1nce.training.data.numbered import Batch, seed_of
 from clinica_t1nce.training.data.preparation import (
     digest,
@@ -20,6 +19,7 @@ from clinica_t1nce.training.data.preparation import (
     volume_for,
     whole,
 )
+from clinica_t1nce.training.data.variation import Augmentation
 from clinica_t1nce.volumes import grids
 
 PREPARATION = 1
@@ -31,15 +31,6 @@ _TRIES = 20
 _REPORT_EVERY = 50
 
 logger = logging.getLogger("clinica_t1nce")
-
-
-@dataclass(frozen=True)
-class PairFiles:
-    """The images of a pair; of unpaired images one is None."""
-
-    name: str
-    t1ce: Path | None
-    t1nce: Path | None
 
 
 class VolumePairs:

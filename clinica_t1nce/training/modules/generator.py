@@ -17,12 +17,12 @@ from clinica_t1nce.training.modules.losses import (
     dissimilarity,
     local_distributions,
     local_means,
+    measure,
     part_noise,
     pinball,
     robust,
     smoothed,
 )
-from clinica_t1nce.training.validation import measure
 
 _SLOPE = 0.05
 """Weight of what a network takes away below 0, which the bound hides: else it could not learn to

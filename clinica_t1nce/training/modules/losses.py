@@ -1,9 +1,13 @@
-"""Losses, each a function of tensors."""
+"""Losses, each a function of tensors, and how near images come to real ones meanwhile."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 from torch.nn import functional as F
+
+from clinica_t1nce.training.data.fitted_pairs import ENHANCING
+from clinica_t1nce.training.data.numbered import Batch
 
 # Wang et al., "Multi-scale structural similarity", 2003: weights of the scales, finest first.
 _SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -16,6 +20,7 @@ enough voxels for a distribution."""
 
 _FILLED = 1 / 3
 _ENHANCING = 1 / 5
+TISSUES = ("csf", "gm", "wm")
 _WINDOW, _SIGMA = 11, 1.5
 _C1, _C2 = 0.01**2, 0.03**2
 
@@ -293,3 +298,55 @@ def _window(x: torch.Tensor) -> torch.Tensor:
         shape[2 + axis] = _WINDOW
         x = F.conv3d(x, kernel.view(shape))
     return x
+
+
+def measure(image: torch.Tensor, batch: Batch) -> Mapping[str, torch.Tensor]:
+    """Compare one synthetic image with the fitted T1nce.
+
+    Parameters
+    ----------
+    image
+        Synthetic T1nce, 1 x 1 x D x H x W, scaled.
+    batch
+        Whole pair, from :class:`clinica_t1nce.training.data.real.RealVolumes`.
+
+    Returns
+    -------
+    dict
+        ``total``: mean absolute error over that of the T1ce; ``inside`` and ``outside``: the same
+        in the enhancing voxels and in the others; ``mean_csf``, ``mean_gm``, ``mean_wm``: mean of
+        ``image - T1nce`` in a tissue, white matter = 1; ``volume_csf``, ``volume_gm``,
+        ``volume_wm``: by how much more voxels have the intensities of a tissue than in the T1nce,
+        as a fraction. Tissues are parted by two thresholds of the T1nce (Otsu).
+    """
+    from skimage.filters import threshold_multiotsu
+
+    mask = batch["mask"][0, 0].cpu().numpy()
+    x, y, s = (
+        volume[0, 0].float().cpu().numpy()[mask]
+        for volume in (batch["t1ce"], batch["t1nce"], image)
+    )
+    enhancing = x - y > ENHANCING * float(batch["deviation"])
+    before, after = np.abs(x - y), np.abs(s - y)
+    found = {
+        "total": _ratio(after, before),
+        "inside": _ratio(after[enhancing], before[enhancing]),
+        "outside": _ratio(after[~enhancing], before[~enhancing]),
+    }
+    # A few voxels far above would leave no bins for tissue.
+    thresholds = threshold_multiotsu(np.minimum(y, np.percentile(y, 99)), classes=3)
+    tissue, made = np.digitize(y, thresholds), np.digitize(s, thresholds)
+    for number, name in enumerate(TISSUES):
+        own = tissue == number
+        found[f"mean_{name}"] = _mean((s - y)[own])
+        found[f"volume_{name}"] = float((made == number).sum()) / max(int(own.sum()), 1) - 1
+    return {name: torch.tensor(value) for name, value in found.items()}
+
+
+def _ratio(after: np.ndarray, before: np.ndarray) -> float:
+    whole = float(before.sum(dtype=np.float64))
+    return float(after.sum(dtype=np.float64)) / whole if whole else float("nan")
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean(dtype=np.float64)) if values.size else float("nan")

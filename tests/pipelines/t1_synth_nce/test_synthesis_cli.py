@@ -105,6 +105,14 @@ def test_every_option_reaches_the_pipeline(tmp_path, recorder):
     }
 
 
+def test_reports_only_and_no_report_exclude_each_other(tmp_path, recorder):
+    assert run(tmp_path, "--reports-only").exit_code == 0
+    assert recorder.last.seen["init"]["parameters"] == Options(reports_only=True)
+    result = run(tmp_path, "--reports-only", "--no-report")
+    assert result.exit_code == 2
+    assert "give one of them" in result.output
+
+
 def test_defaults(tmp_path, recorder):
     result = run(tmp_path)
     assert result.exit_code == 0, result.output
@@ -180,6 +188,12 @@ def test_many_warnings_are_cut_short(tmp_path, recorder):
 def test_success_is_exit_code_0(tmp_path, recorder):
     recorder.outcomes = [Event(CROP, "done"), Event(CROP, "skipped")]
     assert run(tmp_path).exit_code == 0
+
+
+def test_a_caps_of_two_versions_of_clinica_is_flagged(tmp_path, recorder):
+    steps = [{"Name": "t1-linear", "ClinicaVersion": version} for version in ("0.9.1", "0.12.0")]
+    (tmp_path / "dataset_description.json").write_text(json.dumps({"Processing": steps}))
+    assert "several versions of Clinica" in run(tmp_path).stderr
 
 
 def test_what_is_made_again_is_told_with_the_reason(tmp_path, recorder):

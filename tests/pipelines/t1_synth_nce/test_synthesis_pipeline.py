@@ -187,13 +187,13 @@ def test_run_skip_outdate_and_overwrite(tmp_path, weights):
     assert (pipeline.n_to_do, pipeline.remade) == (2, {"other-weights": 2})
 
     images = sorted(caps.glob("subjects/*/*/t1_synth_nce/*/*.nii.gz"))
-    before = {path: (path.stat().st_ino, path.read_bytes()) for path in images}
+    before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in images}
     pipeline = make(caps, weights, overwrite_caps=True)
     base_dir = Path(pipeline.base_dir)
     pipeline.run(plugin="Linear", quiet=True)
     assert not base_dir.exists()
     assert [item.status for item in pipeline.outcomes] == ["done", "done"]
-    assert all(path.stat().st_ino != inode for path, (inode, _) in before.items())
+    assert all(path.stat().st_mtime_ns > when for path, (when, _) in before.items())
     assert all(path.read_bytes() == content for path, (_, content) in before.items())
 
 
@@ -209,7 +209,7 @@ def test_pages_and_their_index(tmp_path, weights):
     pipeline.run(quiet=True)
     assert [item.status for item in pipeline.outcomes] == ["skipped"]
     assert pipeline.report == folder / "report.html"
-    (page,) = (folder / "pages").iterdir()
+    (page,) = (folder / "pages").glob("*.html")
     content = page.read_bytes()
     assert b"sub-01 ses-1" in content
 
@@ -217,6 +217,28 @@ def test_pages_and_their_index(tmp_path, weights):
     pipeline = make(caps, weights, overwrite_caps=True)
     pipeline.run(plugin="Linear", quiet=True)
     assert page.read_bytes() == content
+
+
+def test_reports_only_translates_nothing(tmp_path, weights, monkeypatch):
+    caps = make_caps(tmp_path / "caps", TWO)
+    make(caps, weights, parameters={"report": False}).run(plugin="Linear", quiet=True)
+    gone = next(caps.glob("subjects/sub-02/*/t1_synth_nce/*/*.nii.gz"))
+    gone.unlink()
+    monkeypatch.setattr(synthesizer.Synthesizer, "__call__", None)
+    pages = []
+    for _ in range(2):
+        pipeline = make(caps, weights, parameters={"reports_only": True})
+        assert (pipeline.n_selected, pipeline.n_to_do) == (1, 0)
+        pipeline.run(quiet=True)
+        assert [item.status for item in pipeline.outcomes] == ["skipped"]
+        (page,) = (caps / "t1_synth_nce_report" / "pages").glob("*.html")
+        pages.append((page.stat().st_ino, page.read_bytes()))
+        assert pipeline.report_failures == ["1 of 2 images are not there yet, and have no page"]
+    assert pages[0][0] != pages[1][0]
+    assert pages[0][1] == pages[1][1]
+    assert not gone.exists()
+    with pytest.raises(SelectionError, match="give one of them"):
+        make(caps, weights, parameters={"reports_only": True}, overwrite_caps=True)
 
 
 @pytest.mark.parametrize("whole", [True, False])

@@ -6,11 +6,11 @@ import pytest
 import torch
 from scipy import ndimage
 
+from clinica_t1nce.bids.pairs import PairFiles
 from clinica_t1nce.errors import ImageError
 from clinica_t1nce.training.data.fitted_pairs import Facts, PreparedPair, prepare
 from clinica_t1nce.training.data.real import PairCache, RealPatches, RealVolumes
 from clinica_t1nce.training.data.variation import Variation
-from clinica_t1nce.training.data.volume_pairs import PairFiles
 from clinica_t1nce.volumes.intensity import measure_percentile
 from tests.data import volumes
 

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 import torch
 
+from clinica_t1nce.bids.pairs import PairFiles
 from clinica_t1nce.errors import TrainingError
 from clinica_t1nce.training.data import sources
 from clinica_t1nce.training.data.numbered import Apart
 from clinica_t1nce.training.data.real import RealPatches, RealVolumes
 from clinica_t1nce.training.data.simulated import SimulatedHeads
 from clinica_t1nce.training.data.sources import LabelMaps, Mixed, PlainT1nce, RealPairs
-from clinica_t1nce.training.data.volume_pairs import PairFiles, VolumePairs
+from clinica_t1nce.training.data.volume_pairs import VolumePairs
 from clinica_t1nce.training.settings import Settings, card_of, from_preset
 from tests.data import volumes
 from tests.data.heads import label_map

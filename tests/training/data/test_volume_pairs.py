@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from clinica_t1nce.bids.pairs import PairFiles
 from clinica_t1nce.errors import OutputError, TrainingError
-from clinica_t1nce.training.data.augmentation import Augmentation
-from clinica_t1nce.training.data.volume_pairs import Cache, PairFiles, VolumePairs
+from clinica_t1nce.training.data.variation import Augmentation
+from clinica_t1nce.training.data.volume_pairs import Cache, VolumePairs
 from clinica_t1nce.volumes import grids, intensity
 from tests.data import volumes
 

@@ -5,7 +5,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from clinica_t1nce.files.completeness import fingerprint, has_changed, is_whole
+from clinica_t1nce.files.content import fingerprint, has_changed, is_whole
 
 
 def images():

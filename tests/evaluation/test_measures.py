@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from clinica_t1nce.evaluation.brain_masks import STRIPPED
-from clinica_t1nce.evaluation.pair_flags import FAR, LOW_OVERLAP, find_flags
+from clinica_t1nce.evaluation.measures import FAR, LOW_OVERLAP, find_flags
 
 
 def moved(distance):
