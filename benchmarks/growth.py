@@ -3,7 +3,7 @@
     python benchmarks/growth.py --figure growth.png
 
 Makes CAPS of as many visits that are done, with images of one voxel, complete sidecars and empty
-pages, in a temporary folder (9 files and folders a visit). The stages of a run are measured one by
+pages, in a temporary folder (10 files and folders a visit). The stages of a run are measured one by
 one in a process of their own, which writes table and index; then `clinica-t1nce run t1-synth-nce`
 runs on all of it again. Prints Markdown: processor seconds, those of the whole command again and on
 the clock, and its peak memory. Processor time is what to read on a busy machine.
@@ -28,7 +28,7 @@ from clinica_t1nce.caps.query import SelectedBy
 from clinica_t1nce.files import text
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.models.storage import load_weights
-from clinica_t1nce.report import synthetic_pages
+from clinica_t1nce.report import synthetic_pages, thumbnails
 
 VISITS = (10, 100, 1_000, 10_000, 100_000)
 MAIN = "from clinica_t1nce.cli.main import main; main()"
@@ -57,7 +57,9 @@ def finished(caps: Path, number: int) -> None:
         names.sidecar_path(output).write_text(
             content.replace("sub-000000", subject).replace('"0.5"', f"{index % 97 / 97:.4f}")
         )
-        synthetic_pages.page_path(caps / synthetic_pages.FOLDER, output).touch()
+        page = synthetic_pages.page_path(caps / synthetic_pages.FOLDER, output)
+        page.touch()
+        thumbnails.path_of(page).touch()
 
 
 def _sidecar(crop: Path, output: Path, caps: Path, card: Card) -> str:

@@ -260,7 +260,7 @@ def _all_visits(caps: Path) -> Iterator[Visit]:
 
 def _listing(folder: Path) -> list[str]:
     try:
-        return sorted(os.listdir(folder))
+        return sorted(entry.name for entry in os.scandir(folder))
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:

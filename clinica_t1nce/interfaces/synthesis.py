@@ -107,7 +107,9 @@ class _Generator(SimpleInterface):
                 if result.error is not None and not self.inputs.continue_on_error:
                     raise result.error
                 if result.sidecar is not None and result.job.output is not None:
-                    pages.add(Shown(result.job.first.image, result.job.output))
+                    pages.add(Shown(result.job.first.image, result.job.output), result.written)
+                # Not to be kept while the next image is made.
+                result = replace(result, written=None)
                 yield result
 
     def _jobs(self, folder: Path) -> "list[Job]":

@@ -1,11 +1,22 @@
 """A light U-Net that predicts the enhancement to take away, at full resolution."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+from clinica_t1nce.models.windows import (
+    Window,
+    convolve,
+    cut,
+    cut_doubled,
+    doubled,
+    grown,
+    spread_background,
+    windows,
+)
 
 _SHUT = -2.5
 _CORTEX = 0.75
@@ -45,6 +56,12 @@ class ResidualBlock(nn.Module):
         inner = F.relu(self.conv1(F.relu(x)), inplace=True)
         out: torch.Tensor = self.conv2(inner)
         return out.add_(x)
+
+    def in_window(self, x: torch.Tensor, window: Window, grid: torch.Size) -> torch.Tensor:
+        """Do the same in a window of the grid; `x` covers the window, grown by 2."""
+        inner = convolve(self.conv1, F.relu(x), grown(window, 1, grid), grid)
+        out = convolve(self.conv2, F.relu(inner, inplace=True), window, grid)
+        return out.add_(cut(x, window, grown(window, 2, grid)))
 
 
 class ChangeUNet(nn.Module):
@@ -95,6 +112,7 @@ class ChangeUNet(nn.Module):
         depths = (blocks,) * len(widths) if isinstance(blocks, int) else tuple(blocks)
         if len(depths) != len(widths):
             raise ValueError(f"{len(depths)} numbers of blocks for {len(widths)} levels")
+        self._blocks = depths[0]
         self.quantiles = (0.5,) if quantiles is None else tuple(quantiles)
         rising = (0.0, *self.quantiles, 1.0)
         if len(self.quantiles) % 2 == 0 or any(a >= b for a, b in pairwise(rising)):
@@ -135,10 +153,89 @@ class ChangeUNet(nn.Module):
         change = depth_to_space(self.head(h))
         if self.fill is None:
             return change
-        # Hard, so that it can be shut: a T1nce comes out as it came in.
-        gate, below = depth_to_space(self.fill(h)).split(1, dim=1)
-        middle = change[:, change.shape[1] // 2, None]
-        return change + F.hardsigmoid(gate) * (F.leaky_relu(x - below, _LEAK) - middle)
+        return _replace(change, depth_to_space(self.fill(h)), x)
+
+    def where_filled(
+        self, x: torch.Tensor, finish: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    ) -> torch.Tensor:
+        """Make something of the output, where there is an image only; without gradients.
+
+        The finest level, where half of the work is, is computed window by window: the fewer
+        voxels are filled, the less time and memory it takes.
+
+        Parameters
+        ----------
+        x
+            Input of :meth:`forward`.
+        finish
+            Function of parts of the output and of `x`, voxel by voxel. Of voxels that are 0 in
+            `x`, whatever it is given, it has to give 0.
+
+        Returns
+        -------
+        torch.Tensor
+            Result of `finish`, up to rounding, for the whole of `x`.
+        """
+        cells = space_to_depth(x).contiguous(memory_format=torch.channels_last_3d)
+        grid, blocks = cells.shape[2:], self._blocks
+        margin = 1 + 2 * blocks
+        filled = (cells != 0).any(dim=1)[0]
+        is_small = len(self.encoders) == 1 or min(grid) <= 2 * margin
+        if len(x) > 1 or is_small or not filled.any():
+            return finish(self.forward(x), x)
+        zeros = cells.new_zeros((1, 8, *[2 * margin + 1] * 3))
+        skip = spread_background(self.encoders[0](self.stem(zeros)), margin, grid)
+        for window in windows(filled, margin):
+            h = cut(cells, grown(window, margin, grid))
+            h = convolve(self.stem, h, grown(window, margin - 1, grid), grid)
+            cut(skip, window).copy_(_in_window(self.encoders[0], h, window, grid))
+        del cells, h
+        coarse = self._coarse(skip)
+        out: torch.Tensor | None = None
+        for window in windows(filled):
+            wide = grown(window, margin, grid)
+            h = cut(skip, wide) + cut_doubled(coarse, wide)
+            h = _in_window(self.decoders[0], h, grown(window, 1, grid), grid)
+            h = F.relu(h, inplace=True)
+            change = depth_to_space(convolve(self.head, h, window, grid))
+            seen = cut(x, doubled(window))
+            if self.fill is not None:
+                fill = depth_to_space(convolve(self.fill, h, window, grid))
+                change = _replace(change, fill, seen)
+            finished = finish(change, seen)
+            if out is None:
+                out = x.new_zeros((1, finished.shape[1], *x.shape[2:]))
+            cut(out, doubled(window)).copy_(finished)
+        assert out is not None
+        return out
+
+    def _coarse(self, h: torch.Tensor) -> torch.Tensor:
+        """Do all that is below the finest level, up to the grid half as fine."""
+        skips = []
+        for down, encoder in zip(self.downs, self.encoders[1:], strict=True):
+            h = encoder(down(F.relu(h)))
+            skips.append(h)
+        skips.pop()
+        for up, decoder in zip(reversed(self.ups[1:]), reversed(self.decoders[1:]), strict=True):
+            h = decoder(F.interpolate(up(h), scale_factor=2, mode="nearest").add_(skips.pop()))
+        coarse: torch.Tensor = self.ups[0](h)
+        return coarse
+
+
+def _in_window(stage: nn.Module, h: torch.Tensor, window: Window, grid: torch.Size) -> torch.Tensor:
+    """Do the blocks of a stage in a window; `h` covers it, grown by 2 for each of them."""
+    blocks = [block for block in stage.children() if isinstance(block, ResidualBlock)]
+    for left, block in zip(reversed(range(len(blocks))), blocks, strict=True):
+        h = block.in_window(h, grown(window, 2 * left, grid), grid)
+    return h
+
+
+def _replace(change: torch.Tensor, fill: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """Replace as much of each voxel as the network says by what it says lies under it."""
+    gate, below = fill.split(1, dim=1)
+    middle = change[:, change.shape[1] // 2, None]
+    # Hard, so that it can be shut: a T1nce comes out as it came in.
+    return change + F.hardsigmoid(gate) * (F.leaky_relu(x - below, _LEAK) - middle)
 
 
 def _stage(width: int, blocks: int) -> nn.Sequential:

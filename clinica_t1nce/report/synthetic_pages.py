@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
+from threading import Semaphore
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -31,6 +32,9 @@ FOLDER = "t1_synth_nce_report"
 """In the CAPS."""
 PAGES = "pages"
 """In the report's folder."""
+
+Volumes = tuple[nifti.Image, np.ndarray]
+"""A T1ce and the synthetic image on its grid."""
 
 NOTE = (
     "Synthetic T1nce of this data set, the least confident first: look at these, at what is "
@@ -82,7 +86,9 @@ def is_done(folder: Path, shown: Shown) -> bool:
         return False
 
 
-def write_page(folder: Path, shown: Shown, root: Path | None = None) -> Path:
+def write_page(
+    folder: Path, shown: Shown, root: Path | None = None, volumes: Volumes | None = None
+) -> Path:
     """Write the page of a synthetic image.
 
     Parameters
@@ -93,6 +99,8 @@ def write_page(folder: Path, shown: Shown, root: Path | None = None) -> Path:
         The image.
     root
         Root of its data set, for the BIDS URIs in its sidecar.
+    volumes
+        T1ce and synthetic image, if they are in memory still.
 
     Raises
     ------
@@ -104,12 +112,12 @@ def write_page(folder: Path, shown: Shown, root: Path | None = None) -> Path:
     content = sidecar.read(shown.image)
     if content is None or "SpatialReference" not in content:
         raise ImageError(f"{shown.image}: no sidecar that names its T1ce; make the image again")
-    t1ce = nifti.load(names.resolve(content["SpatialReference"], root, shown.image.parent))
-    synthetic = nifti.load(shown.image)
     path, title = page_path(folder, shown.output), _title(shown.output.name)
-    return write_page_of(
-        path, content, t1ce.data, synthetic.data, t1ce.affine, title, thumbnail=True
-    )
+    if volumes is None:
+        source = names.resolve(content["SpatialReference"], root, shown.image.parent)
+        volumes = nifti.load(source), nifti.load(shown.image).data
+    t1ce, t1nce = volumes
+    return write_page_of(path, content, t1ce.data, t1nce, t1ce.affine, title, thumbnail=True)
 
 
 def write_page_of(
@@ -177,6 +185,7 @@ class PageWriter:
         self._folder = folder
         self._root = root
         self._thread = ThreadPoolExecutor(1)
+        self._held = Semaphore()
 
     def __enter__(self) -> "PageWriter":
         """Give the writer itself."""
@@ -191,10 +200,23 @@ class PageWriter:
         """Wait for the pages, unless something went wrong."""
         self._thread.shutdown(wait=True, cancel_futures=error is not None)
 
-    def add(self, shown: Shown) -> None:
-        """Write a page soon."""
-        if self._folder is not None:
+    def add(self, shown: Shown, volumes: Volumes | None = None) -> None:
+        """Write a page soon.
+
+        Parameters
+        ----------
+        shown
+            The image.
+        volumes
+            T1ce and synthetic image; kept in memory for the page unless others are.
+        """
+        if self._folder is None:
+            return
+        if volumes is None or not self._held.acquire(blocking=False):
             self._thread.submit(_try, self._folder, shown, self._root)
+        else:
+            page = self._thread.submit(_try, self._folder, shown, self._root, volumes)
+            page.add_done_callback(lambda _: self._held.release())
 
 
 def complete(
@@ -253,7 +275,7 @@ def _listed(folder: Path, caps: Path) -> tuple[set[str], tuple[int, int] | None]
     """List pages and thumbnails, and tell this table from another: each is a new file."""
     files: set[str] = set()
     with suppress(FileNotFoundError):
-        files = set(os.listdir(folder / PAGES))
+        files = {entry.name for entry in os.scandir(folder / PAGES)}
     try:
         status = (caps / table.NAME).stat()
     except FileNotFoundError:
@@ -311,10 +333,12 @@ def _row_flags(row: table.Row, has_page: bool) -> list[str]:
     return flags if has_page else ["no page", *flags]
 
 
-def _try(folder: Path, shown: Shown, root: Path | None) -> str | None:
+def _try(
+    folder: Path, shown: Shown, root: Path | None, volumes: Volumes | None = None
+) -> str | None:
     """Write a page; give the reason why it cannot be written."""
     try:
-        write_page(folder, shown, root)
+        write_page(folder, shown, root, volumes)
     except Exception as error:
         logger.debug("%s: no page", shown.image, exc_info=True)
         text = " ".join(str(error).split())

@@ -65,7 +65,12 @@ def decode(
     """
     if output == "image":
         return Decoded(t1ce - out, None)
-    bounded = out.clamp(min=0).minimum(t1ce.clamp(min=0))
+    most = t1ce.clamp(min=0)
+    if out.requires_grad:
+        bounded = out.clamp(min=0).minimum(most)
+    else:
+        # The same in one pass; gradients at the bounds would differ.
+        bounded = out.clamp(torch.zeros((), dtype=out.dtype, device=out.device), most)
     if bounded.shape[1] == 1:
         return Decoded(bounded, None)
     half_range = (bounded[:, -1:] - bounded[:, :1]).clamp(min=0) / 2

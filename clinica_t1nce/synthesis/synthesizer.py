@@ -12,6 +12,7 @@ from torch import nn
 
 from clinica_t1nce.errors import DeviceError, WeightsError
 from clinica_t1nce.models.cards import Card
+from clinica_t1nce.models.change_unet import ChangeUNet
 from clinica_t1nce.models.storage import load_generator
 from clinica_t1nce.synthesis import Flag, detector, transfer
 from clinica_t1nce.synthesis.conditioning import Conditioned, condition
@@ -53,6 +54,8 @@ class Synthesis:
         Scaling that was measured on the T1ce.
     flags
         Unusual things about the T1ce: :mod:`clinica_t1nce.synthesis.conditioning`.
+    shown
+        T1ce without its background and outliers, as the network was shown it.
     """
 
     image: np.ndarray
@@ -62,6 +65,7 @@ class Synthesis:
     uncertainty: float | None
     scaling: intensity.Scaling
     flags: tuple[Flag, ...] = ()
+    shown: np.ndarray | None = None
 
 
 class Synthesizer:
@@ -220,11 +224,14 @@ class Synthesizer:
                 change=given.image - image,
                 scaling=replace(found.scaling, offset=offset),
                 flags=given.flags,
+                shown=given.shown,
             )
-        if affine is None:
+        if affine is None or found.shown is None:
             return found
-        image, change = grids.from_ras(found.image, affine), grids.from_ras(found.change, affine)
-        return replace(found, image=image, change=change)
+        image, change, shown = (
+            grids.from_ras(volume, affine) for volume in (found.image, found.change, found.shown)
+        )
+        return replace(found, image=image, change=change, shown=shown)
 
     def _synthesise(self, given: Conditioned) -> Synthesis:
         """Make the T1nce of an image on the network's axes and voxel size."""
@@ -251,6 +258,7 @@ class Synthesizer:
             uncertainty,
             replace(scaling, offset=scaling.offset + given.background),
             given.flags,
+            given.shown,
         )
 
     def _probability(
@@ -295,28 +303,36 @@ class Synthesizer:
             ) from error
 
     def _average(self, x: torch.Tensor) -> tuple[np.ndarray, float | None]:
-        mean = torch.zeros_like(x)
-        squares = torch.zeros_like(x)
+        mean: torch.Tensor | None = None
+        has_range = self.card.output == "change" and len(self._quantiles) > 1
+        squares = None if has_range else torch.zeros_like(x)
         half_range: torch.Tensor | None = None
         # Welford's recurrence: no need to keep eight volumes.
         for n, axes in enumerate(self.card.inference.mirrors, start=1):
             flipped = [axis + 2 for axis in axes]
-            change, own_range = self._change(x.flip(flipped))
-            change = change.flip(flipped)
-            delta = change - mean
-            mean += delta / n
-            squares += delta * (change - mean)
+            change, own_range = self._change(x.flip(flipped) if axes else x)
+            change = change.flip(flipped) if axes else change
+            if mean is None:
+                mean = change.clone()
+            else:
+                delta = change - mean
+                mean += delta / n
+                if squares is not None:
+                    squares += delta * (change - mean)
             if own_range is not None:
-                half_range = own_range if half_range is None else half_range + own_range
+                half_range = own_range if half_range is None else half_range.add_(own_range)
+        assert mean is not None
         if not bool(mean.isfinite().all()):
             raise WeightsError(f"{self.card.name}: gives NaN or infinite voxels; use other weights")
         if self.card.inference.guided:
             mean = guide(mean, x)
         n_views = len(self.card.inference.mirrors)
-        spread = (squares / n_views).sqrt() if half_range is None else half_range / n_views
-        uncertainty = None
-        if half_range is not None or n_views > 1:
-            uncertainty = _ratio(_mean(spread), _mean(mean.abs()))
+        spread = half_range
+        if squares is not None and n_views > 1:
+            spread = squares.div_(n_views).sqrt_()
+        elif spread is not None:
+            spread = spread.div_(n_views)
+        uncertainty = None if spread is None else _ratio(_mean(spread), _mean(mean.abs()))
         faded = fade_small(mean, self.card.inference.fade)
         return faded[0, 0].cpu().numpy(), uncertainty
 
@@ -324,6 +340,11 @@ class Synthesizer:
         """Predict what to take from one view of the image, 1 x 1 x D x H x W, scaled."""
         if self.card.grid is None:
             padded, inside = grids.pad_to_multiple(x, self.card.input.multiple)
+            if self.card.output == "change" and isinstance(self._module, ChangeUNet):
+                # No change is made where there is nothing.
+                found = self._module.where_filled(padded, self._decode_together)
+                found = grids.unpad(found, inside)
+                return Decoded(found[:, :1], found[:, 1:] if found.shape[1] > 1 else None)
             return self._decode(grids.unpad(self._generate(padded), inside), x)
         small = grids.resample(x, self.card.grid)
         out = self._generate(small)
@@ -333,6 +354,10 @@ class Synthesizer:
 
     def _decode(self, out: torch.Tensor, x: torch.Tensor) -> Decoded:
         return decode(out, x, self.card.output, self._quantiles, self.card.inference.quantile)
+
+    def _decode_together(self, out: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        found = self._decode(out, x)
+        return torch.cat([each for each in found if each is not None], dim=1)
 
     def _generate(self, x: torch.Tensor) -> torch.Tensor:
         out: torch.Tensor = self._module(x.contiguous(memory_format=self._layout))

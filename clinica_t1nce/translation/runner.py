@@ -45,12 +45,16 @@ class Result:
         asked.
     error
         Reason why it failed, or None.
+    written
+        T1ce and T1nce on the first of the grids, as they are in the files; None of images that
+        were there, or that the type of a raw image may have rounded.
     """
 
     job: Job
     sidecar: dict[str, Any] | None = None
     classification: dict[str, Any] | None = None
     error: Exception | None = None
+    written: tuple[nifti.Image, np.ndarray] | None = None
 
 
 @dataclass(frozen=True)
@@ -213,7 +217,11 @@ def _write(work: _Work, synthesizer: "Synthesizer") -> Result:
         _write_product(job, work.inputs, product, synthesizer, seconds) for product in products
     ]
     flags = dict.fromkeys(flag for content in contents for flag in sidecar.flags(content))
-    return Result(job, {**contents[0], "Flags": sidecar.flags_as_json(flags)}, classified)
+    content = {**contents[0], "Flags": sidecar.flags_as_json(flags)}
+    first, written = products[0], None
+    if first.space == job.spaces[0] != names.NATIVE:
+        written = first.like, first.data
+    return Result(job, content, classified, written=written)
 
 
 def _write_product(

@@ -142,6 +142,8 @@ class Product:
     @cached_property
     def shown(self) -> np.ndarray:
         """T1ce without its background and outliers."""
+        if self.space == names.MNI_CROP and self.synthesis.shown is not None:
+            return self.synthesis.shown
         return condition(self.like.data).shown
 
     @cached_property

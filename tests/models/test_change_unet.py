@@ -101,3 +101,26 @@ def test_each_voxel_sees_its_own_surroundings_only():
     difference = (network(changed) - network(x)).abs().detach().amax((0, 1, 3, 4))
     assert difference[0] > 0
     assert difference[48:].max() == 0
+
+
+@pytest.mark.parametrize("settings", [{"blocks": (2, 1, 1)}, {"fill": True}])
+@pytest.mark.parametrize("side", [16, 72], ids=["too small for windows", "four windows"])
+def test_the_output_where_there_is_an_image(settings, side):
+    torch.manual_seed(0)
+    network = ChangeUNet((2, 4, 4), quantiles=(0.25, 0.5, 0.75), **settings).eval()
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    x = torch.zeros(1, 1, 48, side, 128)
+    x[..., 10:40, 5:30, 30:70] = torch.rand(30, min(side - 5, 25), 40)
+    # On a face of the grid.
+    x[..., 20, 10, -1] = 1
+
+    def finish(out, seen):
+        return torch.where(seen == 0, 0, out)
+
+    with torch.inference_mode():
+        expected, found = finish(network(x), x), network.where_filled(x, finish)
+        nothing = network.where_filled(torch.zeros_like(x), finish)
+    assert expected.abs().max() > 0.1
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+    assert not nothing.any()

@@ -8,6 +8,7 @@ import pytest
 from clinica_t1nce.caps import names, sidecar, table
 from clinica_t1nce.caps.sidecar import Change
 from clinica_t1nce.errors import ImageError
+from clinica_t1nce.files import nifti
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.report import synthetic_pages as module
 from clinica_t1nce.report.synthetic_pages import (
@@ -206,7 +207,15 @@ def test_pages_in_the_background(caps, shown):
     with PageWriter(caps / FOLDER, caps) as writer:
         for item in (broken, *shown):
             writer.add(item)
-    assert len(pages(caps)) == 2
+    from_files = [path.read_bytes() for path in pages(caps)]
+    assert len(from_files) == 2
+    for item in shown:
+        source = names.resolve(sidecar.read(item.image)["SpatialReference"], caps, caps)
+        volumes = nifti.load(source), nifti.load(item.image).data
+        source.unlink()
+        with PageWriter(caps / FOLDER, caps) as writer:
+            writer.add(item, volumes)
+    assert [path.read_bytes() for path in pages(caps)] == from_files
     with PageWriter(None) as writer:
         writer.add(shown[0])
     assert sorted(path.name for path in caps.iterdir() if path.is_dir()) == ["subjects", FOLDER]

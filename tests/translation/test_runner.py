@@ -41,6 +41,7 @@ class Halver:
             gadolinium=0.9,
             scaling=Scaling(0.0, 2.0),
             flags=(),
+            shown=None,
         )
 
 

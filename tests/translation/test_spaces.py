@@ -58,6 +58,7 @@ class Generator:
             gadolinium=0.9,
             scaling=Scaling(0.0, 2.0),
             flags=(),
+            shown=None,
         )
 
 
