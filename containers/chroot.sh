@@ -2,7 +2,7 @@
 # The container without a container engine: Debian, the steps of install.sh, and a run that has no
 # network, no HOME, no user of that number, and no place to write to but OUT and /tmp. Linux, as root.
 #
-#   chroot.sh build ROOT [FOLDER...]        makes ROOT, which sees FOLDERs of this machine meanwhile
+#   chroot.sh build ROOT [FOLDER...]        makes ROOT, or goes on; it sees FOLDERs of this machine
 #   chroot.sh run ROOT IN OUT COMMAND...    runs a command, which sees IN as /mnt/in, OUT as /mnt/out
 #
 # `run` takes a Python instead of ROOT: then this machine's system and the environment of that Python
@@ -31,7 +31,7 @@ build() {
   root=$1
   shift
   local folder name pip=()
-  debootstrap --variant=minbase "$suite" "$root" ${MIRROR-}
+  [ -e "$root/etc/debian_version" ] || debootstrap --variant=minbase "$suite" "$root" ${MIRROR-}
   see "$source" /mnt
   for folder in "$@"; do see "$folder"; done
   mount -t proc proc "$root/proc"

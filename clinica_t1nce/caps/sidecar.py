@@ -17,6 +17,7 @@ from clinica_t1nce.files import atomic
 from clinica_t1nce.files.content import fingerprint, has_changed, is_whole
 from clinica_t1nce.files.text import find_json
 from clinica_t1nce.synthesis import Flag
+from clinica_t1nce.volumes import intensity
 
 if TYPE_CHECKING:
     from clinica_t1nce.files import nifti
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 INTENDED_USE = (
     "Synthetic image, for segmentation and research; not for reading lesions or enhancement."
 )
-
-FOREGROUND = 0.02
-"""The head is what is brighter than this fraction of the 99th percentile."""
 
 _RESOLUTIONS = {
     names.MNI_CROP: "that of the source (t1-linear's crop: 1 mm isotropic)",
@@ -91,7 +89,7 @@ def measure_change(volume: np.ndarray, change: np.ndarray, place: "Place | None"
     place
         Result of :func:`clinica_t1nce.synthesis.enhancement_prior.locate`, if MNI space is known.
     """
-    head = volume > max(FOREGROUND * float(np.percentile(volume, 99)), 0.0)
+    head = intensity.head(volume)
     if not head.any():
         return Change(0.0, 0.0, 0.0)
     mean = float(change[head].mean(dtype=np.float64))
@@ -187,7 +185,7 @@ def build(
             "Percentile99": _rounded(change.percentile_99),
             "MeanRelativeToSource": _rounded(change.relative),
             **_describe_place(change.place),
-            "Region": f"voxels above {FOREGROUND:.0%} of the source's 99th percentile",
+            "Region": f"voxels above {intensity.HEAD:.0%} of the source's 99th percentile",
         },
         "AgreementWithCrop": _rounded(grid.agreement),
         "ChangePredictedOn": grid.predicted_on,

@@ -13,8 +13,11 @@ if TYPE_CHECKING:
 
 Volume = TypeVar("Volume", np.ndarray, "torch.Tensor")
 
+HEAD = 0.02
+"""Fraction of a volume's 99th percentile above which its head lies."""
+
 FOREGROUND = 0.05
-"""The head is what is brighter than this share of the 99th percentile."""
+"""Fraction of the 99th percentile of what is above 0 from which :func:`foreground` begins."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ def measure_min_max(values: np.ndarray) -> Scaling:
 
 
 def measure_percentile(
-    values: np.ndarray, percentile: float = 70.0, floor: float = 0.02
+    values: np.ndarray, percentile: float = 70.0, floor: float = HEAD
 ) -> Scaling:
     """Map 0 to 0 and a percentile of the foreground, about white matter, to 1.
 
@@ -99,8 +102,7 @@ def measure_percentile(
         The foreground is what lies above this fraction of the volume's 99th percentile: it
         keeps the noise of the air out, and the zeros of a skull-stripped image.
     """
-    threshold = max(floor * float(np.percentile(values, 99)), 0.0)
-    foreground = values[values > threshold]
+    foreground = values[head(values, floor)]
     if foreground.size == 0:
         raise ImageError("no voxel is above 0: no foreground to scale by")
     return Scaling(0.0, float(np.percentile(foreground, percentile)))
@@ -110,6 +112,11 @@ METHODS: dict[str, Callable[..., Scaling]] = {
     "min-max": measure_min_max,
     "percentile": measure_percentile,
 }
+
+
+def head(volume: np.ndarray, floor: float = HEAD) -> np.ndarray:
+    """Mask the head: what exceeds 0 and a fraction, `floor`, of the 99th percentile."""
+    return volume > max(floor * float(np.percentile(volume, 99)), 0.0)
 
 
 def foreground(volume: np.ndarray) -> np.ndarray:
