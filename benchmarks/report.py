@@ -1,16 +1,12 @@
-"""What reports cost: a page an image, and the index of thousands; and what a run costs again.
+"""What reports cost: a page an image, and the index of thousands.
 
     python benchmarks/report.py CAPS
-    python benchmarks/report.py CAPS --again 20000
 
 CAPS is one that `clinica run t1-synth-nce` has worked on. Writes to a temporary folder, on one
-thread; prints Markdown. Processor time is what to read on a busy machine. With ``--again``, a run
-over as many visits that are done, each with the sidecar of the first image of CAPS, is timed twice
-and without a report: the first time, it writes the table.
+thread; prints Markdown. Processor time is what to read on a busy machine.
 """
 
 import argparse
-import json
 import resource
 import shutil
 import subprocess
@@ -20,14 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
-import numpy as np
-
 from clinica_t1nce.bids.entities import Visit
-from clinica_t1nce.caps import names, sidecar
-from clinica_t1nce.files.content import fingerprint
-from clinica_t1nce.models.storage import DEFAULT_MODEL
-from clinica_t1nce.pipelines.t1_synth_nce.synthesis_pipeline import T1SynthNce
+from clinica_t1nce.caps import names
 from clinica_t1nce.report import PageEntry, write_group_report
 from clinica_t1nce.report.synthetic_pages import Shown, write_page
 
@@ -79,54 +69,14 @@ def opening(page: Path) -> float | None:
     return show(page.as_uri()) - show("data:text/html,empty")
 
 
-def finished(root: Path, caps: Path, image: Path, number: int) -> Path:
-    """Make a CAPS of visits that are done: the sidecars are real, the images of one voxel."""
-    (root / "subjects").mkdir(parents=True)
-    shutil.copy(caps / "dataset_description.json", root)
-    content = sidecar.read(image)
-    voxel = nib.Nifti1Image(np.ones((1, 1, 1), np.float32), np.eye(4)).to_bytes()
-    for index in range(number):
-        subject = f"sub-{index:06}"
-        folder = root / "subjects" / subject / "ses-M000" / "t1_linear"
-        crop = folder / f"{subject}_ses-M000_ce-gadolinium{names.CROP_ENDING}"
-        output = names.output_path(crop, content["Model"]["Name"])
-        for path in (crop, output):
-            path.parent.mkdir(parents=True)
-            path.write_bytes(voxel)
-        source = {"Sources": [names.uri(crop, root, output.parent)]}
-        source["SourceFiles"] = [fingerprint(crop)]
-        names.sidecar_path(output).write_text(json.dumps(content | source, indent=2))
-    return root
-
-
-def again(caps: Path, image: Path, number: int) -> None:
-    """Time a run over visits that are done."""
-    with tempfile.TemporaryDirectory() as folder:
-        root = finished(Path(folder) / "caps", caps, image, number)
-
-        def run() -> None:
-            T1SynthNce(root, parameters={"report": False}).run(quiet=True)
-
-        for what in ("first", "second"):
-            _, used, clock = timed(run)
-            print(f"| {what} run over {number} visits that are done | | {used:.1f} | {clock:.1f} |")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("caps", type=Path)
-    parser.add_argument("--again", type=int, help="number of visits that are done")
     options = parser.parse_args()
     caps = options.caps.absolute()
     pattern = f"subjects/*/*/{names.FOLDER}/model-*/*{names.SYNTHETIC_ENDING}"
     print("| what | MB | processor seconds | seconds on the clock |")
     print("|---|---|---|---|")
-    if options.again:
-        made = caps.glob(pattern.replace("model-*", f"model-{DEFAULT_MODEL}"))
-        image = next(made, None)
-        if image is None:
-            parser.error(f"{caps}: no image of {DEFAULT_MODEL}; run t1-synth-nce on it first")
-        return again(caps, image, options.again)
     with tempfile.TemporaryDirectory() as folder:
         images = sorted(caps.glob(pattern))
         # The first page of a process loads libraries and makes the MNI brain: that image twice.

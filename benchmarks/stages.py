@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 STAGES = {
-    "reading, SHA-256": ["files.completeness:read_noted"],
+    "reading, SHA-256": ["files.content:read_noted"],
     "gunzip": ["files.content:unpack"],
     "decoding of the NIfTI": ["files.nifti:load"],
     "loading of the weights": ["models.storage:load_weights"],
@@ -33,9 +33,11 @@ STAGES = {
         "synthesis.conditioning:Conditioned.subtract",
         "volumes.intensity:measure",
     ],
-    "network": ["synthesis.synthesizer:Synthesizer._generate"],
-    "views, decoding of the output, fading": ["synthesis.synthesizer:Synthesizer._predict"],
-    "guided filter": ["synthesis.guided_filter:guide"],
+    "network": ["models.change_unet:ChangeUNet.where_filled"],
+    "views, decoding of the output, fading": [
+        "synthesis.synthesizer:Synthesizer._decode",
+        "synthesis.synthesizer:Synthesizer._predict",
+    ],
     "detector": ["synthesis.detector:describe"],
     "other of the synthesizer": ["synthesis.synthesizer:Synthesizer.__call__"],
     "what the sidecar says": [
@@ -84,16 +86,22 @@ def instrument(clock: Clock) -> None:
     """Replace each function by a timed one, wherever it was imported to."""
     for stage, places in STAGES.items():
         for place in places:
-            module, _, path = place.partition(":")
-            owner: Any = importlib.import_module(f"clinica_t1nce.{module}")
-            *classes, name = path.split(".")
-            for each in classes:
-                owner = getattr(owner, each)
+            owner, name = find(place)
             function = getattr(owner, name)
             timed = clock.time(stage, function)
             setattr(owner, name, timed)
-            if not classes:
+            if not isinstance(owner, type):
                 _replace(function, timed)
+
+
+def find(place: str) -> tuple[Any, str]:
+    """Give what a function belongs to, a module or a class, and its name there."""
+    module, _, path = place.partition(":")
+    owner: Any = importlib.import_module(f"clinica_t1nce.{module}")
+    *classes, name = path.split(".")
+    for each in classes:
+        owner = getattr(owner, each)
+    return owner, name
 
 
 def _replace(function: Any, timed: Any) -> None:

@@ -61,8 +61,10 @@ def batches_wf(
         field: Node(Merge(n_batches), name=f"merge_{field}", run_without_submitting=True)
         for field in outputs
     }
+    # Of a node that needs a GPU, Nipype's MultiProc takes it for the number of GPUs.
+    n_procs = 1 if settings.get("use_gpu") else n_threads or 1
     for index in range(n_batches):
-        batch = Node(make(**given), name=f"batch_{index}", n_procs=n_threads or 1, mem_gb=memory_gb)
+        batch = Node(make(**given), name=f"batch_{index}", n_procs=n_procs, mem_gb=memory_gb)
         for field in dealt:
             share = (field, deal, index, n_batches, field in for_all)
             workflow.connect(inputnode, share, batch, field)

@@ -11,8 +11,8 @@ Window = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 
 THICKNESS = 20
 """Cells of a window along the last axis: thick enough that its margins cost little. Thin along
-another, and PyTorch (2.13, on a CPU) takes windows for so small that it does without oneDNN, which
-costs five times the time and 27 times the memory."""
+another, and PyTorch (2.13, on a CPU) takes windows for so small that it does without oneDNN, and
+copies each 27 times."""
 
 
 def windows(filled: torch.Tensor, margin: int = 0) -> Iterator[Window]:

@@ -236,3 +236,28 @@ def test_vessel_prior(script):
     assert not marked[(labels == 2) & (np.indices(labels.shape)[2] > 30)].any()
     assert inside[labels == 3].all()
     assert not inside[labels == 511].any()
+
+
+def test_growth(script, tmp_path):
+    growth = script("growth")
+    growth.finished(tmp_path / "caps", 2)
+    assert list(growth.stages(tmp_path / "caps")) == list(growth.STAGES)
+    rows = tsv.read(tmp_path / "caps" / "t1_synth_nce.tsv")
+    assert [(row["status"], row["confidence"]) for row in rows] == [
+        ("done", "0.0"),
+        ("done", "0.0103"),
+    ]
+    growth.draw(tmp_path / "growth.png", {2: dict.fromkeys((*growth.STAGES, "again", "MB"), 1.0)})
+    assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_stages(script):
+    stages = script("stages")
+    for owner, name in (
+        stages.find(place) for places in stages.STAGES.values() for place in places
+    ):
+        assert callable(getattr(owner, name))
+    clock = stages.Clock()
+    inner = clock.time("inner", lambda: sum(range(300_000)))
+    clock.time("outer", inner)()
+    assert 0 <= clock.seconds["outer"] < clock.seconds["inner"]

@@ -44,7 +44,8 @@ def test_every_setting_reaches_every_batch(tmp_path):
         assert node.inputs.blend == "change"
         assert node.inputs.save_enhancement is node.inputs.keep_existing is True
         assert node.is_gpu_node()
-        assert (node.n_procs, node.mem_gb) == (2, 5.0)
+        # One GPU each, which is what Nipype takes n_procs for.
+        assert (node.n_procs, node.mem_gb) == (1, 5.0)
     assert wf.get_node("batch_3") is None
 
 
@@ -128,7 +129,8 @@ def test_every_setting_of_the_detection_reaches_every_batch(tmp_path):
         assert node.inputs.continue_on_error is True
         assert node.inputs.dataset_root == node.inputs.journal_dir == str(tmp_path)
         assert node.is_gpu_node()
-        assert (node.n_procs, node.mem_gb) == (2, 5.0)
+        # One GPU each, which is what Nipype takes n_procs for.
+        assert (node.n_procs, node.mem_gb) == (1, 5.0)
     assert wf.get_node("batch_2") is None
     assert set(wf.get_node("outputnode").outputs.get()) == {
         "probabilities",
