@@ -50,7 +50,7 @@ borrow() { # PYTHON: makes a root of this machine's system and an environment
     see "$folder"
   done
   mkdir -p "$root"/{dev,proc,mnt}
-  environment=("PATH=$(dirname "$1"):/usr/bin:/bin" "PYTHONPATH=$source")
+  environment=("PATH=$(dirname "$1"):/usr/bin:/bin" "PYTHONPATH=$source" MPLCONFIGDIR=/tmp)
 }
 
 run() {

@@ -22,6 +22,12 @@ python3 -m venv "$home"
   "$work" bids-validator-deno
 # Dependencies of Clinica's statistics on surfaces and of xgboost on GPUs: 1.1 GB that nothing here imports.
 "$home/bin/python" -m pip uninstall --yes vtk nvidia-nccl-cu12
-ln -s "$home/bin/clinica-t1nce" "$home/bin/clinica" "$home/bin/bids-validator-deno" /usr/local/bin/
+ln -s "$home/bin/bids-validator-deno" /usr/local/bin/
+for name in clinica clinica-t1nce; do
+  # HOME may be absent or not to be written to: Matplotlib's cache of fonts goes elsewhere.
+  printf '#!/bin/sh\nMPLCONFIGDIR=${MPLCONFIGDIR-/tmp} exec %s "$@"\n' "$home/bin/$name" \
+    >"/usr/local/bin/$name"
+  chmod 755 "/usr/local/bin/$name"
+done
 
 rm -rf "$work" /var/lib/apt/lists/* /var/cache/apt/archives/*.deb

@@ -41,9 +41,10 @@ MARKER = re.compile(r"^<!-- (commands|interfaces|workflows) -->$", re.MULTILINE)
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add pages and files that lie outside of ``docs/``, and a page for each notebook."""
     outside = {source: target for source, target in OUTSIDE.items() if target != "index.md"}
-    for path in sorted((ROOT / "examples").iterdir()):
-        if path.is_file():
-            outside[f"examples/{path.name}"] = f"examples/{path.name}"
+    for folder in ("containers", "examples"):
+        for path in sorted((ROOT / folder).iterdir()):
+            if path.is_file():
+                outside[f"{folder}/{path.name}"] = f"{folder}/{path.name}"
     for source, target in outside.items():
         text = (ROOT / source).read_text(encoding="utf-8")
         if target.endswith(".md"):

@@ -75,6 +75,12 @@ def test_crops_on_their_raw_images(run, tmp_path):
     )
     assert cells[:3] == ["sub-01", "sub-01 ses-1", "right"]
     assert min(map(float, cells[3:])) > 0.98
+    name, mean, largest = cells_of(
+        run("n4", visit.caps, visit.bids, tmp_path / "n4").strip().splitlines()[-1]
+    )
+    assert name.startswith("sub-01_ses-1")
+    assert 0 <= float(mean) <= float(largest)
+    assert len([*tmp_path.glob("n4/*/subjects/sub-01/ses-1/t1_linear/*.nii.gz")]) == 3
     image, sharpness, correlation = cells_of(
         run("grids", visit.caps, visit.bids).strip().splitlines()[-1]
     )

@@ -71,6 +71,7 @@ def test_exactly_the_t1ce_of_a_data_set_are_translated(tmp_path, run):
     group = run(bids, out, "group")
     assert group.exit_code == 0, group.output
     assert "sub-03" in (out / "report.html").read_text()
+    assert len(list(out.rglob("*_desc-synthnce_T1w.jpg"))) == 4
     table = (out / "t1nce.tsv").read_text().splitlines()
     assert len(table) == 1 + 4
 

@@ -63,7 +63,11 @@ def in_container(data, out, *command):
     python = Path(sys.executable)
     words = [CHROOT, "run", python, data, out, *command]
     return subprocess.run(
-        ["bash", *map(str, words)], capture_output=True, text=True, stdin=subprocess.DEVNULL
+        ["bash", *map(str, words)],
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "TMPDIR": str(out.parent)},
     )
 
 
