@@ -340,8 +340,9 @@ class Synthesizer:
         """Predict what to take from one view of the image, 1 x 1 x D x H x W, scaled."""
         if self.card.grid is None:
             padded, inside = grids.pad_to_multiple(x, self.card.input.multiple)
-            if self.card.output == "change" and isinstance(self._module, ChangeUNet):
-                # No change is made where there is nothing.
+            in_windows = self.card.output == "change" and self.device.type == "cpu"
+            if in_windows and isinstance(self._module, ChangeUNet):
+                # No change is made where there is nothing. A GPU would wait for each window.
                 found = self._module.where_filled(padded, self._decode_together)
                 found = grids.unpad(found, inside)
                 return Decoded(found[:, :1], found[:, 1:] if found.shape[1] > 1 else None)
