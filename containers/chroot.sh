@@ -40,9 +40,16 @@ build() {
     sh /mnt/containers/install.sh /mnt
 }
 
+scratch() {
+  mkdir -p "$root/tmp"
+  mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
+}
+
 borrow() { # PYTHON: makes a root of this machine's system and an environment
   local folder
   mount -t tmpfs -o mode=755 tmpfs "$root"
+  # Before what is seen: that may lie in /tmp.
+  scratch
   for folder in /bin /lib /lib64 /usr /etc; do
     if [ -L "$folder" ]; then cp -a "$folder" "$root"; elif [ -d "$folder" ]; then see "$folder"; fi
   done
@@ -60,6 +67,7 @@ run() {
   if [ -d "$from" ]; then
     root=$from
     mount --bind "$root" "$root"
+    scratch
   else
     root=$(mktemp -d)
     borrow "$from"
@@ -71,8 +79,6 @@ run() {
   mount --bind "$out" "$root/mnt/out"
   mount --rbind /dev "$root/dev"
   mount -t proc proc "$root/proc"
-  mkdir -p "$root/tmp"
-  mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
   mount -o remount,bind,ro "$root/mnt"
   mount -o remount,bind,ro "$root"
   exec chroot --userspec="$user:$user" --groups= "$root" /usr/bin/env -i "${environment[@]}" "$@"
