@@ -1,6 +1,6 @@
 """``t1_synth_nce.tsv`` at the root of a CAPS: one row for each image and model."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from clinica_t1nce.caps import names, query, sidecar
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.files import tsv
 from clinica_t1nce.files.text import write_text
+from clinica_t1nce.synthesis import Flag
 
 NAME = "t1_synth_nce.tsv"
 COLUMNS = (
@@ -115,31 +116,38 @@ def _text(caps: Path, failures: Sequence[Row]) -> str:
 
 def _done_rows(caps: Path) -> Iterable[Row]:
     """Yield one row an image and model; the figures are those on the first of its grids."""
-    images: dict[tuple[str, ...], dict[str, dict[str, Any]]] = {}
+    images: dict[tuple[str, ...], dict[str, tuple[Row, list[Flag]]]] = {}
     for image in query.find_synthetic(caps):
         content = sidecar.read(image)
         if content is None:
             continue
-        visit = image.parents[2]
-        source = next(iter(content.get("Sources", [])), "")
-        key = visit.parent.name, visit.name, source, image.parent.name
-        images.setdefault(key, {})[content.get("Space", names.MNI_CROP)] = content
-    for (subject, session, source, _), by_space in images.items():
+        # Sidecars are not kept: a hundred thousand of them fill a gigabyte.
+        row = _done_row(image, content)
+        key = *(row[column] for column in COLUMNS[:3]), image.parent.name
+        images.setdefault(key, {})[row["space"]] = row, sidecar.flags(content)
+    for by_space in images.values():
         spaces = [space for space in names.SPACES if space in by_space]
-        content = by_space[spaces[0]]
-        found = dict.fromkeys(flag for each in by_space.values() for flag in sidecar.flags(each))
+        found = dict.fromkeys(flag for _, flags in by_space.values() for flag in flags)
         yield {
-            "participant_id": subject,
-            "session_id": session,
-            "source": source,
-            "model": content.get("Model", {}).get("Name"),
+            **by_space[spaces[0]][0],
             "space": ",".join(spaces),
-            "selected_by": str(sidecar.selection(content) or "n/a"),
-            "gadolinium": content.get("GadoliniumProbability"),
-            "confidence": content.get("Confidence"),
-            "change": content.get("Change", {}).get("MeanRelativeToSource"),
-            "duration": content.get("DurationSeconds"),
-            "status": "done",
             "flag": "; ".join(flag.text for flag in found) or None,
             "flag_codes": ",".join(dict.fromkeys(flag.code for flag in found)) or None,
         }
+
+
+def _done_row(image: Path, content: Mapping[str, Any]) -> Row:
+    visit = image.parents[2]
+    return {
+        "participant_id": visit.parent.name,
+        "session_id": visit.name,
+        "source": next(iter(content.get("Sources", [])), ""),
+        "model": content.get("Model", {}).get("Name"),
+        "space": content.get("Space", names.MNI_CROP),
+        "selected_by": str(sidecar.selection(content) or "n/a"),
+        "gadolinium": content.get("GadoliniumProbability"),
+        "confidence": content.get("Confidence"),
+        "change": content.get("Change", {}).get("MeanRelativeToSource"),
+        "duration": content.get("DurationSeconds"),
+        "status": "done",
+    }
