@@ -165,7 +165,7 @@ def _read(job: Job, synthesizer: "Synthesizer", crop: nifti.Image | None = None)
     if crop is None:
         job.check()
         crop = spaces.read_crop(job.source)
-    return spaces.read(crop, () if job.is_open else _wanted(job, synthesizer), job.targets)
+    return spaces.read_inputs(crop, () if job.is_open else _wanted(job, synthesizer), job.targets)
 
 
 def _wanted(job: Job, synthesizer: "Synthesizer") -> tuple[names.Space, ...]:
@@ -185,7 +185,7 @@ def _synthesise(job: Job, inputs: spaces.Inputs, synthesizer: "Synthesizer", sta
             job = replace(job, selected_by=chosen)
         if not job.is_open:
             inputs = _read(job, synthesizer, inputs.crop)
-    products = list(spaces.products(inputs, synthesizer, synthesis))
+    products = list(spaces.make_products(inputs, synthesizer, synthesis))
     return _Work(job, inputs, products, probability, start)
 
 
@@ -194,7 +194,7 @@ def _write(work: _Work, synthesizer: "Synthesizer") -> Result:
     classified = None
     if work.probability is not None:
         note = work.inputs.crop.note
-        classified = classification.write(job, work.probability, synthesizer.card, note)
+        classified = classification.write_found(job, work.probability, synthesizer.card, note)
     if not job.spaces or (classified is not None and job.selected_by is None):
         return Result(job, None, classified)
     # Another process may have made the same images meanwhile.

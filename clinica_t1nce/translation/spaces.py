@@ -208,7 +208,7 @@ def read_crop(source: Path) -> nifti.Image:
     return nifti.load(source, shape=nifti.CROP_SHAPE, zooms=nifti.CROP_ZOOMS)
 
 
-def read(crop: nifti.Image, wanted: Sequence[names.Space], targets: Targets) -> Inputs:
+def read_inputs(crop: nifti.Image, wanted: Sequence[names.Space], targets: Targets) -> Inputs:
     """Read what the products of a crop need beside it.
 
     Parameters
@@ -293,7 +293,7 @@ def _lay_under(
     return Raw(image, transform, on_crop, gain, agreement, conditioned, crop_shown)
 
 
-def products(
+def make_products(
     inputs: Inputs, synthesizer: "Synthesizer", synthesis: "Synthesis | None" = None
 ) -> Iterator[Product]:
     """Make the T1nce on each grid; the network runs as often as it must.
@@ -305,7 +305,7 @@ def products(
     Parameters
     ----------
     inputs
-        Images from :func:`read`.
+        Images from :func:`read_inputs`.
     synthesizer
         Loaded model.
     synthesis
