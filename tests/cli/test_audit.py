@@ -102,7 +102,10 @@ def test_wrong_usage(caps, tmp_path):
     result = run(caps, tmp_path / "audit.tsv", "--no-detector", "--volumes", table)
     assert (result.exit_code, "sub-00 ses-M000 after: could not" in result.output) == (2, True)
     result = run(caps, tmp_path / "audit.tsv", "--no-detector", "--model", "n")
-    assert (result.exit_code, "holds no images of a model n; it has those of m" in result.output) == (2, True)
+    assert (
+        result.exit_code,
+        "holds no images of a model n; it has those of m" in result.output,
+    ) == (2, True)
     for number in range(3, 12, 2):
         crop = crop_path(caps, f"sub-{number:02}", "ses-M000", "ce-gd")
         names.output_path(crop, "m").unlink()
