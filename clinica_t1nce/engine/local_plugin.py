@@ -201,10 +201,6 @@ def _exit(number: int, frame: FrameType | None) -> None:
     sys.exit(128 + number)
 
 
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))
-
-
 def share_out(
     n_images: int, n_cores: int, memory_per_process: float, memory: float
 ) -> tuple[int, int]:
@@ -246,3 +242,7 @@ def memory_gb() -> float:
             # No such file, or "max".
             continue
     return total / 1e9
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
