@@ -7,6 +7,7 @@ far both differ, and so the T1nce that the default weights make of both.
 """
 
 import argparse
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,9 @@ from clinica_t1nce.synthesis import Synthesizer
 from clinica_t1nce.volumes import grids, intensity, itk
 
 DISTANCES = (600, 200)
+
+
+load = cache(Synthesizer.load)
 
 
 def correct(raw: nifti.Image, distance: int) -> np.ndarray:
@@ -45,7 +49,6 @@ def main() -> None:
     args = parser.parse_args()
     print("| image | mean difference in the head, % of its brightness | largest 1 % |")
     print("|---|---:|---:|")
-    synthesizer = Synthesizer.load()
     for visit, path in query.find_crops(args.caps):
         if args.participants and visit.subject not in args.participants:
             continue
@@ -66,7 +69,7 @@ def main() -> None:
         name = path.name.partition("_space")[0]
         print(f"| {name} | {differ(made)} |", flush=True)
         if has_contrast(path.name):
-            found = {key: synthesizer(data, crop.affine).image for key, data in made.items()}
+            found = {key: load()(data, crop.affine).image for key, data in made.items()}
             print(f"| {name}, synthetic T1nce | {differ(found)} |", flush=True)
     for folder in args.out.iterdir():
         description.describe(folder, folder.name, bids_version="1.7.0", caps_version="1.0.0")

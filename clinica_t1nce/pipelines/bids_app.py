@@ -122,13 +122,13 @@ def plan(request: Request, model: Model) -> Plan:
             whole = lack is None and all(path.is_file() for path in files.outputs)
             (found.done if whole else found.to_do).append(files)
     if not n_seen and not found.failed:
-        chosen = "; give a data set with T1w images"
+        advice = "; give a data set with T1w images"
         if request.participants or request.sessions or conditions:
-            chosen = (
+            advice = (
                 " of these participants, sessions and entities; check the labels and the filter "
                 "file"
             )
-        raise SelectionError(f"{request.bids}: no T1w{chosen}")
+        raise SelectionError(f"{request.bids}: no T1w{advice}")
     return found
 
 
@@ -143,7 +143,7 @@ def run(
 
 def write_pages_again(
     model: Model, jobs: Sequence[Files], n_procs: int
-) -> Iterator[tuple[Files, None, str | None]]:
+) -> Iterator[tuple[Files, dict[str, Any] | None, str | None]]:
     """Write the pages of T1nce that are there; yields each with the reason if it fails, or None."""
     yield from each(write_page_again, jobs, share_cores(len(jobs), n_procs, model)[0])
 

@@ -25,6 +25,7 @@ class Generator:
         scaling={},
     )
     device = "cpu"
+    transfers_change = True
 
     def __init__(self, share=0.5):
         self.share = share
