@@ -32,13 +32,16 @@ def correct(raw: nifti.Image, distance: int) -> np.ndarray:
     return ants.n4_bias_field_correction(image, spline_param=distance, shrink_factor=6).numpy()
 
 
-def differ(made: dict[int, np.ndarray]) -> str:
+def differ(made: dict[int, np.ndarray], head: np.ndarray) -> str:
     """Give the mean difference of two images in the head, and the largest 1 %, as cells."""
-    head = intensity.foreground(made[200])
     # One factor for the whole image is no difference: images are scaled before all else.
     ratio = made[600][head] / np.maximum(made[200][head], 1e-6)
-    off = 100 * np.abs(ratio / np.median(ratio) - 1)
-    return f"{off.mean():.1f} | {np.quantile(off, 0.99):.1f}"
+    return cells(ratio / np.median(ratio) - 1)
+
+
+def cells(off: np.ndarray) -> str:
+    """Give the mean and the largest 1 % of parts of 1, in %."""
+    return f"{100 * np.abs(off).mean():.1f} | {100 * np.quantile(np.abs(off), 0.99):.1f}"
 
 
 def main() -> None:
@@ -67,10 +70,14 @@ def main() -> None:
         }.items():
             nifti.save(args.out / folder / path.relative_to(args.caps), made[distance], like=crop)
         name = path.name.partition("_space")[0]
-        print(f"| {name} | {differ(made)} |", flush=True)
-        if has_contrast(path.name):
-            found = {key: load()(data, crop.affine).image for key, data in made.items()}
-            print(f"| {name}, synthetic T1nce | {differ(found)} |", flush=True)
+        head = intensity.foreground(made[200])
+        print(f"| {name} | {differ(made, head)} |", flush=True)
+        if not has_contrast(path.name):
+            continue
+        found = {key: load()(data, crop.affine).image for key, data in made.items()}
+        print(f"| {name}, synthetic T1nce | {differ(found, head)} |")
+        kept = {key: found[key][head] / np.maximum(data[head], 1e-6) for key, data in made.items()}
+        print(f"| {name}, share removed | {cells(kept[600] - kept[200])} |", flush=True)
     for folder in args.out.iterdir():
         description.describe(folder, folder.name, bids_version="1.7.0", caps_version="1.0.0")
 

@@ -87,7 +87,7 @@ def test_crops_on_their_raw_images(run, tmp_path, monkeypatch):
     name, mean, largest = cells_of(
         run("n4", visit.caps, visit.bids, tmp_path / "n4").strip().splitlines()[-1]
     )
-    assert name == "sub-01_ses-1_ce-gd, synthetic T1nce"
+    assert name == "sub-01_ses-1_ce-gd, share removed"
     assert 0 <= float(mean) <= float(largest)
     assert len([*tmp_path.glob("n4/*/subjects/sub-01/ses-1/t1_linear/*.nii.gz")]) == 3
     image, sharpness, correlation = cells_of(
