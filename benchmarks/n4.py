@@ -59,7 +59,7 @@ def main() -> None:
         name = path.name.partition("_space")[0]
         print(f"| {name} | {off.mean():.1f} | {np.quantile(off, 0.99):.1f} |", flush=True)
     for folder in args.out.iterdir():
-        description.describe(folder, folder.name, bids_version="1.7.0", caps_version="1.0.0")
+        description.add(folder, folder.name, bids_version="1.7.0", caps_version="1.0.0")
 
 
 if __name__ == "__main__":
