@@ -79,7 +79,7 @@ def main() -> None:
         kept = {key: found[key][head] / np.maximum(data[head], 1e-6) for key, data in made.items()}
         print(f"| {name}, share removed | {cells(kept[600] - kept[200])} |", flush=True)
     for folder in args.out.iterdir():
-        description.describe(folder, folder.name, bids_version="1.7.0", caps_version="1.0.0")
+        description.add(folder, folder.name, bids_version="1.7.0", caps_version="1.0.0")
 
 
 if __name__ == "__main__":

@@ -97,7 +97,7 @@ def measure_change(volume: np.ndarray, change: np.ndarray, place: "Place | None"
     return Change(mean, float(np.percentile(change[head], 99)), mean / brightness, place)
 
 
-def describe(card: "Card") -> dict[str, Any]:
+def describe_model(card: "Card") -> dict[str, Any]:
     """Say what tells one model from another, as the sidecar's ``Model``."""
     model: dict[str, Any] = {
         "Name": card.name,
@@ -175,7 +175,7 @@ def build(
         "Resolution": _RESOLUTIONS[grid.space],
         "GeneratedBy": [{"Name": "clinica-t1nce", "Version": clinica_t1nce.__version__}],
         "GeneratedAt": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "Model": describe(card),
+        "Model": describe_model(card),
         "Selection": selected_by and {"Rule": selected_by.rule, "Reason": selected_by.reason},
         "GadoliniumProbability": _rounded(gadolinium),
         "Confidence": _rounded(confidence),
@@ -375,7 +375,7 @@ def lack(
     sources
         Paths of the files that it is made from, in the order of its sidecar's ``Sources``.
     model
-        Result of :func:`describe` for the weights that are to make it; None for any.
+        Result of :func:`describe_model` for the weights that are to make it; None for any.
     """
     if not image.is_file():
         return "missing"

@@ -145,7 +145,7 @@ class Job:
         Parameters
         ----------
         model
-            Result of :func:`clinica_t1nce.caps.sidecar.describe` for the weights.
+            Result of :func:`clinica_t1nce.caps.sidecar.describe_model` for the weights.
         """
         found: dict[Space, sidecar.Lack] = {}
         for space, files in self.targets.images.items():

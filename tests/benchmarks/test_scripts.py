@@ -18,9 +18,9 @@ from clinica_t1nce.synthesis import Synthesizer
 from clinica_t1nce.translation import classification
 from tests.data import volumes
 from tests.data.caps import save_weights
+from tests.data.generators import Generator
 from tests.data.heads import label_map
 from tests.data.raw import make_visit
-from tests.translation.test_single import Generator
 
 
 @pytest.fixture

@@ -63,8 +63,15 @@ def test_an_image_without_head_has_no_change():
 
 def test_batch_statistics_make_another_model_of_the_same_weights():
     other = replace(CARD, inference={"batch_statistics": True})
-    assert sidecar.describe(CARD) == {"Name": "m", "Architecture": "change-unet", "SHA256": "abc"}
-    assert sidecar.describe(other) == {**sidecar.describe(CARD), "BatchStatistics": True}
+    assert sidecar.describe_model(CARD) == {
+        "Name": "m",
+        "Architecture": "change-unet",
+        "SHA256": "abc",
+    }
+    assert sidecar.describe_model(other) == {
+        **sidecar.describe_model(CARD),
+        "BatchStatistics": True,
+    }
 
 
 def test_fields_of_the_sidecar(tmp_path):
