@@ -32,8 +32,9 @@ def correct(raw: nifti.Image, distance: int) -> np.ndarray:
     return ants.n4_bias_field_correction(image, spline_param=distance, shrink_factor=6).numpy()
 
 
-def differ(made: dict[int, np.ndarray], head: np.ndarray) -> str:
+def differ(made: dict[int, np.ndarray]) -> str:
     """Give the mean difference of two images in the head, and the largest 1 %, as cells."""
+    head = intensity.foreground(made[200])
     # One factor for the whole image is no difference: images are scaled before all else.
     ratio = made[600][head] / np.maximum(made[200][head], 1e-6)
     return cells(ratio / np.median(ratio) - 1)
@@ -70,12 +71,12 @@ def main() -> None:
         }.items():
             nifti.save(args.out / folder / path.relative_to(args.caps), made[distance], like=crop)
         name = path.name.partition("_space")[0]
-        head = intensity.foreground(made[200])
-        print(f"| {name} | {differ(made, head)} |", flush=True)
+        print(f"| {name} | {differ(made)} |", flush=True)
         if not has_contrast(path.name):
             continue
         found = {key: load()(data, crop.affine).image for key, data in made.items()}
-        print(f"| {name}, synthetic T1nce | {differ(found, head)} |")
+        print(f"| {name}, synthetic T1nce | {differ(found)} |")
+        head = intensity.foreground(made[200])
         kept = {key: found[key][head] / np.maximum(data[head], 1e-6) for key, data in made.items()}
         print(f"| {name}, share removed | {cells(kept[600] - kept[200])} |", flush=True)
     for folder in args.out.iterdir():
