@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 from clinica_t1nce.caps import names, sidecar
+from clinica_t1nce.errors import ImageError
 from clinica_t1nce.files import nifti
 from clinica_t1nce.synthesis import transfer
 from clinica_t1nce.synthesis.conditioning import condition
 from clinica_t1nce.translation import spaces
 from clinica_t1nce.translation.options import Options
+from clinica_t1nce.volumes.itk import read_itk_affine
 from tests.data import volumes
 from tests.data.generators import Generator
 from tests.data.raw import make_visit
@@ -25,15 +27,33 @@ def warped(tmp_path_factory):
     return make_visit(tmp_path_factory.mktemp("warped"), kind="oblique", warp=True)
 
 
-def test_where_the_crop_is_warped_the_network_sees_the_raw_image(warped, tmp_path):
+@pytest.mark.parametrize("is_found", [False, True])
+def test_where_the_crop_is_warped_the_network_sees_the_raw_image(
+    warped, tmp_path, monkeypatch, is_found
+):
     generator = Generator()
+    predicted_on = "raw image, moved by the affine"
+    pose = read_itk_affine(names.affine_path(warped.crop)) @ np.diag([0.9, 1.1, 0.9, 1])
+    if is_found:
+        predicted_on = "raw image, bias-corrected by N4, moved to MNI space"
+
+    def find_pose(volume, affine):
+        if is_found:
+            return pose
+        raise ImageError("no brain")
+
+    monkeypatch.setattr(spaces.mni, "find_pose", find_pose)
     (native,) = run(warped, tmp_path, generator, "native")
-    raw = spaces.read_raw(nifti.load(warped.crop), warped.raw, warped.affine)
+    wanted = Options(output_spaces=("native",), bids_directory=warped.bids)
+    targets = job(warped, tmp_path, wanted).targets
+    raw = spaces.read_inputs(nifti.load(warped.crop), ("native",), targets).raw
     assert not raw.follows_affine
+    assert raw.is_registered == is_found
+    assert np.array_equal(raw.transform, pose) == is_found
     (seen,) = generator.seen
     assert transfer.measure_correlation(seen, raw.on_crop) == pytest.approx(1)
     content = sidecar.read(native)
-    assert content["ChangePredictedOn"] == "raw image, moved by the affine"
+    assert content["ChangePredictedOn"] == predicted_on
     assert content["AgreementWithCrop"] < transfer.SAME
     assert "not the raw image moved by t1-linear's affine" in content["Flags"][0]["Text"]
     assert content["Flags"][0]["Code"] == "warped"
