@@ -193,7 +193,7 @@ def write_group(out: Path) -> tuple[Path, int]:
                 {
                     "Confidence": confidence,
                     "Gadolinium": known["gadolinium"],
-                    "Change, share of T1ce": known["change"],
+                    "Change, % of T1ce": None if known["change"] is None else 100 * known["change"],
                 },
                 [flag.code.replace("-", " ") for flag in flags],
                 visit=Visit(visit[0], "".join(visit[1:])),
