@@ -92,9 +92,10 @@ def measure_change(volume: np.ndarray, change: np.ndarray, place: "Place | None"
     head = intensity.head(volume)
     if not head.any():
         return Change(0.0, 0.0, 0.0)
-    mean = float(change[head].mean(dtype=np.float64))
+    inside = change[head]
+    mean = float(inside.mean(dtype=np.float64))
     brightness = float(volume[head].mean(dtype=np.float64))
-    return Change(mean, float(np.percentile(change[head], 99)), mean / brightness, place)
+    return Change(mean, intensity.find_percentile(inside, 99), mean / brightness, place)
 
 
 def describe(card: "Card") -> dict[str, Any]:
