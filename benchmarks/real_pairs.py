@@ -35,6 +35,7 @@ from clinica_t1nce.evaluation.registration import align_images
 from clinica_t1nce.evaluation.segmentation import segment, template_priors
 from clinica_t1nce.evaluation.smooth_recovery import (
     CLASSES,
+    SmoothPair,
     classify_tissues,
     compare_smooth,
     prepare_smooth_pair,
@@ -43,6 +44,9 @@ from clinica_t1nce.evaluation.volumes import TISSUES, dice, measure_volumes
 from clinica_t1nce.files import atomic, nifti, tsv
 from clinica_t1nce.files.nifti import CROP_SHAPE, CROP_ZOOMS, Image
 from clinica_t1nce.report.figures import draw_participant
+
+PERFECT = "perfect removal"
+"""Name of the rows that say how near volumes would come if all enhancement were gone."""
 
 Method = Callable[[Image], np.ndarray]
 """Makes the synthetic T1nce of a T1ce, on its grid."""
@@ -111,6 +115,13 @@ def nothing(t1ce: Image) -> np.ndarray:
 
 def grey_opening(t1ce: Image) -> np.ndarray:
     return ndimage.grey_opening(t1ce.data, size=3)
+
+
+def perfectly_removed(t1ce: np.ndarray, pair: SmoothPair) -> np.ndarray:
+    """Put the T1nce, as the T1ce's scan would show it, where the T1ce enhances."""
+    image = t1ce.copy()
+    image[pair.box][pair.enhancing] = pair.unit * pair.fitted[pair.enhancing]
+    return image
 
 
 def model(name: str, device: str, blend: str | None = None) -> tuple[str, Method]:
@@ -229,6 +240,15 @@ def load_files(table: Path, split: str) -> Iterator[RealPair]:
         )
 
 
+def make(method: Method, pair: RealPair) -> tuple[np.ndarray, float, float]:
+    """Return the synthetic image, the change of the T1nce, and the seconds that the first took."""
+    start = time.perf_counter()
+    synthetic = method(pair.t1ce)
+    seconds = time.perf_counter() - start
+    change = change_of_t1nce(pair.t1nce.data, method(pair.t1nce), pair.t1nce_brain)
+    return synthetic, change, seconds
+
+
 def evaluate(
     pairs: Iterator[RealPair],
     methods: dict[str, Method],
@@ -245,11 +265,10 @@ def evaluate(
         smooth = prepare_smooth_pair(pair.t1ce.data, pair.aligned, pair.brain)
         linear = prepare_pair(pair.t1ce.data, pair.aligned, pair.brain)
         tissues = Tissues(pair, segmentations, judge) if segmentations else None
-        for name, method in methods.items():
-            start = time.perf_counter()
-            synthetic = method(pair.t1ce)
-            seconds = time.perf_counter() - start
-            change = change_of_t1nce(pair.t1nce.data, method(pair.t1nce), pair.t1nce_brain)
+        made = {name: make(method, pair) for name, method in methods.items()}
+        if tissues:
+            made[PERFECT] = perfectly_removed(pair.t1ce.data, smooth), 0.0, 0.0
+        for name, (synthetic, change, seconds) in made.items():
             measures = asdict(compare_smooth(smooth, synthetic))
             old = asdict(compare(linear, synthetic))
             measures |= {"t1nce_change": change, "seconds": seconds}
@@ -257,7 +276,7 @@ def evaluate(
             measures |= {f"linear_{key}": value for key, value in old.items()}
             rows.append({"pair": pair.name, "method": name, "sharp": pair.sharp, **measures})
             print(f"{pair.name} {name}: share {measures['share']:.2f}", flush=True)
-            if pictures and method not in (nothing, grey_opening):
+            if pictures and methods.get(name) not in (None, nothing, grey_opening):
                 draw_participant(
                     pictures / f"{pair.name}_model-{name}.png",
                     pair.t1ce.data,

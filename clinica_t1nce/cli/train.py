@@ -89,7 +89,7 @@ def cli(
     table = _table(places, files_tsv, label_maps, fold, low_quality, paired)
     sources: dict[str, Data] = {}
     if table is not None:
-        sources |= _real(table, cache, paired)
+        sources |= _real(table, cache, paired, label_maps)
     if label_maps is not None:
         sources["simulated"] = LabelMaps(label_maps, pairs)
     elif pairs is not None:
@@ -144,7 +144,10 @@ def _table(
 
 
 def _real(
-    table: "dict[str, list[PairFiles]]", cache: Path | None, paired: bool
+    table: "dict[str, list[PairFiles]]",
+    cache: Path | None,
+    paired: bool,
+    label_maps: Path | None,
 ) -> "dict[str, Data]":
     from clinica_t1nce.training.data.sources import PlainT1nce, RealPairs
 
@@ -158,7 +161,7 @@ def _real(
     )
     sources: dict[str, Data] = {}
     if complete:
-        sources["real"] = RealPairs(complete, held_out, cache)
+        sources["real"] = RealPairs(complete, held_out, cache, label_maps=label_maps)
     if alone:
         sources["t1nce"] = PlainT1nce(alone, cache)
     return sources

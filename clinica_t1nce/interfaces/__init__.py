@@ -13,7 +13,12 @@ from clinica_t1nce.interfaces.pair_results import SavePair
 from clinica_t1nce.interfaces.simulation import SimulateGadolinium
 from clinica_t1nce.interfaces.spaces import BlendChange, ToNativeSpace
 from clinica_t1nce.interfaces.synthesis import DetectGadolinium, SynthesizeT1nce, TranslateT1ce
-from clinica_t1nce.interfaces.volumes import GatherVolumes, TissueOverlap, TissueVolumes
+from clinica_t1nce.interfaces.volumes import (
+    GatherVolumes,
+    SegmentTissues,
+    TissueOverlap,
+    TissueVolumes,
+)
 
 __all__ = [
     "AlignPair",
@@ -26,6 +31,7 @@ __all__ = [
     "HomogeniseBids",
     "ImageSimilarity",
     "SavePair",
+    "SegmentTissues",
     "SimulateGadolinium",
     "SynthesizeT1nce",
     "TissueOverlap",

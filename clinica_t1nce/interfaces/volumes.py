@@ -25,23 +25,56 @@ if TYPE_CHECKING:
 _NAMES = "label or labels of each structure (GM 1, WM 2, CSF 3 if not given)"
 
 
-class _TissueVolumesInputSpec(BaseInterfaceInputSpec):
-    in_files = InputMultiObject(
-        File(exists=True), desc="T1w on one grid in MNI space, segmented by N4 and Atropos"
-    )
-    mask_files = InputMultiObject(
-        File(exists=True), desc="brain of each of in_files, or one brain for all of them"
-    )
+class _SegmentTissuesInputSpec(BaseInterfaceInputSpec):
+    in_file = File(exists=True, mandatory=True, desc="T1w in MNI space")
+    mask_file = File(exists=True, mandatory=True, desc="its brain")
     prior_files = InputMultiObject(
-        File(exists=True), desc="GM, WM and CSF on the grid of in_files (MNI152 if not given)"
+        File(exists=True), desc="GM, WM and CSF on the grid of in_file (MNI152 if not given)"
     )
+
+
+class _SegmentTissuesOutputSpec(TraitedSpec):
+    out_files = OutputMultiObject(File(exists=True), desc="probabilities of GM, WM and CSF")
+
+
+class SegmentTissues(SimpleInterface):
+    """Segment one image by N4 and Atropos."""
+
+    input_spec = _SegmentTissuesInputSpec
+    output_spec = _SegmentTissuesOutputSpec
+
+    def _run_interface(self, runtime: Bunch) -> Bunch:
+        import numpy as np
+
+        from clinica_t1nce.evaluation.segmentation import segment
+        from clinica_t1nce.evaluation.volumes import TISSUES
+        from clinica_t1nce.files import nifti
+
+        image = nifti.load(self.inputs.in_file)
+        priors = None
+        if isdefined(self.inputs.prior_files):
+            maps = [nifti.load(path) for path in self.inputs.prior_files]
+            for each in maps:
+                check_grid(each, image, "resample the priors to t1-linear's crop")
+            priors = np.stack([each.data for each in maps])
+        mask = load_mask(self.inputs.mask_file, image)
+        with naming(image.path):
+            found = segment(image.data, image.affine, mask, priors)
+        self._results["out_files"] = [
+            save(values, image, image.path, f"_{tissue}", runtime, np.float32)
+            for tissue, values in zip(TISSUES, found.probabilities, strict=True)
+        ]
+        return runtime
+
+
+class _TissueVolumesInputSpec(BaseInterfaceInputSpec):
     probability_files = traits.List(
         traits.List(File(exists=True)),
-        xor=["in_files", "label_files"],
-        desc="for each image its maps of GM, WM and CSF, such as SPM's",
+        xor=["label_files"],
+        desc="for each image its maps of GM, WM and CSF, such as SegmentTissues' or SPM's",
     )
     label_files = InputMultiObject(
-        File(exists=True), xor=["in_files", "probability_files"], desc="a label map of each image"
+        File(exists=True), xor=["probability_files"], desc="a label map of each image"
     )
     names = traits.Dict(traits.Str, traits.Any, desc=_NAMES)
 
@@ -55,7 +88,7 @@ class _TissueVolumesOutputSpec(TraitedSpec):
 
 
 class TissueVolumes(SimpleInterface):
-    """Measure tissues: segment images, or take probability or label maps that are there."""
+    """Measure tissues, by their probability maps or by label maps."""
 
     input_spec = _TissueVolumesInputSpec
     output_spec = _TissueVolumesOutputSpec
@@ -88,37 +121,11 @@ class TissueVolumes(SimpleInterface):
         return runtime
 
     def _segmented(self) -> "Any":
-        if isdefined(self.inputs.in_files):
-            return self._by_atropos()
         if isdefined(self.inputs.probability_files):
             return map(_from_maps, self.inputs.probability_files)
         if isdefined(self.inputs.label_files):
             return map(_from_labels, self.inputs.label_files)
-        raise ValueError("give in_files, probability_files or label_files")
-
-    def _by_atropos(self) -> "Any":
-        import numpy as np
-
-        from clinica_t1nce.evaluation.segmentation import segment, template_priors
-        from clinica_t1nce.files import nifti
-
-        if not isdefined(self.inputs.mask_files):
-            raise ValueError("in_files need mask_files")
-        loaded = [nifti.load(path) for path in self.inputs.in_files]
-        masks = self.inputs.mask_files * (len(loaded) if len(self.inputs.mask_files) == 1 else 1)
-        first = loaded[0]
-        if isdefined(self.inputs.prior_files):
-            maps = [nifti.load(path) for path in self.inputs.prior_files]
-            for image in maps:
-                check_grid(image, first, "resample the priors to t1-linear's crop")
-            priors = np.stack([image.data for image in maps])
-        else:
-            priors = template_priors(first.data.shape, first.affine)
-        for image, path in zip(loaded, masks, strict=True):
-            mask = load_mask(path, image)
-            with naming(image.path):
-                found = segment(image.data, image.affine, mask, priors)
-            yield image, found.labels, found.probabilities[0]
+        raise ValueError("give probability_files or label_files")
 
 
 class _TissueOverlapInputSpec(BaseInterfaceInputSpec):

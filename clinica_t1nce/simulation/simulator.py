@@ -28,6 +28,7 @@ from clinica_t1nce.simulation.scanner import (
     Stripping,
 )
 from clinica_t1nce.simulation.scene import Scene
+from clinica_t1nce.simulation.tissues import BRAIN, Tissue
 
 PRESETS: dict[str, Quality] = {"varied": VARIED, "low-quality": LOW}
 """Quality of the images, by name."""
@@ -207,7 +208,11 @@ def sample_recipe(
 
 @torch.no_grad()
 def render(
-    recipe: Recipe, anatomy: Anatomy, shape: Sequence[int], device: torch.device | str = "cpu"
+    recipe: Recipe,
+    anatomy: Anatomy,
+    shape: Sequence[int],
+    device: torch.device | str = "cpu",
+    brain: torch.Tensor | None = None,
 ) -> Pair:
     """Make the pair that `recipe` describes.
 
@@ -221,8 +226,14 @@ def render(
         Shape of the pair, D, H, W.
     device
         Device that computes and that holds the result.
+    brain
+        Boolean mask, D x H x W, of another brain that will be put there: what of the anatomy's own
+        lies outside of it becomes fluid. None: the anatomy keeps its brain.
     """
     scene = recipe.placement.place(anatomy, tuple(shape), device)
+    if brain is not None:
+        own = torch.isin(scene.tissue, torch.tensor(BRAIN, device=device))
+        scene.tissue[own & ~brain] = Tissue.CSF
     scene.image = recipe.contrast.image(scene.tissue)
     for effect in recipe.effects:
         effect(scene)

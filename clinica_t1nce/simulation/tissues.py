@@ -83,6 +83,7 @@ PARENCHYMA = tuple(
     if Tissue.WHITE_MATTER <= tissue <= Tissue.WHITE_MATTER_LESION
     and tissue not in (*VENTRICLES, Tissue.CSF)
 )
+BRAIN = (*PARENCHYMA, *VENTRICLES, Tissue.CHOROID_PLEXUS)
 GRAY_MATTER = tuple(
     tissue for tissue in PARENCHYMA if tissue not in (*WHITE_MATTER, Tissue.WHITE_MATTER_LESION)
 )

@@ -184,11 +184,14 @@ class Checks(Callback):
         size = self.validation.epoch or 0
         share = range(trainer.global_rank, size, trainer.world_size)
         sums: dict[str, float] = {}
-        with _evaluation(module), trainer.precision_plugin.forward_context():
+        with _evaluation(module):
             # A process without a share looks at a pair all the same, so that it knows what the
             # others are about to add up.
             for number in share or [0]:
-                losses = module.validation_losses(_batch_of(self.validation, number, module))
+                # Made outside of the context: half precision would move what is simulated.
+                batch = _batch_of(self.validation, number, module)
+                with trainer.precision_plugin.forward_context():
+                    losses = module.validation_losses(batch)
                 for name, loss in losses.items():
                     sums[name] = sums.get(name, 0.0) + (float(loss) if share else 0.0)
         return {name: _across(trainer, total, "sum") / size for name, total in sums.items()}

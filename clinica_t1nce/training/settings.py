@@ -76,6 +76,9 @@ class Settings:
         :class:`clinica_t1nce.training.data.variation.Augmentation`.
     t1nce_share
         Fraction of patches of real pairs in which the T1nce is shown in place of the T1ce.
+    in_heads
+        Fraction of patches of skull-stripped real pairs that are set into a simulated head, where
+        there are label maps.
     precision
         Precision of Lightning's trainer: ``"bf16-mixed"`` is several times faster where the
         processor computes in bfloat16, and several times slower where it has to imitate it.
@@ -106,6 +109,7 @@ class Settings:
     method: str = "supervised"
     augment: bool = False
     t1nce_share: float = 0.15
+    in_heads: float = 0.5
     precision: str = "32-true"
     init: str | None = None
     discriminator: str | None = None

@@ -6,6 +6,7 @@ from typing import Literal
 from nipype.interfaces.utility import IdentityInterface, Merge
 from nipype.pipeline.engine import Node, Workflow
 
+from clinica_t1nce.evaluation.agreement import FLOOR
 from clinica_t1nce.evaluation.structures import ATROPOS, MAPS, OWN, VolumeMethod, preset
 from clinica_t1nce.interfaces import (
     AlignPair,
@@ -14,6 +15,7 @@ from clinica_t1nce.interfaces import (
     Disturb,
     GatherVolumes,
     ImageSimilarity,
+    SegmentTissues,
     TissueOverlap,
     TissueVolumes,
     UnionMask,
@@ -50,6 +52,7 @@ def init_evaluation_wf(
     protocol: Protocol = "standard",
     segmentations: Sequence[VolumeMethod] = BOTH_MASKS,
     noise_floor: bool = False,
+    n_synthetic: int = 1,
     name: str = "evaluation_wf",
 ) -> Workflow:
     """Build a graph that compares a T1ce and synthetic T1nce with the real T1nce of the visit.
@@ -83,6 +86,8 @@ def init_evaluation_wf(
     noise_floor
         Whether the aligned T1nce is segmented twice more, after small changes
         (:func:`clinica_t1nce.evaluation.agreement.disturb`); only with Atropos in the shared mask.
+    n_synthetic
+        Number of synthetic images that the graph will be given.
     name
         Name of the workflow.
 
@@ -95,7 +100,7 @@ def init_evaluation_wf(
     t1nce, t1ce
         The crops of t1-linear of one visit.
     synthetic
-        List of synthetic T1nce on the T1ce's grid.
+        List of `n_synthetic` synthetic T1nce on the T1ce's grid.
     t1nce_mask, t1ce_mask
         Brain masks on the grids of the two; optional.
     prior_files
@@ -180,7 +185,7 @@ def init_evaluation_wf(
         every = Node(Merge(len(segmentations)), name="segmentations", run_without_submitting=True)
         workflow.connect(every, "out", outputnode, "segmentations")
     for number, method in enumerate(segmentations, start=1):
-        gathered = _connect_volumes(workflow, aligned, union, align, method)
+        gathered = _connect_volumes(workflow, aligned, union, align, method, n_synthetic)
         workflow.connect(gathered, "out", every, f"in{number}")
         if noise_floor and method.kind == ATROPOS:
             _connect_noise_floor(workflow, aligned, union, gathered)
@@ -219,7 +224,12 @@ def _connect_similarity(
 
 
 def _connect_volumes(
-    workflow: Workflow, aligned: Node, union: Node, align: Align, method: VolumeMethod
+    workflow: Workflow,
+    aligned: Node,
+    union: Node,
+    align: Align,
+    method: VolumeMethod,
+    n_synthetic: int,
 ) -> Node:
     """Measure volumes and overlap by one method; return the node that gathers them."""
     structures = {name: list(labels) for name, labels in method.structures.items()}
@@ -229,12 +239,9 @@ def _connect_volumes(
     inputnode = workflow.get_node("inputnode")
     if method.computed:
         images = _merge(workflow, f"images_{label}", (aligned, "out_file"), ("others", "out"))
-        workflow.connect(images, "out", volumes, "in_files")
-        workflow.connect(inputnode, "prior_files", volumes, "prior_files")
-        masks, field = union, "out_file"
-        if method.kind == OWN:
-            masks, field = _own_masks(workflow, aligned), "out"
-        workflow.connect(masks, field, volumes, "mask_files")
+        masks = _own_masks(workflow, aligned) if method.kind == OWN else union
+        maps = _segment(workflow, label, (images, "out"), 2 + n_synthetic, masks)
+        workflow.connect(maps, "out", volumes, "probability_files")
     else:
         field = "probability_files" if method.kind == MAPS else "label_files"
         workflow.connect(inputnode, f"files_{method.name}", volumes, field)
@@ -253,7 +260,7 @@ def _connect_volumes(
         overlap = Node(TissueOverlap(names=structures), name=f"{field}_{label}", mem_gb=1)
         workflow.connect(
             [
-                (volumes, overlap, [(("out_files", _first), "reference_file")]),
+                (volumes, overlap, [(("out_files", _item, 0), "reference_file")]),
                 (volumes, overlap, [(("out_files", _rest), "in_files")]),
                 (overlap, gathered, [("dice", field)]),
             ]
@@ -263,6 +270,30 @@ def _connect_volumes(
             overlap.inputs.invert = method.computed
             workflow.connect(aligned, "transform_file", overlap, "transform_file")
     return gathered
+
+
+def _segment(
+    workflow: Workflow, label: str, images: tuple[Node, str], number: int, masks: Node
+) -> Node:
+    """Segment images, each in a node of its own: what has changed is segmented anew, no more."""
+    every = Node(Merge(number, no_flatten=True), name=f"maps_{label}", run_without_submitting=True)
+    node, field = images
+    for each in range(number):
+        segmented = Node(SegmentTissues(), name=f"segment_{label}_{each}", mem_gb=3)
+        own = isinstance(masks.interface, Merge)
+        workflow.connect(
+            [
+                (node, segmented, [((field, _item, each), "in_file")]),
+                (
+                    masks,
+                    segmented,
+                    [(("out", _item, each) if own else "out_file", "mask_file")],
+                ),
+                (workflow.get_node("inputnode"), segmented, [("prior_files", "prior_files")]),
+                (segmented, every, [("out_files", f"in{each + 1}")]),
+            ]
+        )
+    return every
 
 
 def _own_masks(workflow: Workflow, aligned: Node) -> Node:
@@ -288,15 +319,14 @@ def _merge(workflow: Workflow, name: str, *sources: tuple[Node | str, str]) -> N
 def _connect_noise_floor(workflow: Workflow, aligned: Node, union: Node, gathered: Node) -> None:
     reference = workflow.get_node(gathered.name.replace("gathered", "volumes"))
     disturbed = Node(Disturb(), name="disturbed", mem_gb=1)
+    maps = _segment(workflow, "floor", (disturbed, "out_files"), len(FLOOR), union)
     volumes = Node(TissueVolumes(), name="floor_volumes", mem_gb=3)
     overlap = Node(TissueOverlap(), name="floor_dice", mem_gb=1)
     workflow.connect(
         [
             (aligned, disturbed, [("out_file", "in_file")]),
-            (disturbed, volumes, [("out_files", "in_files")]),
-            (union, volumes, [("out_file", "mask_files")]),
-            (workflow.get_node("inputnode"), volumes, [("prior_files", "prior_files")]),
-            (reference, overlap, [(("out_files", _first), "reference_file")]),
+            (maps, volumes, [("out", "probability_files")]),
+            (reference, overlap, [(("out_files", _item, 0), "reference_file")]),
             (volumes, overlap, [("out_files", "in_files")]),
             (volumes, gathered, [("volumes", "floor_volumes")]),
             (overlap, gathered, [("dice", "floor_dice")]),
@@ -309,8 +339,8 @@ def _label(method: VolumeMethod) -> str:
     return "".join(c if c.isalnum() else "_" for c in method.name)
 
 
-def _first(items):  # type: ignore[no-untyped-def]
-    return items[0]
+def _item(items, number):  # type: ignore[no-untyped-def]
+    return items[number]
 
 
 def _rest(items):  # type: ignore[no-untyped-def]

@@ -130,7 +130,8 @@ def test_real_pairs(run, pair, tmp_path):
     ]
     assert volumes_of[0] == pytest.approx(volumes_of[1])
     assert volumes_of[0] > 0
-    assert len(found) == 3
+    assert list(found)[3] == "perfect removal"
+    assert float(found["perfect removal"]["share"]) == pytest.approx(1, abs=1e-5)
 
 
 def test_agreement_of_real_pairs(script):

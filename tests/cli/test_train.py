@@ -26,6 +26,7 @@ SHARED = {
     "--local-weight": "0.125",
     "--distribution-weight": "0.375",
     "--t1nce-share": "0.0625",
+    "--in-heads": "0.75",
     "--adversarial-weight": "0.75",
     "--cycle-weight": "20",
     "--identity-weight": "0",
@@ -111,6 +112,7 @@ def check_shared(called: dict[str, Any]) -> None:
     assert (o.enhancing_weight, o.perceptual) == (1.5, 0.25)
     assert (o.robust_scale, o.local, o.distribution) == (0.3, 0.125, 0.375)
     assert settings.t1nce_share == 0.0625
+    assert settings.in_heads == 0.75
     assert (o.adversarial, o.cycle, o.identity) == (0.75, 20, 0)
     assert (settings.discriminator, settings.discriminator_widths) == (
         "judge.safetensors",

@@ -8,7 +8,7 @@ from clinica_t1nce.errors import ImageError
 from clinica_t1nce.evaluation import segmentation
 from clinica_t1nce.evaluation.segmentation import Segmentation
 from clinica_t1nce.evaluation.volumes import measure_volumes
-from clinica_t1nce.interfaces import GatherVolumes, TissueOverlap, TissueVolumes
+from clinica_t1nce.interfaces import GatherVolumes, SegmentTissues, TissueOverlap, TissueVolumes
 from tests.data import volumes
 from tests.interfaces.files import AFFINE, SHAPE, assert_geometry, data
 
@@ -70,25 +70,27 @@ def test_maps_that_cannot_be_used_are_named(folder, problem):
         TissueVolumes(probability_files=[maps]).run()
 
 
-def test_volumes_by_atropos_get_image_mask_and_priors(pair, folder, monkeypatch):
+def test_atropos_gets_image_mask_and_priors(pair, folder, monkeypatch):
     seen = []
 
-    def segment(volume, affine, mask, priors):
-        seen.append((volume, affine, mask, priors))
+    def segment(*inputs):
+        seen.append(inputs)
         return Segmentation(labelled(), np.stack([labelled() == k for k in (1, 2, 3)]) * 0.5)
 
     monkeypatch.setattr(segmentation, "segment", segment)
     priors = three_maps(folder, "prior", labelled())
-    inputs = {"in_files": [pair["t1nce"], pair["t1ce"]], "mask_files": [pair["mask"]]}
-    found = TissueVolumes(**inputs, prior_files=priors).run().outputs
-    assert len(seen) == 2
-    for (volume, affine, mask, given), name in zip(seen, ("t1nce", "t1ce"), strict=True):
-        np.testing.assert_array_equal(volume, data(pair[name]))
-        np.testing.assert_allclose(affine, AFFINE)
-        np.testing.assert_array_equal(mask, data(pair["mask"]) > 0)
-        np.testing.assert_array_equal(given[2], labelled() == 3)
-    assert data(found.gm_files[1]).max() == 0.5
-    assert found.volumes[0] == measure_volumes(labelled(), AFFINE)
+    inputs = {"in_file": pair["t1ce"], "mask_file": pair["mask"]}
+    maps = SegmentTissues(**inputs, prior_files=priors).run().outputs.out_files
+    SegmentTissues(**inputs).run()
+    (volume, affine, mask, given), (*_, none) = seen
+    np.testing.assert_array_equal(volume, data(pair["t1ce"]))
+    np.testing.assert_allclose(affine, AFFINE)
+    np.testing.assert_array_equal(mask, data(pair["mask"]) > 0)
+    np.testing.assert_array_equal(given[2], labelled() == 3)
+    assert none is None
+    for number, path in enumerate(maps, start=1):
+        np.testing.assert_array_equal(data(path), (labelled() == number) * 0.5)
+        assert_geometry(path, np.float32)
 
 
 def test_structures_of_several_labels_in_a_map_of_freesurfer(folder):

@@ -2,18 +2,21 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from clinica_t1nce.errors import DeviceError, OutputError, TrainingError, WeightsError
+from clinica_t1nce.files import tsv
 from clinica_t1nce.models import registry
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.models.storage import load_weights, save_weights
 from clinica_t1nce.synthesis.synthesizer import Synthesizer
 from clinica_t1nce.training import preflight
 from clinica_t1nce.training.data.sources import LabelMaps, Mixed, RealPairs
+from clinica_t1nce.training.data.surroundings import SimulatedSurroundings
 from clinica_t1nce.training.fit import Machine
 from clinica_t1nce.training.modules.generator import GeneratorTraining, Optimisation
 from clinica_t1nce.training.run import network_of, train
@@ -252,6 +255,27 @@ def test_precision_is_looked_at_first(label_maps: LabelMaps, tmp_path: Path) -> 
     with pytest.raises(TrainingError, match=r"res-unet.*32-true"):
         train(label_maps, tmp_path / "run", replace(settings, precision="bf16-mixed"), CPU)
     assert not (tmp_path / "run").exists()
+
+
+def test_heads_are_simulated_in_full_precision(
+    mixture: Mixed, label_maps: LabelMaps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    halved, make = [], SimulatedSurroundings.__call__
+
+    def watched(*arguments: Any) -> Any:
+        halved.append(torch.is_autocast_enabled("cpu"))
+        return make(*arguments)
+
+    monkeypatch.setattr(SimulatedSurroundings, "__call__", watched)
+    real = replace(mixture.sources["real"], label_maps=label_maps.folder)
+    settings = replace(ON_MIXTURE, precision="bf16-mixed", validate_every=2)
+    settings = replace(settings, optimisation=replace(settings.optimisation, steps=2))
+    output = tmp_path / "run"
+    train(replace(mixture, sources={**mixture.sources, "real": real}), output, settings, CPU)
+    assert halved
+    assert not any(halved)
+    (row,) = tsv.read(output / "metrics.tsv")
+    assert float(row["validation_total"]) > 0
 
 
 def test_disk_is_asked_for_first(

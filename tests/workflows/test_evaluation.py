@@ -1,11 +1,14 @@
+from inspect import getsource
+
 import pytest
 from nipype.interfaces.base import TraitError
 
 from clinica_t1nce.evaluation.structures import VolumeMethod
 from clinica_t1nce.workflows import init_evaluation_wf
-from clinica_t1nce.workflows.evaluation import BOTH_MASKS, INPUTS, OUTPUTS
+from clinica_t1nce.workflows.evaluation import BOTH_MASKS, INPUTS, OUTPUTS, _item
 
 ATROPOS, OWN = BOTH_MASKS
+ITEM = getsource(_item)
 MAPS = VolumeMethod("spm", "maps", ATROPOS.structures, "c{tissue}")
 THALAMUS = VolumeMethod("tool", "labels", {"thalamus": [10, 49]}, "*")
 
@@ -53,8 +56,19 @@ def test_the_reference_is_moved_where_it_was_segmented_elsewhere(method, moved, 
 
 def test_each_image_has_its_own_brain_beside_the_shared_one():
     workflow = init_evaluation_wf()
-    assert edges(workflow, "similarity_union", "volumes_atropos") == [("out_file", "mask_files")]
-    assert edges(workflow, "own_masks", "volumes_atropos_own") == [("out", "mask_files")]
+    for number in range(3):
+        for name, node, field in (
+            ("atropos", "similarity_union", "out_file"),
+            ("atropos_own", "own_masks", ("out", ITEM, (number,))),
+        ):
+            segment = f"segment_{name}_{number}"
+            assert edges(workflow, node, segment) == [(field, "mask_file")]
+            found = edges(workflow, f"images_{name}", segment)
+            assert found == [(("out", ITEM, (number,)), "in_file")]
+            assert edges(workflow, segment, f"maps_{name}") == [("out_files", f"in{number + 1}")]
+        assert (
+            f"segment_atropos_{number + 2}" in init_evaluation_wf(n_synthetic=3).list_node_names()
+        )
     masks = [("align", "out_mask"), ("t1ce_brain", "out_file"), ("synthetic_brains", "out_files")]
     for number, (node, field) in enumerate(masks, start=1):
         assert edges(workflow, node, "own_masks") == [(field, f"in{number}")]
@@ -81,7 +95,10 @@ def test_unknown_options_are_refused_at_once(option, error):
 def test_noise_floor_segments_the_t1nce_again():
     workflow = init_evaluation_wf(noise_floor=True)
     assert edges(workflow, "align", "disturbed") == [("out_file", "in_file")]
-    assert edges(workflow, "disturbed", "floor_volumes") == [("out_files", "in_files")]
+    for number in (0, 1):
+        found = edges(workflow, "disturbed", f"segment_floor_{number}")
+        assert found == [(("out_files", ITEM, (number,)), "in_file")]
+    assert edges(workflow, "maps_floor", "floor_volumes") == [("out", "probability_files")]
     assert edges(workflow, "floor_volumes", "gathered_atropos") == [("volumes", "floor_volumes")]
     assert "disturbed" not in init_evaluation_wf().list_node_names()
     with pytest.raises(ValueError, match="noise floor"):

@@ -189,6 +189,7 @@ class T1SynthNceEvaluate(ClinicaPipeline[PairJob]):
                 protocol=settings.protocol,
                 segmentations=settings.segmentations,
                 noise_floor=settings.noise_floor,
+                n_synthetic=len(self.models),
                 name=_node_name(job),
             )
             _set_inputs(graph.get_node("inputnode").inputs, job, settings)

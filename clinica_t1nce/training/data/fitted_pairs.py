@@ -122,7 +122,7 @@ def prepare(
         np.maximum(intensity.measure(v, **scaling).apply(v), 0).astype(np.float32)[box]
         for v in (t1ce, t1nce)
     )
-    air = AIR if float(np.mean(x == 0)) > _EMPTY_AIR else AIR_OF_HEADS
+    air = AIR if is_bare(x) else AIR_OF_HEADS
     mask = ndimage.binary_erosion((x > air) & (y > air))
     fit = smooth_fit(x, y, mask)
     around = ndimage.binary_dilation(
@@ -138,6 +138,11 @@ def prepare(
         blur=_blur(x, fitted, mask & ~around),
     )
     return PreparedPair(np.stack([x, fitted, mask]).astype(np.float16), facts)
+
+
+def is_bare(t1ce: np.ndarray) -> bool:
+    """Say whether a volume, cropped to what it shows, is a brain without its head."""
+    return float(np.mean(t1ce == 0)) > _EMPTY_AIR
 
 
 def _shift(x: np.ndarray, y: np.ndarray, mask: np.ndarray) -> float:

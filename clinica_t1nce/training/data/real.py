@@ -14,9 +14,21 @@ from clinica_t1nce.bids.pairs import PairFiles
 from clinica_t1nce.errors import ImageError, T1nceError
 from clinica_t1nce.files import atomic, nifti
 from clinica_t1nce.files.text import read_json
-from clinica_t1nce.training.data.fitted_pairs import PREPARATION, Facts, PreparedPair, prepare
+from clinica_t1nce.training.data.fitted_pairs import (
+    PREPARATION,
+    Facts,
+    PreparedPair,
+    is_bare,
+    prepare,
+)
 from clinica_t1nce.training.data.numbered import Batch, seed_of
 from clinica_t1nce.training.data.preparation import digest, in_parallel, save_array, state_of
+from clinica_t1nce.training.data.surroundings import (
+    BEYOND,
+    Extent,
+    SimulatedSurroundings,
+    extent_of,
+)
 from clinica_t1nce.training.data.variation import Variation
 from clinica_t1nce.volumes import grids
 
@@ -131,6 +143,10 @@ class RealPatches:
         of the T1ce: nothing is to be removed then.
     variation
         Random changes of a patch; None: patches as they are.
+    surroundings
+        Heads into which skull-stripped pairs are set whose T1nce is sharp; None: they stay bare.
+    in_heads
+        Fraction of patches of such pairs that get a head.
     """
 
     def __init__(
@@ -140,12 +156,17 @@ class RealPatches:
         patch: int,
         t1nce_share: float = 0.15,
         variation: Variation | None = None,
+        surroundings: SimulatedSurroundings | None = None,
+        in_heads: float = 0.5,
     ):
         self.pairs = list(pairs)
         self.seed = seed
         self.patch = patch
         self.t1nce_share = t1nce_share
         self.variation = variation
+        self.surroundings = surroundings
+        self.in_heads = in_heads
+        self._extents: dict[int, Extent | None] = {}
 
     @property
     def epoch(self) -> int:
@@ -156,17 +177,32 @@ class RealPatches:
         """Cut patch `number`; numbers go on beyond the first epoch."""
         epoch, place = divmod(number, len(self.pairs))
         order = np.random.default_rng([self.seed, 1, epoch]).permutation(len(self.pairs))
-        prepared = self.pairs[int(order[place])]
+        chosen = int(order[place])
+        prepared = self.pairs[chosen]
         rng = np.random.default_rng(seed_of(self.seed, number))
         sharp = max(prepared.facts.blur) == 0
         zoom = self.variation.zoom(rng) if self.variation else 1.0
-        x, y, mask = _cut(prepared.volumes, round(self.patch * zoom), rng)
+        side = round(self.patch * zoom)
+        extent = self._bare(chosen) if self.surroundings and sharp else None
+        if self.surroundings and extent is not None and rng.random() < self.in_heads:
+            cut, start = _cut(prepared.volumes, side, rng, BEYOND)
+            centre = [first + (side - 1) / 2 for first in start]
+            x, y, mask = self.surroundings((cut[0], cut[1], cut[2]), centre, extent, rng)
+        else:
+            x, y, mask = _cut(prepared.volumes, side, rng)[0]
         batch = _batch(x, y, mask, [sigma / zoom for sigma in prepared.facts.blur])
         if self.variation is not None:
             batch = self.variation(batch, self.patch, sharp, rng)
         if sharp and rng.random() < self.t1nce_share:
             batch["t1ce"] = batch["t1nce"].clone()
         return batch
+
+    def _bare(self, number: int) -> Extent | None:
+        """Find where a skull-stripped brain lies; None of a whole head."""
+        if number not in self._extents:
+            t1ce = self.pairs[number].volumes[0]
+            self._extents[number] = extent_of(t1ce) if is_bare(t1ce) else None
+        return self._extents[number]
 
 
 class RealVolumes:
@@ -178,24 +214,44 @@ class RealVolumes:
         Prepared pairs.
     multiple
         Number that every side is padded to a multiple of.
+    surroundings
+        Heads into which skull-stripped pairs are set as well: then each follows a second time,
+        in a head that is the same in every run. What is measured is the brain.
     """
 
-    def __init__(self, pairs: Sequence[PreparedPair], multiple: int):
+    def __init__(
+        self,
+        pairs: Sequence[PreparedPair],
+        multiple: int,
+        surroundings: SimulatedSurroundings | None = None,
+    ):
         self.pairs = list(pairs)
         self.multiple = multiple
+        self.surroundings = surroundings
+        self._bare = [pair for pair in pairs if surroundings and is_bare(pair.volumes[0])]
 
     @property
     def epoch(self) -> int:
-        """Number of pairs."""
-        return len(self.pairs)
+        """Number of volumes."""
+        return len(self.pairs) + len(self._bare)
 
     def pair(self, number: int) -> Batch:
-        """Give pair `number`."""
-        prepared = self.pairs[number]
-        pads = [(0, -side % self.multiple) for side in prepared.volumes.shape[1:]]
+        """Give volume `number`."""
+        in_head = number - len(self.pairs)
+        prepared = self._bare[in_head] if in_head >= 0 else self.pairs[number]
+        before = BEYOND if in_head >= 0 else 0
+        pads = [
+            (before, before + -(side + 2 * before) % self.multiple)
+            for side in prepared.volumes.shape[1:]
+        ]
         x, y, mask = (
             torch.from_numpy(np.pad(volume.astype(np.float32), pads)) for volume in prepared.volumes
         )
+        if self.surroundings is not None and in_head >= 0:
+            centre = [(side - 1) / 2 - before for side in x.shape]
+            rng = np.random.default_rng(in_head)
+            extent = extent_of(prepared.volumes[0])
+            x, y, _ = self.surroundings((x, y, mask), centre, extent, rng)
         batch = _batch(x, y, mask, prepared.facts.blur)
         return batch | {"deviation": torch.tensor(prepared.facts.deviation)}
 
@@ -212,13 +268,25 @@ def _batch(x: torch.Tensor, y: torch.Tensor, mask: torch.Tensor, blur: Sequence[
     }
 
 
-def _cut(volumes: np.ndarray, side: int, rng: np.random.Generator) -> list[torch.Tensor]:
-    """Cut a patch of which a third is tissue, if there is one; beyond the volume it is 0."""
+def _cut(
+    volumes: np.ndarray, side: int, rng: np.random.Generator, beyond: int = 0
+) -> tuple[list[torch.Tensor], list[int]]:
+    """Cut a patch of which a third is tissue, if there is one; beyond the volume it is 0.
+
+    Returns the patch and its first voxel, which lies up to `beyond` voxels outside.
+    """
     for _ in range(_TRIES):
-        start = [int(rng.integers(max(length - side, 0) + 1)) for length in volumes.shape[1:]]
-        box = tuple(slice(first, first + side) for first in start)
-        if volumes[2][box].mean(dtype=np.float32) >= _HELD:
+        start = [
+            int(rng.integers(-beyond, max(length - side + beyond, -beyond) + 1))
+            for length in volumes.shape[1:]
+        ]
+        box = tuple(slice(max(first, 0), max(first + side, 0)) for first in start)
+        held = volumes[2][box]
+        if held.size and held.mean(dtype=np.float32) >= _HELD:
             break
     cut = volumes[(slice(None), *box)].astype(np.float32)
-    pads = [(0, 0), *((0, side - length) for length in cut.shape[1:])]
-    return list(torch.from_numpy(np.pad(cut, pads)))
+    pads = [(0, 0)]
+    for first, length in zip(start, cut.shape[1:], strict=True):
+        before = max(-first, 0)
+        pads.append((before, side - before - length))
+    return list(torch.from_numpy(np.pad(cut, pads))), start

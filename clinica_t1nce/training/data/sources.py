@@ -21,6 +21,7 @@ from clinica_t1nce.training.data.simulated import (
     find_label_maps,
     load_anatomies,
 )
+from clinica_t1nce.training.data.surroundings import SimulatedSurroundings
 from clinica_t1nce.training.data.variation import Augmentation, Variation
 from clinica_t1nce.training.data.volume_pairs import Cache, VolumePairs
 from clinica_t1nce.training.pictures import draw_contact_sheet
@@ -76,12 +77,16 @@ class RealPairs:
         Folder for prepared volumes; None: in the run's.
     paired
         Whether the images of an item belong together.
+    label_maps
+        Folder of whole-head label maps, ``*_dseg.nii.gz``, from which heads are simulated around
+        skull-stripped pairs; None: none are.
     """
 
     training: Sequence[PairFiles]
     validation: Sequence[PairFiles] = ()
     cache: Path | None = None
     paired: bool = True
+    label_maps: Path | None = None
 
     def identity(self) -> dict[str, Any]:
         """Count the pairs, and give a digest of their names."""
@@ -137,14 +142,20 @@ class RealPairs:
                 f"none of {len(self.training)} real pairs can be trained on "
                 f"({next(iter(problems.values()))}); correct them, or give others"
             )
+        surroundings = None
+        if self.label_maps is not None and settings.in_heads > 0:
+            anatomies = load_anatomies(find_label_maps(self.label_maps), output / "heads")
+            surroundings = SimulatedSurroundings(anatomies)
         training = RealPatches(
             kept,
             settings.seed,
             settings.patch,
             settings.t1nce_share,
             Variation() if settings.augment else None,
+            surroundings,
+            settings.in_heads,
         )
-        volumes = RealVolumes(held_out, card.input.multiple) if held_out else None
+        volumes = RealVolumes(held_out, card.input.multiple, surroundings) if held_out else None
         return Loaded(training, volumes)
 
 

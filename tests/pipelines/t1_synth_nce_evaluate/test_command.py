@@ -313,7 +313,7 @@ def test_one_model_and_ones_own_masks(caps, pairs, tmp_path):
     assert content["mask_overlap"] == 1
 
 
-def test_noise_floor(caps, pairs, tmp_path, monkeypatch):
+def test_noise_floor_and_no_image_segmented_twice(caps, pairs, tmp_path, monkeypatch):
     segmented = []
 
     def threshold(volume, affine, mask, priors):
@@ -322,13 +322,10 @@ def test_noise_floor(caps, pairs, tmp_path, monkeypatch):
         return Segmentation(labels.astype(np.uint8), np.stack([labels == n for n in (1, 2, 3)]))
 
     monkeypatch.setattr("clinica_t1nce.evaluation.segmentation.segment", threshold)
-    monkeypatch.setattr(
-        "clinica_t1nce.evaluation.segmentation.template_priors", lambda *_: np.zeros((3, *SHAPE))
-    )
     pairs.write_text("".join(pairs.read_text().splitlines(keepends=True)[:2]))
     out = tmp_path / "out"
-    options = ["--segmentation", "atropos", "--model", "good", "--noise-floor"]
-    result = run(caps, pairs, out, *options)
+    options = ["--segmentation", "atropos", "--noise-floor", "-wd", str(tmp_path / "wd")]
+    result = run(caps, pairs, out, *options, "--model", "good")
     assert result.exit_code == 0, result.output
     assert len(segmented) == 3 + 2
     floor = read(out / "noise_floor.tsv")
@@ -339,6 +336,11 @@ def test_noise_floor(caps, pairs, tmp_path, monkeypatch):
     assert set(read(out / "volumes.tsv")["image"]) == {"T1ce", "good"}
     assert json.loads((out / "noise_floor.json").read_text())["dice"]["Description"]
     assert "| T1nce again | moved 0.5 mm |" in result.output
+    result = run(caps, pairs, out, *options, "--model", "poor")
+    assert result.exit_code == 0, result.output
+    assert len(segmented) == 3 + 2 + 1
+    poor = names.output_path(crop_path(caps, "sub-00", "ses-M000ce", "ce-gd"), "poor")
+    np.testing.assert_array_equal(segmented[-1], nib.load(poor).get_fdata(dtype=np.float32))
 
 
 def test_several_segmentations(caps, pairs, tmp_path):
