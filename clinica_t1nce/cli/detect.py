@@ -131,7 +131,7 @@ def _detect_in_caps(
     with working():
         found = detection.run(n_procs)
     failures = detection.failures
-    rows = classification.rewrite(caps, crops, weights.card.name, weights.card.sha256, bids)
+    rows = classification.rewrite_table(caps, crops, weights.card.name, weights.card.sha256, bids)
     contradictions = [row for row in rows if row["contradiction"]]
     click.echo(f"T1ce    {sum(row['image'] == 'T1ce' for row in rows)}")
     click.echo(f"T1nce   {sum(row['image'] == 'T1nce' for row in rows)}")

@@ -320,9 +320,7 @@ def _given_to_the_model(caps: Path) -> set[Path]:
 def _synthetic(crop: Path, model: str | None, space: names.Space) -> Path | None:
     if model is None:
         return None
-    path = names.output_path(crop, model)
-    stem = path.name.removesuffix(names.SYNTHETIC_ENDING)
-    path = path.with_name(stem + names.SPACES[space])
+    path = names.in_space(names.output_path(crop, model), space)
     return path if sidecar.is_done(path, [crop]) else None
 
 

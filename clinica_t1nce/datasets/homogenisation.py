@@ -1,6 +1,5 @@
 """A BIDS data set with exactly one T1nce a session: the acquired one, else the synthetic one."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,18 +60,21 @@ class Origin:
     what: str = "one T1nce a session"
 
     @property
+    def named(self) -> dict[str, Path]:
+        """The folders by their names in BIDS URIs, the first that there is being the source."""
+        found = {"caps": self.caps, "bids": None if self.bids is None else self.bids.root}
+        return {name: root for name, root in found.items() if root is not None}
+
+    @property
     def roots(self) -> list[Path]:
         """The folders, the first that there is being the source."""
-        found = [self.caps, None if self.bids is None else self.bids.root]
-        return [root for root in found if root is not None]
+        return list(self.named.values())
 
     def uri(self, path: Path, beside: Path) -> str:
         """Point to a file: by a BIDS URI where it lies in one of the folders."""
-        named = {"caps": self.caps, "bids": None if self.bids is None else self.bids.root}
-        for name, root in named.items():
-            if root is not None and path.is_relative_to(root):
-                return f"bids:{name}:{path.relative_to(root).as_posix()}"
-        return Path(os.path.relpath(path, beside)).as_posix()
+        held = (item for item in self.named.items() if path.is_relative_to(item[1]))
+        name, root = next(held, ("", None))
+        return names.uri(path, root, beside, name)
 
 
 @dataclass(frozen=True)
@@ -326,14 +328,10 @@ def _description(origin: Origin) -> outputs.Plan:
         source = read_json(origin.bids.root / description.DESCRIPTION)
     elif origin.caps is not None:
         source = {"Name": description.name_of(origin.caps)}
-    text = outputs.describe(source, origin.roots, KIND, origin.what, links=_links(origin))
+    links = {name: root.resolve().as_uri() for name, root in origin.named.items()}
+    text = outputs.describe(source, origin.roots, KIND, origin.what, links=links)
     return {
         Path(description.DESCRIPTION): Entry(text=text),
         Path("README"): Entry(text=README),
         Path(".bidsignore"): Entry(text=f"/{homogenised_tables.T1NCE_TSV}\n"),
     }
-
-
-def _links(origin: Origin) -> dict[str, str]:
-    named = {"caps": origin.caps, "bids": None if origin.bids is None else origin.bids.root}
-    return {name: root.resolve().as_uri() for name, root in named.items() if root is not None}

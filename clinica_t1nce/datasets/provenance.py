@@ -5,7 +5,7 @@ from pathlib import Path
 
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.caps import names, query, sidecar
-from clinica_t1nce.datasets.choices import SYNTHETIC
+from clinica_t1nce.datasets.choices import SYNTHETIC, find_model
 from clinica_t1nce.datasets.homogenised_tables import T1NCE_TSV
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.files import tsv
@@ -86,14 +86,7 @@ def _source(image: Path) -> Path | None:
 
 
 def _of_caps(root: Path, model: str | None) -> list[Origin]:
-    outputs = query.find_synthetic(root)
-    models = sorted({path.parent.name.removeprefix("model-") for path in outputs})
-    if model is None and len(models) > 1:
-        raise SelectionError(f"{root}: holds images of {', '.join(models)}; choose with --model")
-    if model is not None and model not in models:
-        there = ", ".join(models) or "no model"
-        raise SelectionError(f"{root}: holds images of {there}, not of {model}; correct --model")
-    chosen = model or next(iter(models), "")
+    chosen = find_model(root, model) or ""
     found = []
     for visit, crop in query.find_crops(root):
         image = names.output_path(crop, chosen)

@@ -5,7 +5,7 @@ from copy import deepcopy
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from clinica_t1nce.errors import WeightsError
+from clinica_t1nce.errors import WeightsError, one_line
 
 if TYPE_CHECKING:
     from torch import nn
@@ -129,8 +129,8 @@ def build(architecture: str, **hyperparameters: Any) -> "nn.Module":
     try:
         network: nn.Module = getattr(import_module(module), name)(**hyperparameters)
     except (TypeError, ValueError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
         raise WeightsError(
-            f"architecture {architecture!r} cannot be built with {hyperparameters}: {reason}"
+            f"architecture {architecture!r} cannot be built with {hyperparameters}: "
+            f"{one_line(error)}"
         ) from error
     return network

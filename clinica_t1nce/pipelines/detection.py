@@ -129,5 +129,5 @@ def _muted_nipype() -> Iterator[None]:
 
 def known_probabilities(crops: Sequence[Path], card: Card) -> dict[Path, float]:
     """Give the probabilities that some weights found before, by crop."""
-    found = {crop: classification.read(crop, card.name, card.sha256) for crop in crops}
+    found = {crop: classification.find_probability(crop, card.name, card.sha256) for crop in crops}
     return {crop: value for crop, value in found.items() if value is not None}

@@ -14,7 +14,7 @@ from clinica_t1nce.bids.contrast_agents import NO_WORDS, read_words
 from clinica_t1nce.bids.entities import is_t1w
 from clinica_t1nce.bids.t1w_images import Dataset
 from clinica_t1nce.caps import selection
-from clinica_t1nce.engine.batches import memory_gb, share_out
+from clinica_t1nce.engine.local_plugin import memory_gb, share_out
 from clinica_t1nce.errors import DeviceError, SelectionError, reason
 from clinica_t1nce.pipelines.resumable import Model
 from clinica_t1nce.translation.single_files import Files, find_sources

@@ -19,7 +19,7 @@ import numpy as np
 
 from clinica_t1nce.bids.entities import Visit, split_extension
 from clinica_t1nce.caps import names, sidecar, table
-from clinica_t1nce.errors import ImageError, T1nceError
+from clinica_t1nce.errors import ImageError, T1nceError, one_line
 from clinica_t1nce.evaluation.brain_masks import template_mask
 from clinica_t1nce.files import nifti
 from clinica_t1nce.report import thumbnails
@@ -349,7 +349,7 @@ def _try(
         write_page(folder, shown, root, volumes)
     except Exception as error:
         logger.debug("%s: no page", shown.image, exc_info=True)
-        text = " ".join(str(error).split())
+        text = one_line(error)
         return text if isinstance(error, T1nceError) else f"{type(error).__name__}: {text}"
     return None
 

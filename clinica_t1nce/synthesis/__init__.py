@@ -1,7 +1,9 @@
 """One array in, one array out: a T1ce, and what a generator makes of it."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import lazy_loader
 
 if TYPE_CHECKING:
     from clinica_t1nce.synthesis.synthesizer import Synthesis, Synthesizer
@@ -31,10 +33,7 @@ class Flag:
     text: str
 
 
-def __getattr__(name: str) -> Any:
-    """Import PyTorch only for those who synthesise."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from clinica_t1nce.synthesis import synthesizer
-
-    return getattr(synthesizer, name)
+# PyTorch is imported only for those who synthesise.
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__, submod_attrs={"synthesizer": ["Synthesis", "Synthesizer"]}
+)

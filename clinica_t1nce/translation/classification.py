@@ -63,7 +63,9 @@ def require_detector(card: "Card", found: object) -> None:
         )
 
 
-def write(job: Job, probability: float, card: "Card", note: Mapping[str, Any]) -> dict[str, Any]:
+def write_found(
+    job: Job, probability: float, card: "Card", note: Mapping[str, Any]
+) -> dict[str, Any]:
     """Write the JSON of one image.
 
     Parameters
@@ -103,10 +105,10 @@ def write(job: Job, probability: float, card: "Card", note: Mapping[str, Any]) -
     return content
 
 
-def read(crop: Path, model: str, sha256: str) -> float | None:
+def find_probability(crop: Path, model: str, sha256: str) -> float | None:
     """Give the probability that some weights found before; None if they have not.
 
-    Looked for in the JSON of :func:`write`, then in the sidecar of the T1nce.
+    Looked for in the JSON of :func:`write_found`, then in the sidecar of the T1nce.
 
     Parameters
     ----------
@@ -133,7 +135,7 @@ def _is_of_another_file(content: Mapping[str, Any], crop: Path) -> bool:
     return any(has_changed(crop, file) for file in content.get("SourceFiles", [])[:1])
 
 
-def rewrite(
+def rewrite_table(
     caps: Path,
     crops: Iterable[tuple[Visit, Path]],
     model: str,
@@ -178,7 +180,7 @@ def _rows(
 ) -> dict[Path, dict[str, str]]:
     rows = {}
     for visit, crop in query.find_crops(caps):
-        probability = read(crop, model, sha256)
+        probability = find_probability(crop, model, sha256)
         if probability is None:
             continue
         try:

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,12 +21,6 @@ if TYPE_CHECKING:
 
 LOW_CONFIDENCE = 0.05
 """Confidence below which an image is flagged: less sure than of nearly all simulated heads."""
-
-LARGEST = 2.5
-"""Enlargement by t1-linear from which an image is flagged: adults' heads need 1 to 2."""
-
-Wanted = tuple[names.Space, ...]
-"""Grids of the images that are to be made."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +56,7 @@ class _Work:
 
     job: Job
     inputs: spaces.Inputs
-    products: "Sequence[spaces.Product]"
+    products: list[spaces.Product]
     probability: float | None
     start: float
 
@@ -129,8 +122,7 @@ def translate(job: Job, synthesizer: "Synthesizer") -> Result:
         If the image cannot be written; nothing half-written is left.
     """
     start = time.perf_counter()
-    inputs, wanted = _read(job, synthesizer)
-    work = _synthesise(job, inputs, wanted, synthesizer, start)
+    work = _synthesise(job, _read(job, synthesizer), synthesizer, start)
     return _write(work, synthesizer)
 
 
@@ -149,7 +141,7 @@ def _overlapping(
             start = time.perf_counter()
             written: Future[Result]
             try:
-                work = _synthesise(job, *reading.result(), synthesizer, start)
+                work = _synthesise(job, reading.result(), synthesizer, start)
                 written = writer.submit(_write, work, synthesizer)
             except Exception as error:
                 written = Future()
@@ -168,23 +160,21 @@ def _result(job: Job, future: "Future[Result]") -> Result:
         return Result(job, error=error)
 
 
-def _read(job: Job, synthesizer: "Synthesizer") -> tuple[spaces.Inputs, Wanted]:
-    """Read the crop and, if it is known that the image is translated, all else that this takes."""
-    job.check()
-    crop = spaces.read_crop(job.source)
-    wanted = () if job.is_open else _wanted(job, synthesizer)
-    return spaces.read(crop, wanted, job.targets), wanted
+def _read(job: Job, synthesizer: "Synthesizer", crop: nifti.Image | None = None) -> spaces.Inputs:
+    """Read what the images of a job take; of one whose image is to tell itself, the crop alone."""
+    if crop is None:
+        job.check()
+        crop = spaces.read_crop(job.source)
+    return spaces.read_inputs(crop, () if job.is_open else _wanted(job, synthesizer), job.targets)
 
 
-def _wanted(job: Job, synthesizer: "Synthesizer") -> Wanted:
+def _wanted(job: Job, synthesizer: "Synthesizer") -> tuple[names.Space, ...]:
     if not job.options.keep_existing:
         return job.spaces
     return tuple(job.lacks(sidecar.describe(synthesizer.card)))
 
 
-def _synthesise(
-    job: Job, inputs: spaces.Inputs, wanted: Wanted, synthesizer: "Synthesizer", start: float
-) -> _Work:
+def _synthesise(job: Job, inputs: spaces.Inputs, synthesizer: "Synthesizer", start: float) -> _Work:
     synthesis = probability = None
     if job.is_open:
         synthesis = spaces.synthesise(inputs.crop, inputs.crop.data, synthesizer)
@@ -193,10 +183,10 @@ def _synthesise(
         if job.spaces:
             chosen = selection.by_image(probability, job.options.include_t1nce)
             job = replace(job, selected_by=chosen)
-        wanted = () if job.selected_by is None else _wanted(job, synthesizer)
-        inputs = spaces.read(inputs.crop, wanted, job.targets)
-    products = spaces.products(inputs, wanted, synthesizer, synthesis)
-    return _Work(job, inputs, list(products), probability, start)
+        if not job.is_open:
+            inputs = _read(job, synthesizer, inputs.crop)
+    products = list(spaces.make_products(inputs, synthesizer, synthesis))
+    return _Work(job, inputs, products, probability, start)
 
 
 def _write(work: _Work, synthesizer: "Synthesizer") -> Result:
@@ -204,7 +194,7 @@ def _write(work: _Work, synthesizer: "Synthesizer") -> Result:
     classified = None
     if work.probability is not None:
         note = work.inputs.crop.note
-        classified = classification.write(job, work.probability, synthesizer.card, note)
+        classified = classification.write_found(job, work.probability, synthesizer.card, note)
     if not job.spaces or (classified is not None and job.selected_by is None):
         return Result(job, None, classified)
     # Another process may have made the same images meanwhile.
@@ -213,9 +203,7 @@ def _write(work: _Work, synthesizer: "Synthesizer") -> Result:
     if not products:
         return Result(job, sidecar.read(job.first.image) or {}, classified)
     seconds = (time.perf_counter() - work.start) / len(products)
-    contents = [
-        _write_product(job, work.inputs, product, synthesizer, seconds) for product in products
-    ]
+    contents = [_write_product(job, product, synthesizer, seconds) for product in products]
     flags = dict.fromkeys(flag for content in contents for flag in sidecar.flags(content))
     content = {**contents[0], "Flags": sidecar.flags_as_json(flags)}
     first, written = products[0], None
@@ -225,13 +213,9 @@ def _write(work: _Work, synthesizer: "Synthesizer") -> Result:
 
 
 def _write_product(
-    job: Job,
-    inputs: spaces.Inputs,
-    product: spaces.Product,
-    synthesizer: "Synthesizer",
-    seconds: float,
+    job: Job, product: spaces.Product, synthesizer: "Synthesizer", seconds: float
 ) -> dict[str, Any]:
-    files = job.targets.images[product.space]
+    files, read = job.targets.images[product.space], (product.inputs.crop, product.like)
     content = sidecar.build(
         source=job.source,
         output=files.image,
@@ -239,15 +223,15 @@ def _write_product(
         change=sidecar.measure_change(product.shown, product.change, product.place),
         confidence=product.synthesis.confidence,
         gadolinium=product.synthesis.gadolinium,
-        flags=find_flags(job.selected_by, product.synthesis) + _flags_of_grid(inputs, product),
+        flags=find_flags(job.selected_by, product.synthesis) + product.flags,
         device=str(synthesizer.device),
         seconds=seconds,
         n_nonfinite=product.like.n_nonfinite,
         scaling={**synthesizer.card.scaling, **asdict(product.synthesis.scaling)},
         root=job.root,
         selected_by=job.selected_by,
-        grid=_describe_grid(job, inputs, product),
-        notes={image.path: image.note for image in inputs.images},
+        grid=product.describe_grid(job.targets),
+        notes={image.path: image.note for image in read},
     )
     # An old image beside a new sidecar would be taken for done if we were killed in between.
     with atomic.replacing([files.image, files.sidecar, *files.companions]):
@@ -279,45 +263,11 @@ def find_flags(selected_by: SelectedBy | None, synthesis: "Synthesis") -> list[F
         Result of the network.
     """
     found = []
-    text = _contradiction(selected_by, synthesis.gadolinium)
-    if text is not None:
-        found.append(Flag("contradiction", text))
+    if selected_by is not None and selected_by != SelectedBy(ALL):
+        reason = None if selected_by.rule == AS_T1NCE else str(selected_by)
+        text = selection.contradiction(reason, synthesis.gadolinium)
+        if text is not None:
+            found.append(Flag("contradiction", text))
     if synthesis.confidence is not None and synthesis.confidence < LOW_CONFIDENCE:
         found.append(Flag("low-confidence", f"low confidence ({synthesis.confidence:.2f})"))
     return [*found, *synthesis.flags]
-
-
-def _contradiction(selected_by: SelectedBy | None, probability: float | None) -> str | None:
-    if selected_by is None or selected_by == SelectedBy(ALL):
-        return None
-    reason = None if selected_by.rule == AS_T1NCE else str(selected_by)
-    return selection.contradiction(reason, probability)
-
-
-def _flags_of_grid(inputs: spaces.Inputs, product: spaces.Product) -> list[Flag]:
-    found = sidecar.source_flags(product.like)
-    if inputs.enlargement is not None and inputs.enlargement > LARGEST:
-        found.append(
-            Flag(
-                "enlarged",
-                f"t1-linear made the image {inputs.enlargement:.1f} times larger, which no adult's "
-                "head needs: a skull-stripped brain on the template of a whole head?",
-            )
-        )
-    if product.space == names.NATIVE and inputs.raw is not None and not inputs.raw.follows_affine:
-        found.append(
-            Flag(
-                "warped",
-                "the crop is not the raw image moved by t1-linear's affine alone (they agree to "
-                f"{inputs.raw.agreement:.2f}): the change was predicted on the raw image",
-            )
-        )
-    return found
-
-
-def _describe_grid(job: Job, inputs: spaces.Inputs, product: spaces.Product) -> sidecar.Grid:
-    sources: tuple[Path, ...] = job.targets.sources(product.space)[1:]
-    if product.space != names.NATIVE or inputs.raw is None:
-        return sidecar.Grid(product.space, sources)
-    on = "crop" if inputs.raw.follows_affine else "raw image, moved by the affine"
-    return sidecar.Grid(product.space, sources, inputs.raw.agreement, on)

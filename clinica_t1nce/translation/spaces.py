@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clinica_t1nce.caps import names
+from clinica_t1nce.caps import names, sidecar
 from clinica_t1nce.errors import ImageError, TransformError, naming
 from clinica_t1nce.files import nifti, nifti_copy
-from clinica_t1nce.synthesis import enhancement_prior, transfer, vessels
+from clinica_t1nce.synthesis import Flag, enhancement_prior, transfer, vessels
 from clinica_t1nce.synthesis.conditioning import Conditioned, condition
 from clinica_t1nce.translation.jobs import Targets
 from clinica_t1nce.volumes import grids, itk
 
 if TYPE_CHECKING:
     from clinica_t1nce.synthesis.synthesizer import Synthesis, Synthesizer
+
+LARGEST = 2.5
+"""Enlargement by t1-linear from which an image is flagged: adults' heads need 1 to 2."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,18 +76,15 @@ class Inputs:
         Images: t1-linear's crop, its whole image, and the raw image.
     enlargement
         Times that t1-linear made the image larger, in volume; None without its affine.
+    wanted
+        Grids that are asked for.
     """
 
     crop: nifti.Image
     full: nifti.Image | None = None
     raw: Raw | None = None
     enlargement: float | None = None
-
-    @property
-    def images(self) -> list[nifti.Image]:
-        """All images that were read."""
-        raw = None if self.raw is None else self.raw.image
-        return [image for image in (self.crop, self.full, raw) if image is not None]
+    wanted: Sequence[names.Space] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,18 +101,15 @@ class Product:
         T1ce that it was made from, on the same grid.
     synthesis
         Result of the network, on the crop's grid.
-    crop
-        Image with that grid.
-    transform
-        Matrix, 4 x 4, mm of MNI space to mm of this grid's space; None: it is MNI space.
+    inputs
+        Images that were read for it.
     """
 
     space: names.Space
     data: np.ndarray
     like: nifti.Image
     synthesis: "Synthesis"
-    crop: nifti.Image
-    transform: np.ndarray | None = None
+    inputs: Inputs
 
     @cached_property
     def change(self) -> np.ndarray:
@@ -122,33 +119,75 @@ class Product:
     @property
     def place(self) -> enhancement_prior.Place | None:
         """Share of the change that lies at vessels, dura and choroid plexus."""
-        to_mni = None if self.transform is None else np.linalg.inv(self.transform)
-        return enhancement_prior.locate(self.change, self.like.affine, to_mni)
+        return enhancement_prior.locate(self.change, self.like.affine, self._to_mni)
 
     @property
     def vessels(self) -> np.ndarray:
         """Mask of vessels: found where the network worked, brought to this grid."""
-        mask = vessels.vessel_mask(self.synthesis.change, self._shown, self.crop.affine)
-        back = None if self.transform is None else np.linalg.inv(self.transform)
-        like = self.like
-        share = grids.sample(mask, self.crop.affine, like.data.shape, like.affine, back)
-        return share >= 0.5
+        crop, like = self.inputs.crop.affine, self.like
+        mask = vessels.vessel_mask(self.synthesis.change, self._given, crop)
+        return grids.sample(mask, crop, like.data.shape, like.affine, self._to_mni) >= 0.5
 
     @property
     def vessel_threshold(self) -> float:
         """From :func:`clinica_t1nce.synthesis.vessels.threshold`, of what the network was given."""
-        return vessels.threshold(self._shown)
+        return vessels.threshold(self._given)
 
     @cached_property
     def shown(self) -> np.ndarray:
         """T1ce without its background and outliers."""
+        if self._raw is not None:
+            return self._raw.conditioned.shown
         if self.space == names.MNI_CROP and self.synthesis.shown is not None:
             return self.synthesis.shown
         return condition(self.like.data).shown
 
+    @property
+    def flags(self) -> list[Flag]:
+        """Findings about the files that it was made from."""
+        found, enlargement, raw = (
+            sidecar.source_flags(self.like),
+            self.inputs.enlargement,
+            self._raw,
+        )
+        if enlargement is not None and enlargement > LARGEST:
+            found.append(
+                Flag(
+                    "enlarged",
+                    f"t1-linear made the image {enlargement:.1f} times larger, which no adult's "
+                    "head needs: a skull-stripped brain on the template of a whole head?",
+                )
+            )
+        if raw is not None and not raw.follows_affine:
+            found.append(
+                Flag(
+                    "warped",
+                    "the crop is not the raw image moved by t1-linear's affine alone (they agree "
+                    f"to {raw.agreement:.2f}): the change was predicted on the raw image",
+                )
+            )
+        return found
+
+    def describe_grid(self, targets: Targets) -> sidecar.Grid:
+        """Describe its grid for the sidecar."""
+        sources, raw = targets.sources(self.space)[1:], self._raw
+        if raw is None:
+            return sidecar.Grid(self.space, sources)
+        on = "crop" if raw.follows_affine else "raw image, moved by the affine"
+        return sidecar.Grid(self.space, sources, raw.agreement, on)
+
     @cached_property
-    def _shown(self) -> np.ndarray:
+    def _given(self) -> np.ndarray:
         return condition(self.synthesis.image + self.synthesis.change).shown
+
+    @property
+    def _raw(self) -> Raw | None:
+        return self.inputs.raw if self.space == names.NATIVE else None
+
+    @property
+    def _to_mni(self) -> np.ndarray | None:
+        """Matrix, 4 x 4, mm of this grid's space to mm of MNI space; None: it is MNI space."""
+        return None if self._raw is None else np.linalg.inv(self._raw.transform)
 
     def save(self, path: Path) -> None:
         """Write the image: a raw image's header stays to the bit."""
@@ -169,7 +208,7 @@ def read_crop(source: Path) -> nifti.Image:
     return nifti.load(source, shape=nifti.CROP_SHAPE, zooms=nifti.CROP_ZOOMS)
 
 
-def read(crop: nifti.Image, wanted: Sequence[names.Space], targets: Targets) -> Inputs:
+def read_inputs(crop: nifti.Image, wanted: Sequence[names.Space], targets: Targets) -> Inputs:
     """Read what the products of a crop need beside it.
 
     Parameters
@@ -186,25 +225,20 @@ def read(crop: nifti.Image, wanted: Sequence[names.Space], targets: Targets) -> 
     ImageError, TransformError
         Naming what is missing, cannot be used, or belongs to another image.
     """
-    full = raw = transform = None
-    if wanted:
-        with suppress(TransformError):
-            transform = itk.read_itk_affine(targets.affine)
-    if names.MNI in wanted:
-        full = _read_full(crop, targets.full)
+    full = _read_full(crop, targets.full) if names.MNI in wanted else None
+    raw = transform = None
     if names.NATIVE in wanted:
         assert targets.raw is not None
-        raw = read_raw(crop, targets.raw, targets.affine, transform)
-    return Inputs(crop, full, raw, None if transform is None else _enlargement(transform))
+        raw = read_raw(crop, targets.raw, targets.affine)
+        transform = raw.transform
+    elif wanted:
+        with suppress(TransformError):
+            transform = itk.read_itk_affine(targets.affine)
+    enlargement = None if transform is None else float(1 / abs(np.linalg.det(transform[:3, :3])))
+    return Inputs(crop, full, raw, enlargement, wanted)
 
 
-def _enlargement(transform: np.ndarray) -> float:
-    return float(1 / abs(np.linalg.det(transform[:3, :3])))
-
-
-def read_raw(
-    crop: nifti.Image, raw: Path, affine: Path, transform: np.ndarray | None = None
-) -> Raw:
+def read_raw(crop: nifti.Image, raw: Path, affine: Path) -> Raw:
     """Read a raw image, and see whether it and the affine of a crop belong together.
 
     Parameters
@@ -215,8 +249,6 @@ def read_raw(
         Path of the image that t1-linear took.
     affine
         Path of the ``*_affine.mat`` that t1-linear wrote.
-    transform
-        Matrix in that file, 4 x 4, if it was read already.
 
     Raises
     ------
@@ -234,25 +266,26 @@ def read_raw(
             f"{raw}: no such file, and it is the raw image of {crop.path.name}; give the BIDS that "
             "t1-linear read with --bids-directory"
         )
-    if transform is None:
-        transform = itk.read_itk_affine(affine)
+    transform = itk.read_itk_affine(affine)
     image = nifti.load(raw)
-    found = _lay_under(crop, image, transform)
+    shown = condition(crop.data).shown
+    found = _lay_under(crop, shown, image, transform)
     if not found.follows_affine and image.forms is not None and image.forms.other is not None:
         # The crop may be older than what ITK goes by today: it says itself what it was made from.
-        other = _lay_under(crop, replace(image, affine=image.forms.other), transform)
+        other = _lay_under(crop, shown, replace(image, affine=image.forms.other), transform)
         found = max(found, other, key=lambda laid: laid.agreement)
     transfer.require_related(
         found.on_crop,
-        found.crop_shown,
+        shown,
         f"{affine}: does not bring {raw} to {crop.path.name}: of another image",
     )
     return found
 
 
-def _lay_under(crop: nifti.Image, image: nifti.Image, transform: np.ndarray) -> Raw:
-    conditioned, crop_shown = condition(image.data), condition(crop.data).shown
-    shape = crop.data.shape
+def _lay_under(
+    crop: nifti.Image, crop_shown: np.ndarray, image: nifti.Image, transform: np.ndarray
+) -> Raw:
+    conditioned, shape = condition(image.data), crop.data.shape
     moved = grids.sample(conditioned.shown, image.affine, shape, crop.affine, transform)
     gain = transfer.measure_gain(moved, crop_shown)
     on_crop = moved / gain
@@ -260,11 +293,8 @@ def _lay_under(crop: nifti.Image, image: nifti.Image, transform: np.ndarray) -> 
     return Raw(image, transform, on_crop, gain, agreement, conditioned, crop_shown)
 
 
-def products(
-    inputs: Inputs,
-    wanted: Sequence[names.Space],
-    synthesizer: "Synthesizer",
-    synthesis: "Synthesis | None" = None,
+def make_products(
+    inputs: Inputs, synthesizer: "Synthesizer", synthesis: "Synthesis | None" = None
 ) -> Iterator[Product]:
     """Make the T1nce on each grid; the network runs as often as it must.
 
@@ -275,31 +305,27 @@ def products(
     Parameters
     ----------
     inputs
-        Images from :func:`read`.
-    wanted
-        Grids of the products.
+        Images from :func:`read_inputs`.
     synthesizer
         Loaded model.
     synthesis
         Result of the network for the crop, if there is one already.
     """
-    crop = inputs.crop
-    if {names.MNI_CROP, names.MNI} & set(wanted):
+    crop, full, raw = inputs.crop, inputs.full, inputs.raw
+    if {names.MNI_CROP, names.MNI} & set(inputs.wanted):
         if synthesis is None:
             synthesis = synthesise(crop, crop.data, synthesizer)
-        if names.MNI_CROP in wanted:
-            yield Product(names.MNI_CROP, synthesis.image, crop, synthesis, crop)
-        if inputs.full is not None:
-            full = inputs.full
+        if names.MNI_CROP in inputs.wanted:
+            yield Product(names.MNI_CROP, synthesis.image, crop, synthesis, inputs)
+        if full is not None:
             data = transfer.transfer(synthesis.change, crop.affine, full.data, full.affine)
-            yield Product(names.MNI, data, full, synthesis, crop)
-    if inputs.raw is not None:
-        raw = inputs.raw
+            yield Product(names.MNI, data, full, synthesis, inputs)
+    if raw is not None:
         if not (raw.follows_affine and synthesizer.transfers_change and synthesis is not None):
             source = crop.data if raw.follows_affine else raw.on_crop
             synthesis = synthesise(crop, source, synthesizer.transferring_change())
         data = carry_to_raw(synthesis.change, crop, raw)
-        yield Product(names.NATIVE, data, raw.image, synthesis, crop, raw.transform)
+        yield Product(names.NATIVE, data, raw.image, synthesis, inputs)
 
 
 def carry_to_raw(change: np.ndarray, crop: nifti.Image, raw: Raw) -> np.ndarray:

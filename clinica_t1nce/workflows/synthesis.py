@@ -1,12 +1,13 @@
 """Graphs around the generator: T1ce to T1nce, and whether images show gadolinium."""
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nipype.pipeline.engine import Workflow
+from nipype.interfaces.utility import IdentityInterface, Merge
+from nipype.pipeline.engine import Node, Workflow
 
-from clinica_t1nce.engine.batches import batches_wf
 from clinica_t1nce.interfaces import DetectGadolinium, SynthesizeT1nce
 from clinica_t1nce.interfaces.base import trait_values
 from clinica_t1nce.translation.options import Device, Options
@@ -110,7 +111,7 @@ def init_synthesis_wf(
         Pairs of file and reason.
     """
     options = replace(options or Options(), **changes)
-    return batches_wf(
+    return _init_batches_wf(
         name,
         SynthesizeT1nce,
         {
@@ -202,7 +203,7 @@ def init_detection_wf(
         "dataset_root": dataset_root,
         "journal_dir": journal_dir,
     }
-    return batches_wf(
+    return _init_batches_wf(
         name,
         DetectGadolinium,
         settings,
@@ -212,3 +213,85 @@ def init_detection_wf(
         n_threads=n_threads,
         memory_gb=memory_gb,
     )
+
+
+def _init_batches_wf(
+    name: str,
+    make: Callable[..., Any],
+    settings: Mapping[str, Any],
+    *,
+    dealt: Sequence[str],
+    outputs: Sequence[str],
+    n_batches: int,
+    n_threads: int | None,
+    memory_gb: float,
+    for_all: Sequence[str] = (),
+) -> Workflow:
+    """Deal the lists of an input node out to equal nodes, and merge what they give.
+
+    The inputs in `settings` are the same in all nodes, None: not given; of a list in `for_all`, a
+    single item is for every node. The nodes are ``inputnode``, ``batch_*``, ``merge_*`` and
+    ``outputnode``.
+    """
+    workflow = Workflow(name=name)
+    inputnode = Node(IdentityInterface(list(dealt), mandatory_inputs=False), name="inputnode")
+    outputnode = Node(IdentityInterface(list(outputs)), name="outputnode")
+    given = {
+        key: str(value) if isinstance(value, Path) else value
+        for key, value in {**settings, "n_threads": n_threads}.items()
+        if value is not None
+    }
+    merges = {
+        field: Node(Merge(n_batches), name=f"merge_{field}", run_without_submitting=True)
+        for field in outputs
+    }
+    # Of a node that needs a GPU, Nipype's MultiProc takes it for the number of GPUs.
+    n_procs = 1 if settings.get("use_gpu") else n_threads or 1
+    for index in range(n_batches):
+        batch = Node(make(**given), name=f"batch_{index}", n_procs=n_procs, mem_gb=memory_gb)
+        for field in dealt:
+            share = (field, deal, index, n_batches, field in for_all)
+            workflow.connect(inputnode, share, batch, field)
+        for field, merge in merges.items():
+            workflow.connect(batch, field, merge, f"in{index + 1}")
+    for field, merge in merges.items():
+        workflow.connect(merge, "out", outputnode, field)
+    return workflow
+
+
+def deal(items, index, n_batches, for_all=False):  # type: ignore[no-untyped-def]
+    """Give one batch its share of a list; kept in order, sizes as equal as they can be.
+
+    With `for_all`, a single item is everyone's. Nipype runs this from its source text: it stands
+    alone.
+
+    Parameters
+    ----------
+    items
+        List, one item, or Nipype's Undefined.
+    index, n_batches
+        Place of the batch, and number of batches.
+    for_all
+        Whether a single item is for every batch.
+
+    Returns
+    -------
+    list
+        The share; Undefined of Undefined.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer items than batches.
+    """
+    from nipype.interfaces.base import Undefined, isdefined
+
+    if not isdefined(items):
+        return Undefined
+    items = [items] if isinstance(items, str) else list(items)
+    if for_all and len(items) == 1:
+        return items
+    if len(items) < n_batches:
+        raise ValueError(f"{len(items)} images for {n_batches} batches; build fewer batches")
+    start, end = (len(items) * i // n_batches for i in (index, index + 1))
+    return items[start:end]

@@ -44,14 +44,14 @@ def test_a_classification_is_written_and_found_again(crop, tmp_path):
     assert content["Sources"] == [f"bids::{crop.relative_to(tmp_path).as_posix()}"]
     assert path.parent.name == "t1_synth_nce"
     assert "ce-gd" in path.name
-    assert classification.read(crop, "judge", "abc") == 0.25
-    assert classification.read(crop, "judge", "other weights") is None
+    assert classification.find_probability(crop, "judge", "abc") == 0.25
+    assert classification.find_probability(crop, "judge", "other weights") is None
 
 
 def test_what_was_found_of_another_image_is_not_known(crop):
     classify(crop, Judge())
     write_crop(crop, head(3))
-    assert classification.read(crop, "judge", "abc") is None
+    assert classification.find_probability(crop, "judge", "abc") is None
 
 
 def test_metadata_that_cannot_be_read_are_told(tmp_path):
@@ -60,16 +60,16 @@ def test_metadata_that_cannot_be_read_are_told(tmp_path):
     classify(crop, Judge())
     bids = make_bids(tmp_path / "bids", {"sub-01_ses-1_T1w": {}})
     (bids / "sub-01/ses-1/anat/sub-01_ses-1_T1w.json").write_text("{")
-    (row,) = classification.rewrite(caps, [(None, crop)], "judge", "abc", Dataset(bids))
+    (row,) = classification.rewrite_table(caps, [(None, crop)], "judge", "abc", Dataset(bids))
     assert (row["metadata"], row["contradiction"]) == ("cannot be read", "")
 
 
 def test_what_the_synthesis_found_is_known(crop):
-    assert classification.read(crop, "m", "abc") is None
+    assert classification.find_probability(crop, "m", "abc") is None
     image = names.in_space(names.output_path(crop, "m"), "native")
     image.parent.mkdir(parents=True)
     sidecar.write(image, {"GadoliniumProbability": 0.7, "Model": {"SHA256": "abc"}})
-    assert classification.read(crop, "m", "abc") == 0.7
+    assert classification.find_probability(crop, "m", "abc") == 0.7
 
 
 def test_weights_without_detector_are_refused(crop):
@@ -92,7 +92,7 @@ def test_the_table_tells_contradictions(tmp_path):
         path.parent.mkdir(parents=True)
         content = {"GadoliniumProbability": probability, "Model": {"SHA256": "abc"}}
         path.write_text(json.dumps(content))
-    classification.rewrite(caps, crops, "judge", "abc")
+    classification.rewrite_table(caps, crops, "judge", "abc")
     with (caps / "gadolinium.tsv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
     assert tuple(rows[0]) == classification.COLUMNS
@@ -110,6 +110,6 @@ def test_the_table_keeps_what_other_runs_asked_for(tmp_path):
         path = names.gadolinium_path(crop)
         path.parent.mkdir(parents=True)
         path.write_text(json.dumps({"GadoliniumProbability": 0.9, "Model": {"SHA256": "abc"}}))
-    asked = [classification.rewrite(caps, [crop], "judge", "abc") for crop in crops]
+    asked = [classification.rewrite_table(caps, [crop], "judge", "abc") for crop in crops]
     assert [len(rows) for rows in asked] == [1] * len(crops)
     assert len((caps / "gadolinium.tsv").read_text().splitlines()) == 1 + len(crops)

@@ -89,7 +89,7 @@ MODEL = sidecar.describe(Generator.card)
 def read(visit, space, bids):
     """Read what one grid needs."""
     task = job(visit, visit.caps, Options(output_spaces=(space,), bids_directory=bids))
-    return spaces.read(spaces.read_crop(visit.crop), (space,), task.targets)
+    return spaces.read_inputs(spaces.read_crop(visit.crop), (space,), task.targets)
 
 
 @pytest.fixture(scope="module")

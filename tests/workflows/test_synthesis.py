@@ -10,7 +10,7 @@ from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.interfaces.base import chosen_options
 from clinica_t1nce.translation.options import Options
 from clinica_t1nce.workflows import init_detection_wf, init_synthesis_wf
-from clinica_t1nce.workflows.synthesis import OUTPUTS
+from clinica_t1nce.workflows.synthesis import OUTPUTS, deal
 from tests.data.caps import head, save_weights, write_crop
 
 
@@ -144,3 +144,21 @@ def test_settings_of_the_detection_are_keywords_and_documented():
     assert all(item.kind is inspect.Parameter.KEYWORD_ONLY for item in parameters.values())
     document = inspect.getdoc(init_detection_wf)
     assert all(f"\n{name}\n" in document for name in (*parameters, "probabilities", "in_files"))
+
+
+@pytest.mark.parametrize("n_batches", [1, 2, 3, 7])
+def test_images_are_dealt_out_whole_and_in_order(n_batches):
+    items = list("abcdefg")
+    shares = [deal(items, index, n_batches) for index in range(n_batches)]
+    assert [item for share in shares for item in share] == items
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_one_text_is_for_all_batches():
+    assert deal(["why"], 1, 3, True) == ["why"]
+    assert deal(list("abc"), 1, 3, True) == ["b"]
+
+
+def test_more_batches_than_images_is_told():
+    with pytest.raises(ValueError, match="1 images for 2 batches"):
+        deal(["a"], 0, 2)

@@ -324,7 +324,7 @@ class T1SynthNce(ClinicaPipeline[Crop]):
         )
         if shard is None and self._request.rule == query.IMAGE:
             crops = selection.candidates(self._request)
-            classification.rewrite(
+            classification.rewrite_table(
                 caps, crops, self.card.name, self.card.sha256, self._request.dataset
             )
         if self.options.report:
