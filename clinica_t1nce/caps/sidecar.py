@@ -1,7 +1,7 @@
 """The JSON beside a synthetic image: where it comes from, what made it, what was changed."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -92,9 +92,10 @@ def measure_change(volume: np.ndarray, change: np.ndarray, place: "Place | None"
     head = intensity.head(volume)
     if not head.any():
         return Change(0.0, 0.0, 0.0)
-    mean = float(change[head].mean(dtype=np.float64))
+    inside = change[head]
+    mean = float(inside.mean(dtype=np.float64))
     brightness = float(volume[head].mean(dtype=np.float64))
-    return Change(mean, float(np.percentile(change[head], 99)), mean / brightness, place)
+    return Change(mean, intensity.find_percentile(inside, 99), mean / brightness, place)
 
 
 def describe_model(card: "Card") -> dict[str, Any]:
@@ -345,6 +346,9 @@ def source_flags(image: "nifti.Image") -> list[Flag]:
     return [*found, Flag(code, f"{text}; {taken}")]
 
 
+Reader = Callable[[Path], dict[str, Any] | None]
+"""Function that gives the content of an image's sidecar, as :func:`read`."""
+
 Lack = Literal["missing", "damaged", "source-changed", "other-weights"]
 """Reasons for which an image is to be made, or made again."""
 LACKS: dict[Lack, str] = {
@@ -361,7 +365,10 @@ def is_done(image: Path, sources: Iterable[Path] = ()) -> bool:
 
 
 def lack(
-    image: Path, sources: Iterable[Path] = (), model: Mapping[str, Any] | None = None
+    image: Path,
+    sources: Iterable[Path] = (),
+    model: Mapping[str, Any] | None = None,
+    read: Reader = read,
 ) -> Lack | None:
     """Say why an image is to be made, or made again; None if it is done.
 
@@ -376,6 +383,8 @@ def lack(
         Paths of the files that it is made from, in the order of its sidecar's ``Sources``.
     model
         Result of :func:`describe_model` for the weights that are to make it; None for any.
+    read
+        Function that reads the sidecar.
     """
     if not image.is_file():
         return "missing"
