@@ -315,22 +315,18 @@ def flags(content: Mapping[str, Any]) -> list[Flag]:
             codes = (code for start, code in _EARLIER_FLAGS.items() if item.startswith(start))
             found.append(Flag(next(codes, "other"), item))
     number = content.get("NonFiniteVoxelsSetToZero", 0)
-    if number and not any(flag.code == NON_FINITE for flag in found):
-        found.append(non_finite(number))
+    if number and not any(flag.code == "non-finite" for flag in found):
+        found.append(_non_finite(number))
     return found
 
 
-NON_FINITE = "non-finite"
-
-
-def non_finite(number: int) -> Flag:
-    """Flag an image of which voxels had no value."""
-    return Flag(NON_FINITE, f"{number} NaN or infinite voxels were set to 0")
+def _non_finite(number: int) -> Flag:
+    return Flag("non-finite", f"{number} NaN or infinite voxels were set to 0")
 
 
 def source_flags(image: "nifti.Image") -> list[Flag]:
     """Say what is to be looked at in a file that was read: voxels without value, two geometries."""
-    found = [non_finite(image.n_nonfinite)] if image.n_nonfinite else []
+    found = [_non_finite(image.n_nonfinite)] if image.n_nonfinite else []
     forms = image.forms
     if forms is None or forms.other is None:
         return found
@@ -357,11 +353,6 @@ LACKS: dict[Lack, str] = {
     "source-changed": "their sources have changed since",
     "other-weights": "other weights of this name had made them",
 }
-
-
-def is_done(image: Path, sources: Iterable[Path] = ()) -> bool:
-    """Say whether an image is done, whatever made it: see :func:`lack`."""
-    return lack(image, sources) is None
 
 
 def lack(
