@@ -94,7 +94,7 @@ def test_an_unwritable_caps_is_told_before_any_work(caps, monkeypatch):
     def refuse(*args, **kwargs):
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(description.tempfile, "mkstemp", refuse)
+    monkeypatch.setattr(description.tempfile, "mkdtemp", refuse)
     with pytest.raises(OutputError, match="Read-only file system"):
         description.check_room(caps, 1)
 

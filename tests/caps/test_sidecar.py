@@ -116,13 +116,13 @@ def test_what_cannot_be_read_is_none(tmp_path, text):
 
 def test_done_needs_image_and_sidecar(tmp_path):
     image = tmp_path / "y.nii.gz"
-    states = [sidecar.is_done(image)]
+    states = [sidecar.lack(image) is None]
     (tmp_path / "y.json").write_text("{}")
-    states.append(sidecar.is_done(image))
+    states.append(sidecar.lack(image) is None)
     image.touch()
-    states.append(sidecar.is_done(image))
+    states.append(sidecar.lack(image) is None)
     nib.save(nib.Nifti1Image(np.ones((3, 3, 3), np.float32), np.eye(4)), image)
-    states.append(sidecar.is_done(image))
+    states.append(sidecar.lack(image) is None)
     assert states == [False, False, False, True]
 
 
