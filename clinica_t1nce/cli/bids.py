@@ -99,6 +99,11 @@ def _show_descriptor(ctx: click.Context, param: click.Parameter, value: bool) ->
 @click.option(
     "--save-enhancement", is_flag=True, help="Also write what was removed (T1ce - T1nce)."
 )
+@click.option(
+    "--reports-only",
+    is_flag=True,
+    help="Translate nothing: make the pages of the T1nce that are there anew.",
+)
 @n_procs_option
 @click.option(
     "--boutiques",
@@ -113,6 +118,7 @@ def cli(
     skip_bids_validation: bool,
     model: str,
     device: "Device",
+    reports_only: bool,
     n_procs: int,
     **choices: Any,
 ) -> None:
@@ -136,22 +142,29 @@ def cli(
         click.echo(f"{count(number, 'image')}: {page}")
         return
     with checking():
-        if not skip_bids_validation and bids_app.validate(request.bids) is None:
-            click.echo("No BIDS validator is installed: the data set is taken as it is.")
         chosen = check_model(model, device)
         plan = bids_app.plan(request, chosen)
-    click.echo(
-        f"{len(plan.to_do)} T1ce to translate, {len(plan.done)} done before, "
-        f"{plan.n_others} T1nce left alone"
-    )
+        if not skip_bids_validation and bids_app.validate(request.bids) is None:
+            click.echo("No BIDS validator is installed: the data set is taken as it is.")
     n_failed = len(plan.failed)
     for reason in plan.failed:
         click.echo(f"Error: {reason}", err=True)
+    if reports_only:
+        there = [files for files in (*plan.done, *plan.to_do) if files.image.is_file()]
+        made = bids_app.write_pages_again(chosen, there, n_procs)
+    else:
+        click.echo(
+            f"{len(plan.to_do)} T1ce to translate, {len(plan.done)} done before, "
+            f"{plan.n_others} T1nce left alone"
+        )
+        made = bids_app.run(request, chosen, plan.to_do, n_procs)
     with working():
-        for files, content, failure in bids_app.run(request, chosen, plan.to_do, n_procs):
-            if content is None:
+        for files, content, failure in made:
+            if failure is not None:
                 n_failed += 1
                 click.echo(f"Error: {failure}", err=True)
+            elif content is None:
+                click.echo(files.page)
             else:
                 click.echo(f"{files.image}  ({content['DurationSeconds']:.0f} s)")
     if n_failed:
@@ -184,6 +197,8 @@ def descriptor_of(command: click.Command) -> dict[str, Any]:
             {"code": 1, "description": "An image was not translated."},
             {"code": 2, "description": "Nothing was begun: wrong usage."},
         ],
+        # As docs/tutorials/container.md builds it; nobody has published it.
+        "container-image": {"type": "docker", "image": "clinica-t1nce"},
         "tags": {"domain": ["neuroinformatics", "mri"], "bids": ["app"]},
     }
 

@@ -71,6 +71,7 @@ def cli(
         return
     if bids_directory is not None or tsv is not None or overwrite:
         raise WrongUsageError("--bids-directory, -tsv and --overwrite are for a CAPS")
+    from clinica_t1nce.files import atomic
     from clinica_t1nce.files import tsv as tsv_files
     from clinica_t1nce.files.text import write_text
     from clinica_t1nce.pipelines.resumable import check_model
@@ -78,6 +79,8 @@ def cli(
     from clinica_t1nce.translation import classification
 
     with checking():
+        if output is not None:
+            atomic.check_writable(output.parent)
         found, n_undecided = find_t1w(sources, agent_words)
         weights = check_model(model, device)
         classification.require_detector(weights.card, weights.card.calibration.get("gadolinium"))

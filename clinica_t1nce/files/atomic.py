@@ -119,13 +119,37 @@ def check_space(folder: Path, size: int, what: str, otherwise: str = "name anoth
     OutputError
         If less is free.
     """
-    present = next(place for place in (folder, *folder.resolve().parents) if place.exists())
-    free = shutil.disk_usage(present).free
+    free = shutil.disk_usage(_present(folder)).free
     if size > free:
         raise OutputError(
             f"{folder}: about {_megabytes(size)} needed for {what}, {_megabytes(free)} free; "
             f"free space, or {otherwise}"
         )
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse to begin what cannot be written in the end.
+
+    Parameters
+    ----------
+    folder
+        Folder that is written to; it need not exist, and is not made.
+
+    Raises
+    ------
+    OutputError
+        If it is no folder, or may not be written to or made.
+    """
+    present = _present(folder)
+    if not present.is_dir() or not os.access(present, os.W_OK | os.X_OK):
+        what = "may not be written to" if present.is_dir() else "is no folder"
+        raise OutputError(f"{folder}: {present} {what}; choose a folder that you may write to")
+
+
+def _present(folder: Path) -> Path:
+    """Give the folder, or the nearest one above it that is there."""
+    folder = folder.absolute()
+    return next(place for place in (folder, *folder.parents) if place.exists())
 
 
 def compress(content: bytes) -> bytes:

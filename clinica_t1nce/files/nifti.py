@@ -319,7 +319,7 @@ def _frame(path: Path, nifti: nib.Nifti1Image) -> np.ndarray:
             f"{path}: {len(dimensions)}-D with {frames} frames; save the one that is the T1w alone"
         )
     if len(dimensions) < 3 or 0 in dimensions:
-        raise ImageError(f"{path}: {len(dimensions)}-D, not a volume; make this file again")
+        raise ImageError(f"{path}: {len(dimensions)}-D, not a volume; give the whole series")
     try:
         data = nifti.get_fdata(dtype=np.float32, caching="unchanged")
     except (OSError, ValueError, EOFError) as error:

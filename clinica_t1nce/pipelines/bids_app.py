@@ -16,7 +16,12 @@ from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.files import tsv
 from clinica_t1nce.files.text import write_text
 from clinica_t1nce.pipelines.resumable import Model
-from clinica_t1nce.pipelines.single_images import each, share_cores, translator
+from clinica_t1nce.pipelines.single_images import (
+    each,
+    share_cores,
+    translator,
+    write_page_again,
+)
 from clinica_t1nce.translation.single_files import Files
 
 VALIDATORS = ("bids-validator-deno", "bids-validator")
@@ -117,10 +122,13 @@ def plan(request: Request, model: Model) -> Plan:
             whole = lack is None and all(path.is_file() for path in files.outputs)
             (found.done if whole else found.to_do).append(files)
     if not n_seen and not found.failed:
-        raise SelectionError(
-            f"{request.bids}: no T1w of these participants, sessions and entities; check the "
-            "labels and the filter file"
-        )
+        advice = "; give a data set with T1w images"
+        if request.participants or request.sessions or conditions:
+            advice = (
+                " of these participants, sessions and entities; check the labels and the filter "
+                "file"
+            )
+        raise SelectionError(f"{request.bids}: no T1w{advice}")
     return found
 
 
@@ -131,6 +139,13 @@ def run(
     outputs.write(request.out, derivative.describe(request.bids, sidecar.describe(model.card)))
     n_processes, n_threads = share_cores(len(jobs), n_procs, model)
     yield from each(translator(model, n_threads, request.bids), jobs, n_processes)
+
+
+def write_pages_again(
+    model: Model, jobs: Sequence[Files], n_procs: int
+) -> Iterator[tuple[Files, dict[str, Any] | None, str | None]]:
+    """Write the pages of T1nce that are there; yields each with the reason if it fails, or None."""
+    yield from each(write_page_again, jobs, share_cores(len(jobs), n_procs, model)[0])
 
 
 def write_group(out: Path) -> tuple[Path, int]:

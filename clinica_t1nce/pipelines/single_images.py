@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from clinica_t1nce.bids.contrast_agents import NO_WORDS, read_words
 from clinica_t1nce.bids.entities import is_t1w
 from clinica_t1nce.bids.t1w_images import Dataset
-from clinica_t1nce.caps import selection
+from clinica_t1nce.caps import names, selection, sidecar
 from clinica_t1nce.engine.local_plugin import memory_gb, share_out
-from clinica_t1nce.errors import DeviceError, SelectionError, reason
+from clinica_t1nce.errors import DeviceError, ImageError, SelectionError, reason
+from clinica_t1nce.files import nifti
 from clinica_t1nce.pipelines.resumable import Model
 from clinica_t1nce.translation.single_files import Files, find_sources
 
 if TYPE_CHECKING:
     from clinica_t1nce.synthesis.synthesizer import Synthesizer
+    from clinica_t1nce.translation.single import Translation
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -51,22 +53,59 @@ def _translate(
     model: Model, n_threads: int | None, raw: Path | None, files: Files
 ) -> dict[str, Any]:
     """Write the T1nce of a file, and its page if it has one."""
-    from clinica_t1nce.report.synthetic_pages import write_page_of
     from clinica_t1nce.translation import single
 
     made = single.translate_file(files, load(model.name, model.device, n_threads), raw)
-    if files.page is not None:
-        title = files.source.name.partition(".")[0].replace("_", " ")
-        write_page_of(
-            files.page,
-            made.sidecar,
-            made.t1ce,
-            made.t1nce,
-            made.affine,
-            title,
-            thumbnail=files.thumbnail,
-        )
+    _write_page(files, made)
     return made.sidecar
+
+
+def _write_page(files: Files, made: "Translation") -> None:
+    from clinica_t1nce.report.synthetic_pages import write_page_of
+
+    if files.page is None:
+        return
+    title = files.source.name.partition(".")[0].replace("_", " ")
+    write_page_of(
+        files.page,
+        made.sidecar,
+        made.t1ce,
+        made.t1nce,
+        made.affine,
+        title,
+        thumbnail=files.thumbnail,
+    )
+
+
+def write_page_again(files: Files) -> None:
+    """Write the page of a T1nce that is there already.
+
+    Parameters
+    ----------
+    files
+        Paths, that of the page among them.
+
+    Raises
+    ------
+    ImageError
+        If an image cannot be used, or the T1ce is not kept on the grid of the T1nce: in MNI space
+        it is only where the map of what was removed is.
+    OutputError
+        If the page cannot be written.
+    """
+    from clinica_t1nce.translation.single import Translation
+
+    t1nce, removed = nifti.load(files.image), names.enhancement_path(files.image)
+    if files.space == names.NATIVE:
+        t1ce = nifti.load(files.source).data
+    elif removed.is_file():
+        t1ce = t1nce.data + nifti.load(removed).data
+    else:
+        raise ImageError(
+            f"{files.image}: its T1ce is not kept in MNI space; delete the T1nce and make it again"
+        )
+    content = sidecar.read(files.image) or {}
+    _write_page(files, Translation(content, t1ce, t1nce.data, t1nce.affine))
 
 
 def _classify(model: Model, n_threads: int | None, source: Path) -> float:

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 VOXELS = (0.3, 6.5)
 """Least and greatest side, in mm, of voxels that are taken."""
 
+FEWEST_SLICES = 5
+"""Slices below which an image is a localizer or a slab, not a head."""
+
 FEWEST_VALUES = 64
 """Different values of an image of whole numbers up to which it is a mask or label map."""
 
@@ -188,7 +191,7 @@ def synthesise(volume: np.ndarray, affine: np.ndarray, synthesizer: "Synthesizer
 
 
 def check_content(volume: np.ndarray, affine: np.ndarray, kind: str = "f") -> None:
-    """Refuse what is no T1w: labels, CT, voxels of another size than those of heads.
+    """Refuse what is no T1w: labels, CT, a few slices, voxels of another size than those of heads.
 
     Parameters
     ----------
@@ -211,8 +214,12 @@ def check_content(volume: np.ndarray, affine: np.ndarray, kind: str = "f") -> No
             f"voxels of {sides} mm, not of {VOXELS[0]} to {VOXELS[1]} mm; give another series, or "
             "resample it"
         )
+    if min(volume.shape) < FEWEST_SLICES:
+        sides = " x ".join(map(str, volume.shape))
+        raise ImageError(f"{sides} voxels: a localizer or a slab; give a series of the whole head")
     part = volume.ravel()[:: volume.size // 1_000_000 + 1]
-    if kind in "iub" and len(np.unique(part)) <= FEWEST_VALUES:
+    is_whole = kind in "iub" or bool(np.all(part == np.rint(part)))
+    if is_whole and len(np.unique(part)) <= FEWEST_VALUES:
         raise ImageError("a mask or label map by its few values; give the T1w itself")
     if _is_ct(part):
         raise ImageError("a CT by its values (Hounsfield units); give a T1w MRI")

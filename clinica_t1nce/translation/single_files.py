@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from clinica_t1nce.caps import names, sidecar
 from clinica_t1nce.errors import SelectionError
+from clinica_t1nce.files import atomic
 from clinica_t1nce.translation.jobs import check_output
 
 EXTENSIONS = (".nii", ".nii.gz")
@@ -69,16 +71,21 @@ def find_sources(given: Iterable[Path]) -> list[Path]:
         files = sorted(item for item in path.iterdir() if item.is_file())
         images = [item for item in files if item.name.endswith(EXTENSIONS)]
         if not images:
-            if any(map(_is_dicom, files)):
-                raise SelectionError(_dicom(path, path))
-            raise SelectionError(
-                f"{path}: no .nii or .nii.gz file directly in this folder; name the images"
-            )
+            raise SelectionError(_without_images(path))
         fresh = [item for item in images if not (sidecar.read(item) or {}).get("Synthetic")]
         if not fresh:
             raise SelectionError(f"{path}: holds synthetic images only; name the T1ce")
         found += fresh
     return list(dict.fromkeys(found))
+
+
+def _without_images(folder: Path) -> str:
+    if any(folder.glob("sub-*/")):
+        return f"{folder}: a BIDS data set; translate it by clinica-t1nce bids, or name the images"
+    # Scanners' exports have a folder a series, or deeper ones: a few files tell what they are.
+    if any(map(_is_dicom, islice(filter(Path.is_file, folder.rglob("*")), 100))):
+        return _dicom(folder, folder)
+    return f"{folder}: no .nii or .nii.gz file directly in this folder; name the images"
 
 
 def _is_dicom(path: Path) -> bool:
@@ -126,7 +133,7 @@ def plan(
     SelectionError
         If two outputs have one name, several images one output, or an output is there already.
     OutputError
-        If an output is an input.
+        If an output is an input, or its folder may not be written to.
     """
     is_folder = is_folder or output.is_dir() or not output.name.endswith(EXTENSIONS)
     if not is_folder and len(sources) > 1:
@@ -139,6 +146,7 @@ def plan(
         jobs.append(Files(source, image, enhancement, page))
     seen: dict[Path, Path] = {}
     for job in jobs:
+        atomic.check_writable(job.image.parent)
         for path in job.outputs:
             inputs = (*sources, *map(names.sidecar_path, sources))
             check_output(path, inputs, is_image=path.suffix not in (".json", ".html"))

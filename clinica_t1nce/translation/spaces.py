@@ -15,7 +15,7 @@ from clinica_t1nce.files import nifti, nifti_copy
 from clinica_t1nce.synthesis import Flag, enhancement_prior, transfer, vessels
 from clinica_t1nce.synthesis.conditioning import Conditioned, condition
 from clinica_t1nce.translation.jobs import Targets
-from clinica_t1nce.volumes import grids, itk
+from clinica_t1nce.volumes import bias, grids, itk, mni
 
 if TYPE_CHECKING:
     from clinica_t1nce.synthesis.synthesizer import Synthesis, Synthesizer
@@ -46,6 +46,9 @@ class Raw:
         Raw image with its background and outliers told apart.
     crop_shown
         Crop without its background and outliers.
+    is_registered
+        Whether `transform`, `on_crop` and `gain` are of a registration of our own, not of the
+        crop.
     """
 
     image: nifti.Image
@@ -55,6 +58,7 @@ class Raw:
     agreement: float
     conditioned: Conditioned
     crop_shown: np.ndarray
+    is_registered: bool = False
 
     @property
     def follows_affine(self) -> bool:
@@ -174,6 +178,8 @@ class Product:
         if raw is None:
             return sidecar.Grid(self.space, sources)
         on = "crop" if raw.follows_affine else "raw image, moved by the affine"
+        if raw.is_registered:
+            on = "raw image, bias-corrected by N4, moved to MNI space"
         return sidecar.Grid(self.space, sources, raw.agreement, on)
 
     @cached_property
@@ -235,6 +241,8 @@ def read_inputs(crop: nifti.Image, wanted: Sequence[names.Space], targets: Targe
         with suppress(TransformError):
             transform = itk.read_itk_affine(targets.affine)
     enlargement = None if transform is None else float(1 / abs(np.linalg.det(transform[:3, :3])))
+    if raw is not None and not raw.follows_affine:
+        raw = _register(raw, crop)
     return Inputs(crop, full, raw, enlargement, wanted)
 
 
@@ -293,14 +301,40 @@ def _lay_under(
     return Raw(image, transform, on_crop, gain, agreement, conditioned, crop_shown)
 
 
+def _register(raw: Raw, crop: nifti.Image) -> Raw:
+    """Show the network the raw image as :mod:`clinica_t1nce.translation.single` does.
+
+    Where t1-linear warped an image, its affine is but the first step of the warp, and may be far
+    from where the head lies.
+    """
+    volume, affine = raw.conditioned.shown, raw.image.affine
+    field = bias.measure_bias(volume, affine)
+    try:
+        pose = mni.find_pose(volume / field, affine)
+    except ImageError:
+        return raw
+    shape = crop.data.shape
+    on_crop = grids.sample(volume / field, affine, shape, crop.affine, pose)
+    gain = grids.sample(field, affine, shape, crop.affine, pose)
+    return replace(
+        raw,
+        transform=pose,
+        on_crop=on_crop,
+        gain=np.maximum(gain, field.min()),  # Beyond the raw image there is none.
+        crop_shown=on_crop,
+        is_registered=True,
+    )
+
+
 def make_products(
     inputs: Inputs, synthesizer: "Synthesizer", synthesis: "Synthesis | None" = None
 ) -> Iterator[Product]:
     """Make the T1nce on each grid; the network runs as often as it must.
 
     On the raw image's grid, the change that was found on the crop is carried over, if the crop
-    lies on the raw image. If it does not, or the model's image is blurred by its grid, the
-    network is given the raw image itself, brought to the crop's grid by the affine.
+    lies on the raw image. If the model's image is blurred by its grid, the network is run on the
+    crop again. If the crop does not lie on the raw image, the network is given that itself, brought
+    to MNI space by an affine of our own or, where none is found, by t1-linear's.
 
     Parameters
     ----------

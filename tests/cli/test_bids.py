@@ -9,9 +9,12 @@ import pytest
 from click.testing import CliRunner
 
 from clinica_t1nce.bids.entities import passes, read_filter
-from clinica_t1nce.caps import sidecar
+from clinica_t1nce.caps import names, sidecar
 from clinica_t1nce.cli.bids import cli, descriptor_of
-from clinica_t1nce.errors import SelectionError
+from clinica_t1nce.errors import ImageError, SelectionError
+from clinica_t1nce.pipelines.single_images import write_page_again
+from clinica_t1nce.translation.single_files import Files
+from tests.data import volumes
 from tests.data.bids import VALIDATOR, make_bids, needs_validator
 from tests.data.caps import DETECTOR, save_weights
 
@@ -68,12 +71,33 @@ def test_exactly_the_t1ce_of_a_data_set_are_translated(tmp_path, run):
     same = [path for path, time in before.items() if path.stat().st_mtime_ns == time]
     assert len(same) == len(before) - 1  # The enhancement is made again with the image.
 
+    pages, times = [*out.rglob("*.html")], [path.stat().st_mtime_ns for path in before]
+    for page in pages:
+        page.write_text("old")
+    reports = run(bids, out, "participant", "--skip-bids-validation", "--reports-only")
+    assert reports.exit_code == 0, reports.output
+    assert len(pages) == 4
+    assert all("Synthetic T1nce" in page.read_text() for page in pages)
+    assert [path.stat().st_mtime_ns for path in before] == times
+
     group = run(bids, out, "group")
     assert group.exit_code == 0, group.output
     assert "sub-03" in (out / "report.html").read_text()
     assert len(list(out.rglob("*_desc-synthnce_T1w.jpg"))) == 4
     table = (out / "t1nce.tsv").read_text().splitlines()
     assert len(table) == 1 + 4
+
+
+def test_a_page_in_mni_space_needs_what_was_removed(tmp_path):
+    page, data = tmp_path / "x_desc-synthnce_T1w.html", volumes.brain()
+    image = volumes.write(page.with_suffix(".nii.gz"), data)
+    sidecar.write(image, {"Space": "mni-crop", "SpatialReference": "MNI"})
+    files = Files(tmp_path / "source.nii.gz", image, page=page, space="mni-crop")
+    with pytest.raises(ImageError, match="not kept in MNI space"):
+        write_page_again(files)
+    volumes.write(names.enhancement_path(image), data / 2)
+    write_page_again(files)
+    assert "Synthetic T1nce" in page.read_text()
 
 
 @needs_validator
@@ -102,6 +126,12 @@ def test_labels_sessions_and_filters_choose(tmp_path, run):
     nothing = run(bids, out, "participant", *options, "--session-label", "M100")
     assert nothing.exit_code == 2
     assert "no T1w of these" in nothing.output
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    # Said by us, before a validator is asked.
+    refused = run(empty, out, "participant")
+    assert refused.exit_code == 2
+    assert "no folder sub-* in it" in refused.output
 
 
 def test_images_outside_of_sessions(tmp_path, run):

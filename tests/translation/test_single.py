@@ -25,6 +25,7 @@ class Generator:
         scaling={},
     )
     device = "cpu"
+    transfers_change = True
 
     def __init__(self, share=0.5):
         self.share = share
@@ -172,7 +173,9 @@ def ct():
     [
         (DATA[:, :, 0], {}, "2-D"),
         (np.stack([DATA, DATA], -1), {}, "4-D with 2 frames"),
+        (DATA[:, :, 8:11], {}, "localizer"),
         (np.round(DATA / 200), {"dtype": np.int16}, "label map"),
+        (np.round(DATA / 200), {"dtype": np.float32}, "label map"),
         (ct(), {"dtype": np.int16}, "a CT"),
         (DATA, {"affine": volumes.affine(zooms=(1, 1, 9))}, "voxels of 1 x 1 x 9 mm"),
         (DATA, {"affine": volumes.affine(zooms=(0.1, 1, 1))}, "voxels of 0.1 x 1 x 1 mm"),

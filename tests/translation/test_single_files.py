@@ -21,11 +21,15 @@ def test_what_holds_no_image_is_refused(tmp_path):
         single_files.find_sources([tmp_path / "a.nii"])
     with pytest.raises(SelectionError, match=r"no \.nii or \.nii\.gz file"):
         single_files.find_sources([tmp_path])
-    slice_ = tmp_path / "IM0001"
+    slice_ = tmp_path / "export" / "series" / "IM0001"
+    slice_.parent.mkdir(parents=True)
     slice_.write_bytes(bytes(128) + b"DICM" + bytes(99))
-    for given in (tmp_path, slice_):
-        with pytest.raises(SelectionError, match=f"dcm2niix .* {tmp_path}$"):
+    for given, folder in ((tmp_path / "export",) * 2, (slice_, slice_.parent)):
+        with pytest.raises(SelectionError, match=f"dcm2niix .* {folder}$"):
             single_files.find_sources([given])
+    (tmp_path / "bids" / "sub-01").mkdir(parents=True)
+    with pytest.raises(SelectionError, match="clinica-t1nce bids"):
+        single_files.find_sources([tmp_path / "bids"])
     only = volumes.write(tmp_path / "a.nii", DATA)
     sidecar.write(only, {"Synthetic": True})
     with pytest.raises(SelectionError, match="synthetic images only"):
@@ -60,6 +64,8 @@ def test_nothing_is_overwritten_unasked(tmp_path):
     names.sidecar_path(source).write_text("{}")
     with pytest.raises(OutputError, match=r"in\.json: is the input itself"):
         single_files.plan([source], tmp_path / "in.nii", overwrite=True)
+    with pytest.raises(OutputError, match=r"in\.nii\.gz is no folder"):
+        single_files.plan([source], source / "deep" / "out.nii")
     with pytest.raises(SelectionError, match="one file for 2 images"):
         single_files.plan([source, out], tmp_path / "new.nii.gz")
     with pytest.raises(SelectionError, match="into different folders"):

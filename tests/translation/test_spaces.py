@@ -19,6 +19,7 @@ from clinica_t1nce.translation.jobs import Job
 from clinica_t1nce.translation.options import Options
 from clinica_t1nce.translation.runner import translate
 from clinica_t1nce.volumes.intensity import Scaling
+from clinica_t1nce.volumes.itk import read_itk_affine
 from tests.data import volumes
 from tests.data.raw import CROP_START, make_visit
 from tests.data.transforms import matrix, write_itk
@@ -134,15 +135,31 @@ def test_the_round_trip_of_an_unchanged_image_differs_by_nothing(visit, tmp_path
     assert np.array_equal(nifti.load(full).data, nifti.load(visit.full).data)
 
 
-def test_where_the_crop_is_warped_the_network_sees_the_raw_image(warped, tmp_path):
+@pytest.mark.parametrize("is_found", [False, True])
+def test_where_the_crop_is_warped_the_network_sees_the_raw_image(
+    warped, tmp_path, monkeypatch, is_found
+):
     generator = Generator()
+    predicted_on = "raw image, moved by the affine"
+    pose = read_itk_affine(names.affine_path(warped.crop)) @ np.diag([0.9, 1.1, 0.9, 1])
+    if is_found:
+        predicted_on = "raw image, bias-corrected by N4, moved to MNI space"
+
+    def find_pose(volume, affine):
+        if is_found:
+            return pose
+        raise ImageError("no brain")
+
+    monkeypatch.setattr(spaces.mni, "find_pose", find_pose)
     (native,) = run(warped, tmp_path, generator, "native")
     raw = read(warped, "native", warped.bids).raw
     assert not raw.follows_affine
+    assert raw.is_registered == is_found
+    assert np.array_equal(raw.transform, pose) == is_found
     (seen,) = generator.seen
     assert transfer.measure_correlation(seen, raw.on_crop) == pytest.approx(1)
     content = sidecar.read(native)
-    assert content["ChangePredictedOn"] == "raw image, moved by the affine"
+    assert content["ChangePredictedOn"] == predicted_on
     assert content["AgreementWithCrop"] < transfer.SAME
     assert "not the raw image moved by t1-linear's affine" in content["Flags"][0]["Text"]
     assert content["Flags"][0]["Code"] == "warped"
