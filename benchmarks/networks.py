@@ -9,8 +9,8 @@ authors' description: a grid is doubled and then convolved, attention is a matri
 all in float32. Memory is the process's peak (CPU), weights, gradients and Adam's moments
 included, or the peak that PyTorch allocated on the card (GPU). With `--inference`, a step is an
 image that goes through, ours in the memory layout of the Synthesizer, and the last column says how
-many MiB the peak has grown by since the second image, in place of the loss. On a busy machine read processor
-time, and take a median over some steps.
+many MiB the peak has grown by since the second image, in place of the loss. On a busy machine read
+processor time, and take a median over some steps.
 """
 
 import argparse
