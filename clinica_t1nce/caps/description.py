@@ -35,7 +35,7 @@ def check(caps: Path, *, name: str | None = None) -> None:
         The folder.
     name
         Name of the data set, for a CAPS without ``dataset_description.json`` (Clinica wrote none
-        before 0.8): one with this name will do. Nothing is written here; see :func:`describe`.
+        before 0.8): one with this name will do. Nothing is written here; see :func:`add`.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def _is_old(version: str) -> bool:
     )
 
 
-def describe(caps: Path, name: str, *, bids_version: str, caps_version: str) -> None:
+def add(caps: Path, name: str, *, bids_version: str, caps_version: str) -> None:
     """Write a description, atomically, where there is none."""
     if (caps / DESCRIPTION).exists():
         return

@@ -269,7 +269,7 @@ class Synthesizer:
         head = scaled > detector.HEAD
         if not head.any():
             return None
-        return self._detector.probability(detector.describe(change, head, uncertainty))
+        return self._detector.probability(detector.measure_features(change, head, uncertainty))
 
     def _confidence(self, uncertainty: float | None) -> float | None:
         if uncertainty is None:

@@ -147,7 +147,7 @@ class Job:
         Parameters
         ----------
         model
-            Result of :func:`clinica_t1nce.caps.sidecar.describe` for the weights.
+            Result of :func:`clinica_t1nce.caps.sidecar.describe_model` for the weights.
         read
             Function that reads sidecars of synthetic images.
         """

@@ -18,9 +18,9 @@ from clinica_t1nce.synthesis import Synthesizer
 from clinica_t1nce.translation import classification
 from tests.data import volumes
 from tests.data.caps import save_weights
+from tests.data.generators import Generator
 from tests.data.heads import label_map
 from tests.data.raw import make_visit
-from tests.translation.test_single import Generator
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_crops_on_their_raw_images(run, tmp_path, monkeypatch):
     name, mean, largest = cells_of(
         run("n4", visit.caps, visit.bids, tmp_path / "n4").strip().splitlines()[-1]
     )
-    assert name == "sub-01_ses-1_ce-gd, synthetic T1nce"
+    assert name == "sub-01_ses-1_ce-gd, share removed"
     assert 0 <= float(mean) <= float(largest)
     assert len([*tmp_path.glob("n4/*/subjects/sub-01/ses-1/t1_linear/*.nii.gz")]) == 3
     image, sharpness, correlation = cells_of(

@@ -212,11 +212,11 @@ def _check_outputs(caps: Path, out: Path, caps_output: Path | None, options: Opt
 def _homogenise(pipeline: "T1SynthNce", request: "Request") -> bool:
     """Make the homogenised data set; say whether every session has its image."""
     from clinica_t1nce.datasets.homogenisation import homogenise
-    from clinica_t1nce.datasets.homogenisation_report import describe
+    from clinica_t1nce.datasets.homogenisation_report import summarise
 
     with working():
         report = homogenise(replace(request, model=pipeline.card.name))
-    for line in describe(report, request.out):
+    for line in summarise(report, request.out):
         click.echo(line)
     return not report.missing and not report.failed
 

@@ -262,7 +262,7 @@ class T1SynthNce(ClinicaPipeline[Crop]):
             return list(crops)
         if self.options.reports_only:
             return []
-        model, missing = sidecar.describe(self.card), []
+        model, missing = sidecar.describe_model(self.card), []
         for crop in crops:
             lacks = self.job_of(crop).lacks(model, self._rows.read)
             if lacks:
