@@ -187,10 +187,13 @@ def test_l1(script, pair, tmp_path):
     assert (tmp_path / "l1.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_networks(run):
+@pytest.mark.parametrize("inference", [False, True])
+def test_networks(run, inference):
     settings = {"preset": "att-unet-light", "batch": 1, "side": 32, "way": "plain", "steps": 1}
-    found = run("networks", "--one", json.dumps({**settings, "device": "cpu", "bf16": False}))
-    assert min(json.loads(found).values()) > 0
+    settings |= {"device": "cpu", "bf16": False, "inference": inference}
+    found = json.loads(run("networks", "--one", json.dumps(settings)))
+    assert min(found["seconds"], found["processor"], found["gib"]) > 0
+    assert found["loss"] == 0 if inference else found["loss"] > 0
 
 
 def test_patches(script):
