@@ -37,8 +37,12 @@ def differ(made: dict[int, np.ndarray]) -> str:
     head = intensity.foreground(made[200])
     # One factor for the whole image is no difference: images are scaled before all else.
     ratio = made[600][head] / np.maximum(made[200][head], 1e-6)
-    off = 100 * np.abs(ratio / np.median(ratio) - 1)
-    return f"{off.mean():.1f} | {np.quantile(off, 0.99):.1f}"
+    return cells(ratio / np.median(ratio) - 1)
+
+
+def cells(off: np.ndarray) -> str:
+    """Give the mean and the largest 1 % of parts of 1, in %."""
+    return f"{100 * np.abs(off).mean():.1f} | {100 * np.quantile(np.abs(off), 0.99):.1f}"
 
 
 def main() -> None:
@@ -68,11 +72,15 @@ def main() -> None:
             nifti.save(args.out / folder / path.relative_to(args.caps), made[distance], like=crop)
         name = path.name.partition("_space")[0]
         print(f"| {name} | {differ(made)} |", flush=True)
-        if has_contrast(path.name):
-            found = {key: load()(data, crop.affine).image for key, data in made.items()}
-            print(f"| {name}, synthetic T1nce | {differ(found)} |", flush=True)
+        if not has_contrast(path.name):
+            continue
+        found = {key: load()(data, crop.affine).image for key, data in made.items()}
+        print(f"| {name}, synthetic T1nce | {differ(found)} |")
+        head = intensity.foreground(made[200])
+        kept = {key: found[key][head] / np.maximum(data[head], 1e-6) for key, data in made.items()}
+        print(f"| {name}, share removed | {cells(kept[600] - kept[200])} |", flush=True)
     for folder in args.out.iterdir():
-        description.describe(folder, folder.name, bids_version="1.7.0", caps_version="1.0.0")
+        description.add(folder, folder.name, bids_version="1.7.0", caps_version="1.0.0")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,16 @@
-"""Step time and peak memory of the networks in training, against a plain loop.
+"""Step time and peak memory of the networks in training, or at work, against a plain loop.
 
     python benchmarks/networks.py --preset att-unet --batch 1 --batch 2 --side 128 --device cuda
+    python benchmarks/networks.py --preset att-unet --batch 1 --inference --steps 500
 
 For each preset, batch and way, a process of its own makes one warm-up step and `--steps` timed
 ones: L1 loss on random volumes, Adam, in training mode. The plain loop is written from the
 authors' description: a grid is doubled and then convolved, attention is a matrix and a soft-max,
 all in float32. Memory is the process's peak (CPU), weights, gradients and Adam's moments
-included, or the peak that PyTorch allocated on the card (GPU). On a busy machine read processor
-time, and take a median over some steps.
+included, or the peak that PyTorch allocated on the card (GPU). With `--inference`, a step is an
+image that goes through, ours in the memory layout of the Synthesizer, and the last column says how
+many MiB the peak has grown by since the second image, in place of the loss. On a busy machine read
+processor time, and take a median over some steps.
 """
 
 import argparse
@@ -79,9 +82,51 @@ def build(preset: str, side: int, way: str) -> nn.Module:
     return network if way == "ours" else make_plain(network)
 
 
-def measure(preset: str, batch: int, side: int, way: str, steps: int, device: str, bf16: bool):
+def peak(device: str) -> float:
+    """Give the largest amount of memory so far, in GiB."""
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated() / 2**30
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+@torch.inference_mode()
+def infer(network: nn.Module, batch: int, side: int, way: str, steps: int, device: str):
+    """Let images through; gives the same as a training, but for the growth of the peak."""
+    layout = (
+        torch.channels_last_3d if way == "ours" and device == "cpu" else torch.contiguous_format
+    )
+    network = network.eval().to(memory_format=layout)
+    clock, processor, peaks = [], [], []
+    for _ in range(steps + 1):
+        before = time.perf_counter(), time.process_time()
+        x = torch.rand(batch, 1, side, side, side, device=device)
+        network(x.contiguous(memory_format=layout)).mean().item()  # waits for the card
+        clock.append(time.perf_counter() - before[0])
+        processor.append(time.process_time() - before[1])
+        peaks.append(peak(device))
+    return {
+        "seconds": statistics.median(clock[1:]),
+        "processor": statistics.median(processor[1:]),
+        "gib": peaks[-1],
+        "loss": 1024 * (peaks[-1] - peaks[1]),
+    }
+
+
+def measure(
+    preset: str,
+    batch: int,
+    side: int,
+    way: str,
+    steps: int,
+    device: str,
+    bf16: bool,
+    inference: bool = False,
+):
     """Train for some steps; gives seconds a step, on the clock and of the processor, and GiB."""
-    network = build(preset, side, way).to(device).train()
+    network = build(preset, side, way).to(device)
+    if inference:
+        return infer(network, batch, side, way, steps, device)
+    network.train()
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-4, betas=(0.5, 0.999))
     torch.manual_seed(1)
     x, y = torch.rand(2, batch, 1, side, side, side, device=device)
@@ -96,14 +141,10 @@ def measure(preset: str, batch: int, side: int, way: str, steps: int, device: st
         losses.append(loss.item())  # waits for the card
         clock.append(time.perf_counter() - before[0])
         processor.append(time.process_time() - before[1])
-    if device == "cuda":
-        peak = torch.cuda.max_memory_allocated()
-    else:
-        peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "seconds": statistics.median(clock[1:]),
         "processor": statistics.median(processor[1:]),
-        "gib": peak / 2**30,
+        "gib": peak(device),
         "loss": losses[-1],
     }
 
@@ -116,6 +157,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--bf16", action="store_true", help="ours in bfloat16")
+    parser.add_argument("--inference", action="store_true", help="no training, images only")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
@@ -125,7 +167,8 @@ def main() -> None:
     print(
         f"{where}, {torch.get_num_threads()} threads, {arguments.side}³, torch {torch.__version__}"
     )
-    print("| preset | batch | loop | s / step | processor s / step | peak GiB | last loss |")
+    last = "MiB more since the second" if arguments.inference else "last loss"
+    print(f"| preset | batch | loop | s / step | processor s / step | peak GiB | {last} |")
     print("|---|---:|---|---:|---:|---:|---:|")
     for preset in arguments.preset or ["att-unet", "res-unet", "trans-unet"]:
         for batch in arguments.batch or [1, 2]:
@@ -142,6 +185,7 @@ def row(preset: str, batch: int, way: str, arguments: argparse.Namespace) -> str
         "steps": arguments.steps,
         "device": arguments.device,
         "bf16": arguments.bf16,
+        "inference": arguments.inference,
     }
     # A process of its own: its peak is that of this measurement alone.
     command = [sys.executable, __file__, "--one", json.dumps(settings)]

@@ -38,7 +38,7 @@ STAGES = {
         "synthesis.synthesizer:Synthesizer._decode",
         "synthesis.synthesizer:Synthesizer._predict",
     ],
-    "detector": ["synthesis.detector:describe"],
+    "detector": ["synthesis.detector:measure_features"],
     "other of the synthesizer": ["synthesis.synthesizer:Synthesizer.__call__"],
     "what the sidecar says": [
         "caps.sidecar:build",
@@ -121,7 +121,7 @@ def make(caps: Path, crop: Path, number: int) -> None:
         folder = caps / "subjects" / subject / "ses-M000" / "t1_linear"
         folder.mkdir(parents=True)
         shutil.copy(crop, folder / f"{subject}_ses-M000_ce-gadolinium{names.CROP_ENDING}")
-    description.describe(caps, "stages", bids_version="1.7.0", caps_version="1.0.0")
+    description.add(caps, "stages", bids_version="1.7.0", caps_version="1.0.0")
 
 
 def run(crop: Path, number: int) -> tuple[dict[str, float], float, float]:

@@ -4,6 +4,7 @@
 #
 #   sbatch --array=1-10 examples/array_job.sh CAPS [options of t1-synth-nce]
 #
+# A last run without a shard, `clinica run t1-synth-nce CAPS`, makes one table of all.
 # Other schedulers: put their variables for the task's number, from 1, and the number of tasks.
 #SBATCH --job-name=t1-synth-nce
 #SBATCH --cpus-per-task=4

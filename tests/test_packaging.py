@@ -145,6 +145,7 @@ def test_wheel_holds_the_package_and_the_startup_file_only(repository, wheel):
         "pipelines/*/info.json",
         "report/templates/*",
         "evaluation/*.tsv",
+        "evaluation/*.nii.gz",
         "synthesis/*.nii.gz",
     ]
     package = repository / "clinica_t1nce"

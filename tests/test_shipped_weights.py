@@ -38,12 +38,12 @@ def test_card_says_where_the_weights_come_from(name: str) -> None:
 
 @shipped
 def test_weights_are_light(name: str) -> None:
-    size = sum(p.stat().st_size for p in storage._weights_folder().glob(f"{name}.*"))
+    size = sum(p.stat().st_size for p in storage.WEIGHTS.glob(f"{name}.*"))
     assert size < MAX_MEGABYTES * 1e6
 
 
 def test_the_model_card_in_the_docs_is_the_one_that_ships() -> None:
-    shipped_card = storage._weights_folder() / "model_card.md"
+    shipped_card = storage.WEIGHTS / "model_card.md"
     docs = Path(__file__).parents[1] / "docs" / "model_card.md"
     assert shipped_card.read_text() == docs.read_text()
     assert f"# Model card: {storage.DEFAULT_MODEL}" in shipped_card.read_text()

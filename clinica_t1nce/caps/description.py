@@ -35,7 +35,7 @@ def check(caps: Path, *, name: str | None = None) -> None:
         The folder.
     name
         Name of the data set, for a CAPS without ``dataset_description.json`` (Clinica wrote none
-        before 0.8): one with this name will do. Nothing is written here; see :func:`describe`.
+        before 0.8): one with this name will do. Nothing is written here; see :func:`add`.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def _is_old(version: str) -> bool:
     )
 
 
-def describe(caps: Path, name: str, *, bids_version: str, caps_version: str) -> None:
+def add(caps: Path, name: str, *, bids_version: str, caps_version: str) -> None:
     """Write a description, atomically, where there is none."""
     if (caps / DESCRIPTION).exists():
         return
@@ -140,7 +140,9 @@ def describe(caps: Path, name: str, *, bids_version: str, caps_version: str) -> 
 
 
 def check_room(caps: Path, n_images: int) -> None:
-    """Refuse a CAPS that cannot be written to, or is too full for the images to come.
+    """Refuse a CAPS that cannot be written to safely, or is too full for the images to come.
+
+    All files appear by a rename, which has to replace what is there.
 
     Raises
     ------
@@ -149,13 +151,13 @@ def check_room(caps: Path, n_images: int) -> None:
     """
     try:
         # What permissions, read-only mounts and quotas say is known for sure only by writing.
-        descriptor, probe = tempfile.mkstemp(prefix=".t1_synth_nce-", dir=caps / "subjects")
-        try:
-            os.write(descriptor, bytes(1 << 16))
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-            Path(probe).unlink()
+        with tempfile.TemporaryDirectory(prefix=".t1_synth_nce-", dir=caps / "subjects") as folder:
+            first, second = Path(folder, "first"), Path(folder, "second")
+            for probe in (first, second):
+                with probe.open("wb", buffering=0) as file:
+                    file.write(bytes(1 << 16))
+                    os.fsync(file.fileno())
+            first.replace(second)
     except OSError as error:
         raise OutputError(
             f"{caps}: cannot be written to ({error.strerror or error}); "

@@ -147,10 +147,20 @@ class Selection:
     undecided: Mapping[Path, SelectionError] = field(default_factory=dict)
 
 
-def find_synthetic(caps: Path) -> list[Path]:
-    """List the synthetic images of a CAPS, on all grids; not the maps beside them."""
+def find_synthetic(caps: Path, shard: Shard | None = None) -> list[Path]:
+    """List the synthetic images of a CAPS, on all grids; not the maps beside them.
+
+    Parameters
+    ----------
+    caps
+        Root of the CAPS.
+    shard
+        Part of the visits to look at; None for all.
+    """
     found = []
     for visit in _all_visits(caps):
+        if shard is not None and not shard.holds(visit):
+            continue
         folder = caps.joinpath("subjects", *visit, names.FOLDER)
         for model in _listing(folder):
             if model.startswith("model-"):

@@ -1,7 +1,7 @@
 """The JSON beside a synthetic image: where it comes from, what made it, what was changed."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -92,12 +92,13 @@ def measure_change(volume: np.ndarray, change: np.ndarray, place: "Place | None"
     head = intensity.head(volume)
     if not head.any():
         return Change(0.0, 0.0, 0.0)
-    mean = float(change[head].mean(dtype=np.float64))
+    inside = change[head]
+    mean = float(inside.mean(dtype=np.float64))
     brightness = float(volume[head].mean(dtype=np.float64))
-    return Change(mean, float(np.percentile(change[head], 99)), mean / brightness, place)
+    return Change(mean, intensity.find_percentile(inside, 99), mean / brightness, place)
 
 
-def describe(card: "Card") -> dict[str, Any]:
+def describe_model(card: "Card") -> dict[str, Any]:
     """Say what tells one model from another, as the sidecar's ``Model``."""
     model: dict[str, Any] = {
         "Name": card.name,
@@ -175,7 +176,7 @@ def build(
         "Resolution": _RESOLUTIONS[grid.space],
         "GeneratedBy": [{"Name": "clinica-t1nce", "Version": clinica_t1nce.__version__}],
         "GeneratedAt": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "Model": describe(card),
+        "Model": describe_model(card),
         "Selection": selected_by and {"Rule": selected_by.rule, "Reason": selected_by.reason},
         "GadoliniumProbability": _rounded(gadolinium),
         "Confidence": _rounded(confidence),
@@ -314,22 +315,18 @@ def flags(content: Mapping[str, Any]) -> list[Flag]:
             codes = (code for start, code in _EARLIER_FLAGS.items() if item.startswith(start))
             found.append(Flag(next(codes, "other"), item))
     number = content.get("NonFiniteVoxelsSetToZero", 0)
-    if number and not any(flag.code == NON_FINITE for flag in found):
-        found.append(non_finite(number))
+    if number and not any(flag.code == "non-finite" for flag in found):
+        found.append(_non_finite(number))
     return found
 
 
-NON_FINITE = "non-finite"
-
-
-def non_finite(number: int) -> Flag:
-    """Flag an image of which voxels had no value."""
-    return Flag(NON_FINITE, f"{number} NaN or infinite voxels were set to 0")
+def _non_finite(number: int) -> Flag:
+    return Flag("non-finite", f"{number} NaN or infinite voxels were set to 0")
 
 
 def source_flags(image: "nifti.Image") -> list[Flag]:
     """Say what is to be looked at in a file that was read: voxels without value, two geometries."""
-    found = [non_finite(image.n_nonfinite)] if image.n_nonfinite else []
+    found = [_non_finite(image.n_nonfinite)] if image.n_nonfinite else []
     forms = image.forms
     if forms is None or forms.other is None:
         return found
@@ -345,6 +342,9 @@ def source_flags(image: "nifti.Image") -> list[Flag]:
     return [*found, Flag(code, f"{text}; {taken}")]
 
 
+Reader = Callable[[Path], dict[str, Any] | None]
+"""Function that gives the content of an image's sidecar, as :func:`read`."""
+
 Lack = Literal["missing", "damaged", "source-changed", "other-weights"]
 """Reasons for which an image is to be made, or made again."""
 LACKS: dict[Lack, str] = {
@@ -355,13 +355,11 @@ LACKS: dict[Lack, str] = {
 }
 
 
-def is_done(image: Path, sources: Iterable[Path] = ()) -> bool:
-    """Say whether an image is done, whatever made it: see :func:`lack`."""
-    return lack(image, sources) is None
-
-
 def lack(
-    image: Path, sources: Iterable[Path] = (), model: Mapping[str, Any] | None = None
+    image: Path,
+    sources: Iterable[Path] = (),
+    model: Mapping[str, Any] | None = None,
+    read: Reader = read,
 ) -> Lack | None:
     """Say why an image is to be made, or made again; None if it is done.
 
@@ -375,7 +373,9 @@ def lack(
     sources
         Paths of the files that it is made from, in the order of its sidecar's ``Sources``.
     model
-        Result of :func:`describe` for the weights that are to make it; None for any.
+        Result of :func:`describe_model` for the weights that are to make it; None for any.
+    read
+        Function that reads the sidecar.
     """
     if not image.is_file():
         return "missing"

@@ -60,11 +60,11 @@ def cli(**options: Any) -> None:
     Exit code: 0 if every session with a T1w has its image, 1 if one has not, 2 for wrong usage.
     """
     from clinica_t1nce.datasets.homogenisation import Request, homogenise
-    from clinica_t1nce.datasets.homogenisation_report import describe
+    from clinica_t1nce.datasets.homogenisation_report import summarise
 
     request = Request(**options)
     report = homogenise(request)
-    for line in describe(report, request.out):
+    for line in summarise(report, request.out):
         click.echo(line)
     if report.missing or report.failed:
         sys.exit(1)

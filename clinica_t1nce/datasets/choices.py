@@ -321,7 +321,7 @@ def _synthetic(crop: Path, model: str | None, space: names.Space) -> Path | None
     if model is None:
         return None
     path = names.in_space(names.output_path(crop, model), space)
-    return path if sidecar.is_done(path, [crop]) else None
+    return path if sidecar.lack(path, [crop]) is None else None
 
 
 def _acquired(crop: Path, raw: Path | None, space: names.Space) -> Path | None:

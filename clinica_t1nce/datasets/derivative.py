@@ -56,7 +56,7 @@ def check_place(out: Path, bids: Path) -> None:
         )
 
 
-def describe(bids: Path, model: Mapping[str, Any]) -> dict[Path, Entry]:
+def make_texts(bids: Path, model: Mapping[str, Any]) -> dict[Path, Entry]:
     """Make the texts of the data set, by their path in it.
 
     Parameters
@@ -64,7 +64,7 @@ def describe(bids: Path, model: Mapping[str, Any]) -> dict[Path, Entry]:
     bids
         Root of the BIDS that it is made from.
     model
-        Result of :func:`clinica_t1nce.caps.sidecar.describe`.
+        Result of :func:`clinica_t1nce.caps.sidecar.describe_model`.
     """
     source = outputs.read_description(bids)
     link = bids.resolve().as_uri()

@@ -329,7 +329,7 @@ def _description(origin: Origin) -> outputs.Plan:
     elif origin.caps is not None:
         source = {"Name": description.name_of(origin.caps)}
     links = {name: root.resolve().as_uri() for name, root in origin.named.items()}
-    text = outputs.describe(source, origin.roots, KIND, origin.what, links=links)
+    text = outputs.description_text(source, origin.roots, KIND, origin.what, links=links)
     return {
         Path(description.DESCRIPTION): Entry(text=text),
         Path("README"): Entry(text=README),

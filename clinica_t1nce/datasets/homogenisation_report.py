@@ -49,7 +49,7 @@ class Report:
     mixed_versions: str | None = None
 
 
-def describe(report: Report, out: Path) -> list[str]:
+def summarise(report: Report, out: Path) -> list[str]:
     """Tell, in lines, what became of the visits and what to do next."""
     kinds = report.kinds
     lines = [

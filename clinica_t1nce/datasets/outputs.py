@@ -52,7 +52,7 @@ def check_folder(out: Path, sources: Sequence[Path], kind: str, what: str) -> No
     sources
         Roots of the data sets that it is made from, the most important first.
     kind, what
-        Command and what it does, as in :func:`describe`.
+        Command and what it does, as in :func:`description_text`.
 
     Raises
     ------
@@ -122,7 +122,7 @@ def holds_files(folder: Path) -> bool:
     return folder.exists() and any(not path.name.startswith(".") for path in folder.iterdir())
 
 
-def describe(
+def description_text(
     source: Mapping[str, Any],
     roots: Sequence[Path],
     kind: str,

@@ -248,7 +248,9 @@ def _add_root(view: View, dataset: Dataset) -> None:
     root = dataset.root
     description = root / DESCRIPTION
     content = read_json(description) if is_there(description) else {}
-    view.files[Path(DESCRIPTION)] = Entry(text=outputs.describe(content, [root], KIND, WHAT))
+    view.files[Path(DESCRIPTION)] = Entry(
+        text=outputs.description_text(content, [root], KIND, WHAT)
+    )
     ignored = root / ".bidsignore"
     lines = []
     if ignored.is_file():

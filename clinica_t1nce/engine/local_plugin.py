@@ -157,9 +157,9 @@ def _explain(code: int) -> str:
     return f"its process ended with exit code {code}"
 
 
-def _tail(log: Path, most: int = 2000) -> str:
+def _tail(log: Path) -> str:
     try:
-        return log.read_text(encoding="utf-8", errors="replace")[-most:]
+        return log.read_text(encoding="utf-8", errors="replace")[-2000:]
     except OSError:
         return ""
 

@@ -23,15 +23,17 @@ from clinica_t1nce.models import registry
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.models.layers import use_batch_statistics
 
-DEFAULT_MODEL = "change-unet-v6"
+DEFAULT_MODEL = "change-unet-v7"
 """The shipped weights that ``default`` stands for."""
+
+WEIGHTS = Path(str(resources.files("clinica_t1nce"))) / "weights"
+"""Folder of the shipped weights."""
 
 
 def shipped() -> list[str]:
     """List the weights that come with the package, by names that :func:`load_weights` takes."""
-    folder = _weights_folder()
     return sorted(
-        path.stem for path in folder.glob("*.safetensors") if path.with_suffix(".json").exists()
+        path.stem for path in WEIGHTS.glob("*.safetensors") if path.with_suffix(".json").exists()
     )
 
 
@@ -135,14 +137,10 @@ def save_weights(path: str | Path, module: nn.Module, card: Card) -> Card:
     return card
 
 
-def _weights_folder() -> Path:
-    return Path(str(resources.files("clinica_t1nce"))) / "weights"
-
-
 def _find(name_or_path: str | Path) -> Path:
     name = DEFAULT_MODEL if name_or_path == "default" else str(name_or_path)
     if name in shipped():
-        return _weights_folder() / f"{name}.safetensors"
+        return WEIGHTS / f"{name}.safetensors"
     path = Path(name)
     if path.suffix == ".json":
         path = path.with_suffix(".safetensors")

@@ -107,8 +107,15 @@ def spread_background(small: torch.Tensor, radius: int, grid: torch.Size) -> tor
         Cells from which on the border of the grid makes no difference.
     grid
         Sides, each longer than 2 * `radius`.
+
+    Returns
+    -------
+    torch.Tensor
+        Result on the grid, channels last in memory.
     """
-    for axis, side in enumerate(grid, start=2):
+    spread = small.movedim(1, -1).contiguous()
+    # The first axis last, which copies long runs of memory.
+    for axis, side in reversed([*enumerate(grid, start=1)]):
         from_start = torch.arange(side, device=small.device).clamp(max=radius)
-        small = small.index_select(axis, from_start + radius - from_start.flip(0))
-    return small
+        spread = spread.index_select(axis, from_start + radius - from_start.flip(0))
+    return spread.movedim(-1, 1)

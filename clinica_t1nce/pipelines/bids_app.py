@@ -118,7 +118,7 @@ def plan(request: Request, model: Model) -> Plan:
                 )
                 continue
             taken[files.image] = image.path.name
-            lack = sidecar.lack(files.image, [image.path], sidecar.describe(model.card))
+            lack = sidecar.lack(files.image, [image.path], sidecar.describe_model(model.card))
             whole = lack is None and all(path.is_file() for path in files.outputs)
             (found.done if whole else found.to_do).append(files)
     if not n_seen and not found.failed:
@@ -136,7 +136,9 @@ def run(
     request: Request, model: Model, jobs: Sequence[Files], n_procs: int
 ) -> Iterator[tuple[Files, dict[str, Any] | None, str | None]]:
     """Translate images; yields each with its sidecar's content, or None and a reason."""
-    outputs.write(request.out, derivative.describe(request.bids, sidecar.describe(model.card)))
+    outputs.write(
+        request.out, derivative.make_texts(request.bids, sidecar.describe_model(model.card))
+    )
     n_processes, n_threads = share_cores(len(jobs), n_procs, model)
     yield from each(translator(model, n_threads, request.bids), jobs, n_processes)
 
@@ -191,7 +193,7 @@ def write_group(out: Path) -> tuple[Path, int]:
                 {
                     "Confidence": confidence,
                     "Gadolinium": known["gadolinium"],
-                    "Change, share of T1ce": known["change"],
+                    "Change, % of T1ce": None if known["change"] is None else 100 * known["change"],
                 },
                 [flag.code.replace("-", " ") for flag in flags],
                 visit=Visit(visit[0], "".join(visit[1:])),

@@ -120,7 +120,7 @@ class ClinicaPipeline(ResumablePipeline[Item], Pipeline):
             # Made when the run begins: a pipeline that is never run leaves nothing.
             base_dir = Path(tempfile.gettempdir(), f"{name}-{secrets.token_hex(8)}")
         if describe and caps_name is not None:
-            description.describe(
+            description.add(
                 caps,
                 caps_name,
                 bids_version=str(BIDS_VERSION),

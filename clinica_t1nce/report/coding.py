@@ -57,13 +57,12 @@ class Mosaic:
         fill
             Code of pixels that show no voxel.
         """
-        n_x, n_y, n_z = codes.shape
-        tiles = np.full((self.rows * self.columns, self.height, self.width), fill, np.uint8)
-        tiles[:n_z, :n_y, :n_x] = codes.transpose(2, 1, 0)
-        grid = tiles.reshape(self.rows, self.columns, self.height, self.width)
-        return grid.transpose(0, 2, 1, 3).reshape(
-            self.rows * self.height, self.columns * self.width
-        )
+        n_x, n_y, _ = codes.shape
+        tiles = np.full((self.rows, self.height, self.columns, self.width), fill, np.uint8)
+        for row in range(self.rows):
+            part = codes[..., row * self.columns : (row + 1) * self.columns]
+            tiles[row, :n_y, : part.shape[2], :n_x] = part.transpose(1, 2, 0)
+        return tiles.reshape(self.rows * self.height, self.columns * self.width)
 
 
 @dataclass(frozen=True)
@@ -110,8 +109,11 @@ class Difference:
 
     def encode(self, percent: np.ndarray) -> np.ndarray:
         """Give uint8 codes of differences in % of the range."""
-        codes = np.arcsinh(percent * np.float32(1 / SOFT)) * np.float32(self._gain)
-        return np.clip(np.rint(codes) + ZERO, 0, 255).astype(np.uint8)
+        codes = np.full(percent.shape, ZERO, np.uint8)
+        differs = percent != 0
+        sizes = np.arcsinh(percent[differs] * np.float32(1 / SOFT)) * np.float32(self._gain)
+        codes[differs] = np.clip(np.rint(sizes) + ZERO, 0, 255)
+        return codes
 
     def table(self) -> np.ndarray:
         """Give the difference, in % of the range, that each of the 256 codes stands for."""

@@ -18,6 +18,7 @@ import numpy as np
 from clinica_t1nce.errors import ImageError
 from clinica_t1nce.report import coding, rendering, scales, thumbnails
 from clinica_t1nce.volumes.grids import to_ras
+from clinica_t1nce.volumes.intensity import find_percentile
 
 ACQUIRED = "T1nce"
 """Name of the volume that was acquired, and is brought to the gray scale of the first one."""
@@ -274,7 +275,7 @@ def _data(scene: _Scene, label_names: Mapping[int, str]) -> dict[str, Any]:
 def _percent(inside: np.ndarray) -> float:
     """Give the % of the range that one unit is."""
     values = inside.astype(np.float64)
-    value_range = float(np.percentile(values, 99.5) - values.min())
+    value_range = find_percentile(values, 99.5) - float(values.min())
     if value_range <= 0:
         raise ImageError("an image is constant in the brain; check it")
     return 100 / value_range

@@ -220,8 +220,14 @@ class PageWriter:
 
 
 def complete(
-    folder: Path, caps: Path, shown: Iterable[Shown], n_threads: int = 1, *, again: bool = False
-) -> tuple[Path, list[tuple[Path, str]]]:
+    folder: Path,
+    caps: Path,
+    shown: Iterable[Shown],
+    n_threads: int = 1,
+    *,
+    again: bool = False,
+    index: bool = True,
+) -> tuple[Path | None, list[tuple[Path, str]]]:
     """Write the pages that are missing or older than their images, and the index.
 
     Parameters
@@ -236,10 +242,12 @@ def complete(
         Pages to work on at a time.
     again
         Whether all pages are written anew.
+    index
+        Whether the index is written.
 
     Returns
     -------
-    index : pathlib.Path
+    index : pathlib.Path or None
     failures : list of tuple
         Image and reason, in one line, of each page that could not be written.
 
@@ -254,7 +262,7 @@ def complete(
     failures = [
         (item.image, reason) for item, reason in zip(missing, reasons, strict=True) if reason
     ]
-    return write_index(folder, caps), failures
+    return write_index(folder, caps) if index else None, failures
 
 
 def write_index(folder: Path, caps: Path) -> Path:

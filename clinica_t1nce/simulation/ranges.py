@@ -6,19 +6,16 @@ them all, and ``Class.ranges(name=(low, high))`` draws some of them from other r
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from clinica_t1nce.simulation.contrast import Contrast
 
 
 class Range(Protocol):
     """What one field is drawn from."""
 
-    def draw(self, rng: np.random.Generator, contrast: "Contrast | None") -> Any:
-        """Draw the field's value, in an image of this contrast."""
+    def draw(self, rng: np.random.Generator, contrast: Any) -> Any:
+        """Draw the field's value, in an image of this contrast; None: in no image yet."""
 
 
 class Compound:
@@ -41,7 +38,7 @@ class Span:
 class Uniform(Span):
     """Numbers from `low` to `high`, all equally likely."""
 
-    def draw(self, rng: np.random.Generator, contrast: "Contrast | None") -> float:
+    def draw(self, rng: np.random.Generator, contrast: Any) -> float:
         """Draw a number."""
         return rng.uniform(self.low, self.high)
 
@@ -53,7 +50,7 @@ class Integers:
     low: int
     high: int
 
-    def draw(self, rng: np.random.Generator, contrast: "Contrast | None") -> int:
+    def draw(self, rng: np.random.Generator, contrast: Any) -> int:
         """Draw an integer."""
         return int(rng.integers(self.low, self.high))
 
@@ -64,7 +61,7 @@ class Each:
 
     ranges: tuple[Range, ...]
 
-    def draw(self, rng: np.random.Generator, contrast: "Contrast | None") -> tuple:
+    def draw(self, rng: np.random.Generator, contrast: Any) -> tuple:
         """Draw the tuple."""
         return tuple(range_.draw(rng, contrast) for range_ in self.ranges)
 
@@ -82,7 +79,7 @@ class Sometimes:
         check_fraction("probability", self.probability)
         object.__setattr__(self, "range", range_of(self.range))
 
-    def draw(self, rng: np.random.Generator, contrast: "Contrast | None") -> Any:
+    def draw(self, rng: np.random.Generator, contrast: Any) -> Any:
         """Draw from one of the two."""
         if rng.random() < self.probability:
             return self.range.draw(rng, contrast)
@@ -96,13 +93,9 @@ class By:
 
     function: Callable[[np.random.Generator, Any], Any]
 
-    def draw(self, rng: np.random.Generator, contrast: "Contrast | None") -> Any:
+    def draw(self, rng: np.random.Generator, contrast: Any) -> Any:
         """Call the function."""
         return self.function(rng, contrast)
-
-
-UNENHANCED_BLOOD = By(lambda rng, contrast: contrast.unenhanced_blood(rng))
-"""Intensities of slow blood, or of dura, before gadolinium."""
 
 
 def range_of(given: Any) -> Range:
@@ -162,7 +155,7 @@ class Drawn:
         return Ranges(cls, cls.probability if probability is None else probability, given)
 
     @classmethod
-    def sample(cls, rng: np.random.Generator, contrast: "Contrast | None" = None) -> Any:
+    def sample(cls, rng: np.random.Generator, contrast: Any = None) -> Any:
         """Draw from the class's own ranges; None where this image has none."""
         return cls.ranges().sample(rng, contrast)
 
@@ -172,9 +165,7 @@ class Drawn:
         return probability == 1 or rng.random() >= 1 - probability
 
     @classmethod
-    def draw(
-        cls, ranges: Mapping[str, Any], rng: np.random.Generator, contrast: "Contrast | None"
-    ) -> Any:
+    def draw(cls, ranges: Mapping[str, Any], rng: np.random.Generator, contrast: Any) -> Any:
         """Draw each field from its range, in order."""
         return cls(**{name: range_.draw(rng, contrast) for name, range_ in ranges.items()})
 
@@ -217,11 +208,11 @@ class Ranges(Generic[Kind]):
         """Send what was given to another process; the class's own ranges may hold lambdas."""
         return Ranges, (self.kind, self.probability, self.given)
 
-    def sample(self, rng: np.random.Generator, contrast: "Contrast | None" = None) -> Kind | None:
+    def sample(self, rng: np.random.Generator, contrast: Any = None) -> Kind | None:
         """Draw; None where this image has none."""
         return self.draw(rng, contrast) if self.kind.shows(rng, self.probability) else None
 
-    def draw(self, rng: np.random.Generator, contrast: "Contrast | None" = None) -> Kind:
+    def draw(self, rng: np.random.Generator, contrast: Any = None) -> Kind:
         """Draw, whatever the probability."""
         return self.kind.draw(self._ranges, rng, contrast)
 

@@ -98,11 +98,13 @@ class Conditioned:
             background, and at outliers.
         """
         image, shown = self.image, self.shown
-        lowered = np.clip(image - change, image.min(), image.max())
-        lowered = np.maximum(lowered, np.minimum(image, np.float32(self.background)))
+        lowered = image - change
+        np.clip(lowered, image.min(), image.max(), out=lowered)
+        np.maximum(lowered, np.minimum(image, np.float32(self.background)), out=lowered)
         kept = (change == 0) | (shown == 0)
         kept.reshape(-1)[self.outliers] = True
-        return np.where(kept, image, lowered).astype(np.float32, copy=False)
+        np.copyto(lowered, image, where=kept)
+        return lowered.astype(np.float32, copy=False)
 
 
 def condition(image: np.ndarray) -> Conditioned:

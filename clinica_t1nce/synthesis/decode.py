@@ -100,8 +100,12 @@ def fade_small(change: torch.Tensor, limits: tuple[float, float]) -> torch.Tenso
     low, high = limits
     if low == high:
         return change
-    t = ((change.abs() - low) / (high - low)).clamp(0, 1)
-    return change * t * t * (3 - 2 * t)
+    # In place where nothing else needs the value: large volumes are dear to allocate.
+    t = change.abs().sub_(low).div_(high - low).clamp_(0, 1)
+    faded = change * t
+    faded *= t
+    faded *= 3 - 2 * t
+    return faded
 
 
 def _between(quantiles: Sequence[float], wanted: float) -> tuple[int, int, float]:

@@ -26,7 +26,9 @@ _FLOOR = 0.003
 _DOUBT_FLOOR = 0.1
 
 
-def describe(change: np.ndarray, head: np.ndarray, uncertainty: float | None = None) -> np.ndarray:
+def measure_features(
+    change: np.ndarray, head: np.ndarray, uncertainty: float | None = None
+) -> np.ndarray:
     """Summarise a change as logarithms: of its mean, its :data:`PERCENTILES`, its uncertainty.
 
     Parameters
@@ -52,7 +54,7 @@ def describe(change: np.ndarray, head: np.ndarray, uncertainty: float | None = N
 
 @dataclass(frozen=True)
 class Detector:
-    """Logistic regression on what :func:`describe` gives.
+    """Logistic regression on what :func:`measure_features` gives.
 
     Attributes
     ----------

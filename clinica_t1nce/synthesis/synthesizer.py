@@ -269,7 +269,7 @@ class Synthesizer:
         head = scaled > detector.HEAD
         if not head.any():
             return None
-        return self._detector.probability(detector.describe(change, head, uncertainty))
+        return self._detector.probability(detector.measure_features(change, head, uncertainty))
 
     def _confidence(self, uncertainty: float | None) -> float | None:
         if uncertainty is None:
@@ -392,7 +392,8 @@ def find_device(name: str | torch.device) -> torch.device:
 
 
 def _mean(values: torch.Tensor) -> float:
-    return float(values.mean(dtype=torch.float64))
+    # PyTorch would make a copy in float64.
+    return float(values.cpu().numpy().mean(dtype=np.float64))
 
 
 def _ratio(spread: float, size: float) -> float:

@@ -22,7 +22,7 @@ from clinica_t1nce.models.cards import Card
 from clinica_t1nce.models.storage import load_weights, save_weights
 from clinica_t1nce.simulation.anatomy import Anatomy
 from clinica_t1nce.simulation.simulator import Pair, render, sample_recipe
-from clinica_t1nce.synthesis.detector import HEAD, Detector, confidence_table, describe
+from clinica_t1nce.synthesis.detector import HEAD, Detector, confidence_table, measure_features
 from clinica_t1nce.synthesis.synthesizer import Synthesis, Synthesizer
 from clinica_t1nce.training.data.fitted_pairs import ENHANCING, prepare
 from clinica_t1nce.training.data.simulated import find_label_maps, load_anatomies
@@ -51,7 +51,7 @@ class Trial:
     enhanced
         Whether the image shown had gadolinium.
     description
-        Description by :func:`clinica_t1nce.synthesis.detector.describe`.
+        Description by :func:`clinica_t1nce.synthesis.detector.measure_features`.
     uncertainty
         Uncertainty of the :class:`clinica_t1nce.synthesis.synthesizer.Synthesis`.
     share
@@ -241,7 +241,7 @@ def _trial(
     factor = np.float32(found.scaling.factor)
     return Trial(
         enhanced,
-        describe(found.change / factor, scaled > HEAD, found.uncertainty),
+        measure_features(found.change / factor, scaled > HEAD, found.uncertainty),
         found.uncertainty or 0.0,
         share,
     )

@@ -139,17 +139,21 @@ class Job:
         """Files of the first grid that is asked for."""
         return self.targets.images[self.spaces[0]]
 
-    def lacks(self, model: Mapping[str, Any]) -> dict[Space, sidecar.Lack]:
+    def lacks(
+        self, model: Mapping[str, Any], read: sidecar.Reader = sidecar.read
+    ) -> dict[Space, sidecar.Lack]:
         """Say what is to be made, grid by grid, and why.
 
         Parameters
         ----------
         model
-            Result of :func:`clinica_t1nce.caps.sidecar.describe` for the weights.
+            Result of :func:`clinica_t1nce.caps.sidecar.describe_model` for the weights.
+        read
+            Function that reads sidecars of synthetic images.
         """
         found: dict[Space, sidecar.Lack] = {}
         for space, files in self.targets.images.items():
-            lack = sidecar.lack(files.image, self.targets.sources(space), model)
+            lack = sidecar.lack(files.image, self.targets.sources(space), model, read)
             lacks = [lack, *map(sidecar.lack, files.maps)]
             if any(lacks):
                 found[space] = next(filter(None, lacks))

@@ -171,7 +171,7 @@ def _read(job: Job, synthesizer: "Synthesizer", crop: nifti.Image | None = None)
 def _wanted(job: Job, synthesizer: "Synthesizer") -> tuple[names.Space, ...]:
     if not job.options.keep_existing:
         return job.spaces
-    return tuple(job.lacks(sidecar.describe(synthesizer.card)))
+    return tuple(job.lacks(sidecar.describe_model(synthesizer.card)))
 
 
 def _synthesise(job: Job, inputs: spaces.Inputs, synthesizer: "Synthesizer", start: float) -> _Work:

@@ -1,5 +1,6 @@
 """Intensity scalings: from scanner units to what a network was trained on, and back."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,6 +19,9 @@ HEAD = 0.02
 
 FOREGROUND = 0.05
 """Fraction of the 99th percentile of what is above 0 from which :func:`foreground` begins."""
+
+_SAMPLE = 20_000
+"""Values that tell between which two a percentile of all lies."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,7 @@ def measure_percentile(
     foreground = values[head(values, floor)]
     if foreground.size == 0:
         raise ImageError("no voxel is above 0: no foreground to scale by")
-    return Scaling(0.0, float(np.percentile(foreground, percentile)))
+    return Scaling(0.0, find_percentile(foreground, percentile))
 
 
 METHODS: dict[str, Callable[..., Scaling]] = {
@@ -116,7 +120,47 @@ METHODS: dict[str, Callable[..., Scaling]] = {
 
 def head(volume: np.ndarray, floor: float = HEAD) -> np.ndarray:
     """Mask the head: what exceeds 0 and a fraction, `floor`, of the 99th percentile."""
-    return volume > max(floor * float(np.percentile(volume, 99)), 0.0)
+    return volume > max(floor * find_percentile(volume, 99), 0.0)
+
+
+def find_percentile(values: np.ndarray, percentile: float) -> float:
+    """Find a percentile of many values, in a quarter of the time that NumPy takes.
+
+    Parameters
+    ----------
+    values
+        Finite floating-point numbers, any shape, at least one.
+    percentile
+        Percentile, 0 to 100.
+
+    Returns
+    -------
+    float
+        Result of :func:`numpy.percentile`, to the bit.
+    """
+    flat = values.ravel()
+    step = flat.size // _SAMPLE
+    if step < 10:
+        return float(np.percentile(flat, percentile))
+    around = np.clip((percentile - 1.5, percentile + 1.5), 0, 100)
+    low, high = np.percentile(flat[::step], around)
+    near = flat[flat >= low]
+    n_below = flat.size - near.size
+    near = near[near <= high]
+    # As NumPy does: in the values' own precision.
+    place = (flat.size - 1) * np.true_divide(percentile, flat.dtype.type(100))
+    below = math.floor(place) - n_below
+    if not 0 <= below < near.size - 1:
+        # Values that recur at the sample's distance.
+        return float(np.percentile(flat, percentile))
+    near.partition((below, below + 1))
+    return float(_between(near[below], near[below + 1], place - math.floor(place)))
+
+
+def _between(low: np.floating, high: np.floating, share: np.floating) -> np.floating:
+    """Interpolate as NumPy does: from the nearer end."""
+    step = high - low
+    return high - step * (1 - share) if share >= 0.5 else low + step * share
 
 
 def foreground(volume: np.ndarray) -> np.ndarray:
@@ -124,7 +168,7 @@ def foreground(volume: np.ndarray) -> np.ndarray:
     positive = volume[volume > 0]
     if positive.size == 0:
         return np.zeros(volume.shape, bool)
-    return volume > FOREGROUND * float(np.percentile(positive, 99))
+    return volume > FOREGROUND * find_percentile(positive, 99)
 
 
 def check_method(scaling: dict[str, Any]) -> None:

@@ -18,9 +18,9 @@ from clinica_t1nce.synthesis import Synthesizer
 from clinica_t1nce.translation import classification
 from tests.data import volumes
 from tests.data.caps import save_weights
+from tests.data.generators import Generator
 from tests.data.heads import label_map
 from tests.data.raw import make_visit
-from tests.translation.test_single import Generator
 
 
 @pytest.fixture
@@ -84,11 +84,11 @@ def test_crops_on_their_raw_images(run, tmp_path, monkeypatch):
     )
     assert cells[:3] == ["sub-01", "sub-01 ses-1", "right"]
     assert min(map(float, cells[3:])) > 0.98
-    name, mean, largest = cells_of(
-        run("n4", visit.caps, visit.bids, tmp_path / "n4").strip().splitlines()[-1]
-    )
-    assert name == "sub-01_ses-1_ce-gd, synthetic T1nce"
+    rows = run("n4", visit.caps, visit.bids, tmp_path / "n4").strip().splitlines()[-3:]
+    name, mean, largest = cells_of(rows[0])
+    assert name == "sub-01_ses-1_ce-gd"
     assert 0 <= float(mean) <= float(largest)
+    assert cells_of(rows[2])[0] == "sub-01_ses-1_ce-gd, share removed"
     assert len([*tmp_path.glob("n4/*/subjects/sub-01/ses-1/t1_linear/*.nii.gz")]) == 3
     image, sharpness, correlation = cells_of(
         run("grids", visit.caps, visit.bids).strip().splitlines()[-1]
@@ -187,10 +187,13 @@ def test_l1(script, pair, tmp_path):
     assert (tmp_path / "l1.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_networks(run):
+@pytest.mark.parametrize("inference", [False, True])
+def test_networks(run, inference):
     settings = {"preset": "att-unet-light", "batch": 1, "side": 32, "way": "plain", "steps": 1}
-    found = run("networks", "--one", json.dumps({**settings, "device": "cpu", "bf16": False}))
-    assert min(json.loads(found).values()) > 0
+    settings |= {"device": "cpu", "bf16": False, "inference": inference}
+    found = json.loads(run("networks", "--one", json.dumps(settings)))
+    assert min(found["seconds"], found["processor"], found["gib"]) > 0
+    assert found["loss"] == 0 if inference else found["loss"] > 0
 
 
 def test_patches(script):

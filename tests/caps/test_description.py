@@ -67,13 +67,13 @@ def test_a_caps_without_description_needs_a_name(caps):
         description.check(caps)
     description.check(caps, name="mine")
     assert description.name_of(caps) is None
-    description.describe(caps, "mine", bids_version="1.7.0", caps_version="1.0.0")
+    description.add(caps, "mine", bids_version="1.7.0", caps_version="1.0.0")
     description.check(caps)
     assert description.name_of(caps) == "mine"
 
 
 def test_a_description_is_never_replaced(caps):
-    description.describe(caps, "other", bids_version="1.7.0", caps_version="1.0.0")
+    description.add(caps, "other", bids_version="1.7.0", caps_version="1.0.0")
     assert json.loads((caps / "dataset_description.json").read_text())["Name"] == "small"
 
 
@@ -94,7 +94,7 @@ def test_an_unwritable_caps_is_told_before_any_work(caps, monkeypatch):
     def refuse(*args, **kwargs):
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(description.tempfile, "mkstemp", refuse)
+    monkeypatch.setattr(description.tempfile, "mkdtemp", refuse)
     with pytest.raises(OutputError, match="Read-only file system"):
         description.check_room(caps, 1)
 

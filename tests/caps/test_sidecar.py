@@ -63,8 +63,15 @@ def test_an_image_without_head_has_no_change():
 
 def test_batch_statistics_make_another_model_of_the_same_weights():
     other = replace(CARD, inference={"batch_statistics": True})
-    assert sidecar.describe(CARD) == {"Name": "m", "Architecture": "change-unet", "SHA256": "abc"}
-    assert sidecar.describe(other) == {**sidecar.describe(CARD), "BatchStatistics": True}
+    assert sidecar.describe_model(CARD) == {
+        "Name": "m",
+        "Architecture": "change-unet",
+        "SHA256": "abc",
+    }
+    assert sidecar.describe_model(other) == {
+        **sidecar.describe_model(CARD),
+        "BatchStatistics": True,
+    }
 
 
 def test_fields_of_the_sidecar(tmp_path):
@@ -109,13 +116,13 @@ def test_what_cannot_be_read_is_none(tmp_path, text):
 
 def test_done_needs_image_and_sidecar(tmp_path):
     image = tmp_path / "y.nii.gz"
-    states = [sidecar.is_done(image)]
+    states = [sidecar.lack(image) is None]
     (tmp_path / "y.json").write_text("{}")
-    states.append(sidecar.is_done(image))
+    states.append(sidecar.lack(image) is None)
     image.touch()
-    states.append(sidecar.is_done(image))
+    states.append(sidecar.lack(image) is None)
     nib.save(nib.Nifti1Image(np.ones((3, 3, 3), np.float32), np.eye(4)), image)
-    states.append(sidecar.is_done(image))
+    states.append(sidecar.lack(image) is None)
     assert states == [False, False, False, True]
 
 

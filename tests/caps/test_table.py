@@ -2,7 +2,9 @@ import csv
 
 import pytest
 
+from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.caps import names, sidecar, table
+from clinica_t1nce.caps.query import Shard
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.files.text import write_text
 from tests.data.caps import crop_path, make_caps
@@ -133,3 +135,62 @@ def test_a_table_that_is_none_is_replaced(tmp_path):
     with pytest.raises(SelectionError, match=table.NAME):
         table.read(caps)
     assert len(read(table.rewrite(caps))) == 1
+
+
+def test_shards_write_tables_of_their_own_that_the_next_run_takes_in(tmp_path):
+    visits = {(f"sub-{n:02}", "ses-1"): "ce-gd" for n in range(8)}
+    caps = make_caps(tmp_path / "caps", visits)
+    shards = [Shard(index, 2) for index in (1, 2)]
+    held = [[visit for visit in visits if shard.holds(Visit(*visit))] for shard in shards]
+    assert all(len(part) >= 2 for part in held)
+    failures = []
+    for (subject, session), *others in held:
+        source = names.uri(crop_path(caps, subject, session, "ce-gd"), caps, caps)
+        failures.append(table.failed_row(subject, session, source, "m", "tsv", "dark"))
+        for visit in others:
+            done(caps, *visit, "m")
+    paths = [
+        table.rewrite(caps, [failure], shard)
+        for failure, shard in zip(failures, shards, strict=True)
+    ]
+    assert not (caps / table.NAME).exists()
+    for path, part in zip(paths, held, strict=True):
+        assert {row["participant_id"] for row in read(path)} == {subject for subject, _ in part}
+    # A run that was killed while it took one in.
+    paths[0].rename(caps / f".0-{paths[0].name}")
+    rows = read(table.rewrite(caps))
+    assert [row["participant_id"] for row in rows] == [subject for subject, _ in visits]
+    assert [row["status"] for row in rows].count("failed") == 2
+    assert sorted(path.name for path in caps.glob("*t1_synth_nce*")) == [table.NAME]
+    assert read(table.rewrite(caps)) == rows
+
+
+def test_a_table_of_a_shard_written_meanwhile_is_kept(tmp_path, monkeypatch):
+    caps, shard = make_caps(tmp_path / "caps", {("sub-01", "ses-1"): "ce-gd"}), Shard(1, 1)
+    source = names.uri(crop_path(caps, "sub-01", "ses-1", "ce-gd"), caps, caps)
+    row = table.failed_row("sub-01", "ses-1", source, "m", "tsv", "dark")
+    table.rewrite(caps, [row], shard)
+
+    def late(path, text):
+        monkeypatch.undo()
+        table.rewrite(caps, [row | {"reason": "bright"}], shard)
+        return write_text(path, text)
+
+    monkeypatch.setattr(table, "write_text", late)
+    assert [row["reason"] for row in read(table.rewrite(caps))] == ["dark"]
+    assert [row["reason"] for row in read(table.rewrite(caps))] == ["bright"]
+
+
+def test_sidecars_are_read_once_and_again_when_they_are_new(tmp_path, monkeypatch):
+    caps, known, seen = make_caps(tmp_path / "caps", {}), table.Rows(), []
+    image = done(caps, "sub-02", "ses-1", "m")
+    read_sidecar = sidecar.read
+    monkeypatch.setattr(sidecar, "read", lambda path: seen.append(path) or read_sidecar(path))
+    known.read(image)
+    assert len(read(table.rewrite(caps, known=known))) == 1
+    assert seen == [image]
+    sidecar.write(image, {**read_sidecar(image), "Confidence": 0.5})
+    assert [row["confidence"] for row in read(table.rewrite(caps, known=known))] == ["0.5"]
+    assert len(seen) == 2
+    names.sidecar_path(image).unlink()
+    assert read(table.rewrite(caps, known=known)) == []

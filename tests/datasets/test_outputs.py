@@ -19,7 +19,7 @@ def source(tmp_path):
 def plan(source):
     return {
         Path("dataset_description.json"): Entry(
-            text=outputs.describe({}, [source], "separate", "x")
+            text=outputs.description_text({}, [source], "separate", "x")
         ),
         Path("sub-1/a.nii"): Entry(source / "a.nii"),
     }
@@ -98,9 +98,9 @@ def test_what_is_not_ours_is_refused(tmp_path, source, out, message):
     texts = {
         "damaged": "{",
         "listed": "[]",
-        "homogenised": outputs.describe({}, [source], "homogenise", "x"),
-        "elsewhere": outputs.describe({}, [Path("/elsewhere")], "separate", "x"),
-        "other": outputs.describe({}, [source], "separate", "y"),
+        "homogenised": outputs.description_text({}, [source], "homogenise", "x"),
+        "elsewhere": outputs.description_text({}, [Path("/elsewhere")], "separate", "x"),
+        "other": outputs.description_text({}, [source], "separate", "y"),
     }
     for name, text in texts.items():
         (tmp_path / name).mkdir()
@@ -117,7 +117,9 @@ def test_a_link_to_the_input_is_the_input(tmp_path, source):
 
 def test_the_description_keeps_what_the_source_says(source):
     before = {"Name": "N", "BIDSVersion": "1.7.0", "License": "CC0", "DatasetType": "derivative"}
-    content = json.loads(outputs.describe(before, [source], "homogenise", "one T1w a session"))
+    content = json.loads(
+        outputs.description_text(before, [source], "homogenise", "one T1w a session")
+    )
     assert content["Name"] == "N"
     assert (content["BIDSVersion"], content["License"]) == ("1.7.0", "CC0")
     assert content["DatasetType"] == "raw"

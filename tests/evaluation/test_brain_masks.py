@@ -3,12 +3,14 @@ import stat
 import sys
 from types import SimpleNamespace
 
+import nibabel as nib
 import numpy as np
 import pytest
 
 from clinica_t1nce.errors import ImageError, OutputError
 from clinica_t1nce.evaluation.brain_masks import (
     METHODS,
+    TEMPLATE,
     brain_mask,
     is_skull_stripped,
     template_mask,
@@ -141,6 +143,14 @@ def test_template_lies_where_mni_says():
     for point, inside in [((0, -20, 10), True), ((0, 85, 0), False), ((-60, -20, 20), True)]:
         voxel = tuple(int(p - o) for p, o in zip(point, CROP_AFFINE[:3, 3], strict=True))
         assert mask[voxel] == inside
+
+
+def test_the_templates_brain_is_nilearns():
+    from nilearn.datasets import load_mni152_brain_mask
+
+    ours, theirs = nib.load(TEMPLATE), load_mni152_brain_mask(resolution=1)
+    np.testing.assert_array_equal(ours.affine, theirs.affine)
+    np.testing.assert_array_equal(np.asarray(ours.dataobj), np.asarray(theirs.dataobj))
 
 
 def test_template_follows_the_orientation_of_the_grid():

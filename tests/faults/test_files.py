@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from clinica_t1nce.errors import OutputError, SelectionError
-from clinica_t1nce.files import nifti
+from clinica_t1nce.files import atomic, nifti
 from clinica_t1nce.pipelines.t1_synth_nce.synthesis_pipeline import T1SynthNce
 from clinica_t1nce.synthesis.synthesizer import Synthesizer
 from tests.data.caps import crop_path, head, make_caps, save_weights, write_crop
@@ -250,6 +250,36 @@ def test_a_disk_that_fills_up(small_disk, weights, monkeypatch):
         "skipped",
         "done",
     }
+
+
+def refuse(number):
+    def fail(*arguments):
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+def test_a_disk_without_locks(tmp_path, weights, monkeypatch):
+    monkeypatch.setattr("fcntl.flock", refuse(errno.ENOLCK))
+    caps = make_caps(tmp_path / "caps", crops(2), shape=SMALL)
+    output = pipeline(caps, weights).output_path(pipeline(caps, weights).to_do[0])
+    output.parent.mkdir(parents=True)
+    part = atomic._new_part(output)
+    part.write_text("of a process that may be alive")
+    for expected in ("done", "skipped"):
+        run = pipeline(caps, weights, base_dir=tmp_path / "wd")
+        assert {item.status for item in outcomes(run).values()} == {expected}
+    assert part.exists()
+    assert hidden(caps) == [part]
+
+
+def test_a_disk_that_cannot_rename_is_refused_before_the_work(tmp_path, weights, monkeypatch):
+    caps = make_caps(tmp_path / "caps", crops(1), shape=SMALL)
+    before = sorted(caps.rglob("*"))
+    monkeypatch.setattr("os.replace", refuse(errno.EPERM))
+    with pytest.raises(OutputError, match=r"caps: cannot be written to \(Operation not permitted"):
+        pipeline(caps, weights)
+    assert sorted(caps.rglob("*")) == before
 
 
 @pytest.mark.slow

@@ -33,7 +33,7 @@ def weights(tmp_path, network):
 def shelf(tmp_path, monkeypatch, network):
     """Stand in for the package's own weights."""
     folder = tmp_path / "shelf"
-    monkeypatch.setattr(storage, "_weights_folder", lambda: folder)
+    monkeypatch.setattr(storage, "WEIGHTS", folder)
     for name in (storage.DEFAULT_MODEL, "other-v1"):
         storage.save_weights(folder / f"{name}.safetensors", network, make_card(name=name))
     return folder

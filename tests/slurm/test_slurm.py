@@ -87,11 +87,11 @@ def test_nipypes_plugin_with_a_job_that_is_killed(slurm, twenty, tmp_path, weigh
 def test_an_array_job_of_shards(slurm, twenty, tmp_path, weights, repository):
     command = ["sbatch", "--wait", "--array=1-5", "--cpus-per-task=1", "--mem=0"]
     script = repository / "examples" / "array_job.sh"
-    options = ["--model", weights, "--device", "cpu", "--no-report"]
+    options = ["--model", str(weights), "--device", "cpu", "--no-report"]
     variables = environment(small=True)
     variables["PATH"] = os.pathsep.join([str(CLINICA.parent), variables["PATH"]])
     subprocess.run(
-        [*command, "-o", str(tmp_path / "%a.txt"), script, twenty, *map(str, options)],
+        [*command, "-o", str(tmp_path / "%a.txt"), script, twenty, *options],
         check=True,
         cwd=tmp_path,
         env=variables,
@@ -100,4 +100,8 @@ def test_an_array_job_of_shards(slurm, twenty, tmp_path, weights, repository):
     done = [int(part.partition("done     ")[2].split()[0]) for part in parts]
     assert sum(done) == 20
     assert all("failed   0" in part for part in parts)
+    assert len(list(twenty.glob("t1_synth_nce_shard-*of5.tsv"))) == 5
+    code, out, err = run(twenty, *options, cwd=tmp_path, small=True)
+    assert code == 0, out + err
+    assert "done     0" in out
     check_whole(twenty)

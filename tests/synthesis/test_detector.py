@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from clinica_t1nce.synthesis.detector import Detector, describe
+from clinica_t1nce.synthesis.detector import Detector, measure_features
 
 CARD = {
     "weights": [2.0, 0.0, 0.0, 1.0, 0.0, -3.0],
@@ -16,7 +16,7 @@ def test_description_by_hand() -> None:
     change[0, 0] = 0.5
     head = np.zeros(change.shape, bool)
     head[0] = True
-    *amounts, doubt = np.exp(describe(change, head, uncertainty=0.4))
+    *amounts, doubt = np.exp(measure_features(change, head, uncertainty=0.4))
     mean, median, p90, p99, p999 = np.array(amounts) - 0.003
     assert doubt == pytest.approx(0.5)
     assert mean == pytest.approx(0.05)
@@ -29,14 +29,16 @@ def test_what_lies_outside_the_head_does_not_count() -> None:
     change = np.random.default_rng(0).random((6, 6, 6)).astype(np.float32)
     head = np.zeros(change.shape, bool)
     head[2:4] = True
-    before = describe(change, head)
+    before = measure_features(change, head)
     change[~head] = 9
-    np.testing.assert_array_equal(describe(change, head), before)
+    np.testing.assert_array_equal(measure_features(change, head), before)
 
 
 def test_doubt_that_is_unknown_counts_as_one() -> None:
     change, head = np.ones((2, 2, 2)), np.ones((2, 2, 2), bool)
-    np.testing.assert_array_equal(describe(change, head), describe(change, head, 1.0))
+    np.testing.assert_array_equal(
+        measure_features(change, head), measure_features(change, head, 1.0)
+    )
 
 
 def test_probability_by_hand() -> None:
@@ -80,4 +82,4 @@ def test_a_card_that_holds_no_detector_is_refused(wrong: dict) -> None:
 
 def test_floor_makes_no_change_finite() -> None:
     nothing = np.zeros((3, 3, 3))
-    assert np.isfinite(describe(nothing, np.ones(nothing.shape, bool))).all()
+    assert np.isfinite(measure_features(nothing, np.ones(nothing.shape, bool))).all()

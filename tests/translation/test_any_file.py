@@ -12,7 +12,8 @@ from clinica_t1nce.caps import sidecar
 from clinica_t1nce.errors import ImageError
 from clinica_t1nce.translation import single
 from tests.data import volumes
-from tests.translation.test_single import DATA, Generator
+from tests.data.generators import Generator
+from tests.translation.test_single import DATA
 
 PIXDIM, CODES, SCALING, UNIT = 80, 252, 112, 123
 TYPES = [f"{order}{kind}" for kind in ("u1", "i2", "u2", "i4", "f4", "f8") for order in "<>"]

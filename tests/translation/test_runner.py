@@ -14,46 +14,31 @@ from clinica_t1nce.synthesis import Flag
 from clinica_t1nce.translation.jobs import Job
 from clinica_t1nce.translation.options import Options
 from clinica_t1nce.translation.runner import find_flags, translate, translate_all
-from clinica_t1nce.volumes.intensity import Scaling
 from tests.data.caps import crop_path, head, write_crop
+from tests.data.generators import Generator
 
 
-class Halver:
-    """Stands for a Synthesizer, at no cost."""
+class Halver(Generator):
+    """Takes half of everything, and refuses what is too bright."""
 
-    card = SimpleNamespace(
-        inference=SimpleNamespace(batch_statistics=False),
-        name="half",
-        architecture="none",
-        sha256="0",
-        scaling={"method": "min-max"},
-    )
-    device = "cpu"
-    transfers_change = True
+    def __init__(self):
+        super().__init__(0.5, -np.inf)
 
     def __call__(self, volume, affine=None):
         if volume.max() > 10_000:
             raise ImageError("too bright")
-        return SimpleNamespace(
-            image=volume / 2,
-            change=volume / 2,
-            confidence=0.5,
-            gadolinium=0.9,
-            scaling=Scaling(0.0, 2.0),
-            flags=(),
-            shown=None,
-        )
+        return super().__call__(volume, affine)
 
 
 @pytest.fixture
 def job(tmp_path):
     source = write_crop(crop_path(tmp_path, "sub-01", "ses-1", "ce-gd"), head())
-    return Job(source, names.output_path(source, "half"), tmp_path, SelectedBy("tsv"))
+    return Job(source, names.output_path(source, Halver.card.name), tmp_path, SelectedBy("tsv"))
 
 
 def bright(tmp_path):
     source = write_crop(crop_path(tmp_path, "sub-02", "ses-1", "ce-gd"), head() * 20)
-    return Job(source, names.output_path(source, "half"), tmp_path)
+    return Job(source, names.output_path(source, Halver.card.name), tmp_path)
 
 
 def test_image_and_sidecar_are_written(job):
@@ -206,18 +191,15 @@ def test_what_is_to_be_looked_at_is_flagged(selected_by, gadolinium, confidence,
     assert find_flags(selected_by, synthesis) == expected
 
 
-class Counting(Halver):
-    """Counts what the network is given, and finds one probability."""
+class Sure(Halver):
+    """Finds one probability in whatever it is given."""
 
     def __init__(self, probability):
+        super().__init__()
         self.probability = probability
-        self.seen = 0
 
     def __call__(self, volume, affine=None):
-        self.seen += 1
-        synthesis = super().__call__(volume, affine)
-        synthesis.gadolinium = self.probability
-        return synthesis
+        return replace(super().__call__(volume, affine), gadolinium=self.probability)
 
 
 @pytest.fixture
@@ -228,9 +210,9 @@ def open_job(job):
 
 
 def test_an_image_that_is_classified_and_chosen_goes_through_the_network_once(open_job):
-    generator = Counting(0.9)
+    generator = Sure(0.9)
     result = translate(open_job, generator)
-    assert generator.seen == 1
+    assert len(generator.seen) == 1
     assert result.sidecar["Selection"] == {"Rule": "image", "Reason": None}
     assert result.classification["GadoliniumProbability"] == 0.9
     assert open_job.output.is_file()
@@ -238,27 +220,27 @@ def test_an_image_that_is_classified_and_chosen_goes_through_the_network_once(op
 
 
 def test_an_image_that_shows_no_gadolinium_is_left_out(open_job):
-    result = translate(open_job, Counting(0.2))
+    result = translate(open_job, Sure(0.2))
     assert (result.sidecar, result.error) == (None, None)
     assert result.classification["GadoliniumProbability"] == 0.2
     assert not open_job.output.exists()
     options = replace(open_job.options, include_t1nce=True)
-    result = translate(replace(open_job, options=options), Counting(0.2))
+    result = translate(replace(open_job, options=options), Sure(0.2))
     assert result.sidecar["Selection"] == {"Rule": "include-t1nce", "Reason": None}
     assert open_job.output.is_file()
 
 
 def test_a_job_without_output_is_classified_only(open_job):
-    generator = Counting(0.9)
+    generator = Sure(0.9)
     result = translate(replace(open_job, output=None, options=Options()), generator)
-    assert (result.sidecar, generator.seen) == (None, 1)
+    assert (result.sidecar, len(generator.seen)) == (None, 1)
     assert not open_job.output.exists()
     assert open_job.classification.is_file()
 
 
 def test_weights_without_detector_cannot_let_the_image_tell(open_job):
     with pytest.raises(WeightsError, match="clinica-t1nce calibrate"):
-        translate(open_job, Counting(None))
+        translate(open_job, Sure(None))
     assert not open_job.classification.exists()
 
 
@@ -328,7 +310,7 @@ def remove_image(job):
     ],
 )
 def test_done_means_the_same_source_and_weights_and_an_image_that_opens(job, change, expected):
-    model = sidecar.describe(Halver.card)
+    model = sidecar.describe_model(Halver.card)
     translate(job, Halver())
     assert job.lacks(model) == {}
     change(job)
@@ -339,7 +321,7 @@ def test_done_means_the_same_source_and_weights_and_an_image_that_opens(job, cha
 
 
 def test_a_map_that_is_gone_or_cut_is_made_again(job):
-    model = sidecar.describe(Halver.card)
+    model = sidecar.describe_model(Halver.card)
     job = replace(job, options=Options(save_enhancement=True))
     translate(job, Halver())
     assert job.lacks(model) == {}

@@ -1,41 +1,14 @@
-from types import SimpleNamespace
-
 import nibabel as nib
 import numpy as np
 import pytest
 
 from clinica_t1nce.caps import sidecar
 from clinica_t1nce.errors import ImageError, OutputError
-from clinica_t1nce.synthesis.synthesizer import Synthesis
 from clinica_t1nce.translation import single, single_files
-from clinica_t1nce.volumes.intensity import Scaling
 from tests.data import volumes
+from tests.data.generators import Generator
 
 DATA = volumes.enhance(volumes.brain())
-
-
-class Generator:
-    """Stands for a Synthesizer: takes a share of everything above 500."""
-
-    card = SimpleNamespace(
-        inference=SimpleNamespace(batch_statistics=False),
-        name="cheap",
-        architecture="none",
-        sha256="0",
-        scaling={},
-    )
-    device = "cpu"
-    transfers_change = True
-
-    def __init__(self, share=0.5):
-        self.share = share
-
-    def transferring_change(self):
-        return self
-
-    def __call__(self, volume, affine):
-        change = np.where(volume > 500, self.share * volume, 0).astype(np.float32)
-        return Synthesis(volume - change, change, 0.9, 0.5, 0.5, Scaling(0.0, 2.0))
 
 
 @pytest.mark.parametrize("kind", ["ras", "las", "pir", "oblique", "sheared"])

@@ -76,3 +76,18 @@ def test_a_usable_scaling_passes():
 def test_the_head_is_what_is_bright():
     assert intensity.foreground(np.array([-5, 0, 1, 60, 100])).tolist() == [0, 0, 0, 1, 1]
     assert not intensity.foreground(np.zeros(4)).any()
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("percentile", [0, 1.0, 50, 70.0, 99, 99.5, 100])
+def test_percentiles_are_those_of_numpy(kind, percentile):
+    values = np.random.default_rng(3).gamma(2, 100, 300_000).astype(kind)
+    # As around a brain.
+    values[::3] = 0
+    assert intensity.find_percentile(values, percentile) == np.percentile(values, percentile)
+
+
+def test_a_percentile_of_values_that_a_sample_misses():
+    values = np.arange(400_000, dtype=np.float32)
+    values[::20] = -1
+    assert intensity.find_percentile(values, 99) == np.percentile(values, 99)

@@ -181,7 +181,10 @@ def _summarise(pipeline: "T1SynthNce", details_folder: Path | None) -> None:
     if details:
         path = save_details(pipeline_name, "\n\n".join(filter(None, details)), details_folder)
         click.echo(f"Details of what nobody expected: {path}")
-    click.echo(f"Table of all images: {pipeline.caps_directory / 't1_synth_nce.tsv'}")
+    if pipeline.options.shard is None:
+        click.echo(f"Table of all images: {pipeline.table}")
+    else:
+        click.echo(f"Table of this shard, for a last run without --shard: {pipeline.table}")
     if pipeline.report:
         click.echo(f"Pages to look at: {pipeline.report}")
     for line in pipeline.report_failures:
@@ -209,11 +212,11 @@ def _check_outputs(caps: Path, out: Path, caps_output: Path | None, options: Opt
 def _homogenise(pipeline: "T1SynthNce", request: "Request") -> bool:
     """Make the homogenised data set; say whether every session has its image."""
     from clinica_t1nce.datasets.homogenisation import homogenise
-    from clinica_t1nce.datasets.homogenisation_report import describe
+    from clinica_t1nce.datasets.homogenisation_report import summarise
 
     with working():
         report = homogenise(replace(request, model=pipeline.card.name))
-    for line in describe(report, request.out):
+    for line in summarise(report, request.out):
         click.echo(line)
     return not report.missing and not report.failed
 

@@ -66,8 +66,10 @@ class T1SynthNce(ClinicaPipeline[Crop]):
         Images that showed no gadolinium and were to tell, once the pipeline has run.
     remade : collections.Counter
         Numbers of images that are made again, by what was wrong with them.
+    table : pathlib.Path
+        Table of all images, or of those of a shard, once the pipeline has run.
     report : pathlib.Path or None
-        Index of the HTML pages, once it is written.
+        Index of the HTML pages, once it is written; a run on a shard writes pages alone.
     report_failures : list of str
         Parts of the report that could not be written, and why, a line each.
 
@@ -118,6 +120,8 @@ class T1SynthNce(ClinicaPipeline[Crop]):
             keep_existing=not overwrite_caps,
         )
         self.outcomes, self.n_excluded, self.remade = [], 0, Counter[sidecar.Lack]()
+        self.table = caps / table.NAME
+        self._rows = table.Rows()
         self.report: Path | None = None
         self.report_failures: list[str] = []
         if self.options.reports_only and overwrite_caps:
@@ -258,9 +262,9 @@ class T1SynthNce(ClinicaPipeline[Crop]):
             return list(crops)
         if self.options.reports_only:
             return []
-        model, missing = sidecar.describe(self.card), []
+        model, missing = sidecar.describe_model(self.card), []
         for crop in crops:
-            lacks = self.job_of(crop).lacks(model)
+            lacks = self.job_of(crop).lacks(model, self._rows.read)
             if lacks:
                 missing.append(crop)
                 self.remade.update({lack for lack in lacks.values() if lack != "missing"})
@@ -294,13 +298,13 @@ class T1SynthNce(ClinicaPipeline[Crop]):
 
     def conclude(self, n_cores: int) -> None:
         """Put the outcomes in order; write the tables and the report."""
-        caps = self._request.caps
+        caps, shard = self._request.caps, self._request.shard
         self.n_excluded += sum(outcome.status == EXCLUDED for outcome in self.outcomes)
         self.outcomes = sorted(
             (outcome for outcome in self.outcomes if outcome.status != EXCLUDED),
             key=lambda outcome: outcome.item.path,
         )
-        table.rewrite(
+        self.table = table.rewrite(
             caps,
             (
                 table.failed_row(
@@ -315,8 +319,10 @@ class T1SynthNce(ClinicaPipeline[Crop]):
                 for outcome in self.outcomes
                 if outcome.status == FAILED
             ),
+            shard,
+            self._rows,
         )
-        if self._request.rule == query.IMAGE:
+        if shard is None and self._request.rule == query.IMAGE:
             crops = selection.candidates(self._request)
             classification.rewrite_table(
                 caps, crops, self.card.name, self.card.sha256, self._request.dataset
@@ -349,6 +355,7 @@ class T1SynthNce(ClinicaPipeline[Crop]):
                 shown,
                 n_threads,
                 again=self.options.reports_only,
+                index=self._request.shard is None,
             )
         except Exception as error:
             self.report_failures.append(one_line(error))

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from clinica_t1nce.simulation.effects.effect import Effect, Patchy, uneven
+from clinica_t1nce.simulation.effects.effect import UNENHANCED_BLOOD, Effect, Patchy, uneven
 from clinica_t1nce.simulation.fields import generator, patches, smooth_noise, soft_step
-from clinica_t1nce.simulation.ranges import UNENHANCED_BLOOD, Compound, any_seed, between, drawn
+from clinica_t1nce.simulation.ranges import Compound, any_seed, between, drawn
 from clinica_t1nce.simulation.scene import Scene
 from clinica_t1nce.simulation.tissues import Tissue
 

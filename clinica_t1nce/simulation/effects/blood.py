@@ -8,10 +8,9 @@ import numpy as np
 import torch
 
 from clinica_t1nce.simulation.contrast import Contrast
-from clinica_t1nce.simulation.effects.effect import Effect, Patchy, Uptake, uneven
+from clinica_t1nce.simulation.effects.effect import UNENHANCED_BLOOD, Effect, Patchy, Uptake, uneven
 from clinica_t1nce.simulation.fields import distance_to_zero, generator, smooth_noise, soft_step
 from clinica_t1nce.simulation.ranges import (
-    UNENHANCED_BLOOD,
     By,
     Sometimes,
     any_seed,

@@ -10,8 +10,11 @@ import numpy as np
 import torch
 
 from clinica_t1nce.simulation.fields import generator, patches, smooth_noise
-from clinica_t1nce.simulation.ranges import Drawn, Span, drawn
+from clinica_t1nce.simulation.ranges import By, Drawn, Span, drawn
 from clinica_t1nce.simulation.scene import Scene
+
+UNENHANCED_BLOOD = By(lambda rng, contrast: contrast.unenhanced_blood(rng))
+"""Intensities of slow blood, or of dura, before gadolinium."""
 
 
 class Effect(Drawn):

@@ -5,10 +5,9 @@ from typing import ClassVar
 
 import torch
 
-from clinica_t1nce.simulation.effects.effect import Effect, Patchy, Uptake, uneven
+from clinica_t1nce.simulation.effects.effect import UNENHANCED_BLOOD, Effect, Patchy, Uptake, uneven
 from clinica_t1nce.simulation.fields import generator, smooth_noise, soft_step
 from clinica_t1nce.simulation.ranges import (
-    UNENHANCED_BLOOD,
     By,
     Sometimes,
     any_seed,

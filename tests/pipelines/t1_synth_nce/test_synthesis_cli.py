@@ -35,6 +35,7 @@ class Recorder:
         self.seen = {"init": arguments}
         type(self).last = self
         self.caps_directory = Path(arguments["caps_directory"])
+        self.table = self.caps_directory / "t1_synth_nce.tsv"
         self.card = SimpleNamespace(name="m")
         self.device, self.n_selected, self.n_to_do = "cpu", 2, 1
         self.options = arguments["parameters"]
