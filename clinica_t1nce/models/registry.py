@@ -62,7 +62,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "att-unet-light": _of_paper("att-unet", 2, widths=[16, 32, 64, 128, 256]),
     "change-unet": _of_change(8, {"widths": [16, 32, 64], "blocks": 1}),
     "change-unet-deep": _of_change(16, _DEEP, guided=True),
-    "change-unet-fill": _of_change(16, {**_DEEP, "fill": True}, fade=[0.02, 0.05]),
+    "change-unet-fill": _of_change(16, {**_DEEP, "fill": True}, fade=[0.01, 0.05]),
     "res-unet": _of_paper("res-unet", 8, widths=[128, 256, 512, 1024, 1024], **_RES),
     "res-unet-light": _of_paper("res-unet", 2, widths=[16, 32, 64, 128, 128], **_RES),
     "trans-unet": _of_paper(

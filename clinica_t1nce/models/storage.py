@@ -23,7 +23,7 @@ from clinica_t1nce.models import registry
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.models.layers import use_batch_statistics
 
-DEFAULT_MODEL = "change-unet-v6"
+DEFAULT_MODEL = "change-unet-v7"
 """The shipped weights that ``default`` stands for."""
 
 WEIGHTS = Path(str(resources.files("clinica_t1nce"))) / "weights"

@@ -34,7 +34,7 @@ SHARED = {
     "--discriminator-widths": "8,16",
     "--discriminator-steps": "17",
     "--precision": "bf16-mixed",
-    "--init": "change-unet-v6",
+    "--init": "change-unet-v7",
     "--seed": "11",
     "--validation-pairs": "5",
     "--validate-every": "6",
@@ -105,7 +105,7 @@ def check_shared(called: dict[str, Any]) -> None:
     )
     assert (settings.grid, settings.patch, settings.seed) == (48, 32, 11)
     assert (settings.batch, settings.accumulate) == (3, 2)
-    assert (settings.precision, settings.init) == ("bf16-mixed", "change-unet-v6")
+    assert (settings.precision, settings.init) == ("bf16-mixed", "change-unet-v7")
     assert (settings.validation_pairs, settings.validate_every) == (5, 6)
     assert (settings.save_every, settings.samples_every) == (13, 0)
     assert (o.steps, o.epochs, o.rate, o.patience) == (7, 9, 0.5, 8)
