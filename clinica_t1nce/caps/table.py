@@ -155,8 +155,8 @@ def _claim_parts(caps: Path) -> list[Path]:
     """
     pattern = _shard_name("*", "*")
     for part in caps.glob(pattern):
-        # Another run may have taken it.
-        with suppress(FileNotFoundError):
+        # Another run may have taken it, or must, if this one may not write here.
+        with suppress(OSError):
             part.rename(part.with_name(f".{secrets.token_hex(4)}-{part.name}"))
     return sorted(caps.glob(f".*-{pattern}"))
 

@@ -28,7 +28,8 @@ STRIPPED = "skull-stripped already"
 HD_BET = "hd-bet"
 
 TEMPLATE = Path(__file__).with_name("mni_brain.nii.gz")
-"""Result of nilearn's ``load_mni152_brain_mask(resolution=1)``, which takes a second and 150 MB."""
+"""Result of nilearn's ``load_mni152_brain_mask(resolution=1)``, which loads much that pages do not
+need."""
 
 _LITTLE = 100
 """cm3. A brain is larger, even a part of one: anything smaller is a failure."""

@@ -124,7 +124,7 @@ def head(volume: np.ndarray, floor: float = HEAD) -> np.ndarray:
 
 
 def find_percentile(values: np.ndarray, percentile: float) -> float:
-    """Find a percentile of many values, in a quarter of the time that NumPy takes.
+    """Find a percentile of many values by those near it alone, faster than NumPy does.
 
     Parameters
     ----------
