@@ -139,7 +139,7 @@ def test_validation_is_told_what_the_card_says(
     settings = replace(ON_PATCHES, architecture="change-unet-fill", widths=(4, 8, 8, 8))
     train(label_maps, tmp_path / "run", settings, CPU)
     assert [module.inference for module in told] == [card_of(settings).inference]
-    assert told[0].inference.fade == (0.02, 0.05)
+    assert told[0].inference.fade == (0.01, 0.05)
 
 
 def test_training_goes_on_from_a_network_without_fill(mixture: Mixed, tmp_path: Path) -> None:
