@@ -46,6 +46,12 @@ DEFAULT_MIX = {"real": 2, "simulated": 1, "t1nce": 1}
     "ones without end.",
 )
 @click.option(
+    "--in-heads",
+    type=click.FloatRange(min=0, max=1),
+    help="Skull-stripped real pairs, in patches: share that is set into a head simulated from "
+    "--label-maps.",
+)
+@click.option(
     "--mix",
     type=Parts(),
     help="Pairs of each source in a round.  [default: real=2,simulated=1,t1nce=1]",
@@ -94,6 +100,9 @@ def cli(
         sources["simulated"] = LabelMaps(label_maps, pairs)
     elif pairs is not None:
         raise click.UsageError("--pairs is of simulated pairs: give --label-maps")
+    has_heads = paired and {"real", "simulated"} <= set(sources)
+    if options["in_heads"] is not None and not has_heads:
+        raise click.UsageError("--in-heads is of real pairs: give them, and --label-maps")
     if options["preset"] is None:
         mixed = "change" if set(sources) == {"simulated"} else "mixed"
         options["preset"] = mixed if label_maps is not None else "paper"

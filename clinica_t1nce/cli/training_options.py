@@ -113,12 +113,6 @@ OPTIONS = (
         help="Real pairs: share of patches in which the T1nce is shown, to be left alone.",
     ),
     click.option(
-        "--in-heads",
-        type=click.FloatRange(min=0, max=1),
-        help="Skull-stripped real pairs: share of patches that are set into a head simulated from "
-        "--label-maps.",
-    ),
-    click.option(
         "--perceptual",
         type=click.FloatRange(min=0),
         help="Weight of 1 - MS-SSIM in the loss.",

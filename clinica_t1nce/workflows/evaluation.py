@@ -1,7 +1,7 @@
 """Graph that evaluates the synthetic T1nce of one real pair."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from nipype.interfaces.utility import IdentityInterface, Merge
 from nipype.pipeline.engine import Node, Workflow
@@ -87,7 +87,8 @@ def init_evaluation_wf(
         Whether the aligned T1nce is segmented twice more, after small changes
         (:func:`clinica_t1nce.evaluation.agreement.disturb`); only with Atropos in the shared mask.
     n_synthetic
-        Number of synthetic images that the graph will be given.
+        Number of synthetic images that the graph will be given; another number is refused when the
+        graph runs, where it segments images itself.
     name
         Name of the workflow.
 
@@ -238,7 +239,8 @@ def _connect_volumes(
     gathered = Node(GatherVolumes(name=method.name, names=structures), name=f"gathered_{label}")
     inputnode = workflow.get_node("inputnode")
     if method.computed:
-        images = _merge(workflow, f"images_{label}", (aligned, "out_file"), ("others", "out"))
+        others = "others", ("out", _counted, 1 + n_synthetic)
+        images = _merge(workflow, f"images_{label}", (aligned, "out_file"), others)
         masks = _own_masks(workflow, aligned) if method.kind == OWN else union
         maps = _segment(workflow, label, (images, "out"), 2 + n_synthetic, masks)
         workflow.connect(maps, "out", volumes, "probability_files")
@@ -308,7 +310,7 @@ def _own_masks(workflow: Workflow, aligned: Node) -> Node:
     )
 
 
-def _merge(workflow: Workflow, name: str, *sources: tuple[Node | str, str]) -> Node:
+def _merge(workflow: Workflow, name: str, *sources: tuple[Node | str, Any]) -> Node:
     merged = Node(Merge(len(sources)), name=name, run_without_submitting=True)
     for number, (node, field) in enumerate(sources, start=1):
         source = workflow.get_node(node) if isinstance(node, str) else node
@@ -337,6 +339,15 @@ def _connect_noise_floor(workflow: Workflow, aligned: Node, union: Node, gathere
 def _label(method: VolumeMethod) -> str:
     # Nipype allows letters, digits and underscores.
     return "".join(c if c.isalnum() else "_" for c in method.name)
+
+
+def _counted(items, number):  # type: ignore[no-untyped-def]
+    if len(items) != number:
+        raise ValueError(
+            f"{len(items) - 1} synthetic images for a graph of {number - 1}; "
+            f"build it with n_synthetic={len(items) - 1}"
+        )
+    return items
 
 
 def _item(items, number):  # type: ignore[no-untyped-def]

@@ -26,7 +26,6 @@ SHARED = {
     "--local-weight": "0.125",
     "--distribution-weight": "0.375",
     "--t1nce-share": "0.0625",
-    "--in-heads": "0.75",
     "--adversarial-weight": "0.75",
     "--cycle-weight": "20",
     "--identity-weight": "0",
@@ -52,7 +51,7 @@ OF_PAIRS = {"--fold": "0", "--cache": "/somewhere/cache"}
 OF_LABEL_MAPS = {"--pairs": "12"}
 METHODS = {"--adversarial", "--unpaired"}
 FLAGS = METHODS | {"--low-quality", "--augment"}
-OF_MIXTURES = {"--files", "--label-maps", "--mix"}
+OF_MIXTURES = {"--files", "--label-maps", "--mix", "--in-heads"}
 
 VISITS = {("sub-01", "ses-A"): "", ("sub-01", "ses-B"): "", ("sub-02", "ses-A"): "ce-gd"}
 
@@ -112,7 +111,6 @@ def check_shared(called: dict[str, Any]) -> None:
     assert (o.enhancing_weight, o.perceptual) == (1.5, 0.25)
     assert (o.robust_scale, o.local, o.distribution) == (0.3, 0.125, 0.375)
     assert settings.t1nce_share == 0.0625
-    assert settings.in_heads == 0.75
     assert (o.adversarial, o.cycle, o.identity) == (0.75, 20, 0)
     assert (settings.discriminator, settings.discriminator_widths) == (
         "judge.safetensors",
@@ -196,7 +194,10 @@ def test_sources_are_mixed(called: dict[str, Any], files_tsv: str, tmp_path: Pat
         True,
     )
     mix = "real=3,simulated=2,t1nce=4"
-    run(cli, output, "--files", files_tsv, "--label-maps", maps, "--mix", mix, "--no-augment")
+    mixed = ("--files", files_tsv, "--label-maps", maps, "--mix", mix)
+    run(cli, output, *mixed, "--no-augment", "--in-heads", "0.75")
+    assert called["settings"].in_heads == 0.75
+    assert called["data"].sources["real"].label_maps == tmp_path
     assert called["data"].parts == {"real": 3, "simulated": 2, "t1nce": 4}
     assert not called["settings"].augment
 
@@ -218,6 +219,8 @@ def test_one_source_alone(called: dict[str, Any], files_tsv: str, tmp_path: Path
         (["more", "--files", "TSV"], "give CAPS PAIRS_TSV OUTPUT, or OUTPUT with"),
         (["nowhere", "pairs.tsv"], "nowhere: no such file or folder"),
         (["--files", "TSV", "--pairs", "3"], "give --label-maps"),
+        (["--files", "TSV", "--in-heads", "0.5"], "--in-heads is of real pairs"),
+        (["--label-maps", ".", "--in-heads", "0.5"], "--in-heads is of real pairs"),
         (["--files", "TSV", "--fold", "1"], "--fold and --low-quality are of CAPS PAIRS_TSV"),
         (["--files", "TSV", "--low-quality"], "--fold and --low-quality are of CAPS PAIRS_TSV"),
         (["--files", "TSV", "--mix", "simulated=1"], "--mix has to name the sources: real, t1nce"),

@@ -2,6 +2,7 @@ from inspect import getsource
 
 import pytest
 from nipype.interfaces.base import TraitError
+from nipype.utils.functions import create_function_from_source
 
 from clinica_t1nce.evaluation.structures import VolumeMethod
 from clinica_t1nce.workflows import init_evaluation_wf
@@ -74,6 +75,18 @@ def test_each_image_has_its_own_brain_beside_the_shared_one():
         assert edges(workflow, node, "own_masks") == [(field, f"in{number}")]
     for number, name in enumerate(("gathered_atropos", "gathered_atropos_own"), start=1):
         assert edges(workflow, name, "segmentations") == [("out", f"in{number}")]
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_another_number_of_synthetic_images_is_refused(number):
+    workflow = init_evaluation_wf(n_synthetic=2)
+    ((field, target),) = edges(workflow, "others", "images_atropos")
+    assert (field[0], target) == ("out", "in2")
+    _, source, arguments = field
+    select = create_function_from_source(source)
+    assert select(["t1ce", "a", "b"], *arguments) == ["t1ce", "a", "b"]
+    with pytest.raises(ValueError, match=f"build it with n_synthetic={number}"):
+        select(["t1ce", *"abc"[:number]], *arguments)
 
 
 def test_without_alignment_or_segmentation_there_is_less():
