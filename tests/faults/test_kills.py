@@ -148,9 +148,11 @@ def test_a_termination_says_what_is_left_and_leaves_nothing_to_clean(
     left = 10 - len(made(caps))
     word = "interrupted" if number == signal.SIGINT else "terminated"
     assert process.returncode == (1 if number == signal.SIGINT else 128 + number)
-    assert err.splitlines()[-1] == (
-        f"Error: {word}, {left} left to do; run the same command again to go on"
-    )
+    # The image at hand may be caught between its last rename and the word that it is done.
+    assert err.splitlines()[-1] in [
+        f"Error: {word}, {n} left to do; run the same command again to go on"
+        for n in (left, left + 1)
+    ]
     assert left > 0
     assert "Traceback" not in out + err
     assert list(temporary_folder.iterdir()) == []
