@@ -26,7 +26,7 @@ import numpy as np
 from scipy import ndimage
 
 from clinica_t1nce.bids.pairs import read_usable
-from clinica_t1nce.caps.pair_images import find_pair
+from clinica_t1nce.caps.query import find_pair
 from clinica_t1nce.errors import SelectionError, T1nceError
 from clinica_t1nce.evaluation.agreement import measure_agreement
 from clinica_t1nce.evaluation.brain_masks import brain_mask

@@ -125,7 +125,7 @@ def _table(
 ) -> "dict[str, list[PairFiles]] | None":
     """Read the real pairs, by split; None if there are none."""
     from clinica_t1nce.bids import pairs
-    from clinica_t1nce.caps.pair_images import find_images
+    from clinica_t1nce.caps.query import find_images
 
     if len(places) == 3 and files_tsv is None:
         caps, pairs_tsv, _ = places
@@ -186,7 +186,7 @@ def _real(
     "ones without end.",
 )
 @shared_options("change")
-def simulated(label_maps: Path, output: Path, pairs: int | None, **options: Any) -> None:
+def train_simulated(label_maps: Path, output: Path, pairs: int | None, **options: Any) -> None:
     """Train a generator on T1ce/T1nce pairs simulated from LABEL_MAPS.
 
     LABEL_MAPS is a folder of whole-head label maps (*_dseg.nii.gz, 1 mm). OUTPUT receives

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from clinica_t1nce.cli.train import cli, simulated
+from clinica_t1nce.cli.train import cli, train_simulated
 from clinica_t1nce.models.storage import load_weights
 from tests.data.caps import crop_path, make_caps
 
@@ -153,10 +153,10 @@ def test_every_option_reaches_the_training_on_label_maps(
     called: dict[str, Any], tmp_path: Path
 ) -> None:
     options = words(SHARED | OF_LABEL_MAPS)
-    run(simulated, str(tmp_path), str(tmp_path / "run"), *options)
+    run(train_simulated, str(tmp_path), str(tmp_path / "run"), *options)
     check_shared(called)
     assert (called["data"].folder, called["data"].pairs) == (tmp_path, 12)
-    known = {option for p in simulated.params for option in p.opts if option[0] == "-"}
+    known = {option for p in train_simulated.params for option in p.opts if option[0] == "-"}
     assert known == set(SHARED | OF_LABEL_MAPS) | METHODS
 
 
@@ -250,7 +250,7 @@ def test_presets_of_the_two_sources(
     settings, o = called["settings"], called["settings"].optimisation
     assert (settings.architecture, settings.batch, settings.augment) == ("att-unet", 2, False)
     assert (o.epochs, o.steps, o.rate, o.decay, o.clip) == (300, None, 1e-4, 0, None)
-    run(simulated, str(tmp_path), str(tmp_path / "run"))
+    run(train_simulated, str(tmp_path), str(tmp_path / "run"))
     settings, o = called["settings"], called["settings"].optimisation
     assert (settings.architecture, settings.batch) == ("change-unet", 2)
     assert (o.epochs, o.steps, o.rate, o.keep) == (None, 4000, 1e-3, "last")
@@ -258,13 +258,13 @@ def test_presets_of_the_two_sources(
 
 def test_methods(called: dict[str, Any], tmp_path: Path) -> None:
     folders = str(tmp_path), str(tmp_path / "run"), "--preset", "paper"
-    run(simulated, *folders, "--adversarial", "--init", "trained.safetensors")
+    run(train_simulated, *folders, "--adversarial", "--init", "trained.safetensors")
     settings = called["settings"]
     # The network is that of the weights; the paper's batch is 1.
     assert (settings.method, settings.batch, settings.architecture) == ("adversarial", 1, None)
-    run(simulated, *folders, "--unpaired")
+    run(train_simulated, *folders, "--unpaired")
     assert (called["settings"].method, called["settings"].batch) == ("unpaired", 1)
-    run(simulated, *folders)
+    run(train_simulated, *folders)
     assert (called["settings"].method, called["settings"].batch) == ("supervised", 2)
 
 
@@ -274,7 +274,7 @@ def test_methods(called: dict[str, Any], tmp_path: Path) -> None:
 def test_one_method_at_a_time(
     called: dict[str, Any], source: tuple[str, str], tmp_path: Path, order: list[str]
 ) -> None:
-    for command, inputs in ((cli, source), (simulated, (str(tmp_path),))):
+    for command, inputs in ((cli, source), (train_simulated, (str(tmp_path),))):
         printed = run(command, *inputs, str(tmp_path / "run"), *order, code=2)
         assert "--unpaired without them: give one of the two" in printed
     assert not called
@@ -318,7 +318,7 @@ def test_length_in_steps_takes_the_place_of_the_presets_epochs(
 def test_wrong_usage_ends_with_code_2(
     options: list[str], complaint: str, called: dict[str, Any], tmp_path: Path
 ) -> None:
-    output = run(simulated, str(tmp_path), str(tmp_path / "run"), *options, code=2)
+    output = run(train_simulated, str(tmp_path), str(tmp_path / "run"), *options, code=2)
     assert complaint in output
     assert not called
 

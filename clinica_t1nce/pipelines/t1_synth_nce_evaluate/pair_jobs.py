@@ -9,7 +9,7 @@ from typing import Any, Literal, cast, get_args
 
 from clinica_t1nce.bids import pairs
 from clinica_t1nce.caps import names
-from clinica_t1nce.caps.pair_images import find_pair
+from clinica_t1nce.caps.query import find_pair
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.evaluation.frames import quality_of
 from clinica_t1nce.evaluation.structures import MAPS, VolumeMethod
