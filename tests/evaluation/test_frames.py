@@ -3,8 +3,7 @@ from itertools import product
 
 import pytest
 
-from clinica_t1nce.evaluation.columns import describe
-from clinica_t1nce.evaluation.frames import collect, compare_methods, quality_of, strata
+from clinica_t1nce.evaluation.frames import collect, compare_methods, describe, quality_of, strata
 from clinica_t1nce.evaluation.statistics import compare_paired
 from clinica_t1nce.evaluation.tables import make_tables
 
