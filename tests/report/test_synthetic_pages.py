@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from clinica_t1nce.caps import names, sidecar, table
-from clinica_t1nce.caps.sidecar import Change
 from clinica_t1nce.errors import ImageError
 from clinica_t1nce.files import nifti
 from clinica_t1nce.models.cards import Card
@@ -42,7 +41,7 @@ def synthesise(caps, crop, confidence=0.5, **arguments):
         source=crop,
         output=output,
         card=CARD,
-        change=Change(3.0, 9.0, 0.0123),
+        change={"MeanRelativeToSource": 0.0123},
         confidence=confidence,
         device="cpu",
         seconds=1.0,
