@@ -41,8 +41,9 @@ from clinica_t1nce.evaluation.smooth_recovery import (
     prepare_smooth_pair,
 )
 from clinica_t1nce.evaluation.volumes import TISSUES, dice, measure_volumes
-from clinica_t1nce.files import atomic, nifti, tsv
+from clinica_t1nce.files import atomic, nifti
 from clinica_t1nce.files.nifti import CROP_SHAPE, CROP_ZOOMS, Image
+from clinica_t1nce.files.text import read_table
 from clinica_t1nce.report.figures import draw_participant
 
 PERFECT = "perfect removal"
@@ -224,7 +225,7 @@ def load_pairs(caps: Path, pairs_tsv: Path, cache: Path) -> Iterator[RealPair]:
 
 
 def load_files(table: Path, split: str) -> Iterator[RealPair]:
-    rows = tsv.read(table, required=("t1ce", "t1nce", "split"))
+    rows = read_table(table, required=("t1ce", "t1nce", "split"))
     chosen = [cells for cells in rows if cells["split"] == split]
     if not chosen:
         raise SelectionError(f"{table}: no row of the split {split}; choose another with --split")

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from clinica_t1nce.bids.entities import contrast_label
 from clinica_t1nce.errors import AgentWordError, SelectionError, some
-from clinica_t1nce.files import tsv
+from clinica_t1nce.files.text import read_numbered
 
 Meaning = Literal["given", "none", "nothing", "unknown"]
 """``given``: an agent, or that there was one; ``none``: that there was none; ``nothing``: nothing
@@ -198,7 +198,7 @@ def read_words(path: Path) -> Words:
     """
     known: dict[str, Meaning] = {"given": "given", "none": "none", "nothing": "nothing"}
     words: dict[str, Meaning] = {}
-    for number, row in tsv.read_numbered(path, ["word", "meaning"])[1]:
+    for number, row in read_numbered(path, ["word", "meaning"])[1]:
         kind = known.get(row["meaning"].lower())
         if kind is None:
             raise SelectionError(

@@ -12,7 +12,7 @@ from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.bids.pairs import PairRow
 from clinica_t1nce.caps import names
 from clinica_t1nce.errors import SelectionError, some
-from clinica_t1nce.files.tsv import read_numbered
+from clinica_t1nce.files.text import read_numbered
 
 Rule = Literal["metadata", "tsv", "all", "image"]
 """Ways to tell a T1ce: see :class:`clinica_t1nce.caps.selection.Request`."""

@@ -72,8 +72,7 @@ def cli(
     if bids_directory is not None or tsv is not None or overwrite:
         raise WrongUsageError("--bids-directory, -tsv and --overwrite are for a CAPS")
     from clinica_t1nce.files import atomic
-    from clinica_t1nce.files import tsv as tsv_files
-    from clinica_t1nce.files.text import write_text
+    from clinica_t1nce.files.text import table_text, write_text
     from clinica_t1nce.pipelines.resumable import check_model
     from clinica_t1nce.pipelines.single_images import COLUMNS, classify, find_t1w
     from clinica_t1nce.translation import classification
@@ -86,7 +85,7 @@ def cli(
         classification.require_detector(weights.card, weights.card.calibration.get("gadolinium"))
     with working():
         rows, failures = classify(found, weights, n_procs)
-        text = tsv_files.text(rows, COLUMNS)
+        text = table_text(rows, COLUMNS)
         if output is None:
             click.echo(text, nl=False)
         else:

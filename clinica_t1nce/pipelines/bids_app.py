@@ -13,8 +13,7 @@ from clinica_t1nce.bids.t1w_images import T1CE, Dataset, T1w
 from clinica_t1nce.caps import names, sidecar
 from clinica_t1nce.datasets import derivative, outputs
 from clinica_t1nce.errors import SelectionError
-from clinica_t1nce.files import tsv
-from clinica_t1nce.files.text import write_text
+from clinica_t1nce.files.text import table_text, write_text
 from clinica_t1nce.pipelines.resumable import Model
 from clinica_t1nce.pipelines.single_images import (
     each,
@@ -202,7 +201,7 @@ def write_group(out: Path) -> tuple[Path, int]:
         )
     if not rows:
         raise SelectionError(f"{out}: holds no synthetic T1nce; run the level participant first")
-    write_text(out / TABLE, tsv.text(rows, COLUMNS))
+    write_text(out / TABLE, table_text(rows, COLUMNS))
     note = "Synthetic T1nce, the least confident first."
     page = write_group_report(
         out, {}, [], entries, note, title="Synthetic T1nce", order="confidence, lowest first"

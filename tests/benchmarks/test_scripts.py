@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 
-from clinica_t1nce.files import tsv
+from clinica_t1nce.files.text import read_table, table_text
 from clinica_t1nce.simulation.anatomy import prepare
 from clinica_t1nce.simulation.tissues import Tissue
 from clinica_t1nce.synthesis import Synthesizer
@@ -109,7 +109,7 @@ def test_detection(run, tmp_path):
         {"participant_id": "sub-1", "session_id": "ses-1", "probability": "0.9", "metadata": why}
         for why in ("ce entity", "nothing")
     ]
-    (tmp_path / "gadolinium.tsv").write_text(tsv.text(rows, classification.COLUMNS))
+    (tmp_path / "gadolinium.tsv").write_text(table_text(rows, classification.COLUMNS))
     printed = run("detection", "gadolinium.tsv")
     assert "| 2 | 0.500 | 0.500 |" in printed
     assert "| sub-1 ses-1 | T1nce | 0.9 |" in printed
@@ -131,7 +131,7 @@ def test_real_pairs(run, pair, tmp_path):
     for table in run("real_pairs", "--pairs", "files.tsv", *options).split("\n\n"):
         lines = [line for line in table.splitlines() if line.startswith("|")]
         assert len({line.count("|") for line in lines}) == 1
-    found = {row["method"]: row for row in tsv.read(tmp_path / "out" / "real_pairs.tsv")}
+    found = {row["method"]: row for row in read_table(tmp_path / "out" / "real_pairs.tsv")}
     assert float(found["nothing"]["share"]) == pytest.approx(0, abs=1e-5)
     volumes_of = [
         sum(float(found["nothing"][f"{image}_{tissue}"]) for tissue in ("gm", "wm", "csf"))
@@ -255,7 +255,7 @@ def test_growth(script, tmp_path):
     growth = script("growth")
     growth.finished(tmp_path / "caps", 2)
     assert list(growth.stages(tmp_path / "caps")) == list(growth.STAGES)
-    rows = tsv.read(tmp_path / "caps" / "t1_synth_nce.tsv")
+    rows = read_table(tmp_path / "caps" / "t1_synth_nce.tsv")
     assert [(row["status"], row["confidence"]) for row in rows] == [
         ("done", "0.0"),
         ("done", "0.0103"),
