@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from clinica_t1nce.bids.contrast_agents import NO_WORDS, describe_unknown, read_words
+from clinica_t1nce.bids.contrast_agents import describe_unknown, read_words
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.bids.t1w_images import Dataset
 from clinica_t1nce.caps import description, names, sidecar
@@ -127,7 +127,7 @@ def prepare(request: Request) -> Origin:
     caps = request.caps.absolute()
     description.check(caps)
     root = find_bids(caps) if request.bids is None else request.bids.absolute()
-    words = NO_WORDS if request.agent_words is None else read_words(request.agent_words)
+    words = read_words(request.agent_words)
     source = None if root is None else Dataset(root, words)
     if request.space == names.NATIVE and source is None:
         raise SelectionError(

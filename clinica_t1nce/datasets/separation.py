@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clinica_t1nce.bids.contrast_agents import NO_WORDS, has_contrast, plain, read_words
+from clinica_t1nce.bids.contrast_agents import has_contrast, plain, read_words
 from clinica_t1nce.bids.entities import (
     Visit,
     contrast_label,
@@ -117,7 +117,7 @@ def plan(
     """
     if not (label.isalnum() and label.isascii()):
         raise SelectionError(f"--label {label!r}: letters and digits only, as in BIDS labels")
-    dataset = Dataset(source.absolute(), NO_WORDS if words is None else read_words(words))
+    dataset = Dataset(source.absolute(), read_words(words))
     chosen = {} if choices is None else _read_choices(choices, dataset)
     view = View()
     second_sessions: dict[str, dict[str, str]] = {}

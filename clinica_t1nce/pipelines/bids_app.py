@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clinica_t1nce.bids.contrast_agents import NO_WORDS, read_words
+from clinica_t1nce.bids.contrast_agents import read_words
 from clinica_t1nce.bids.entities import Visit, passes, read_filter
 from clinica_t1nce.bids.t1w_images import T1CE, Dataset, T1w
 from clinica_t1nce.caps import names, sidecar
@@ -96,8 +96,7 @@ def plan(request: Request, model: Model) -> Plan:
     SelectionError
         If the request cannot be served.
     """
-    words = NO_WORDS if request.agent_words is None else read_words(request.agent_words)
-    dataset = Dataset(request.bids, words, without_sessions=True)
+    dataset = Dataset(request.bids, read_words(request.agent_words), without_sessions=True)
     derivative.check_place(request.out, request.bids)
     conditions = {} if request.filter_file is None else read_filter(request.filter_file)
     found = Plan()
