@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Generic, Literal, Protocol, TypeVar, get_args
+from typing import Any, Generic, Literal, TypeVar, get_args
 
 from nipype.pipeline.engine import Node, Workflow
 from rich.console import Console
@@ -217,16 +217,6 @@ def watch(workflow: Workflow, journal: Path, source: str, last: str) -> None:
 POLL_SECONDS = 0.5
 
 
-class Display(Protocol):
-    """Where progress goes."""
-
-    def update(self, event: Event[str], finished: int, time_left: float | None) -> None:
-        """Show one finished image; `time_left` in seconds, None if nothing is left."""
-
-    def close(self) -> None:
-        """Leave the screen in order."""
-
-
 @contextmanager
 def follow(folder: Path, labels: Mapping[str, str], *, quiet: bool = False) -> Iterator[None]:
     """Show the progress of a journal while the block runs.
@@ -244,7 +234,7 @@ def follow(folder: Path, labels: Mapping[str, str], *, quiet: bool = False) -> I
         yield
         return
     console = Console(stderr=True, highlight=False)
-    display: Display = (
+    display: _Display = (
         _Bar(console, len(labels)) if console.is_terminal else _Lines(console, labels)
     )
     follower = _Follower(folder, labels, display)
@@ -259,7 +249,7 @@ def follow(folder: Path, labels: Mapping[str, str], *, quiet: bool = False) -> I
 class _Follower(threading.Thread):
     """Reads a journal again and again, and shows what is new."""
 
-    def __init__(self, folder: Path, labels: Mapping[str, str], display: Display):
+    def __init__(self, folder: Path, labels: Mapping[str, str], display: "_Display"):
         super().__init__(daemon=True)
         self._folder = folder
         self._labels = labels
@@ -327,6 +317,9 @@ class _Bar:
 
     def close(self) -> None:
         self._progress.stop()
+
+
+_Display = _Lines | _Bar
 
 
 def duration(seconds: float) -> str:
