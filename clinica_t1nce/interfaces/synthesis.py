@@ -232,7 +232,7 @@ class SynthesizeT1nce(_Generator):
         outputs["confidences"].append(result.sidecar.get("Confidence"))
         for field, space in (("full_files", names.MNI), ("native_files", names.NATIVE)):
             if space in options.output_spaces:
-                outputs[field].append(str(result.job.targets.images[space].image))
+                outputs[field].append(str(result.job.images[space].image))
         for field, path in (
             ("enhancement_files", files.enhancement),
             ("vessel_files", files.vessels),
