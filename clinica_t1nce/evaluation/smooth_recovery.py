@@ -68,6 +68,8 @@ class SmoothPair:
         Shape of the volumes given.
     unit
         Bright tissue in the units of the T1ce given.
+    deviation
+        Robust standard deviation of ``x - y'``: the noise of both scans.
     """
 
     t1ce: np.ndarray
@@ -78,6 +80,7 @@ class SmoothPair:
     box: tuple[slice, ...]
     shape: tuple[int, ...]
     unit: float
+    deviation: float
 
     def scaled(self, image: np.ndarray) -> np.ndarray:
         """Bring an image in the T1ce's units to those of the pair, float32, in its box.
@@ -110,6 +113,11 @@ class SmoothMeasures:
     share
         Fraction removed, ``(1 - total) / (1 - oracle)``: 0 of the T1ce itself, 1 of the oracle;
         negative of an image that is farther from the T1nce than the T1ce is.
+    attainable
+        Share that an image would have whose enhancement is gone and whose noise is left, if noise
+        is as often above ``y'`` as below: voxels that fall below it as far as enhancing ones
+        exceed it say how many of these are noise. Less can be had where little enhances; more only
+        by taking noise away, or where scans differ in more than enhancement and noise.
     inside, outside
         Error in the enhancing voxels, and in the rest of the mask, over the T1ce's there.
     left
@@ -130,6 +138,7 @@ class SmoothMeasures:
     total: float
     oracle: float
     share: float
+    attainable: float
     inside: float
     outside: float
     left: float
@@ -170,7 +179,7 @@ def prepare_smooth_pair(
     fit = smooth_fit(x, (t1nce[box] / reference_unit).astype(np.float32), mask)
     enhancing = mask & (x - fit.fitted > ENHANCING * fit.deviation)
     tissues = classify_tissues(fit.fitted, mask)
-    return SmoothPair(x, fit.fitted, mask, enhancing, tissues, box, t1ce.shape, unit)
+    return SmoothPair(x, fit.fitted, mask, enhancing, tissues, box, t1ce.shape, unit, fit.deviation)
 
 
 def compare_smooth(pair: SmoothPair, synthetic: np.ndarray) -> SmoothMeasures:
@@ -202,6 +211,7 @@ def compare_smooth(pair: SmoothPair, synthetic: np.ndarray) -> SmoothMeasures:
         total=total,
         oracle=oracle,
         share=ratio(1 - total, 1 - oracle),
+        attainable=_attainable(pair),
         inside=relative_error(inside),
         outside=relative_error(rest),
         left=_mean(difference, inside),
@@ -212,6 +222,17 @@ def compare_smooth(pair: SmoothPair, synthetic: np.ndarray) -> SmoothMeasures:
         },
         sharpness=_sharpness(image, pair),
     )
+
+
+def _attainable(pair: SmoothPair) -> float:
+    difference = pair.t1ce - pair.fitted
+    below = pair.mask & (difference < -ENHANCING * pair.deviation)
+    rest = pair.mask & ~pair.enhancing & ~below
+    error = np.abs(difference, dtype=np.float64)
+    # As many voxels above are noise and stay; the others end as far off as the rest.
+    n_removable = max(np.count_nonzero(pair.enhancing) - np.count_nonzero(below), 0)
+    left = error[below].sum() + n_removable * _mean(error, rest)
+    return 1 - ratio(left, error[pair.enhancing].sum())
 
 
 def classify_tissues(volume: np.ndarray, mask: np.ndarray) -> np.ndarray:
