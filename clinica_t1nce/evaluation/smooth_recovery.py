@@ -68,8 +68,6 @@ class SmoothPair:
         Shape of the volumes given.
     unit
         Bright tissue in the units of the T1ce given.
-    deviation
-        Robust standard deviation of ``x - y'``: the noise of both scans.
     """
 
     t1ce: np.ndarray
@@ -80,7 +78,6 @@ class SmoothPair:
     box: tuple[slice, ...]
     shape: tuple[int, ...]
     unit: float
-    deviation: float
 
     def scaled(self, image: np.ndarray) -> np.ndarray:
         """Bring an image in the T1ce's units to those of the pair, float32, in its box.
@@ -114,10 +111,10 @@ class SmoothMeasures:
         Fraction removed, ``(1 - total) / (1 - oracle)``: 0 of the T1ce itself, 1 of the oracle;
         negative of an image that is farther from the T1nce than the T1ce is.
     attainable
-        Share that an image would have whose enhancement is gone and whose noise is left, if noise
-        is as often above ``y'`` as below: voxels that fall below it as far as enhancing ones
-        exceed it say how many of these are noise. Less can be had where little enhances; more only
-        by taking noise away, or where scans differ in more than enhancement and noise.
+        Share that an image would have whose enhancement is gone and whose noise is left. Gadolinium
+        only brightens: how far the T1ce lies below ``y'``, where it does, is noise, and noise is as
+        large on both sides. More can be had only by taking noise away; what else differs between
+        the scans counts as noise.
     inside, outside
         Error in the enhancing voxels, and in the rest of the mask, over the T1ce's there.
     left
@@ -179,7 +176,7 @@ def prepare_smooth_pair(
     fit = smooth_fit(x, (t1nce[box] / reference_unit).astype(np.float32), mask)
     enhancing = mask & (x - fit.fitted > ENHANCING * fit.deviation)
     tissues = classify_tissues(fit.fitted, mask)
-    return SmoothPair(x, fit.fitted, mask, enhancing, tissues, box, t1ce.shape, unit, fit.deviation)
+    return SmoothPair(x, fit.fitted, mask, enhancing, tissues, box, t1ce.shape, unit)
 
 
 def compare_smooth(pair: SmoothPair, synthetic: np.ndarray) -> SmoothMeasures:
@@ -203,6 +200,7 @@ def compare_smooth(pair: SmoothPair, synthetic: np.ndarray) -> SmoothMeasures:
     error = _mean(np.abs(before), pair.mask)
     total = ratio(_mean(np.abs(difference), pair.mask), error)
     oracle = ratio(_mean(np.where(pair.enhancing, 0, np.abs(before)), pair.mask), error)
+    noise = ratio(_mean(-before, pair.mask & (before < 0)), error)
 
     def relative_error(where: np.ndarray) -> float:
         return ratio(_mean(np.abs(difference), where), _mean(np.abs(before), where))
@@ -211,7 +209,7 @@ def compare_smooth(pair: SmoothPair, synthetic: np.ndarray) -> SmoothMeasures:
         total=total,
         oracle=oracle,
         share=ratio(1 - total, 1 - oracle),
-        attainable=_attainable(pair),
+        attainable=ratio(1 - noise, 1 - oracle),
         inside=relative_error(inside),
         outside=relative_error(rest),
         left=_mean(difference, inside),
@@ -222,17 +220,6 @@ def compare_smooth(pair: SmoothPair, synthetic: np.ndarray) -> SmoothMeasures:
         },
         sharpness=_sharpness(image, pair),
     )
-
-
-def _attainable(pair: SmoothPair) -> float:
-    difference = pair.t1ce - pair.fitted
-    below = pair.mask & (difference < -ENHANCING * pair.deviation)
-    rest = pair.mask & ~pair.enhancing & ~below
-    error = np.abs(difference, dtype=np.float64)
-    # As many voxels above are noise and stay; the others end as far off as the rest.
-    n_removable = max(np.count_nonzero(pair.enhancing) - np.count_nonzero(below), 0)
-    left = error[below].sum() + n_removable * _mean(error, rest)
-    return 1 - ratio(left, error[pair.enhancing].sum())
 
 
 def classify_tissues(volume: np.ndarray, mask: np.ndarray) -> np.ndarray:
