@@ -11,11 +11,15 @@ import pandas as pd
 import pytest
 import torch
 
+from clinica_t1nce.bids.pairs import read_usable
+from clinica_t1nce.caps.query import find_pair
+from clinica_t1nce.files import nifti
 from clinica_t1nce.files.text import read_table, table_text
 from clinica_t1nce.simulation.anatomy import prepare
 from clinica_t1nce.simulation.tissues import Tissue
 from clinica_t1nce.synthesis import Synthesizer
 from clinica_t1nce.translation import classification
+from clinica_t1nce.volumes import intensity, mni
 from tests.data import volumes
 from tests.data.caps import save_weights
 from tests.data.generators import Generator
@@ -166,6 +170,28 @@ def test_semi_real_heads(script):
     found = compare(head, added, half, brain)
     expected = {"added": 25, "share": 0.3, "inside": 0.5, "outside": 10, "beyond": 10}
     assert found == pytest.approx({**expected, "wrongly": 1.6 / 5.6})
+
+
+def test_pairs_in_mni(run, pair, tmp_path, monkeypatch):
+    """Both images are moved by the affine of the T1nce."""
+    pose, asked = np.eye(4), []
+    pose[:3, 3] = 4.5, -6.5, 9.5
+    monkeypatch.setattr(mni, "find_pose", lambda volume, _: asked.append(volume) or pose)
+    monkeypatch.setattr(intensity, "measure_bias", lambda volume, _: np.full_like(volume, 2))
+    t1ce, t1nce = pair
+    rows = f"{t1ce.name}\t{t1nce.name}\tvalidation\tA_1\n{t1ce.name}\tgone.nii\ttrain\tB\n"
+    (tmp_path / "files.tsv").write_text("t1ce\tt1nce\tsplit\tname\n" + rows)
+    run("pairs_in_mni", "files.tsv", "--out", "caps")
+    ((row, _),), _ = read_usable(tmp_path / "caps" / "pairs.tsv")
+    made = find_pair(tmp_path / "caps", row)
+    assert len(asked) == 1
+    for path, crop in ((t1nce, made.t1nce), (t1ce, made.t1ce)):
+        image, moved = nifti.load(path), nifti.load(crop, shape=nifti.CROP_SHAPE)
+        corner = np.linalg.inv(moved.affine) @ np.linalg.inv(pose) @ image.affine @ [0, 0, 0, 1]
+        box = tuple(
+            slice(round(c), round(c) + n) for c, n in zip(corner[:3], image.data.shape, strict=True)
+        )
+        np.testing.assert_allclose(moved.data[box], image.data / 2, rtol=1e-5)
 
 
 def test_l1(script, pair, tmp_path):
