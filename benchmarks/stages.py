@@ -1,11 +1,13 @@
-"""Where the time of one image goes in a batch of `clinica run t1-synth-nce`.
+"""Where the time of one image goes in a batch of `clinica run t1-synth-nce`, or in `translate`.
 
     OMP_NUM_THREADS=1 python benchmarks/stages.py CROP --images 50
+    OMP_NUM_THREADS=1 python benchmarks/stages.py T1CE --file
 
 CROP is a T1ce crop of t1-linear. Makes a CAPS of copies of it in a temporary folder, and runs the
 command on it in this process, on one thread (Nipype's plug-in Linear). The functions that do the
 work are timed: each stage without the stages that it calls, in processor time of its own thread.
-What remains is Clinica's, Nipype's and ours around them. Prints Markdown.
+What remains is Clinica's, Nipype's and ours around them. Prints Markdown. With `--file`, T1CE is
+any T1ce, as `clinica-t1nce translate` takes it, and what loads Python and libraries is left out.
 """
 
 import argparse
@@ -56,12 +58,20 @@ STAGES = {
 ONCE = ("loading of the weights", "table", "index", "selection, skipping")
 """Stages of a run, not of an image."""
 NETWORK_OR_DISK = ("network", "reading, SHA-256", "writing")
+FILE = {
+    "N4": ["volumes.bias:measure_bias"],
+    "brain": ["volumes.mni:deepbet_mask"],
+    "affine": ["volumes.mni:find_pose"],
+    "network and the rest": ["translation.single:synthesise"],
+}
+"""Stages of a file that comes without a CAPS."""
 
 
 class Clock:
     """Sums the processor time of stages, each without those that it calls."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.thread_time) -> None:
+        self.now = now
         self.seconds: dict[str, float] = defaultdict(float)
         self._running = threading.local()
 
@@ -71,20 +81,20 @@ class Clock:
         @functools.wraps(function)
         def timed(*args: Any, **kwargs: Any) -> Any:
             outer, self._running.inner = getattr(self._running, "inner", 0.0), 0.0
-            start = time.thread_time()
+            start = self.now()
             try:
                 return function(*args, **kwargs)
             finally:
-                spent = time.thread_time() - start
+                spent = self.now() - start
                 self.seconds[stage] += spent - self._running.inner
                 self._running.inner = outer + spent
 
         return timed
 
 
-def instrument(clock: Clock) -> None:
+def instrument(clock: Clock, stages: dict[str, list[str]]) -> None:
     """Replace each function by a timed one, wherever it was imported to."""
-    for stage, places in STAGES.items():
+    for stage, places in stages.items():
         for place in places:
             owner, name = find(place)
             function = getattr(owner, name)
@@ -131,7 +141,7 @@ def run(crop: Path, number: int) -> tuple[dict[str, float], float, float]:
     from clinica_t1nce.pipelines.t1_synth_nce.synthesis_cli import cli
 
     clock = Clock()
-    instrument(clock)
+    instrument(clock, STAGES)
     startup = time.process_time() - begun
     with tempfile.TemporaryDirectory() as folder:
         caps = Path(folder, "caps")
@@ -144,11 +154,33 @@ def run(crop: Path, number: int) -> tuple[dict[str, float], float, float]:
     return dict(clock.seconds), startup, worked
 
 
+def translate(path: Path) -> dict[str, float]:
+    """Give processor seconds by stage of one file, those of ANTs' threads included."""
+    for library in ("ants", "deepbet"):
+        importlib.import_module(library)
+    from clinica_t1nce.files import nifti
+    from clinica_t1nce.synthesis import Synthesizer
+    from clinica_t1nce.translation import single
+
+    image, synthesizer = nifti.load(path), Synthesizer.load()
+    clock = Clock(time.process_time)
+    instrument(clock, FILE)
+    single.synthesise(image.data, image.affine, synthesizer)
+    return dict(clock.seconds)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("crop", type=Path)
     parser.add_argument("--images", type=int, default=50)
+    parser.add_argument("--file", action="store_true", help="time `translate`")
     options = parser.parse_args()
+    if options.file:
+        seconds = translate(options.crop)
+        cells = [f"{seconds.get(stage, 0.0):.1f}" for stage in FILE]
+        print(f"| {' | '.join(FILE)} | all |\n{'|---' * (len(FILE) + 1)}|")
+        print(f"| {' | '.join(cells)} | {sum(seconds.values()):.1f} |")
+        return
     number = options.images
     seconds, startup, worked = run(options.crop.absolute(), number)
     seconds["Clinica's and Nipype's"] += worked - sum(seconds.values())

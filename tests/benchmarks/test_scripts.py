@@ -292,9 +292,8 @@ def test_growth(script, tmp_path):
 
 def test_stages(script):
     stages = script("stages")
-    for owner, name in (
-        stages.find(place) for places in stages.STAGES.values() for place in places
-    ):
+    every = {**stages.STAGES, **stages.FILE}
+    for owner, name in (stages.find(place) for places in every.values() for place in places):
         assert callable(getattr(owner, name))
     clock = stages.Clock()
     inner = clock.time("inner", lambda: sum(range(300_000)))

@@ -50,7 +50,7 @@ SHARED = {
 OF_PAIRS = {"--fold": "0", "--cache": "/somewhere/cache"}
 OF_LABEL_MAPS = {"--pairs": "12"}
 METHODS = {"--adversarial", "--unpaired"}
-FLAGS = METHODS | {"--low-quality", "--augment"}
+FLAGS = METHODS | {"--low-quality", "--augment", "--fit"}
 OF_MIXTURES = {"--files", "--label-maps", "--mix", "--in-heads"}
 
 VISITS = {("sub-01", "ses-A"): "", ("sub-01", "ses-B"): "", ("sub-02", "ses-A"): "ce-gd"}
@@ -132,10 +132,10 @@ def test_every_option_reaches_the_training_on_pairs(
     output = str(tmp_path / "run")
     monkeypatch.setattr("sys.argv", ["clinica-t1nce", "train", *source, output, "--steps", "7"])
     options = words(SHARED | OF_PAIRS | {"--fold": "1"})
-    printed = run(cli, *source, output, *options, "--augment", "--low-quality")
+    printed = run(cli, *source, output, *options, "--augment", "--fit", "--low-quality")
     assert f"weights: {tmp_path / 'run' / 'weights'}" in printed
     check_shared(called)
-    assert called["settings"].augment
+    assert called["settings"].augment and called["settings"].fit
     assert called["command"] == "clinica-t1nce train caps pairs.tsv run --steps 7"
     assert called["output"] == tmp_path / "run"
     data = called["data"]
