@@ -165,7 +165,7 @@ def translate(path: Path) -> dict[str, float]:
     image, synthesizer = nifti.load(path), Synthesizer.load()
     clock = Clock(time.process_time)
     instrument(clock, FILE)
-    single.synthesise(image.data, image.affine, synthesizer)
+    single.synthesise_volume(image.data, image.affine, synthesizer)
     return dict(clock.seconds)
 
 

@@ -12,7 +12,7 @@ from clinica_t1nce.caps.description import DESCRIPTION
 from clinica_t1nce.caps.query import SelectedBy
 from clinica_t1nce.datasets import separation
 from clinica_t1nce.errors import SelectionError
-from clinica_t1nce.files.text import read_json, read_table, read_unique
+from clinica_t1nce.files.text import read_json, read_rows, read_unique
 
 ACQUIRED, REGENERATED, SYNTHETIC = "acquired", "regenerated", "synthetic"
 
@@ -282,7 +282,7 @@ def read_choices(path: Path) -> dict[Visit, str]:
         If it cannot be read, or lists a visit twice.
     """
     rows = read_unique(path, "participant_id", "session_id")
-    read_table(path, ["filename"])
+    read_rows(path, ["filename"])
     return {Visit(*visit): Path(row["filename"]).name for visit, row in rows.items()}
 
 

@@ -51,11 +51,11 @@ class SimulateGadolinium(SimpleInterface):
 
     def _run_interface(self, runtime: Bunch) -> Bunch:
         from clinica_t1nce.simulation import dataset
-        from clinica_t1nce.simulation.label_maps import read_table
+        from clinica_t1nce.simulation.label_maps import read_label_table
         from clinica_t1nce.synthesis.synthesizer import find_device
 
         given = self.inputs
-        table = read_table(Path(given.labels_file)) if isdefined(given.labels_file) else None
+        table = read_label_table(Path(given.labels_file)) if isdefined(given.labels_file) else None
         settings = dataset.Settings(
             given.seed, given.preset, given.second_scan, given.head, given.in_place
         )

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from clinica_t1nce.models.cards import Inference
-from clinica_t1nce.training.modules.generator import GeneratorTraining, Optimisation, synthesise
+from clinica_t1nce.training.modules.generator import GeneratorTraining, Optimisation, make_t1nce
 from clinica_t1nce.training.modules.losses import dissimilarity
 from clinica_t1nce.training.settings import from_preset
 
@@ -184,10 +184,10 @@ def test_papers_optimiser_is_adam() -> None:
 
 def test_what_a_generator_gives_becomes_an_image() -> None:
     t1ce = torch.full((1, 1, 2, 2, 2), 5.0)
-    assert (synthesise(Constant(2.0), t1ce, "image") == 2).all()
-    assert (synthesise(Constant(2.0), t1ce, "change") == 3).all()
+    assert (make_t1nce(Constant(2.0), t1ce, "image") == 2).all()
+    assert (make_t1nce(Constant(2.0), t1ce, "change") == 3).all()
     quantiles = torch.arange(3.0).view(1, 3, 1, 1, 1).expand(1, 3, 2, 2, 2)
-    assert (synthesise(lambda x: quantiles, t1ce, "change") == 4).all()
+    assert (make_t1nce(lambda x: quantiles, t1ce, "change") == 4).all()
 
 
 def test_perceptual_loss_is_added() -> None:
