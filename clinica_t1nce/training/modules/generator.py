@@ -284,11 +284,8 @@ class GeneratorTraining(Training):
             self.average.update_parameters(self.network)
 
     def _loss(self, network: nn.Module, batch: Batch) -> torch.Tensor:
-        return self.reconstruction(self._out(network, batch), batch)
-
-    def _out(self, network: nn.Module, batch: Batch) -> torch.Tensor:
         t1ce = batch["t1ce"].contiguous(memory_format=torch.channels_last_3d)
-        return cast(torch.Tensor, network(t1ce).float())
+        return self.reconstruction(network(t1ce).float(), batch)
 
     def reconstruction(self, out: torch.Tensor, batch: Batch) -> torch.Tensor:
         """Return the loss of what the network gave for a batch's T1ce."""
