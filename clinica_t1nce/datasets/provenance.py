@@ -44,6 +44,10 @@ def find_origins(root: Path, model: str | None = None) -> list[Origin]:
     model
         Name of the weights, if a CAPS holds images of several.
 
+    Returns
+    -------
+    list of Origin
+
     Raises
     ------
     SelectionError

@@ -124,6 +124,10 @@ def read_events(folder: Path) -> Iterator[Event[str]]:
     ----------
     folder
         Folder of the journal.
+
+    Yields
+    ------
+    Event
     """
     for path in sorted(folder.glob("*.jsonl")):
         for line in path.read_text(encoding="utf-8").splitlines(keepends=True):

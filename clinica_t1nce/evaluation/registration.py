@@ -59,6 +59,10 @@ def align_images(
     seed
         Seed of the points at which ANTs samples the images.
 
+    Returns
+    -------
+    Alignment
+
     Raises
     ------
     ImageError

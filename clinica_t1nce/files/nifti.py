@@ -121,6 +121,10 @@ def load(
     constant
         Whether all voxels may have one value, as a mask or a map may have.
 
+    Returns
+    -------
+    Image
+
     Raises
     ------
     ImageError

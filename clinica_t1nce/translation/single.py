@@ -271,6 +271,10 @@ def translate_file(
     raw
         Root of the BIDS that the source belongs to: the sidecar calls it ``raw``.
 
+    Returns
+    -------
+    Translation
+
     Raises
     ------
     ImageError

@@ -124,6 +124,10 @@ def plan(
     overwrite
         Whether what is there is replaced.
 
+    Returns
+    -------
+    list of Files
+
     Raises
     ------
     SelectionError
