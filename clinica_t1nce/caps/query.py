@@ -1,4 +1,4 @@
-"""Which images of a CAPS are asked for."""
+"""Which images of a CAPS are asked for: by a rule, by a table, or as pairs."""
 
 import hashlib
 import os

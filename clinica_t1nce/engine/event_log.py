@@ -1,4 +1,4 @@
-"""What happens in other processes, read from files: one JSON line an event.
+"""What happens in other processes, read from files and shown: one JSON line an event.
 
 A journal is a folder in which each process writes its own file, so that it works on the shared
 disks of clusters, where processes that append to one file lose lines.

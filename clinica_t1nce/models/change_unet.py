@@ -1,4 +1,7 @@
-"""A light U-Net that predicts the enhancement to take away, at full resolution."""
+"""A light U-Net that predicts the enhancement to take away, at full resolution.
+
+On a CPU it works in windows: only where an image is, and with little memory at a time.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise

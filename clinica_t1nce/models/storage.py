@@ -1,4 +1,4 @@
-"""Weights on disk: a safetensors file, and beside it a JSON card that says what it is.
+"""Weights on disk, and their mean: a safetensors file, and beside it a JSON card of what it is.
 
 Shipped weights lie in ``clinica_t1nce/weights``. The SHA-256 on the card is checked at every load.
 """
