@@ -64,6 +64,7 @@ TITLES: dict[str, tuple[str, int]] = {
     "total": ("total", 3),
     "oracle": ("oracle", 3),
     "share": ("share", 2),
+    "attainable": ("attainable", 2),
     "inside": ("inside", 3),
     "outside": ("outside", 3),
     "left": ("left", 3),

@@ -1,11 +1,14 @@
-"""Where the time of one image goes in a batch of `clinica run t1-synth-nce`.
+"""Where the time of one image goes in a batch of `clinica run t1-synth-nce`, or in `translate`.
 
     python benchmarks/stages.py CROP... --images 50 --processes 2
+    OMP_NUM_THREADS=1 python benchmarks/stages.py T1CE --file
 
 CROP is a T1ce crop of t1-linear. Makes a CAPS of links to the crops, one visit each, in a temporary
 folder, and runs the command on it, with as many processes of one thread. The functions that do the
 work are timed in all of its processes: each stage without the stages that it calls, in processor
 time of its own thread. What remains is Clinica's, Nipype's and ours around them. Prints Markdown.
+With `--file`, T1CE is any T1ce, as `clinica-t1nce translate` takes it, and what loads Python and
+libraries is left out.
 """
 
 import argparse
@@ -61,12 +64,20 @@ STAGES = {
 ONCE = ("loading of the weights", "table", "index", "selection, skipping")
 """Stages of a run, not of an image."""
 NETWORK_OR_DISK = ("network", "reading, SHA-256", "writing")
+FILE = {
+    "N4": ["volumes.bias:measure_bias"],
+    "brain": ["volumes.mni:deepbet_mask"],
+    "affine": ["volumes.mni:find_pose"],
+    "network and the rest": ["translation.single:synthesise"],
+}
+"""Stages of a file that comes without a CAPS."""
 
 
 class Clock:
     """Sums the processor time of stages, each without those that it calls."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.thread_time) -> None:
+        self.now = now
         self.seconds: dict[str, float] = defaultdict(float)
         self._running = threading.local()
 
@@ -76,23 +87,21 @@ class Clock:
         @functools.wraps(function)
         def timed(*args: Any, **kwargs: Any) -> Any:
             outer, self._running.inner = getattr(self._running, "inner", 0.0), 0.0
-            start = time.thread_time()
+            start = self.now()
             try:
                 return function(*args, **kwargs)
             finally:
-                spent = time.thread_time() - start
+                spent = self.now() - start
                 self.seconds[stage] += spent - self._running.inner
                 self._running.inner = outer + spent
 
         return timed
 
 
-def instrument(clock: Clock, but: str) -> None:
-    """Replace each function, but those of one package, by a timed one, wherever it is."""
-    for stage, places in STAGES.items():
+def instrument(clock: Clock, stages: dict[str, list[str]]) -> None:
+    """Replace each function by a timed one, wherever it was imported to."""
+    for stage, places in stages.items():
         for place in places:
-            if but and place.startswith(but):
-                continue
             owner, name = find(place)
             function = getattr(owner, name)
             timed = clock.time(stage, function)
@@ -121,11 +130,13 @@ def _replace(function: Any, timed: Any) -> None:
 
 def measure(folder: Path) -> None:
     """Time this process from now to its end, and leave what was found in a folder."""
-    works = "clinica_t1nce.engine.local_plugin" in sys.orig_argv
-    # Those that work on images do without Clinica.
-    importlib.import_module("clinica_t1nce.interfaces.synthesis" if works else "clinica.cmdline")
+    works, stages = "clinica_t1nce.engine.local_plugin" in sys.orig_argv, STAGES
+    importlib.import_module("clinica_t1nce.interfaces" if works else "clinica.cmdline")
+    if works:
+        # Without Clinica.
+        stages = {n: p for n, p in STAGES.items() if not p[0].startswith("pipelines")}
     clock = Clock()
-    instrument(clock, "pipelines" if works else "")
+    instrument(clock, stages)
     startup = time.process_time()
 
     def leave() -> None:
@@ -176,12 +187,34 @@ def run(crops: Sequence[Path], number: int, n_processes: int) -> tuple[list[Any]
         return [json.loads(path.read_text()) for path in found.iterdir()], clock
 
 
+def translate(path: Path) -> dict[str, float]:
+    """Give processor seconds by stage of one file, those of ANTs' threads included."""
+    for library in ("ants", "deepbet"):
+        importlib.import_module(library)
+    from clinica_t1nce.files import nifti
+    from clinica_t1nce.synthesis import Synthesizer
+    from clinica_t1nce.translation import single
+
+    image, synthesizer = nifti.load(path), Synthesizer.load()
+    clock = Clock(time.process_time)
+    instrument(clock, FILE)
+    single.synthesise(image.data, image.affine, synthesizer)
+    return dict(clock.seconds)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("crops", nargs="+", type=Path)
     parser.add_argument("--images", type=int, default=50)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--file", action="store_true", help="time `translate`, of the first image")
     options = parser.parse_args()
+    if options.file:
+        seconds = translate(options.crops[0])
+        cells = [f"{seconds.get(stage, 0.0):.1f}" for stage in FILE]
+        print(f"| {' | '.join(FILE)} | all |\n{'|---' * (len(FILE) + 1)}|")
+        print(f"| {' | '.join(cells)} | {sum(seconds.values()):.1f} |")
+        return
     number = options.images
     crops = [crop.absolute() for crop in options.crops]
     processes, clock = run(crops, number, options.processes)

@@ -64,6 +64,12 @@ DEFAULT_MIX = {"real": 2, "simulated": 1, "t1nce": 1}
     help="Vary the real pairs at random, both images alike.  [default: as the preset]",
 )
 @click.option(
+    "--fit/--no-fit",
+    default=None,
+    help="Networks that see whole volumes: bring each T1nce to the intensities of its T1ce; else "
+    "each image is scaled by itself.  [default: as the preset]",
+)
+@click.option(
     "--cache",
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for prepared volumes, which several trainings may share.",

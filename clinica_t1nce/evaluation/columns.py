@@ -54,6 +54,7 @@ _MEANINGS: dict[str, str | tuple[str, str | None]] = {
         "(1 - total) / (1 - oracle): 0 nothing, 1 perfect removal of the enhancement and of "
         "nothing else; can be negative"
     ),
+    "attainable": "Share_smooth of an image whose enhancement is gone and whose noise is left",
     "inside_smooth": "After the smooth fit: error in enhancing voxels over the T1ce's",
     "outside_smooth": "After the smooth fit: error in the other voxels over the T1ce's",
     "left": ("After the smooth fit: mean of image - T1nce in enhancing voxels", _BRIGHT),

@@ -51,7 +51,7 @@ SIMILARITY: dict[str, tuple[str, ...]] = {
 
 RECOVERY: dict[str, tuple[str, ...]] = {
     SMOOTH: (
-        *("total", "share_smooth", "inside_smooth", "outside_smooth", "left"),
+        *("total", "share_smooth", "attainable", "inside_smooth", "outside_smooth", "left"),
         *("bias", "bias_csf", "bias_gm", "bias_wm", "sharpness_smooth"),
     ),
     "": ("error", "share", "inside", "outside", "sharpness"),

@@ -148,6 +148,7 @@ look for.
 Put images into the folder `images`, best the crops of Clinica's `t1-linear` (bias-corrected, in MNI
 space, 1 mm), background 0, then
 
+    pip install "monai[fire,nibabel]" torch
     python -m monai.bundle run --config_file configs/inference.json --bundle_root .
 
 or, in Python, on a tensor 1 x 1 x D x H x W of voxels of 1 mm whose axes run right, anterior,
@@ -156,7 +157,8 @@ superior:
     t1nce = torch.jit.load("{MODEL}")(t1ce)
 
 The package itself (`clinica-t1nce translate`) also corrects the bias field, registers, takes any
-voxel size, and says whether gadolinium was given and how sure it is.
+voxel size, and says whether gadolinium was given and how sure it is. Its documentation has the
+figures on real pairs, and where the weights fail.
 
 ## Training data
 

@@ -11,11 +11,14 @@ import pandas as pd
 import pytest
 import torch
 
-from clinica_t1nce.files import tsv
+from clinica_t1nce.bids.pairs import read_usable
+from clinica_t1nce.caps.pair_images import find_pair
+from clinica_t1nce.files import nifti, tsv
 from clinica_t1nce.simulation.anatomy import prepare
 from clinica_t1nce.simulation.tissues import Tissue
 from clinica_t1nce.synthesis import Synthesizer
 from clinica_t1nce.translation import classification
+from clinica_t1nce.volumes import bias, mni
 from tests.data import volumes
 from tests.data.caps import save_weights
 from tests.data.generators import Generator
@@ -168,6 +171,28 @@ def test_semi_real_heads(script):
     assert found == pytest.approx({**expected, "wrongly": 1.6 / 5.6})
 
 
+def test_pairs_in_mni(run, pair, tmp_path, monkeypatch):
+    """Both images are moved by the affine of the T1nce."""
+    pose, asked = np.eye(4), []
+    pose[:3, 3] = 4.5, -6.5, 9.5
+    monkeypatch.setattr(mni, "find_pose", lambda volume, _: asked.append(volume) or pose)
+    monkeypatch.setattr(bias, "measure_bias", lambda volume, _: np.full_like(volume, 2))
+    t1ce, t1nce = pair
+    rows = f"{t1ce.name}\t{t1nce.name}\tvalidation\tA_1\n{t1ce.name}\tgone.nii\ttrain\tB\n"
+    (tmp_path / "files.tsv").write_text("t1ce\tt1nce\tsplit\tname\n" + rows)
+    run("pairs_in_mni", "files.tsv", "--out", "caps")
+    ((row, _),), _ = read_usable(tmp_path / "caps" / "pairs.tsv")
+    made = find_pair(tmp_path / "caps", row)
+    assert len(asked) == 1
+    for path, crop in ((t1nce, made.t1nce), (t1ce, made.t1ce)):
+        image, moved = nifti.load(path), nifti.load(crop, shape=nifti.CROP_SHAPE)
+        corner = np.linalg.inv(moved.affine) @ np.linalg.inv(pose) @ image.affine @ [0, 0, 0, 1]
+        box = tuple(
+            slice(round(c), round(c) + n) for c, n in zip(corner[:3], image.data.shape, strict=True)
+        )
+        np.testing.assert_allclose(moved.data[box], image.data / 2, rtol=1e-5)
+
+
 def test_l1(script, pair, tmp_path):
     l1 = script("l1")
     t1ce, t1nce = (l1.scaled(nib.load(path).get_fdata(dtype=np.float32)) for path in pair)
@@ -270,9 +295,8 @@ def test_stages(script, tmp_path):
     stages.make(tmp_path / "caps", crops, 3)
     linked = sorted((tmp_path / "caps").glob("subjects/*/*/t1_linear/*_T1w.nii.gz"))
     assert [path.readlink() for path in linked] == [crops[0], crops[1], crops[0]]
-    for owner, name in (
-        stages.find(place) for places in stages.STAGES.values() for place in places
-    ):
+    every = {**stages.STAGES, **stages.FILE}
+    for owner, name in (stages.find(place) for places in every.values() for place in places):
         assert callable(getattr(owner, name))
     clock = stages.Clock()
     inner = clock.time("inner", lambda: sum(range(300_000)))

@@ -28,7 +28,7 @@ SPM_FOLDER = ("t1", "spm", "segmentation", "native_space")
 N_MAPS = 3
 SPM_TISSUES = ("graymatter", "whitematter", "csf")
 
-VERSION = 4
+VERSION = 5
 """Of the records: another one makes all pairs anew."""
 
 
