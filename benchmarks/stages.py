@@ -68,7 +68,7 @@ FILE = {
     "N4": ["volumes.intensity:measure_bias"],
     "brain": ["volumes.mni:deepbet_mask"],
     "affine": ["volumes.mni:find_pose"],
-    "network and the rest": ["translation.single:synthesise"],
+    "network and the rest": ["translation.single:synthesise_volume"],
 }
 """Stages of a file that comes without a CAPS."""
 
@@ -198,7 +198,7 @@ def translate(path: Path) -> dict[str, float]:
     image, synthesizer = nifti.load(path), Synthesizer.load()
     clock = Clock(time.process_time)
     instrument(clock, FILE)
-    single.synthesise(image.data, image.affine, synthesizer)
+    single.synthesise_volume(image.data, image.affine, synthesizer)
     return dict(clock.seconds)
 
 

@@ -121,10 +121,6 @@ def load(
     constant
         Whether all voxels may have one value, as a mask or a map may have.
 
-    Returns
-    -------
-    Image
-
     Raises
     ------
     ImageError

@@ -117,10 +117,6 @@ def condition(image: np.ndarray) -> Conditioned:
     ----------
     image
         Finite intensities of a T1w, D x H x W, in any unit.
-
-    Returns
-    -------
-    Conditioned
     """
     background, padding, known = _find_background(image)
     shown = image

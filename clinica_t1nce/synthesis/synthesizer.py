@@ -333,7 +333,10 @@ class Synthesizer:
             spread = squares.div_(n_views).sqrt_()
         elif spread is not None:
             spread = spread.div_(n_views)
-        uncertainty = None if spread is None else _ratio(_mean(spread), _mean(mean.abs()))
+        uncertainty = None
+        if spread is not None:
+            size = _mean(mean.abs())
+            uncertainty = _mean(spread) / size if size else 0.0
         faded = fade_small(mean, self.card.inference.fade)
         return faded[0, 0].cpu().numpy(), uncertainty
 
@@ -395,7 +398,3 @@ def find_device(name: str | torch.device) -> torch.device:
 def _mean(values: torch.Tensor) -> float:
     # PyTorch would make a copy in float64.
     return float(values.cpu().numpy().mean(dtype=np.float64))
-
-
-def _ratio(spread: float, size: float) -> float:
-    return 0.0 if size == 0 else spread / size

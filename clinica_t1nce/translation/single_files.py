@@ -124,10 +124,6 @@ def plan(
     overwrite
         Whether what is there is replaced.
 
-    Returns
-    -------
-    list of Files
-
     Raises
     ------
     SelectionError
