@@ -322,7 +322,8 @@ class Synthesizer:
             if own_range is not None:
                 half_range = own_range if half_range is None else half_range.add_(own_range)
         assert mean is not None
-        if not bool(mean.isfinite().all()):
+        # Both are NaN where any voxel is.
+        if not all(bool(end.isfinite()) for end in mean.aminmax()):
             raise WeightsError(f"{self.card.name}: gives NaN or infinite voxels; use other weights")
         if self.card.inference.guided:
             mean = guide(mean, x)

@@ -290,8 +290,12 @@ def test_growth(script, tmp_path):
     assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_stages(script):
+def test_stages(script, tmp_path):
     stages = script("stages")
+    crops = [tmp_path / "a.nii.gz", tmp_path / "b.nii.gz"]
+    stages.make(tmp_path / "caps", crops, 3)
+    linked = sorted((tmp_path / "caps").glob("subjects/*/*/t1_linear/*_T1w.nii.gz"))
+    assert [path.readlink() for path in linked] == [crops[0], crops[1], crops[0]]
     every = {**stages.STAGES, **stages.FILE}
     for owner, name in (stages.find(place) for places in every.values() for place in places):
         assert callable(getattr(owner, name))
