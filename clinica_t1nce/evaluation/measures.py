@@ -119,7 +119,7 @@ def find_pair_flags(
 
     Examples
     --------
-    >>> find_flags(0.5, np.eye(4), [], [0.7])
+    >>> find_pair_flags(0.5, np.eye(4), [], [0.7])
     ['the brain masks of the two images differ']
     """
     flags = []
