@@ -1,4 +1,6 @@
 import io
+import time
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -54,3 +56,12 @@ def test_an_error_in_the_block_comes_out(tmp_path, screen):
     screen(terminal=False)
     with pytest.raises(KeyError), event_log.follow(tmp_path, LABELS):
         raise KeyError
+
+
+def test_the_longer_a_look_takes_the_rarer_it_is(tmp_path):
+    follower, pauses = event_log._Follower(tmp_path, LABELS, None), []
+    follower._look = lambda: time.sleep(0.05)
+    follower._ended = SimpleNamespace(wait=lambda pause: pauses.append(pause) or len(pauses) > 1)
+    follower.run()
+    assert pauses[0] == event_log.POLL_SECONDS
+    assert pauses[1] >= 20 * 0.05
