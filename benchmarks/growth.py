@@ -67,7 +67,7 @@ def _sidecar(crop: Path, output: Path, caps: Path, card: Card) -> str:
         source=crop,
         output=output,
         card=card,
-        change=sidecar.Change(1.0, 20.0, 0.002),
+        change={"Mean": 1.0, "Percentile99": 20.0, "MeanRelativeToSource": 0.002},
         confidence=0.5,
         gadolinium=0.99,
         device="cpu",

@@ -26,7 +26,7 @@ import numpy as np
 from scipy import ndimage
 
 from clinica_t1nce.bids.pairs import read_usable
-from clinica_t1nce.caps.pair_images import find_pair
+from clinica_t1nce.caps.query import find_pair
 from clinica_t1nce.errors import SelectionError, T1nceError
 from clinica_t1nce.evaluation.agreement import measure_agreement
 from clinica_t1nce.evaluation.brain_masks import brain_mask
@@ -41,8 +41,9 @@ from clinica_t1nce.evaluation.smooth_recovery import (
     prepare_smooth_pair,
 )
 from clinica_t1nce.evaluation.volumes import TISSUES, dice, measure_volumes
-from clinica_t1nce.files import atomic, nifti, tsv
+from clinica_t1nce.files import atomic, nifti
 from clinica_t1nce.files.nifti import CROP_SHAPE, CROP_ZOOMS, Image
+from clinica_t1nce.files.text import read_table
 from clinica_t1nce.report.figures import draw_participant
 
 PERFECT = "perfect removal"
@@ -64,6 +65,7 @@ TITLES: dict[str, tuple[str, int]] = {
     "total": ("total", 3),
     "oracle": ("oracle", 3),
     "share": ("share", 2),
+    "attainable": ("attainable", 2),
     "inside": ("inside", 3),
     "outside": ("outside", 3),
     "left": ("left", 3),
@@ -224,7 +226,7 @@ def load_pairs(caps: Path, pairs_tsv: Path, cache: Path) -> Iterator[RealPair]:
 
 
 def load_files(table: Path, split: str) -> Iterator[RealPair]:
-    rows = tsv.read(table, required=("t1ce", "t1nce", "split"))
+    rows = read_table(table, required=("t1ce", "t1nce", "split"))
     chosen = [cells for cells in rows if cells["split"] == split]
     if not chosen:
         raise SelectionError(f"{table}: no row of the split {split}; choose another with --split")

@@ -33,7 +33,7 @@ def main() -> None:
         if not wanted or not has_contrast(path.name):
             continue
         job = Job(path, names.output_path(path, "any"), args.caps, SelectedBy("tsv"), options)
-        inputs = spaces.read_inputs(spaces.read_crop(path), (names.NATIVE,), job.targets)
+        inputs = spaces.read_inputs(spaces.read_crop(path), (names.NATIVE,), job)
         (product,) = spaces.make_products(inputs, synthesizer)
         raw = product.inputs.raw
         assert raw is not None

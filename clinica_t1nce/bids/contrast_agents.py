@@ -5,14 +5,14 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
 from clinica_t1nce.bids.entities import contrast_label
 from clinica_t1nce.errors import AgentWordError, SelectionError, some
-from clinica_t1nce.files import tsv
+from clinica_t1nce.files.text import read_numbered, read_table
 
 Meaning = Literal["given", "none", "nothing", "unknown"]
 """``given``: an agent, or that there was one; ``none``: that there was none; ``nothing``: nothing
@@ -24,67 +24,30 @@ Words = Mapping[str, Meaning]
 NO_WORDS: Words = MappingProxyType({})
 
 
-def _listed(*lines: str) -> frozenset[str]:
-    return frozenset(word for line in lines for word in line.split(", "))
+@cache
+def _listed() -> Mapping[str, frozenset[str]]:
+    """Read the words that are known, by kind."""
+    words: dict[str, set[str]] = {}
+    for row in read_table(Path(__file__).with_name("contrast_words.tsv"), ["kind", "words"]):
+        words.setdefault(row["kind"], set()).update(row["words"].split(", "))
+    return {kind: frozenset(found) for kind, found in words.items()}
 
 
-NOTHING = _listed(
-    "na, n a, nan, nat, inf, infinity, null, undefined, missing, unknown, unk",
-    "not available, not applicable, not known, not recorded, not reported, not specified",
-    "not stated, not documented, not said, no information, no data, unspecified, tbd, todo",
-    "anonymized, anonymised, anonymous, removed, deleted, redacted, xxx",
-    "inconnu, inconnue, non renseigne, non precise, non disponible, non connu",
-    "unbekannt, k a, keine angabe, keine angaben",
-    "desconocido, no disponible, desconhecido, sconosciuto, non specificato",
-    "onbekend, ukendt, okand, ukjent, nieznany, tuntematon, neznamy",
-)
+NOTHING = _listed()["nothing"]
 """Phrases that say nothing."""
 
-NEGATIONS = _listed(
-    "none, no, non, not, without, wo, nil, off, false, absent, negative, never, before",
-    "plain, native, unenhanced, pre, precontrast",
-    "sans, aucun, aucune, pas, ni, natif, avant",
-    "ohne, kein, keine, keinen, keiner, keines, nein, nicht, nativ, vor",
-    "senza, nessun, nessuno, nessuna, sin, ninguno, ninguna, ningun",
-    "sem, nenhum, nenhuma, nao",
-    "zonder, geen, nee, niet, utan, ingen, inget, inga, uden, nej, ikke, uten, nei",
-    "ei, ilman, bez, brak, nie, zadne, zadny, zadna, ne",
-)
+NEGATIONS = _listed()["negation"]
 """Words that say that there was none, alone or of what they stand beside."""
 
-AFFIRMATIONS = _listed(
-    "yes, true, on, with, after, post, postcontrast, positive, enhanced, ce",
-    "oui, avec, apres, vrai, ja, mit, nach, si, con, dopo, despues, sim, com, depois",
-    "met, efter, tak, po, kylla, ano",
-)
+AFFIRMATIONS = _listed()["affirmation"]
 """Words that say that there was one."""
 
-_BESIDE = _listed(
-    "contrast, contraste, contrasto, kontrast, kontrastmittel, kontrastmiddel, kontrastmedel",
-    "km, mdc, mc, agent, agents, medium, media, product, produit, produkt, mittel, stoff, bolus",
-    "injection, injected, inject, injecte, injectee, inj, injektion, injiziert, iniezione",
-    "iniettato, inyeccion, inyectado, injecao",
-    "administered, administration, administre, administree, administrado, administrada",
-    "somministrato, toegediend, verabreicht, appliziert, gabe, gegeben, gitt, givet, podano",
-    "podany, annettu, given, used, use, applied, received, done",
-    "imaging, image, scan, t1, t1w, mri, irm, mrt, iv, i, v",
-    "the, a, an, of, any, was, is, were, de, d, du, del, della, di, l, le, la, se, s, il, n, y",
-    "eu, et, und, and",
-)
+_BESIDE = _listed()["beside"]
 """Words that may stand beside a negation or an affirmation."""
 
-_DOUBTS = _listed("unknown, unk, unbekannt, inconnu, maybe, possible, possibly, unsure")
+_DOUBTS = _listed()["doubt"]
 
-_BRANDS = "|".join(
-    _listed(
-        "dotarem, clariscan, artirem, gadovist, gadavist, magnevist, magnegita, magnetolux",
-        "omniscan, prohance, multihance, optimark, eovist, primovist, vueway, elucirem, ablavar",
-        "vasovist, dotagita, dotagraf, dotalux, dotavision, cyclolux, pixxoscan, magnograf",
-        "bonbright, supravist, magnescope, teslascan, mangafodipir, resovist, endorem",
-        "feraheme, ferumoxytol, gbca, iodine, iodinated, barium, xenon, carbon dioxide",
-    )
-)
-AGENT = re.compile(rf"\b(gad|gad[aeio]\w*|gd\w*|{_BRANDS})\b")
+AGENT = re.compile(rf"\b(gad|gad[aeio]\w*|gd\w*|{'|'.join(_listed()['brand'])})\b")
 """Names of agents in a plain phrase: of substances, all that begin as gadolinium does; brands; and
 the other ingredients that BIDS knows."""
 
@@ -186,8 +149,8 @@ def plain(text: str) -> str:
     return " ".join(re.findall(r"[^\W_]+", _folded(text)))
 
 
-def read_words(path: Path) -> Words:
-    """Read what words mean from a table with the columns ``word`` and ``meaning``.
+def read_words(path: Path | None) -> Words:
+    """Read what words mean from a table with the columns ``word`` and ``meaning``, if there is one.
 
     ``meaning`` is ``given``, ``none`` or ``nothing``.
 
@@ -196,9 +159,11 @@ def read_words(path: Path) -> Words:
     SelectionError
         If it cannot be read, lists a word twice, or a meaning is none of these.
     """
+    if path is None:
+        return NO_WORDS
     known: dict[str, Meaning] = {"given": "given", "none": "none", "nothing": "nothing"}
     words: dict[str, Meaning] = {}
-    for number, row in tsv.read_numbered(path, ["word", "meaning"])[1]:
+    for number, row in read_numbered(path, ["word", "meaning"])[1]:
         kind = known.get(row["meaning"].lower())
         if kind is None:
             raise SelectionError(

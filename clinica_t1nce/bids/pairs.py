@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from clinica_t1nce.errors import SelectionError, some
-from clinica_t1nce.files.tsv import read_numbered
+from clinica_t1nce.files.text import read_numbered
 
 Split = Literal["train", "validation", "test"]
 TRAIN, VALIDATION, TEST = SPLITS = get_args(Split)

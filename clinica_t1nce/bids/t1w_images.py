@@ -24,8 +24,7 @@ from clinica_t1nce.bids.entities import (
     suffix,
 )
 from clinica_t1nce.errors import AgentWordError, SelectionError
-from clinica_t1nce.files import tsv
-from clinica_t1nce.files.text import is_there, read_json
+from clinica_t1nce.files.text import Cells, is_there, read_json, read_unique
 
 T1CE, T1NCE = "T1ce", "T1nce"
 
@@ -190,7 +189,7 @@ class Dataset:
         """Say where the sidecar of an image belongs."""
         return image.with_name(f"{stem(image.name)}.json")
 
-    def scans(self, visit: Visit) -> dict[str, tsv.Row]:
+    def scans(self, visit: Visit) -> dict[str, Cells]:
         """Read the rows of ``scans.tsv`` by file name; none where there is no such table.
 
         Raises
@@ -200,7 +199,7 @@ class Dataset:
         """
         return _scans(self.scans_path(visit))
 
-    def scans_row(self, visit: Visit, name: str) -> tsv.Row:
+    def scans_row(self, visit: Visit, name: str) -> Cells:
         """Give what ``scans.tsv``, of the participant and of the visit, say of an image.
 
         Raises
@@ -211,7 +210,7 @@ class Dataset:
         of_subject = self.root / visit.subject / f"{visit.subject}_scans.tsv"
         within = f"{visit.session}/" if visit.session else ""
         tables = ((of_subject, within), (self.scans_path(visit), ""))
-        found: tsv.Row = {}
+        found: Cells = {}
         for path, folder in tables:
             wanted = f"{folder}anat/{name}"
             rows = _scans(path)
@@ -269,10 +268,10 @@ def prefer(images: Iterable[T1w]) -> list[T1w]:
     return sorted(images, key=lambda image: (image.thickness, -image.run, image.path.name))
 
 
-def _scans(path: Path) -> dict[str, tsv.Row]:
+def _scans(path: Path) -> dict[str, Cells]:
     if not is_there(path):
         return {}
-    rows = tsv.read_unique(path, "filename")
+    rows = read_unique(path, "filename")
     return {PurePosixPath(name.replace("\\", "/")).as_posix(): row for (name,), row in rows.items()}
 
 

@@ -36,26 +36,6 @@ _RESOLUTIONS = {
 
 
 @dataclass(frozen=True)
-class Change:
-    """How much was taken away, in the head.
-
-    Attributes
-    ----------
-    mean, percentile_99
-        Mean and 99th percentile of T1ce - T1nce, in the image's own units.
-    relative
-        Ratio of `mean` to the mean of the T1ce: comparable between scanners.
-    place
-        How much of it lies at vessels, dura and choroid plexus; None where this is not known.
-    """
-
-    mean: float
-    percentile_99: float
-    relative: float
-    place: "Place | None" = None
-
-
-@dataclass(frozen=True)
 class Grid:
     """Where a synthetic image lies.
 
@@ -77,8 +57,10 @@ class Grid:
     predicted_on: str | None = None
 
 
-def measure_change(volume: np.ndarray, change: np.ndarray, place: "Place | None" = None) -> Change:
-    """Summarise a change over the voxels of the head.
+def measure_change(
+    volume: np.ndarray, change: np.ndarray, place: "Place | None" = None
+) -> dict[str, Any]:
+    """Summarise a change over the voxels of the head, as the sidecar's ``Change``.
 
     Parameters
     ----------
@@ -88,14 +70,30 @@ def measure_change(volume: np.ndarray, change: np.ndarray, place: "Place | None"
         T1ce - T1nce, on the same grid.
     place
         Result of :func:`clinica_t1nce.synthesis.enhancement_prior.locate`, if MNI space is known.
+
+    Returns
+    -------
+    dict
+        Mean and 99th percentile of the change, in the image's own units, the ratio of its mean to
+        that of the T1ce, comparable between scanners, and how much of it lies where `place` says.
     """
     head = intensity.head(volume)
-    if not head.any():
-        return Change(0.0, 0.0, 0.0)
-    inside = change[head]
-    mean = float(inside.mean(dtype=np.float64))
-    brightness = float(volume[head].mean(dtype=np.float64))
-    return Change(mean, intensity.find_percentile(inside, 99), mean / brightness, place)
+    mean = percentile = relative = 0.0
+    where: dict[str, Any] = {}
+    if head.any():
+        mean = float(change[head].mean(dtype=np.float64))
+        percentile = intensity.find_percentile(change[head], 99)
+        relative = mean / float(volume[head].mean(dtype=np.float64))
+        if place is not None:
+            share, expected = _rounded(place.share), _rounded(place.expected)
+            where = {"ShareAtVessels": share, "ShareAtVesselsIfEven": expected}
+    return {
+        "Mean": _rounded(mean),
+        "Percentile99": _rounded(percentile),
+        "MeanRelativeToSource": _rounded(relative),
+        **where,
+        "Region": f"voxels above {intensity.HEAD:.0%} of the source's 99th percentile",
+    }
 
 
 def describe_model(card: "Card") -> dict[str, Any]:
@@ -113,7 +111,7 @@ def build(
     source: Path,
     output: Path,
     card: "Card",
-    change: Change,
+    change: Mapping[str, Any],
     confidence: float | None,
     gadolinium: float | None = None,
     flags: Sequence[Flag] = (),
@@ -181,13 +179,7 @@ def build(
         "GadoliniumProbability": _rounded(gadolinium),
         "Confidence": _rounded(confidence),
         "Flags": flags_as_json(flags),
-        "Change": {
-            "Mean": _rounded(change.mean),
-            "Percentile99": _rounded(change.percentile_99),
-            "MeanRelativeToSource": _rounded(change.relative),
-            **_describe_place(change.place),
-            "Region": f"voxels above {intensity.HEAD:.0%} of the source's 99th percentile",
-        },
+        "Change": dict(change),
         "AgreementWithCrop": _rounded(grid.agreement),
         "ChangePredictedOn": grid.predicted_on,
         "IntensityScaling": dict(card.scaling if scaling is None else scaling),
@@ -196,13 +188,6 @@ def build(
         "DurationSeconds": round(seconds, 2),
     }
     return {key: value for key, value in content.items() if value is not None}
-
-
-def _describe_place(place: "Place | None") -> dict[str, float | None]:
-    if place is None:
-        return {}
-    share, expected = _rounded(place.share), _rounded(place.expected)
-    return {"ShareAtVessels": share, "ShareAtVesselsIfEven": expected}
 
 
 def build_enhancement(content: Mapping[str, Any], image: str) -> dict[str, Any]:

@@ -12,9 +12,8 @@ from typing import Any
 
 from clinica_t1nce.caps import names, query, sidecar
 from clinica_t1nce.errors import SelectionError
-from clinica_t1nce.files import tsv
 from clinica_t1nce.files.atomic import remove
-from clinica_t1nce.files.text import write_text
+from clinica_t1nce.files.text import read_table, table_text, write_text
 from clinica_t1nce.synthesis import Flag
 
 NAME = "t1_synth_nce.tsv"
@@ -180,7 +179,7 @@ def read(caps: Path) -> list[Row]:
 
 
 def _rows(path: Path) -> list[Row]:
-    rows = tsv.read(path) if path.is_file() else []
+    rows = read_table(path) if path.is_file() else []
     return [{column: row.get(column) or "n/a" for column in COLUMNS} for row in rows]
 
 
@@ -204,7 +203,7 @@ def _text(
             rows.append(row)
             told.add(key)
     rows.sort(key=lambda row: tuple(str(row.get(column, "")) for column in COLUMNS[:4]))
-    return tsv.text(rows, COLUMNS)
+    return table_text(rows, COLUMNS)
 
 
 def _done_rows(images: Iterable[Path], known: Rows) -> Iterable[Row]:

@@ -51,8 +51,7 @@ def cli(
     """
     from clinica_t1nce.datasets.provenance import find_origins
     from clinica_t1nce.errors import SelectionError
-    from clinica_t1nce.files import tsv
-    from clinica_t1nce.files.text import write_text
+    from clinica_t1nce.files.text import table_text, write_text
     from clinica_t1nce.pipelines import auditing
 
     with checking():
@@ -68,7 +67,7 @@ def cli(
             for stage, results in found.items()
             for name, result in results.items()
         ]
-        write_text(out, tsv.text(rows, COLUMNS))
+        write_text(out, table_text(rows, COLUMNS))
     for row in rows:
         click.echo("\t".join(row[column] for column in COLUMNS))
     click.echo(_summary(found))

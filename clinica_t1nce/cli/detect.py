@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -40,17 +40,7 @@ if TYPE_CHECKING:
 @click.option(
     "--overwrite", is_flag=True, help="Classify images again that were classified before."
 )
-def cli(
-    sources: tuple[Path, ...],
-    output: Path | None,
-    model: str,
-    device: "Device",
-    bids_directory: Path | None,
-    agent_words: Path | None,
-    tsv: Path | None,
-    n_procs: int,
-    overwrite: bool,
-) -> None:
+def cli(sources: tuple[Path, ...], output: Path | None, **options: Any) -> None:
     """Say of T1w whether they show gadolinium, whatever their names say.
 
     FILE is a NIfTI image or a folder of them, BIDS a data set: they are looked at as `clinica-t1nce
@@ -65,15 +55,12 @@ def cli(
     if len(sources) == 1 and (sources[0] / "subjects").is_dir():
         if output is not None:
             raise WrongUsageError(f"-o {output}: of a CAPS, the table is in the CAPS")
-        _detect_in_caps(
-            sources[0], model, device, bids_directory, agent_words, tsv, n_procs, overwrite
-        )
+        _detect_in_caps(sources[0].absolute(), **options)
         return
-    if bids_directory is not None or tsv is not None or overwrite:
+    if options["bids_directory"] is not None or options["tsv"] is not None or options["overwrite"]:
         raise WrongUsageError("--bids-directory, -tsv and --overwrite are for a CAPS")
     from clinica_t1nce.files import atomic
-    from clinica_t1nce.files import tsv as tsv_files
-    from clinica_t1nce.files.text import write_text
+    from clinica_t1nce.files.text import table_text, write_text
     from clinica_t1nce.pipelines.resumable import check_model
     from clinica_t1nce.pipelines.single_images import COLUMNS, classify, find_t1w
     from clinica_t1nce.translation import classification
@@ -81,12 +68,12 @@ def cli(
     with checking():
         if output is not None:
             atomic.check_writable(output.parent)
-        found, n_undecided = find_t1w(sources, agent_words)
-        weights = check_model(model, device)
+        found, n_undecided = find_t1w(sources, options["agent_words"])
+        weights = check_model(options["model"], options["device"])
         classification.require_detector(weights.card, weights.card.calibration.get("gadolinium"))
     with working():
-        rows, failures = classify(found, weights, n_procs)
-        text = tsv_files.text(rows, COLUMNS)
+        rows, failures = classify(found, weights, options["n_procs"])
+        text = table_text(rows, COLUMNS)
         if output is None:
             click.echo(text, nl=False)
         else:
@@ -107,7 +94,7 @@ def _detect_in_caps(
     n_procs: int,
     overwrite: bool,
 ) -> None:
-    from clinica_t1nce.bids.contrast_agents import NO_WORDS, describe_unknown, read_words
+    from clinica_t1nce.bids.contrast_agents import describe_unknown, read_words
     from clinica_t1nce.bids.t1w_images import Dataset
     from clinica_t1nce.caps import description, selection
     from clinica_t1nce.pipelines.clinica_quirks import move_nipype_log
@@ -116,11 +103,13 @@ def _detect_in_caps(
     from clinica_t1nce.translation import classification
 
     move_nipype_log(None)
-    caps = caps.absolute()
     # The name would only be written by a pipeline; here, none is.
     description.check(caps, name="any")
-    words = NO_WORDS if agent_words is None else read_words(agent_words)
-    bids = None if bids_directory is None else Dataset(bids_directory.absolute(), words)
+    bids = (
+        None
+        if bids_directory is None
+        else Dataset(bids_directory.absolute(), read_words(agent_words))
+    )
     crops = selection.candidates(selection.Request(caps, tsv=tsv, dataset=bids))
     weights = check_model(model, device)
     undecided = selection.find_undecided(crops, bids)

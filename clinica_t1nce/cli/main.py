@@ -31,13 +31,21 @@ _HELP = {
 }
 """Commands beside ``run``, by name, and what listings say about them."""
 
+_ELSEWHERE = {
+    "train-simulated": "train",
+    "convert-weights": "weights",
+    "average-weights": "weights",
+    "export-bundle": "weights",
+}
+"""Modules of the commands that share one with others, whose functions have the commands' names."""
+
 COMMANDS = {
-    name: CommandSource(f"clinica_t1nce.cli.{name.replace('-', '_')}", "cli", text)
-    for name, text in _HELP.items()
-} | {
-    "train-simulated": CommandSource(
-        "clinica_t1nce.cli.train", "simulated", _HELP["train-simulated"]
+    name: CommandSource(
+        f"clinica_t1nce.cli.{_ELSEWHERE.get(name, name)}",
+        name.replace("-", "_") if name in _ELSEWHERE else "cli",
+        text,
     )
+    for name, text in _HELP.items()
 }
 """Commands beside ``run``, by name: where each is found and what listings say about it."""
 

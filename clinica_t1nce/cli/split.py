@@ -46,8 +46,7 @@ def cli(
     from collections import Counter
 
     from clinica_t1nce.bids import pairs, splits
-    from clinica_t1nce.files import tsv
-    from clinica_t1nce.files.text import write_text
+    from clinica_t1nce.files.text import table_text, write_text
 
     if folds is not None and validation > 0:
         raise click.UsageError("--folds and --validation exclude each other: a fold validates.")
@@ -60,6 +59,6 @@ def cli(
         part = parts[row.subject]
         new = {**old, "split": part.split, "fold": "n/a" if part.fold is None else str(part.fold)}
         cells.append({name: new[name] for name in header})
-    write_text(output_tsv, tsv.text(cells, header))
+    write_text(output_tsv, table_text(cells, header))
     counts = Counter(part.split for part in parts.values())
     click.echo(f"{output_tsv}: " + ", ".join(f"{n} {split}" for split, n in sorted(counts.items())))

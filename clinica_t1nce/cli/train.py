@@ -64,6 +64,12 @@ DEFAULT_MIX = {"real": 2, "simulated": 1, "t1nce": 1}
     help="Vary the real pairs at random, both images alike.  [default: as the preset]",
 )
 @click.option(
+    "--fit/--no-fit",
+    default=None,
+    help="Networks that see whole volumes: bring each T1nce to the intensities of its T1ce; else "
+    "each image is scaled by itself.  [default: as the preset]",
+)
+@click.option(
     "--cache",
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for prepared volumes, which several trainings may share.",
@@ -125,7 +131,7 @@ def _table(
 ) -> "dict[str, list[PairFiles]] | None":
     """Read the real pairs, by split; None if there are none."""
     from clinica_t1nce.bids import pairs
-    from clinica_t1nce.caps.pair_images import find_images
+    from clinica_t1nce.caps.query import find_images
 
     if len(places) == 3 and files_tsv is None:
         caps, pairs_tsv, _ = places
@@ -186,7 +192,7 @@ def _real(
     "ones without end.",
 )
 @shared_options("change")
-def simulated(label_maps: Path, output: Path, pairs: int | None, **options: Any) -> None:
+def train_simulated(label_maps: Path, output: Path, pairs: int | None, **options: Any) -> None:
     """Train a generator on T1ce/T1nce pairs simulated from LABEL_MAPS.
 
     LABEL_MAPS is a folder of whole-head label maps (*_dseg.nii.gz, 1 mm). OUTPUT receives

@@ -12,8 +12,7 @@ from clinica_t1nce.caps.description import DESCRIPTION
 from clinica_t1nce.caps.query import SelectedBy
 from clinica_t1nce.datasets import separation
 from clinica_t1nce.errors import SelectionError
-from clinica_t1nce.files import tsv
-from clinica_t1nce.files.text import read_json
+from clinica_t1nce.files.text import read_json, read_table, read_unique
 
 ACQUIRED, REGENERATED, SYNTHETIC = "acquired", "regenerated", "synthetic"
 
@@ -282,8 +281,8 @@ def read_choices(path: Path) -> dict[Visit, str]:
     SelectionError
         If it cannot be read, or lists a visit twice.
     """
-    rows = tsv.read_unique(path, "participant_id", "session_id")
-    tsv.read(path, ["filename"])
+    rows = read_unique(path, "participant_id", "session_id")
+    read_table(path, ["filename"])
     return {Visit(*visit): Path(row["filename"]).name for visit, row in rows.items()}
 
 

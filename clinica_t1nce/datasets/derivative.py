@@ -1,6 +1,6 @@
 """A BIDS derivative with the synthetic T1nce of a BIDS: names, description, methods."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -82,35 +82,14 @@ def make_texts(bids: Path, model: Mapping[str, Any]) -> dict[Path, Entry]:
         "synthetic image without contrast.\nFor segmentation and research; do not read lesions or "
         f"enhancement in them. {CITATION} has a sentence for your methods.\n"
     )
+    citation = outputs.read_text(CITATION).format(
+        version=clinica_t1nce.__version__,
+        model=f"{model['Name']} (SHA-256 {model['SHA256'][:12]})",
+        mni=MNI,
+    )
     return {
         Path(DESCRIPTION): Entry(text=as_json(content)),
         Path("README"): Entry(text=readme),
         Path(".bidsignore"): Entry(text=_IGNORED),
-        Path(CITATION): Entry(text=methods([model])),
+        Path(CITATION): Entry(text=citation),
     }
-
-
-def methods(models: Sequence[Mapping[str, Any]]) -> str:
-    """Write what to say in a paper of images that were made by some models."""
-    named = " and ".join(f"{model['Name']} (SHA-256 {model['SHA256'][:12]})" for model in models)
-    return f"""# Methods
-
-Synthetic T1-weighted images without contrast agent were made from the contrast-enhanced ones with
-clinica-t1nce {clinica_t1nce.__version__}, weights {named},
-after the method of Bottani et al. (2024). Each image was corrected for its bias field by N4
-(Tustison et al., 2010) and registered by an affine transform of ANTs (Avants et al., 2011) to the
-{MNI} template; the enhancement that the network found there was brought back to the
-image's own grid and subtracted.
-
-# References
-
-- Bottani S, et al. Contrast-enhanced to non-contrast-enhanced image translation to exploit a
-  clinical data warehouse of T1-weighted brain MRI. BMC Medical Imaging, 2024.
-  doi:10.1186/s12880-024-01242-3
-- Tustison NJ, et al. N4ITK: improved N3 bias correction. IEEE Transactions on Medical Imaging,
-  2010. doi:10.1109/TMI.2010.2046908
-- Avants BB, et al. A reproducible evaluation of ANTs similarity metric performance in brain image
-  registration. NeuroImage, 2011. doi:10.1016/j.neuroimage.2010.09.025
-- Where whole heads were given: Fisch L, et al. deepbet: fast brain extraction of T1-weighted MRI
-  using convolutional neural networks. Computers in Biology and Medicine, 2024.
-"""

@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from clinica_t1nce.bids.contrast_agents import NO_WORDS, describe_unknown, read_words
+import numpy as np
+
+from clinica_t1nce.bids.contrast_agents import describe_unknown, read_words
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.bids.t1w_images import Dataset
 from clinica_t1nce.caps import description, names, sidecar
-from clinica_t1nce.datasets import centring, homogenised_caps, homogenised_tables, outputs
+from clinica_t1nce.datasets import homogenised_caps, homogenised_tables, outputs
 from clinica_t1nce.datasets.choices import (
     ACQUIRED,
     Choice,
@@ -23,21 +25,14 @@ from clinica_t1nce.datasets.choices import (
 from clinica_t1nce.datasets.homogenisation_report import Report
 from clinica_t1nce.datasets.outputs import Entry
 from clinica_t1nce.errors import SelectionError, T1nceError
-from clinica_t1nce.files import atomic, nifti_copy
+from clinica_t1nce.files import atomic, nifti, nifti_copy
 from clinica_t1nce.files.content import fingerprint
 from clinica_t1nce.files.text import is_there, read_json
 
 KIND = "homogenise"
-README = """\
-T1w brain MRI without contrast agent, exactly one a session
-===========================================================
-
-Made by `clinica-t1nce homogenise`. Where a session has a T1w acquired without gadolinium, its
-image is that one; elsewhere it is a synthetic one, made from the session's contrast-enhanced T1w.
-t1nce.tsv says which is which, and the sidecar of each image where it comes from.
-
-Synthetic images are for segmentation and research; do not read lesions or enhancement in them.
-"""
+_FARTHEST = 50.0
+"""mm from the centre of a volume to the origin of its coordinates: beyond it, Clinica warns that
+SPM will fail."""
 
 _OF_THE_FILE = {"Sources", "SourceFiles", "SpatialReference"}
 """Fields of a synthetic image's sidecar that do not hold for another place."""
@@ -132,7 +127,7 @@ def prepare(request: Request) -> Origin:
     caps = request.caps.absolute()
     description.check(caps)
     root = find_bids(caps) if request.bids is None else request.bids.absolute()
-    words = NO_WORDS if request.agent_words is None else read_words(request.agent_words)
+    words = read_words(request.agent_words)
     source = None if root is None else Dataset(root, words)
     if request.space == names.NATIVE and source is None:
         raise SelectionError(
@@ -287,7 +282,7 @@ def _put(
             return
         if why != "missing":
             report.again[why] += 1
-    recentring = centring.find_recentring(choice.candidate.path)
+    recentring = _find_recentring(choice.candidate.path)
     content["SourceFiles"] = [fingerprint(choice.candidate.path)]
     if recentring.shift.any():
         content["OriginMovedBy"] = [round(float(value), 3) for value in recentring.shift]
@@ -332,6 +327,45 @@ def _description(origin: Origin) -> outputs.Plan:
     text = outputs.description_text(source, origin.roots, KIND, origin.what, links=links)
     return {
         Path(description.DESCRIPTION): Entry(text=text),
-        Path("README"): Entry(text=README),
+        Path("README"): Entry(text=outputs.read_text("homogenised_bids.txt")),
         Path(".bidsignore"): Entry(text=f"/{homogenised_tables.T1NCE_TSV}\n"),
     }
+
+
+class _Recentring(NamedTuple):
+    """How a copy of an image has to differ from it: shift in mm, affine (None: a link will do)."""
+
+    shift: np.ndarray
+    affine: np.ndarray | None
+    with_qform: bool
+
+
+def _find_recentring(path: Path) -> _Recentring:
+    """Say what an image needs, so that SPM works on it and Clinica does not warn."""
+    shape, affine, has_both_forms = nifti.read_geometry(path)
+    middle = np.array(shape) / 2
+    centre = affine[:3, :3] @ middle + affine[:3, 3]
+    astray = _clinicas_centre(affine, middle) - centre
+    # The worst that may be: half of what Clinica is astray on either side of the origin.
+    with_qform = bool(np.linalg.norm(astray) < _FARTHEST)
+    seen = [centre, centre + astray] if with_qform else [centre]
+    if max(map(np.linalg.norm, seen)) < _FARTHEST:
+        whole = has_both_forms and with_qform and path.suffix == ".gz"
+        return _Recentring(np.zeros(3), None if whole else affine, with_qform)
+    shift = -np.mean(seen, axis=0)
+    moved = affine.copy()
+    moved[:3, 3] += shift
+    return _Recentring(shift, moved, with_qform)
+
+
+def _clinicas_centre(affine: np.ndarray, middle: np.ndarray) -> np.ndarray:
+    """Compute the centre of a volume as Clinica 0.12 does if there is a qform.
+
+    It turns first and scales then, with one element of the rotation in the place of another: in
+    oblique volumes, and where axes are exchanged, it finds the centre elsewhere.
+    """
+    zooms = np.linalg.norm(affine[:3, :3], axis=0)
+    rotation = affine[:3, :3] / zooms
+    rotation[2, 1] = rotation[2, 0]
+    centre: np.ndarray = (rotation @ middle) * zooms + affine[:3, 3]
+    return centre

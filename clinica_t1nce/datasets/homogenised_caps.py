@@ -14,15 +14,6 @@ from clinica_t1nce.files import atomic
 from clinica_t1nce.files.content import fingerprint
 from clinica_t1nce.files.text import as_json, read_json
 
-README = """\
-Crops of t1-linear without contrast agent, exactly one a session
-================================================================
-
-Made by `clinica-t1nce homogenise`, under t1-linear's own names. Where a session has a T1w acquired
-without gadolinium, its crop is that one's; elsewhere it is a synthetic one, made from the crop of
-the session's contrast-enhanced T1w. The JSON beside each says which, and from what.
-"""
-
 
 def check_folder(out: Path, caps: Path) -> None:
     """Refuse a folder that is the CAPS, in it or around it, or that we did not make from it.
@@ -85,7 +76,7 @@ def write(
     """
     files = {
         Path(description.DESCRIPTION): Entry(text=as_json(_describe(caps))),
-        Path("README"): Entry(text=README),
+        Path("README"): Entry(text=outputs.read_text("homogenised_caps.txt")),
     }
     outputs.write(out, files)
     n_new = 0

@@ -11,8 +11,7 @@ from clinica_t1nce.datasets import outputs
 from clinica_t1nce.datasets.choices import ACQUIRED, REGENERATED, SYNTHETIC
 from clinica_t1nce.datasets.outputs import Entry
 from clinica_t1nce.errors import SelectionError
-from clinica_t1nce.files import tsv
-from clinica_t1nce.files.text import as_json, is_there, read_json
+from clinica_t1nce.files.text import Cells, as_json, is_there, read_json, read_unique, table_text
 
 T1NCE_TSV = "t1nce.tsv"
 T1NCE_COLUMNS = (
@@ -36,7 +35,7 @@ _SCANS_JSON = {
 }
 
 
-def find_rows(out: Path) -> list[tsv.Row]:
+def find_rows(out: Path) -> list[Cells]:
     """Describe the images that are there, by their sidecars."""
     rows = []
     for image in sorted(out.glob("sub-*/ses-*/anat/*_T1w.nii.gz")):
@@ -76,12 +75,12 @@ def check(source: t1w_images.Dataset) -> None:
     for subject in ["", *sorted({visit.subject for visit in source.visits})]:
         table, key = _table(subject)
         if is_there(source.root / table):
-            tsv.read_unique(source.root / table, key)
+            read_unique(source.root / table, key)
             _explanations(source.root, table)
 
 
 def plan(
-    rows: Sequence[tsv.Row], source: t1w_images.Dataset | None
+    rows: Sequence[Cells], source: t1w_images.Dataset | None
 ) -> tuple[outputs.Plan, dict[Visit, str]]:
     """Say what the tables of a homogenised data set hold.
 
@@ -106,14 +105,14 @@ def plan(
     """
     failed: dict[Visit, str] = {}
     files = {
-        Path(T1NCE_TSV): Entry(text=tsv.text(rows, T1NCE_COLUMNS)),
+        Path(T1NCE_TSV): Entry(text=table_text(rows, T1NCE_COLUMNS)),
         Path("scans.json"): Entry(text=as_json(_SCANS_JSON)),
     }
     sessions: dict[str, list[str]] = {}
     for row in rows:
         visit = Visit(row["participant_id"], row["session_id"])
         sessions.setdefault(visit.subject, []).append(visit.session)
-        known: tsv.Row = {}
+        known: Cells = {}
         try:
             known = _acquisition(row, source)
         except SelectionError as error:
@@ -137,7 +136,7 @@ def _participants(subjects: list[str], source: t1w_images.Dataset | None) -> dic
     table, key = _table("")
     files = {} if source is None else _taken_over(source.root, table, key, subjects)
     if table not in files:
-        files[table] = Entry(text=tsv.text([{key: subject} for subject in subjects], [key]))
+        files[table] = Entry(text=table_text([{key: subject} for subject in subjects], [key]))
     return files
 
 
@@ -145,10 +144,10 @@ def _taken_over(root: Path, table: Path, key: str, kept: list[str]) -> dict[Path
     """Take a table of the BIDS, and its explanations, over: the rows of what is here."""
     if not is_there(root / table):
         return {}
-    known = {value: row for (value,), row in tsv.read_unique(root / table, key).items()}
+    known = {value: row for (value,), row in read_unique(root / table, key).items()}
     rows = [known.get(value, {key: value}) for value in kept]
     columns = next((list(row) for row in known.values()), [key])
-    files = {table: Entry(text=tsv.text(rows, columns))}
+    files = {table: Entry(text=table_text(rows, columns))}
     return files | _explanations(root, table)
 
 
@@ -158,7 +157,7 @@ def _explanations(root: Path, table: Path) -> dict[Path, Entry]:
     return {path: Entry(text=as_json(read_json(root / path)))} if is_there(root / path) else {}
 
 
-def _acquisition(row: tsv.Row, source: t1w_images.Dataset | None) -> tsv.Row:
+def _acquisition(row: Cells, source: t1w_images.Dataset | None) -> Cells:
     """Read what ``scans.tsv`` says of the acquisition of an image, but for the contrast agent."""
     if source is None or not row["raw"]:
         return {}
@@ -167,8 +166,8 @@ def _acquisition(row: tsv.Row, source: t1w_images.Dataset | None) -> tsv.Row:
     return {key: value for key, value in found.items() if not contrast_agents.is_field(key)}
 
 
-def _scans(visit: Visit, row: tsv.Row, known: tsv.Row) -> str:
+def _scans(visit: Visit, row: Cells, known: Cells) -> str:
     """Describe the one image of a visit; the rest of the row is that of the acquisition."""
     content = {**known, "filename": f"anat/{'_'.join(visit)}_T1w.nii.gz", "t1nce": row["t1nce"]}
     columns = ["filename", *(key for key in known if key != "filename"), "t1nce"]
-    return tsv.text([content], columns)
+    return table_text([content], columns)

@@ -114,6 +114,11 @@ def read_description(folder: Path) -> dict[str, Any]:
     return find_json(folder / DESCRIPTION) or {}
 
 
+def read_text(name: str) -> str:
+    """Read a text that comes with the package, for data sets that it makes."""
+    return Path(__file__).with_name("texts").joinpath(name).read_text(encoding="utf-8")
+
+
 def holds_files(folder: Path) -> bool:
     """Say whether a folder is there and holds anything that is not hidden.
 

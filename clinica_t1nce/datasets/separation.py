@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clinica_t1nce.bids.contrast_agents import NO_WORDS, has_contrast, plain, read_words
+from clinica_t1nce.bids.contrast_agents import has_contrast, plain, read_words
 from clinica_t1nce.bids.entities import (
     Visit,
     contrast_label,
@@ -24,8 +24,16 @@ from clinica_t1nce.caps.description import DESCRIPTION
 from clinica_t1nce.datasets import outputs
 from clinica_t1nce.datasets.outputs import Entry
 from clinica_t1nce.errors import SelectionError, some
-from clinica_t1nce.files import tsv
-from clinica_t1nce.files.text import as_json, is_there, read_json
+from clinica_t1nce.files.text import (
+    Cells,
+    as_json,
+    is_there,
+    read_json,
+    read_numbered,
+    read_table,
+    read_unique,
+    table_text,
+)
 
 KIND = "separate"
 WHAT = "T1nce and T1ce of one visit in two sessions"
@@ -68,8 +76,8 @@ class View:
     """
 
     files: dict[Path, Entry] = field(default_factory=dict)
-    contrast: list[tsv.Row] = field(default_factory=list)
-    pairs: list[tsv.Row] = field(default_factory=list)
+    contrast: list[Cells] = field(default_factory=list)
+    pairs: list[Cells] = field(default_factory=list)
     visits: dict[str, int] = field(
         default_factory=lambda: {"both": 0, T1NCE: 0, T1CE: 0, "none": 0}
     )
@@ -109,7 +117,7 @@ def plan(
     """
     if not (label.isalnum() and label.isascii()):
         raise SelectionError(f"--label {label!r}: letters and digits only, as in BIDS labels")
-    dataset = Dataset(source.absolute(), NO_WORDS if words is None else read_words(words))
+    dataset = Dataset(source.absolute(), read_words(words))
     chosen = {} if choices is None else _read_choices(choices, dataset)
     view = View()
     second_sessions: dict[str, dict[str, str]] = {}
@@ -131,8 +139,8 @@ def plan(
             second_sessions.setdefault(visit.subject, {})[visit.session] = second.session
     for subject in dict.fromkeys(visit.subject for visit in dataset.visits):
         _add_subject(view, dataset, subject, second_sessions.get(subject, {}))
-    view.files[Path(CONTRAST_TSV)] = Entry(text=tsv.text(view.contrast, CONTRAST_COLUMNS))
-    view.files[Path(PAIRS_TSV)] = Entry(text=tsv.text(view.pairs, PAIRS_COLUMNS))
+    view.files[Path(CONTRAST_TSV)] = Entry(text=table_text(view.contrast, CONTRAST_COLUMNS))
+    view.files[Path(PAIRS_TSV)] = Entry(text=table_text(view.pairs, PAIRS_COLUMNS))
     return view
 
 
@@ -180,7 +188,7 @@ def read_map(root: Path) -> dict[Visit, Visit]:
     path = root / CONTRAST_TSV
     if not is_there(path):
         return {}
-    rows = tsv.read(path, ["participant_id", "session_id", "session_id_source", "status"])
+    rows = read_table(path, ["participant_id", "session_id", "session_id_source", "status"])
     return {
         Visit(row["participant_id"], row["session_id"]): Visit(
             row["participant_id"], row["session_id_source"]
@@ -197,7 +205,7 @@ Choice = dict[str, str | None]
 def _read_choices(path: Path, dataset: Dataset) -> dict[Visit, Choice]:
     chosen: dict[Visit, Choice] = {}
     known = set(dataset.visits)
-    for number, row in tsv.read_numbered(path, ["participant_id", "session_id", "filename"])[1]:
+    for number, row in read_numbered(path, ["participant_id", "session_id", "filename"])[1]:
         visit = Visit(row["participant_id"], row["session_id"])
         name = Path(row["filename"]).name
         kind = row.get("contrast") or None
@@ -272,11 +280,11 @@ def _add_subject(view: View, dataset: Dataset, subject: str, second: dict[str, s
         torn = second or any(visit.subject == subject for visit in view.failed)
         if path.name == f"{subject}_sessions.tsv" and torn:
             rows = []
-            for row in tsv.read_unique(path, "session_id").values():
+            for row in read_unique(path, "session_id").values():
                 rows.append(row)
                 if row["session_id"] in second:
                     rows.append({**row, "session_id": second[row["session_id"]]})
-            view.files[target] = Entry(text=tsv.text(rows, list(rows[0]) if rows else []))
+            view.files[target] = Entry(text=table_text(rows, list(rows[0]) if rows else []))
         elif path.is_file() and not path.name.startswith("."):
             view.files[target] = Entry(path)
 
@@ -359,7 +367,7 @@ def _scans(
     if not rows:
         return {source.relative_to(dataset.root): Entry(source)} if source.is_file() else {}
     columns = list(next(iter(rows.values())))
-    dealt: dict[Visit, list[tsv.Row]] = {visit: []}
+    dealt: dict[Visit, list[Cells]] = {visit: []}
     for name, row in rows.items():
         target = new_names.get(dataset.root.joinpath(*visit, name), Path(*visit, name))
         if target is not None:
@@ -367,7 +375,7 @@ def _scans(
             row = {**row, "filename": Path(*target.parts[2:]).as_posix()}
             dealt.setdefault(place, []).append(row)
     files = {
-        Dataset.scans_name(place): Entry(text=tsv.text(group, columns))
+        Dataset.scans_name(place): Entry(text=table_text(group, columns))
         for place, group in dealt.items()
     }
     explained = source.with_suffix(".json")
@@ -376,7 +384,7 @@ def _scans(
     return files
 
 
-def _row(dataset: Dataset, image: T1w, target: Path | None) -> tsv.Row:
+def _row(dataset: Dataset, image: T1w, target: Path | None) -> Cells:
     return {
         "participant_id": image.visit.subject,
         "session_id": "n/a" if target is None else target.parts[1],

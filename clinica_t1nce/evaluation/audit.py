@@ -154,7 +154,7 @@ def separate(
         If fewer than five participants have images of one kind.
     """
     from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import balanced_accuracy_score
+    from sklearn.metrics import balanced_accuracy_score, roc_auc_score
     from sklearn.model_selection import StratifiedGroupKFold
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -175,7 +175,7 @@ def separate(
     return Separability(
         n_acquired=int((~y).sum()),
         n_synthetic=int(y.sum()),
-        auc=_auc(scores, y),
+        auc=float(roc_auc_score(y, scores)),
         low=low,
         high=high,
         accuracy=float(balanced_accuracy_score(y, scores >= 0.5)),
@@ -185,6 +185,8 @@ def separate(
 def _interval(
     scores: np.ndarray, synthetic: np.ndarray, groups: np.ndarray, seed: int
 ) -> tuple[float, float]:
+    from sklearn.metrics import roc_auc_score
+
     rng = np.random.default_rng(seed)
     members = [np.flatnonzero(groups == name) for name in np.unique(groups)]
     found = []
@@ -192,18 +194,9 @@ def _interval(
         drawn = rng.integers(len(members), size=len(members))
         chosen = np.concatenate([members[number] for number in drawn])
         if 0 < synthetic[chosen].sum() < len(chosen):
-            found.append(_auc(scores[chosen], synthetic[chosen]))
+            found.append(roc_auc_score(synthetic[chosen], scores[chosen]))
     low, high = np.quantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
-
-
-def _auc(scores: np.ndarray, synthetic: np.ndarray) -> float:
-    """Give the area under the ROC curve: how often a synthetic image has the higher score."""
-    from scipy.stats import rankdata
-
-    n = int(synthetic.sum())
-    above = rankdata(scores)[synthetic].sum() - n * (n + 1) / 2
-    return float(above / (n * (len(scores) - n)))
 
 
 def audit(

@@ -19,12 +19,15 @@ missing, holds the T1nce segmented again with small changes. The keys of ``simil
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from clinica_t1nce.evaluation.statistics import bonferroni, compare_paired
 from clinica_t1nce.evaluation.volumes import volume_difference
+from clinica_t1nce.files.text import read_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +54,7 @@ SIMILARITY: dict[str, tuple[str, ...]] = {
 
 RECOVERY: dict[str, tuple[str, ...]] = {
     SMOOTH: (
-        *("total", "share_smooth", "inside_smooth", "outside_smooth", "left"),
+        *("total", "share_smooth", "attainable", "inside_smooth", "outside_smooth", "left"),
         *("bias", "bias_csf", "bias_gm", "bias_wm", "sharpness_smooth"),
     ),
     "": ("error", "share", "inside", "outside", "sharpness"),
@@ -295,3 +298,19 @@ def by_set(frame: "pd.DataFrame") -> "dict[str, pd.DataFrame]":
     """Divide a table that has a column ``quality`` into the sets of :func:`strata`."""
     qualities = [quality if isinstance(quality, str) else None for quality in frame["quality"]]
     return {name: frame[members] for name, members in strata(qualities).items()}
+
+
+@cache
+def _dictionary() -> dict[str, dict[str, str]]:
+    return read_json(Path(__file__).with_name("columns.json"))
+
+
+def describe(columns: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Make the data dictionary of a table: ``Description`` and, if any, ``Units`` by column.
+
+    Raises
+    ------
+    KeyError
+        If a column is unknown.
+    """
+    return {column: _dictionary()[column] for column in columns}

@@ -110,6 +110,11 @@ class SmoothMeasures:
     share
         Fraction removed, ``(1 - total) / (1 - oracle)``: 0 of the T1ce itself, 1 of the oracle;
         negative of an image that is farther from the T1nce than the T1ce is.
+    attainable
+        Share that an image would have whose enhancement is gone and whose noise is left. Gadolinium
+        only brightens: how far the T1ce lies below ``y'``, where it does, is noise, and noise is as
+        large on both sides. More can be had only by taking noise away; what else differs between
+        the scans counts as noise.
     inside, outside
         Error in the enhancing voxels, and in the rest of the mask, over the T1ce's there.
     left
@@ -130,6 +135,7 @@ class SmoothMeasures:
     total: float
     oracle: float
     share: float
+    attainable: float
     inside: float
     outside: float
     left: float
@@ -194,6 +200,7 @@ def compare_smooth(pair: SmoothPair, synthetic: np.ndarray) -> SmoothMeasures:
     error = _mean(np.abs(before), pair.mask)
     total = ratio(_mean(np.abs(difference), pair.mask), error)
     oracle = ratio(_mean(np.where(pair.enhancing, 0, np.abs(before)), pair.mask), error)
+    noise = ratio(_mean(-before, pair.mask & (before < 0)), error)
 
     def relative_error(where: np.ndarray) -> float:
         return ratio(_mean(np.abs(difference), where), _mean(np.abs(before), where))
@@ -202,6 +209,7 @@ def compare_smooth(pair: SmoothPair, synthetic: np.ndarray) -> SmoothMeasures:
         total=total,
         oracle=oracle,
         share=ratio(1 - total, 1 - oracle),
+        attainable=ratio(1 - noise, 1 - oracle),
         inside=relative_error(inside),
         outside=relative_error(rest),
         left=_mean(difference, inside),

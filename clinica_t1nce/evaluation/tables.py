@@ -31,6 +31,7 @@ TITLES = {
     "nmi": "NMI",
     "blur": "Blur",
     "total": "Total",
+    "attainable": "Attainable",
     "left": "Left",
     "bias": "Bias",
     "bias_csf": "Bias CSF",
@@ -58,9 +59,10 @@ _SMOOTH_NOTE = (
 )
 _SMOOTH_RECOVERY_NOTE = (
     "After the same fit. Total: error over the T1ce's; share: of the removable error, 1 is "
-    "perfect; inside, outside: error in enhancing and in other voxels over the T1ce's; left, bias: "
-    "mean of image - T1nce in enhancing voxels, in all and by tissue, 1 is bright tissue; "
-    "sharpness: gradient energy over the T1ce's, noise smoothed away. Not tested."
+    "perfect; attainable: the share if the enhancement is gone and the noise is left; inside, "
+    "outside: error in enhancing and in other voxels over the T1ce's; left, bias: mean of image - "
+    "T1nce in enhancing voxels, in all and by tissue, 1 is bright tissue; sharpness: gradient "
+    "energy over the T1ce's, noise smoothed away. Not tested."
 )
 _AGREEMENT_NOTE = (
     "Bias: mean of volume - the T1nce's, in % of it, positive where over-estimated; of 95 pairs in "

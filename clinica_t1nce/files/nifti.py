@@ -69,27 +69,14 @@ class Image:
     note: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, eq=False)
-class Geometry:
-    """Where the voxels of a file lie.
-
-    Attributes
-    ----------
-    shape
-        Voxels along the first three axes.
-    affine
-        Matrix, 4 x 4, float64: voxel indices to mm, RAS+.
-    has_both_forms
-        Whether qform and sform are both set, and the same to 0.001 mm.
-    """
-
-    shape: tuple[int, ...]
-    affine: np.ndarray
-    has_both_forms: bool
-
-
-def read_geometry(path: str | Path) -> Geometry:
+def read_geometry(path: str | Path) -> tuple[tuple[int, ...], np.ndarray, bool]:
     """Read where a volume lies, without its voxels.
+
+    Returns
+    -------
+    tuple
+        Voxels along the first three axes; matrix, 4 x 4, float64, of voxel indices to mm, RAS+;
+        whether qform and sform are both set, and the same to 0.001 mm.
 
     Raises
     ------
@@ -107,7 +94,7 @@ def read_geometry(path: str | Path) -> Geometry:
         raise ImageError(f"{path}: not a NIfTI file; convert it to .nii.gz first")
     forms = nifti.get_qform(coded=True)[0], nifti.get_sform(coded=True)[0]
     both = all(form is not None for form in forms) and np.allclose(*forms, rtol=0, atol=1e-3)
-    return Geometry(nifti.shape[:3], _checked_affine(path, nifti.affine), bool(both))
+    return nifti.shape[:3], _checked_affine(path, nifti.affine), bool(both)
 
 
 def load(

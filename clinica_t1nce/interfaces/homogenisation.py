@@ -86,11 +86,7 @@ class HomogeniseBids(SimpleInterface):
 
         root = self.inputs.bids_directory
         table = self.inputs.agent_words_file
-        words = (
-            contrast_agents.read_words(Path(table))
-            if isdefined(table)
-            else contrast_agents.NO_WORDS
-        )
+        words = contrast_agents.read_words(Path(table) if isdefined(table) else None)
         source = t1w_images.Dataset(Path(root).absolute(), words) if isdefined(root) else None
         choices = self.inputs.choices_file
         out = Path(self.inputs.out_directory).absolute()

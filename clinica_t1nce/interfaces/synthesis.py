@@ -1,6 +1,7 @@
 """Nipype interfaces to the generator: T1ce to T1nce, and whether images show gadolinium."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,7 +84,6 @@ class _Generator(SimpleInterface):
 
     def _results_of(self, jobs: "list[Job]") -> "Iterator[Result]":
         """Run the jobs, tell the journal, and write pages."""
-        from clinica_t1nce.report.synthetic_pages import PageWriter, Shown
         from clinica_t1nce.synthesis.synthesizer import Synthesizer
         from clinica_t1nce.translation.runner import translate_all
 
@@ -91,9 +91,8 @@ class _Generator(SimpleInterface):
         synthesizer = Synthesizer.load(
             options.model, options.device, options.n_threads, options.blend
         )
-        pages_folder = given_path(self.inputs.report_dir) if options.report else None
-        root, log_dir = given_path(self.inputs.dataset_root), given_path(self.inputs.journal_dir)
-        with event_log.Writer(log_dir) as log, PageWriter(pages_folder, root) as pages:
+        log_dir = given_path(self.inputs.journal_dir)
+        with event_log.Writer(log_dir) as log, self._pages(options.report) as add_page:
             for result in translate_all(
                 jobs,
                 synthesizer,
@@ -106,11 +105,27 @@ class _Generator(SimpleInterface):
                 log.write(_event(result))
                 if result.error is not None and not self.inputs.continue_on_error:
                     raise result.error
-                if result.sidecar is not None and result.job.output is not None:
-                    pages.add(Shown(result.job.first.image, result.job.output), result.written)
+                add_page(result)
                 # Not to be kept while the next image is made.
                 result = replace(result, written=None)
                 yield result
+
+    @contextmanager
+    def _pages(self, wanted: bool) -> "Iterator[Callable[[Result], None]]":
+        """Write pages in the background, if they are wanted."""
+        folder = given_path(self.inputs.report_dir) if wanted else None
+        if folder is None:
+            yield lambda result: None
+            return
+        from clinica_t1nce.report.synthetic_pages import Shown, writing_pages
+
+        with writing_pages(folder, given_path(self.inputs.dataset_root)) as add:
+
+            def add_result(result: "Result") -> None:
+                if result.sidecar is not None and result.job.output is not None:
+                    add(Shown(result.job.first.image, result.job.output), result.written)
+
+            yield add_result
 
     def _jobs(self, folder: Path) -> "list[Job]":
         raise NotImplementedError
@@ -217,7 +232,7 @@ class SynthesizeT1nce(_Generator):
         outputs["confidences"].append(result.sidecar.get("Confidence"))
         for field, space in (("full_files", names.MNI), ("native_files", names.NATIVE)):
             if space in options.output_spaces:
-                outputs[field].append(str(result.job.targets.images[space].image))
+                outputs[field].append(str(result.job.images[space].image))
         for field, path in (
             ("enhancement_files", files.enhancement),
             ("vessel_files", files.vessels),

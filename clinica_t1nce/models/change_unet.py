@@ -1,22 +1,86 @@
 """A light U-Net that predicts the enhancement to take away, at full resolution."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from clinica_t1nce.models.windows import (
-    Window,
-    convolve,
-    cut,
-    cut_doubled,
-    doubled,
-    grown,
-    spread_background,
-    windows,
-)
+Window = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
+"""First cell, and the one after the last, along each of three axes."""
+
+_THICKNESS = 20
+"""Cells of a window along the last axis: thick enough that its margins cost little. Thin along
+another, and PyTorch (2.13, on a CPU) takes windows for so small that it does without oneDNN, and
+copies each 27 times."""
+
+
+def _windows(filled: torch.Tensor, margin: int = 0) -> Iterator[Window]:
+    """Cut a mask, D x H x W, into slabs, each to the box of what is filled, with a margin."""
+    *sides, length = filled.shape
+    for start in range(0, length, _THICKNESS):
+        stop = min(start + _THICKNESS, length)
+        near = filled[..., max(start - margin, 0) : stop + margin].any(dim=2)
+        found = [near.any(dim=1 - axis).nonzero() for axis in (0, 1)]
+        if len(found[0]):
+            rows, columns = (
+                (max(int(places[0]) - margin, 0), min(int(places[-1]) + 1 + margin, side))
+                for places, side in zip(found, sides, strict=True)
+            )
+            yield rows, columns, (start, stop)
+
+
+def _grown(window: Window, by: int, grid: torch.Size) -> Window:
+    """Grow a window on all sides, as far as the grid reaches."""
+    a, b, c = (
+        (max(low - by, 0), min(high + by, side))
+        for (low, high), side in zip(window, grid, strict=True)
+    )
+    return a, b, c
+
+
+def _cut(x: torch.Tensor, window: Window, within: Window | None = None) -> torch.Tensor:
+    """Cut a window out of N x C x D x H x W, which covers the grid, or a window of it."""
+    starts = [0, 0, 0] if within is None else [low for low, _ in within]
+    a, b, c = (
+        slice(low - start, high - start) for (low, high), start in zip(window, starts, strict=True)
+    )
+    return x[..., a, b, c]
+
+
+def _doubled(window: Window) -> Window:
+    """Give a window on a grid twice as fine."""
+    a, b, c = ((2 * low, 2 * high) for low, high in window)
+    return a, b, c
+
+
+def _cut_doubled(x: torch.Tensor, window: Window) -> torch.Tensor:
+    """Cut a window out of a volume that is doubled by nearest neighbours, a part of it only."""
+    a, b, c = ((low // 2, -(-high // 2)) for low, high in window)
+    fine = F.interpolate(_cut(x, (a, b, c)), scale_factor=2, mode="nearest")
+    return _cut(fine, window, _doubled((a, b, c)))
+
+
+def _convolve(conv: nn.Conv3d, x: torch.Tensor, window: Window, grid: torch.Size) -> torch.Tensor:
+    """Convolve by 3 x 3 x 3, `x` covers the window grown by 1; zeros lie around the grid only."""
+    pads = [
+        int(at_end)
+        for (low, high), side in zip(reversed(window), reversed(grid), strict=True)
+        for at_end in (low == 0, high == side)
+    ]
+    return F.conv3d(F.pad(x, pads) if any(pads) else x, conv.weight, conv.bias)
+
+
+def _spread_background(small: torch.Tensor, radius: int, grid: torch.Size) -> torch.Tensor:
+    """Give what a grid of zeros becomes, of what 2 * `radius` + 1 cells a side become."""
+    spread = small.movedim(1, -1).contiguous()
+    # The first axis last, which copies long runs of memory.
+    for axis, side in reversed([*enumerate(grid, start=1)]):
+        from_start = torch.arange(side, device=small.device).clamp(max=radius)
+        spread = spread.index_select(axis, from_start + radius - from_start.flip(0))
+    return spread.movedim(-1, 1)
+
 
 _SHUT = -2.5
 _CORTEX = 0.75
@@ -59,9 +123,9 @@ class ResidualBlock(nn.Module):
 
     def in_window(self, x: torch.Tensor, window: Window, grid: torch.Size) -> torch.Tensor:
         """Do the same in a window of the grid; `x` covers the window, grown by 2."""
-        inner = convolve(self.conv1, F.relu(x), grown(window, 1, grid), grid)
-        out = convolve(self.conv2, F.relu(inner, inplace=True), window, grid)
-        return out.add_(cut(x, window, grown(window, 2, grid)))
+        inner = _convolve(self.conv1, F.relu(x), _grown(window, 1, grid), grid)
+        out = _convolve(self.conv2, F.relu(inner, inplace=True), window, grid)
+        return out.add_(_cut(x, window, _grown(window, 2, grid)))
 
 
 class ChangeUNet(nn.Module):
@@ -140,15 +204,11 @@ class ChangeUNet(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Predict the enhancement in a T1ce, one channel a quantile, as the class says."""
-        h = self.stem(space_to_depth(x))
-        skips = []
-        for encoder, down in zip(self.encoders, self.downs, strict=False):
-            h = encoder(h)
-            skips.append(h)
-            h = down(F.relu(h))
-        h = self.encoders[-1](h)
-        for up, decoder in zip(reversed(self.ups), reversed(self.decoders), strict=True):
-            h = decoder(F.interpolate(up(h), scale_factor=2, mode="nearest").add_(skips.pop()))
+        h = self.encoders[0](self.stem(space_to_depth(x)))
+        if len(self.downs):
+            coarse = self._coarse(h)
+            doubled = F.interpolate(coarse, scale_factor=2, mode="nearest")
+            h = self.decoders[0](doubled.add_(h))
         h = F.relu(h, inplace=True)
         change = depth_to_space(self.head(h))
         if self.fill is None:
@@ -184,28 +244,28 @@ class ChangeUNet(nn.Module):
         if len(x) > 1 or is_small or not filled.any():
             return finish(self.forward(x), x)
         zeros = cells.new_zeros((1, 8, *[2 * margin + 1] * 3))
-        skip = spread_background(self.encoders[0](self.stem(zeros)), margin, grid)
-        for window in windows(filled, margin):
-            h = cut(cells, grown(window, margin, grid))
-            h = convolve(self.stem, h, grown(window, margin - 1, grid), grid)
-            cut(skip, window).copy_(_in_window(self.encoders[0], h, window, grid))
+        skip = _spread_background(self.encoders[0](self.stem(zeros)), margin, grid)
+        for window in _windows(filled, margin):
+            h = _cut(cells, _grown(window, margin, grid))
+            h = _convolve(self.stem, h, _grown(window, margin - 1, grid), grid)
+            _cut(skip, window).copy_(_in_window(self.encoders[0], h, window, grid))
         del cells, h
         coarse = self._coarse(skip)
         out: torch.Tensor | None = None
-        for window in windows(filled):
-            wide = grown(window, margin, grid)
-            h = cut(skip, wide) + cut_doubled(coarse, wide)
-            h = _in_window(self.decoders[0], h, grown(window, 1, grid), grid)
+        for window in _windows(filled):
+            wide = _grown(window, margin, grid)
+            h = _cut(skip, wide) + _cut_doubled(coarse, wide)
+            h = _in_window(self.decoders[0], h, _grown(window, 1, grid), grid)
             h = F.relu(h, inplace=True)
-            change = depth_to_space(convolve(self.head, h, window, grid))
-            seen = cut(x, doubled(window))
+            change = depth_to_space(_convolve(self.head, h, window, grid))
+            seen = _cut(x, _doubled(window))
             if self.fill is not None:
-                fill = depth_to_space(convolve(self.fill, h, window, grid))
+                fill = depth_to_space(_convolve(self.fill, h, window, grid))
                 change = _replace(change, fill, seen)
             finished = finish(change, seen)
             if out is None:
                 out = x.new_zeros((1, finished.shape[1], *x.shape[2:]))
-            cut(out, doubled(window)).copy_(finished)
+            _cut(out, _doubled(window)).copy_(finished)
         assert out is not None
         return out
 
@@ -226,7 +286,7 @@ def _in_window(stage: nn.Module, h: torch.Tensor, window: Window, grid: torch.Si
     """Do the blocks of a stage in a window; `h` covers it, grown by 2 for each of them."""
     blocks = [block for block in stage.children() if isinstance(block, ResidualBlock)]
     for left, block in zip(reversed(range(len(blocks))), blocks, strict=True):
-        h = block.in_window(h, grown(window, 2 * left, grid), grid)
+        h = block.in_window(h, _grown(window, 2 * left, grid), grid)
     return h
 
 

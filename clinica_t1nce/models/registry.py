@@ -20,7 +20,7 @@ ARCHITECTURES: dict[str, str] = {
 """Name on a card to ``module:class``; the module is imported when the network is built."""
 
 _PAPERS_INPUT = {"grid": [128, 128, 128], "scaling": {"method": "min-max"}}
-_BRIGHT_TISSUE = {"method": "percentile", "percentile": 70.0, "floor": 0.02}
+BRIGHT_TISSUE = {"method": "percentile", "percentile": 70.0, "floor": 0.02}
 
 # A head is about symmetric from left to right: its mirror image is as likely a head.
 _LEFT_RIGHT = [[], [0]]
@@ -42,7 +42,7 @@ def _of_change(
     return {
         "architecture": "change-unet",
         "hyperparameters": hyperparameters,
-        "input": {"grid": None, "multiple": multiple, "scaling": _BRIGHT_TISSUE},
+        "input": {"grid": None, "multiple": multiple, "scaling": BRIGHT_TISSUE},
         "output": "change",
         "inference": {"mirrors": _LEFT_RIGHT, "memory_gb": 1, **inference},
     }

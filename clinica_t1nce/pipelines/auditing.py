@@ -7,7 +7,8 @@ from pathlib import Path
 from clinica_t1nce.datasets.provenance import Origin
 from clinica_t1nce.errors import SelectionError, some
 from clinica_t1nce.evaluation.audit import Separability, audit, check_numbers, measure_image
-from clinica_t1nce.files import nifti, tsv
+from clinica_t1nce.files import nifti
+from clinica_t1nce.files.text import read_table
 from clinica_t1nce.translation.classification import require_detector
 from clinica_t1nce.translation.options import Device
 
@@ -104,7 +105,7 @@ def read_volumes(path: Path, origins: Sequence[Origin]) -> Volumes:
         If it cannot be read, holds something else than numbers, or nothing of some image.
     """
     known: dict[tuple[str, str, str], Features] = {}
-    for row in tsv.read(path, ["participant_id", "session_id"]):
+    for row in read_table(path, ["participant_id", "session_id"]):
         key = (row.pop("participant_id"), row.pop("session_id"), row.pop("stage", AFTER))
         label = f"{path}: {' '.join(key)}"
         if key[2] not in STAGES:

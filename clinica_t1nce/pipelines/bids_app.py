@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clinica_t1nce.bids.contrast_agents import NO_WORDS, read_words
+from clinica_t1nce.bids.contrast_agents import read_words
 from clinica_t1nce.bids.entities import Visit, passes, read_filter
 from clinica_t1nce.bids.t1w_images import T1CE, Dataset, T1w
 from clinica_t1nce.caps import names, sidecar
 from clinica_t1nce.datasets import derivative, outputs
 from clinica_t1nce.errors import SelectionError
-from clinica_t1nce.files import tsv
-from clinica_t1nce.files.text import write_text
+from clinica_t1nce.files.text import table_text, write_text
 from clinica_t1nce.pipelines.resumable import Model
 from clinica_t1nce.pipelines.single_images import (
     each,
@@ -97,8 +96,7 @@ def plan(request: Request, model: Model) -> Plan:
     SelectionError
         If the request cannot be served.
     """
-    words = NO_WORDS if request.agent_words is None else read_words(request.agent_words)
-    dataset = Dataset(request.bids, words, without_sessions=True)
+    dataset = Dataset(request.bids, read_words(request.agent_words), without_sessions=True)
     derivative.check_place(request.out, request.bids)
     conditions = {} if request.filter_file is None else read_filter(request.filter_file)
     found = Plan()
@@ -202,7 +200,7 @@ def write_group(out: Path) -> tuple[Path, int]:
         )
     if not rows:
         raise SelectionError(f"{out}: holds no synthetic T1nce; run the level participant first")
-    write_text(out / TABLE, tsv.text(rows, COLUMNS))
+    write_text(out / TABLE, table_text(rows, COLUMNS))
     note = "Synthetic T1nce, the least confident first."
     page = write_group_report(
         out, {}, [], entries, note, title="Synthetic T1nce", order="confidence, lowest first"

@@ -6,45 +6,14 @@ from typing import Any
 import clinica_t1nce
 from clinica_t1nce.errors import OutputError
 from clinica_t1nce.files import atomic
-from clinica_t1nce.files.text import as_json, write_text
+from clinica_t1nce.files.text import as_json, parse_json, write_text
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.models.storage import load_generator
 
 MODEL = "models/model.ts"
 
-INFERENCE: dict[str, Any] = {
-    "imports": ["$import glob", "$import torch"],
-    "bundle_root": ".",
-    "dataset_dir": "images",
-    "output_dir": "t1nce",
-    "files": "$sorted(glob.glob(@dataset_dir + '/*.nii*'))",
-    "device": "$torch.device('cuda' if torch.cuda.is_available() else 'cpu')",
-    "network_def": f"$torch.jit.load(@bundle_root + '/{MODEL}', map_location=@device)",
-    "preprocessing": {
-        "_target_": "Compose",
-        "transforms": [
-            {
-                "_target_": "LoadImage",
-                "reader": "NibabelReader",
-                "image_only": True,
-                "ensure_channel_first": True,
-            },
-            {"_target_": "Orientation", "axcodes": "RAS", "labels": None},
-            {"_target_": "Spacing", "pixdim": [1.0, 1.0, 1.0], "mode": "bilinear"},
-        ],
-    },
-    "save": {
-        "_target_": "SaveImage",
-        "output_dir": "@output_dir",
-        "output_postfix": "desc-synthnce",
-        "separate_folder": False,
-        "resample": False,
-    },
-    "translate": "$lambda x: type(x)(@network_def(x[None].as_tensor().to(@device))[0].cpu(), "
-    "meta=x.meta)",
-    "evaluate": "$[@save(@translate(@preprocessing(file))) for file in @files]",
-    "run": ["$@evaluate"],
-}
+_FILES = Path(__file__).with_name("bundle_files")
+"""Texts of a bundle, as far as they are the same for all weights."""
 
 
 def export(model: str, out: Path) -> list[Path]:
@@ -79,7 +48,7 @@ def export(model: str, out: Path) -> list[Path]:
         scripted.save(str(part))
     texts = {
         "configs/metadata.json": as_json(_metadata(card)),
-        "configs/inference.json": as_json(INFERENCE),
+        "configs/inference.json": _read("inference.json"),
         "docs/README.md": _readme(card),
         "README.md": _front_matter(card) + _readme(card),
         "LICENSE": f"{card.licence or 'not stated'}\n",
@@ -89,40 +58,21 @@ def export(model: str, out: Path) -> list[Path]:
     return [out / MODEL, *(out / name for name in texts)]
 
 
+def _read(name: str) -> str:
+    return (_FILES / name).read_text(encoding="utf-8")
+
+
 def _metadata(card: Card) -> dict[str, Any]:
     import torch
 
-    image = {
-        "type": "image",
-        "format": "magnitude",
-        "modality": "MR",
-        "num_channels": 1,
-        "spatial_shape": ["*", "*", "*"],
-        "dtype": "float32",
-        "value_range": [],
-        "is_patch_data": False,
-    }
-    return {
-        "schema": "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/"
-        "0.8.1/meta_schema_20240725.json",
-        "version": clinica_t1nce.__version__,
-        "changelog": {clinica_t1nce.__version__: f"exported from {card.name}"},
-        "monai_version": "1.4.0",
+    version = clinica_t1nce.__version__
+    return parse_json(_read("metadata.json")) | {
+        "version": version,
+        "changelog": {version: f"exported from {card.name}"},
         "pytorch_version": torch.__version__.partition("+")[0],
-        "numpy_version": "2.0.0",
-        "required_packages_version": {"nibabel": "5.0.0"},
         "name": card.name,
-        "task": "Contrast-enhanced to non-contrast T1w brain MRI",
-        "description": "Removes the enhancement of gadolinium from T1w brain MRI.",
-        "authors": "clinica-t1nce contributors",
         "copyright": card.licence,
-        "intended_use": "Research on groups; not for diagnosis.",
-        "references": ["doi:10.1186/s12880-024-01242-3"],
         "weights_sha256": card.sha256,
-        "network_data_format": {
-            "inputs": {"image": {**image, "channel_def": {"0": "T1ce"}}},
-            "outputs": {"pred": {**image, "channel_def": {"0": "T1nce"}}},
-        },
     }
 
 
@@ -135,32 +85,9 @@ def _front_matter(card: Card) -> str:
 
 
 def _readme(card: Card) -> str:
-    return f"""# {card.name}
-
-Contrast-enhanced T1-weighted brain MRI (T1ce) in, synthetic image without contrast (T1nce) out.
-Exported by clinica-t1nce {clinica_t1nce.__version__}; SHA-256 of the weights {card.sha256}.
-
-**For research on groups, not for diagnosis**: the enhancement that it removes is what radiologists
-look for.
-
-## Use
-
-Put images into the folder `images`, best the crops of Clinica's `t1-linear` (bias-corrected, in MNI
-space, 1 mm), background 0, then
-
-    pip install "monai[fire,nibabel]" torch
-    python -m monai.bundle run --config_file configs/inference.json --bundle_root .
-
-or, in Python, on a tensor 1 x 1 x D x H x W of voxels of 1 mm whose axes run right, anterior,
-superior:
-
-    t1nce = torch.jit.load("{MODEL}")(t1ce)
-
-The package itself (`clinica-t1nce translate`) also corrects the bias field, registers, takes any
-voxel size, and says whether gadolinium was given and how sure it is. Its documentation has the
-figures on real pairs, and where the weights fail.
-
-## Training data
-
-{card.training.get("data", "not stated")}.
-"""
+    return _read("README.md").format(
+        card=card,
+        version=clinica_t1nce.__version__,
+        model=MODEL,
+        data=card.training.get("data", "not stated"),
+    )

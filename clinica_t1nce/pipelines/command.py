@@ -39,19 +39,8 @@ class Terminated(BaseException):
         self.number = number
 
 
-def option_arguments(name: str) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """Give the arguments of click's ``option`` for an option of the package.
-
-    Parameters
-    ----------
-    name
-        Name of a field of :class:`clinica_t1nce.translation.options.Options`.
-
-    Returns
-    -------
-    names : tuple of str
-    settings : dict
-    """
+def _option_arguments(name: str) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Give the arguments of click's ``option`` for an option of the package."""
     definition, kind, known = options.definition(name), options.kind(name), options.choices(name)
     about = definition.metadata
     argument = about["argument"] or f"--{name.replace('_', '-')}"
@@ -98,7 +87,7 @@ def click_options(add: Callable[..., Any], *names: str) -> Callable[[Any], Any]:
 
     def decorate(command: Any) -> Any:
         for name in reversed(names):
-            arguments, settings = option_arguments(name)
+            arguments, settings = _option_arguments(name)
             command = add(*arguments, **settings)(command)
         return command
 

@@ -10,7 +10,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from clinica_t1nce.bids.contrast_agents import NO_WORDS, read_words
+from clinica_t1nce.bids.contrast_agents import read_words
 from clinica_t1nce.bids.entities import is_t1w
 from clinica_t1nce.bids.t1w_images import Dataset
 from clinica_t1nce.caps import names, selection, sidecar
@@ -146,8 +146,7 @@ def find_t1w(
     first = sources[0]
     if len(sources) > 1 or not first.is_dir() or not any(first.glob("sub-*/")):
         return dict.fromkeys(find_sources(sources), ""), 0
-    words = NO_WORDS if agent_words is None else read_words(agent_words)
-    dataset = Dataset(first, words, without_sessions=True)
+    dataset = Dataset(first, read_words(agent_words), without_sessions=True)
     found: dict[Path, str | None] = {}
     n_undecided = 0
     for visit in dataset.visits:

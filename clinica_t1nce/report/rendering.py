@@ -1,7 +1,7 @@
 """HTML from templates: escaped, self-contained, the same bytes for the same content."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from numbers import Integral, Real
@@ -78,13 +78,9 @@ def as_table(measures: Mapping[str, object]) -> tuple[list[str], list[list[str]]
     nested = {row: cells for row, cells in measures.items() if isinstance(cells, Mapping)}
     if len(nested) < len(measures) or not measures:
         return [], [[str(name), say(value)] for name, value in measures.items()]
-    columns = list(_unique(name for cells in nested.values() for name in cells))
+    columns = list(dict.fromkeys(name for cells in nested.values() for name in cells))
     rows = [[str(row), *(say(cells.get(c, "")) for c in columns)] for row, cells in nested.items()]
     return ["", *map(str, columns)], rows
-
-
-def _unique(names: Iterable[object]) -> Iterable[object]:
-    return dict.fromkeys(names)
 
 
 @cache

@@ -6,13 +6,12 @@ The index lists the rows of ``t1_synth_nce.tsv``, the least confident first.
 
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from threading import Semaphore
-from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -168,55 +167,40 @@ def write_page_of(
     )
 
 
-class PageWriter:
-    """Writes pages in the background, so that nothing waits for them.
+@contextmanager
+def writing_pages(folder: Path, root: Path | None = None) -> Iterator[Callable[..., None]]:
+    """Write pages in the background while a block runs, so that nothing waits for them.
 
     A page that fails is logged and no more: :func:`complete` tries again, and tells.
 
     Parameters
     ----------
     folder
-        Folder of the report; None: there are no pages.
+        Folder of the report.
     root
         Root of the data set, for the BIDS URIs in the sidecars.
+
+    Yields
+    ------
+    Callable
+        Function that takes a :class:`Shown` whose page is to be written soon and, if they are
+        known, its :data:`Volumes`: kept in memory for the page unless others are.
     """
+    thread, held = ThreadPoolExecutor(1), Semaphore()
 
-    def __init__(self, folder: Path | None, root: Path | None = None):
-        self._folder = folder
-        self._root = root
-        self._thread = ThreadPoolExecutor(1)
-        self._held = Semaphore()
-
-    def __enter__(self) -> "PageWriter":
-        """Give the writer itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Wait for the pages, unless something went wrong."""
-        self._thread.shutdown(wait=True, cancel_futures=error is not None)
-
-    def add(self, shown: Shown, volumes: Volumes | None = None) -> None:
-        """Write a page soon.
-
-        Parameters
-        ----------
-        shown
-            The image.
-        volumes
-            T1ce and synthetic image; kept in memory for the page unless others are.
-        """
-        if self._folder is None:
-            return
-        if volumes is None or not self._held.acquire(blocking=False):
-            self._thread.submit(_try, self._folder, shown, self._root)
+    def add(shown: Shown, volumes: Volumes | None = None) -> None:
+        if volumes is None or not held.acquire(blocking=False):
+            thread.submit(_try, folder, shown, root)
         else:
-            page = self._thread.submit(_try, self._folder, shown, self._root, volumes)
-            page.add_done_callback(lambda _: self._held.release())
+            page = thread.submit(_try, folder, shown, root, volumes)
+            page.add_done_callback(lambda _: held.release())
+
+    try:
+        yield add
+    except BaseException:
+        thread.shutdown(cancel_futures=True)
+        raise
+    thread.shutdown()
 
 
 def complete(

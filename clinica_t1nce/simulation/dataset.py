@@ -11,8 +11,8 @@ import torch
 
 from clinica_t1nce import __version__
 from clinica_t1nce.errors import OutputError, T1nceError, naming
-from clinica_t1nce.files import nifti, tsv
-from clinica_t1nce.files.text import as_json, find_json, write_text
+from clinica_t1nce.files import nifti
+from clinica_t1nce.files.text import as_json, find_json, table_text, write_text
 from clinica_t1nce.simulation import label_maps as maps
 from clinica_t1nce.simulation.anatomy import Anatomy, find_surfaces
 from clinica_t1nce.simulation.gadolinium import USUAL, Gadolinium
@@ -258,7 +258,7 @@ def _begin(
         "pairs.tsv": ("participant_id", "session_id_t1nce", "session_id_t1ce"),
     }
     for name, columns in tables.items():
-        write_text(output / name, tsv.text(rows, columns))
+        write_text(output / name, table_text(rows, columns))
     write_text(output / ".bidsignore", "pairs.tsv\n")
     write_text(
         output / "README",

@@ -10,7 +10,8 @@ from nibabel.orientations import inv_ornt_aff, io_orientation
 from scipy import ndimage
 
 from clinica_t1nce.errors import LabelMapError, SelectionError, naming
-from clinica_t1nce.files import nifti, tsv
+from clinica_t1nce.files import nifti
+from clinica_t1nce.files.text import read_numbered
 from clinica_t1nce.simulation import tissues
 from clinica_t1nce.simulation.tissues import Tissue
 from clinica_t1nce.volumes import grids
@@ -111,7 +112,7 @@ def read_table(path: Path) -> dict[int, int]:
     known = {number for numbers in tissues.LABELS.values() for number in numbers}
     names = {tissue.name.lower(): numbers[0] for tissue, numbers in tissues.LABELS.items()}
     try:
-        rows = tsv.read_numbered(path, ["label", "as"])[1]
+        rows = read_numbered(path, ["label", "as"])[1]
     except SelectionError as error:
         raise LabelMapError(str(error)) from error
     table = {}

@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,33 +24,11 @@ from clinica_t1nce.training import pictures
 from clinica_t1nce.training.data.numbered import Batch, Source
 from clinica_t1nce.training.modules.generator import Training
 from clinica_t1nce.training.record import CHECKPOINT, METRICS, Metrics
+from clinica_t1nce.training.settings import Settings
 
 logger = logging.getLogger("clinica_t1nce")
 
 _SHOWN = 3
-
-
-@dataclass(frozen=True)
-class Plan:
-    """When what happens, in steps.
-
-    Attributes
-    ----------
-    check
-        Steps between checks: losses go to the table, with those of the validation; what is best
-        is kept.
-    save
-        Steps between checkpoints, of which each check writes one as well.
-    draw
-        Number of checks between pictures; 0: none are drawn.
-    epoch
-        Steps in which all pairs are seen once; None of an endless source.
-    """
-
-    check: int
-    save: int
-    draw: int = 0
-    epoch: float | None = None
 
 
 class Checks(Callback):
@@ -65,8 +42,10 @@ class Checks(Callback):
     ----------
     folder
         Folder of the run.
-    plan
-        Steps at which things are done.
+    settings
+        Settings of the run: how often it validates, saves and draws.
+    epoch
+        Steps in which all pairs are seen once; None of an endless source.
     validation
         Pairs to validate on, each process its share; None: none.
     shown
@@ -78,13 +57,17 @@ class Checks(Callback):
     def __init__(
         self,
         folder: Path,
-        plan: Plan,
+        settings: Settings,
+        epoch: float | None,
         validation: Source | None,
         shown: Source,
         keep: Callable[[torch.nn.Module, Mapping[str, float]], None],
     ):
         self.folder = folder
-        self.plan = plan
+        assert settings.validate_every is not None
+        self.every = settings.validate_every
+        self.settings = settings
+        self.epoch = epoch
         self.validation = validation
         self.shown = shown
         self.keep = keep
@@ -139,11 +122,11 @@ class Checks(Callback):
             return
         step = pl_module.iteration
         last = step == pl_module.optimisation.steps
-        if step % self.plan.check == 0 or last:
+        if step % self.every == 0 or last:
             self._check(trainer, pl_module)
             self._stop_early(trainer, pl_module)
             self._save(trainer)
-        elif step % self.plan.save == 0:
+        elif step % self.settings.save_every == 0:
             self._save(trainer)
 
     def _check(self, trainer: Trainer, module: Training) -> None:
@@ -163,13 +146,13 @@ class Checks(Callback):
             return
         if better or module.optimisation.keep == "last":
             self.keep(module.kept, {**losses, "step": step})
-        epoch = {} if self.plan.epoch is None else {"epoch": step / self.plan.epoch}
+        epoch = {} if self.epoch is None else {"epoch": step / self.epoch}
         self.metrics.add({"step": step, **epoch, **losses})
         for writer in trainer.loggers:
             writer.log_metrics(losses, step=step)
         self._warn_if_flat(module, step)
-        number = step // self.plan.check
-        if self.plan.draw and number % self.plan.draw == 0:
+        number = step // self.every
+        if self.settings.samples_every and number % self.settings.samples_every == 0:
             self._draw(module, step)
 
     def _means(self, trainer: Trainer) -> dict[str, float]:

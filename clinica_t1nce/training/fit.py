@@ -17,7 +17,7 @@ from clinica_t1nce.errors import TrainingError
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.models.storage import save_weights
 from clinica_t1nce.synthesis.synthesizer import find_device
-from clinica_t1nce.training.callback import Checks, Plan, ShowProgress
+from clinica_t1nce.training.callback import Checks, ShowProgress
 from clinica_t1nce.training.data.numbered import Share, Source, loader
 from clinica_t1nce.training.data.sources import Loaded
 from clinica_t1nce.training.modules.generator import Training
@@ -92,22 +92,22 @@ def fit(
     """
     _quieten()
     assert settings.optimisation.steps is not None
-    assert settings.validate_every is not None
     weights = output / f"{settings.name}.safetensors"
     per_step = settings.batch * settings.accumulate * machine.processes
     epoch = loaded.training.epoch
-    plan = Plan(
-        check=settings.validate_every,
-        save=settings.save_every,
-        draw=settings.samples_every,
-        epoch=None if epoch is None else epoch / per_step,
-    )
 
     def keep(network: nn.Module, losses: Mapping[str, float]) -> None:
         metrics = {name: float(f"{value:.6g}") for name, value in losses.items()}
         save_weights(weights, network, replace(card, metrics=metrics))
 
-    checks = Checks(output, plan, loaded.validation, loaded.validation or loaded.training, keep)
+    checks = Checks(
+        output,
+        settings,
+        None if epoch is None else epoch / per_step,
+        loaded.validation,
+        loaded.validation or loaded.training,
+        keep,
+    )
     done = _steps_done(checks.checkpoint) // module.optimisers
     trainer = _trainer(
         module,

@@ -1,46 +1,77 @@
 """What memory, disk and precision a training needs, before it starts."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
 from clinica_t1nce.errors import TrainingError
+from clinica_t1nce.files import atomic
 from clinica_t1nce.models import registry
+from clinica_t1nce.models.cards import Card
+from clinica_t1nce.training.settings import Settings
 
 _FLOAT = 4
 _STATE = 3
 """Copies of the weights in a checkpoint: themselves and Adam's two moments."""
 
 
-class Size(NamedTuple):
-    """Numbers of a network's weights, and of what its layers give for one input."""
+def check(card: Card, settings: Settings, device: torch.device, output: Path) -> None:
+    """Refuse to start what would break down on its way, or does not fit.
 
-    weights: int
-    activations: int
-
-
-def size_of(architecture: str, hyperparameters: dict[str, Any], shape: Sequence[int]) -> Size:
-    """Count a network's weights, and what its layers give for one input.
-
-    Nothing is computed: PyTorch's meta device only knows shapes.
+    Gradients of Res-U-Net in bfloat16 are now and then infinite on a CPU (PyTorch 2.13); one such
+    step spoils the weights. Memory is estimated from below: weights, gradients, Adam's moments and
+    a running average, and what each layer gives for the way back; on disk, checkpoint and weights
+    while old ones are being replaced. Nothing is computed for that: PyTorch's meta device only
+    knows shapes.
 
     Parameters
     ----------
-    architecture, hyperparameters
-        Arguments of :func:`clinica_t1nce.models.registry.build`.
-    shape
-        Shape of the network's input, D, H, W.
+    card
+        Card of the weights to be.
+    settings
+        Settings of the run.
+    device
+        Device that trains.
+    output
+        Folder of the run.
 
     Raises
     ------
+    TrainingError
+        If the precision breaks down, or a step needs more memory than is free.
     WeightsError
         If the network cannot be built.
     ImageError
-        If it does not take such an input.
+        If it does not take volumes of the card's grid, or of the settings' patches.
+    OutputError
+        If the disk has no room for checkpoints.
     """
+    if (
+        device.type == "cpu"
+        and settings.precision[:4] == "bf16"
+        and card.architecture == "res-unet"
+    ):
+        raise TrainingError(
+            f"{card.architecture} with --precision {settings.precision}: on a CPU its gradients "
+            "are now and then not finite; take --precision 32-true, or a GPU"
+        )
+    weights, activations = _measure(card, settings)
+    copies = 2 + 2 + (settings.optimisation.average > 0)
+    bytes_each = _FLOAT if settings.precision == "32-true" else _FLOAT // 2
+    needs = (copies * weights * _FLOAT + settings.batch * activations * bytes_each) / 1e9
+    free = available(device)
+    if free is not None and needs > free:
+        raise TrainingError(
+            f"{card.architecture}, batch {settings.batch}: a step needs at least {needs:.1f} GB of "
+            f"memory, {free:.1f} GB are free on '{device}'; lower --batch and raise --accumulate, "
+            "take --precision bf16-mixed, or a lighter --architecture"
+        )
+    atomic.check_space(output, (2 * _STATE + 2) * weights * _FLOAT, "checkpoints")
+
+
+def _measure(card: Card, settings: Settings) -> tuple[int, int]:
+    """Count a network's weights, and the numbers that its layers give for one input."""
     given: list[int] = []
 
     def count(module: nn.Module, inputs: object, output: object) -> None:
@@ -49,38 +80,11 @@ def size_of(architecture: str, hyperparameters: dict[str, Any], shape: Sequence[
             given.append(output.numel())
 
     with torch.device("meta"):
-        network = registry.build(architecture, **hyperparameters)
+        network = registry.build(card.architecture, **card.hyperparameters)
         for module in network.modules():
             module.register_forward_hook(count)
-        network(torch.empty(1, 1, *shape))
-    return Size(sum(parameter.numel() for parameter in network.parameters()), sum(given))
-
-
-def memory_gb(size: Size, batch: int, *, averaged: bool = False, half: bool = False) -> float:
-    """Estimate from below the GB that a step takes.
-
-    Counted are weights, gradients, Adam's moments and a running average, and what each layer gives
-    for the way back; not counted is what libraries use beside.
-
-    Parameters
-    ----------
-    size
-        Size of the network, for one input.
-    batch
-        Number of pairs.
-    averaged
-        Whether there is a running average of the weights.
-    half
-        Whether layers give 16-bit numbers.
-
-    Examples
-    --------
-    >>> memory_gb(Size(weights=10**9, activations=10**9), batch=2)
-    24.0
-    """
-    copies = 2 + 2 + averaged
-    activations = batch * size.activations * (_FLOAT // 2 if half else _FLOAT)
-    return (copies * size.weights * _FLOAT + activations) / 1e9
+        network(torch.empty(1, 1, *(card.grid or (settings.patch,) * 3)))
+    return sum(parameter.numel() for parameter in network.parameters()), sum(given)
 
 
 def available(device: torch.device) -> float | None:
@@ -95,46 +99,3 @@ def available(device: torch.device) -> float | None:
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024 / 1e9
     return None
-
-
-def check_memory(needs: float, device: torch.device, what: str) -> None:
-    """Raise TrainingError unless a device has the GB that `what` needs."""
-    free = available(device)
-    if free is not None and needs > free:
-        raise TrainingError(
-            f"{what}: a step needs at least {needs:.1f} GB of memory, {free:.1f} GB are free on "
-            f"'{device}'; lower --batch and raise --accumulate, take --precision bf16-mixed, or a "
-            "lighter --architecture"
-        )
-
-
-def check_precision(architecture: str, precision: str, device: torch.device) -> None:
-    """Refuse to start what would break down on its way.
-
-    Gradients of Res-U-Net in bfloat16 are now and then infinite on a CPU (PyTorch 2.13); one such
-    step spoils the weights.
-
-    Parameters
-    ----------
-    architecture
-        Key of :data:`clinica_t1nce.models.registry.ARCHITECTURES`.
-    precision
-        Precision as Lightning's trainer takes it.
-    device
-        Device that trains.
-
-    Raises
-    ------
-    TrainingError
-        If it would; the message says what to take.
-    """
-    if device.type == "cpu" and precision.startswith("bf16") and architecture == "res-unet":
-        raise TrainingError(
-            f"{architecture} with --precision {precision}: on a CPU its gradients are now and then "
-            "not finite; take --precision 32-true, or a GPU"
-        )
-
-
-def checkpoint_bytes(size: Size) -> int:
-    """Return the bytes of checkpoint and weights, while an old checkpoint is being replaced."""
-    return (2 * _STATE + 2) * size.weights * _FLOAT

@@ -10,8 +10,8 @@ from typing import Any
 
 from clinica_t1nce import __version__
 from clinica_t1nce.errors import TrainingError
-from clinica_t1nce.files import atomic, tsv
-from clinica_t1nce.files.text import read_json, write_text
+from clinica_t1nce.files import atomic
+from clinica_t1nce.files.text import read_json, read_table, table_text, write_text
 
 CONFIG = "config.json"
 METRICS = "metrics.tsv"
@@ -120,7 +120,7 @@ class Metrics:
         """Read what is there up to a step; what came after it will come again."""
         self.rows = []
         if step and self.path.exists():
-            for cells in tsv.read(self.path, ["step"]):
+            for cells in read_table(self.path, ["step"]):
                 row = {name: float(cell) for name, cell in cells.items() if cell != "n/a"}
                 if row["step"] <= step:
                     self.rows.append(row)
@@ -130,4 +130,4 @@ class Metrics:
         self.rows.append(row)
         header = list(dict.fromkeys(name for row in self.rows for name in row))
         rows = ({name: f"{value:.8g}" for name, value in row.items()} for row in self.rows)
-        write_text(self.path, tsv.text(rows, header))
+        write_text(self.path, table_text(rows, header))

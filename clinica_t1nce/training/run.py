@@ -9,7 +9,6 @@ from lightning.pytorch import seed_everything
 from torch import nn
 
 from clinica_t1nce.errors import TrainingError
-from clinica_t1nce.files import atomic
 from clinica_t1nce.models import registry
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.models.patch_discriminator import PatchDiscriminator
@@ -63,7 +62,7 @@ def train(
     """
     device = find_device(machine.device)
     card = card_of(settings)
-    _check_machine(card, settings, device, output)
+    preflight.check(card, settings, device, output)
     identity = {**asdict(settings), "data": data.identity(), "processes": machine.processes}
     record.check(output, identity)
     if machine.threads is not None:
@@ -159,20 +158,6 @@ def _extends(card: Card, other: Card) -> bool:
     """Say whether a network is another one, or that one with a part that starts anew."""
     new, old = ({"fill": False, **each.hyperparameters} for each in (card, other))
     return new == old or (new["fill"] and {**new, "fill": False} == old)
-
-
-def _check_machine(card: Card, settings: Settings, device: torch.device, output: Path) -> None:
-    preflight.check_precision(card.architecture, settings.precision, device)
-    shape = card.grid or (settings.patch,) * 3
-    size = preflight.size_of(card.architecture, dict(card.hyperparameters), shape)
-    memory = preflight.memory_gb(
-        size,
-        settings.batch,
-        averaged=settings.optimisation.average > 0,
-        half=settings.precision != "32-true",
-    )
-    preflight.check_memory(memory, device, f"{card.architecture}, batch {settings.batch}")
-    atomic.check_space(output, preflight.checkpoint_bytes(size), "checkpoints")
 
 
 def _history(data: Data, settings: Settings, command: str) -> dict:

@@ -33,6 +33,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "change": {"architecture": "change-unet", "batch": 2, "steps": 4000},
     "mixed": {
         "architecture": "change-unet-fill",
+        "fit": True,
         "batch": 3,
         "steps": 10000,
         "rate": 5e-4,
@@ -71,11 +72,14 @@ class Settings:
     method
         Method, one of :data:`METHODS`.
     augment
-        Whether real pairs are varied: patches by
-        :class:`clinica_t1nce.training.data.variation.Variation`, whole volumes by
+        Whether real pairs are varied: patches and fitted volumes by
+        :class:`clinica_t1nce.training.data.variation.Variation`, other volumes by
         :class:`clinica_t1nce.training.data.variation.Augmentation`.
     t1nce_share
         Fraction of patches of real pairs in which the T1nce is shown in place of the T1ce.
+    fit
+        Whether the T1nce of pairs of whole volumes is brought to the T1ce's intensities, smoothly
+        in space; else each image is scaled by itself, as the paper does. Patches always are.
     in_heads
         Fraction of patches of skull-stripped real pairs that are set into a simulated head, where
         there are label maps.
@@ -108,6 +112,7 @@ class Settings:
     accumulate: int = 1
     method: str = "supervised"
     augment: bool = False
+    fit: bool = False
     t1nce_share: float = 0.15
     in_heads: float = 0.5
     precision: str = "32-true"

@@ -14,9 +14,9 @@ from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.bids.t1w_images import Dataset
 from clinica_t1nce.caps import names, query, selection, table
 from clinica_t1nce.errors import SelectionError, WeightsError
-from clinica_t1nce.files import atomic, tsv
+from clinica_t1nce.files import atomic
 from clinica_t1nce.files.content import has_changed
-from clinica_t1nce.files.text import find_json, write_text
+from clinica_t1nce.files.text import find_json, table_text, write_text
 from clinica_t1nce.translation.jobs import Job
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def rewrite_table(
     asked = {crop for _, crop in crops}
     for _ in range(table.MOST_LOOKS):
         rows = _rows(caps, model, sha256, dataset)
-        if not write_text(caps / NAME, tsv.text(rows.values(), COLUMNS)):
+        if not write_text(caps / NAME, table_text(rows.values(), COLUMNS)):
             break
     return [row for crop, row in rows.items() if crop in asked]
 

@@ -20,16 +20,20 @@ class ImageFiles:
 
     Attributes
     ----------
-    image, sidecar
-        Paths of the image and its JSON.
+    image
+        Path of the image.
     enhancement, vessels
         Paths of the maps of what was removed and of the vessels in it; None: not asked for.
     """
 
     image: Path
-    sidecar: Path
     enhancement: Path | None = None
     vessels: Path | None = None
+
+    @property
+    def sidecar(self) -> Path:
+        """Path of the JSON."""
+        return names.sidecar_path(self.image)
 
     @property
     def maps(self) -> list[Path]:
@@ -40,41 +44,6 @@ class ImageFiles:
     def companions(self) -> list[Path]:
         """Paths of the maps and their sidecars."""
         return [*map(names.sidecar_path, self.maps), *self.maps]
-
-
-@dataclass(frozen=True)
-class Targets:
-    """Everywhere that a job reads from or writes to beside its source.
-
-    Attributes
-    ----------
-    images
-        Files of each grid that is asked for.
-    crop, raw
-        Paths of the crop and of the raw image; the latter None without a BIDS.
-    """
-
-    images: Mapping[Space, ImageFiles]
-    crop: Path
-    raw: Path | None
-
-    @property
-    def full(self) -> Path:
-        """Path of t1-linear's whole image."""
-        return names.full_path(self.crop)
-
-    @property
-    def affine(self) -> Path:
-        """Path of t1-linear's affine."""
-        return names.affine_path(self.crop)
-
-    def sources(self, space: Space) -> tuple[Path, ...]:
-        """List the files that the image on a grid is made from, the crop first."""
-        if space == names.MNI:
-            return self.crop, self.full
-        if space == names.NATIVE and self.raw is not None:
-            return self.crop, self.raw, self.affine
-        return (self.crop,)
 
 
 @dataclass(frozen=True)
@@ -118,26 +87,36 @@ class Job:
         return self.selected_by is None and (self.options.decides_by_image or not self.spaces)
 
     @cached_property
-    def targets(self) -> Targets:
-        """All paths of the job."""
-        bids, with_maps = self.options.bids_directory, self.options.save_enhancement
-        images = {}
+    def images(self) -> Mapping[Space, ImageFiles]:
+        """Files of each grid that is asked for."""
+        found = {}
         for space in self.spaces:
             assert self.output is not None
             image = names.in_space(self.output, space)
-            images[space] = ImageFiles(
-                image,
-                names.sidecar_path(image),
-                names.enhancement_path(image) if with_maps else None,
-                names.vessels_path(image) if with_maps else None,
-            )
-        raw = None if bids is None else names.raw_path(self.source, bids)
-        return Targets(images, self.source, raw)
+            found[space] = ImageFiles(image)
+            if self.options.save_enhancement:
+                maps = names.enhancement_path(image), names.vessels_path(image)
+                found[space] = ImageFiles(image, *maps)
+        return found
+
+    @cached_property
+    def raw(self) -> Path | None:
+        """Path of the raw image; None without a BIDS."""
+        bids = self.options.bids_directory
+        return None if bids is None else names.raw_path(self.source, bids)
+
+    def sources(self, space: Space) -> tuple[Path, ...]:
+        """List the files that the image on a grid is made from, the crop first."""
+        if space == names.MNI:
+            return self.source, names.full_path(self.source)
+        if space == names.NATIVE and self.raw is not None:
+            return self.source, self.raw, names.affine_path(self.source)
+        return (self.source,)
 
     @property
     def first(self) -> ImageFiles:
         """Files of the first grid that is asked for."""
-        return self.targets.images[self.spaces[0]]
+        return self.images[self.spaces[0]]
 
     def lacks(
         self, model: Mapping[str, Any], read: sidecar.Reader = sidecar.read
@@ -152,8 +131,8 @@ class Job:
             Function that reads sidecars of synthetic images.
         """
         found: dict[Space, sidecar.Lack] = {}
-        for space, files in self.targets.images.items():
-            lack = sidecar.lack(files.image, self.targets.sources(space), model, read)
+        for space, files in self.images.items():
+            lack = sidecar.lack(files.image, self.sources(space), model, read)
             lacks = [lack, *map(sidecar.lack, files.maps)]
             if any(lacks):
                 found[space] = next(filter(None, lacks))
@@ -167,8 +146,8 @@ class Job:
         OutputError
             Naming the path.
         """
-        inputs = {self.source}.union(*map(self.targets.sources, self.spaces))
-        for files in self.targets.images.values():
+        inputs = {self.source}.union(*map(self.sources, self.spaces))
+        for files in self.images.values():
             check_output(files.image, inputs)
             check_output(files.sidecar, inputs, is_image=False)
         if self.classification is not None:

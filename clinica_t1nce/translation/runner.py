@@ -103,7 +103,7 @@ def translate(job: Job, synthesizer: "Synthesizer") -> Result:
     Parameters
     ----------
     job
-        Source, targets and options.
+        Source, outputs and options.
     synthesizer
         Loaded model.
 
@@ -165,7 +165,7 @@ def _read(job: Job, synthesizer: "Synthesizer", crop: nifti.Image | None = None)
     if crop is None:
         job.check()
         crop = spaces.read_crop(job.source)
-    return spaces.read_inputs(crop, () if job.is_open else _wanted(job, synthesizer), job.targets)
+    return spaces.read_inputs(crop, () if job.is_open else _wanted(job, synthesizer), job)
 
 
 def _wanted(job: Job, synthesizer: "Synthesizer") -> tuple[names.Space, ...]:
@@ -215,7 +215,7 @@ def _write(work: _Work, synthesizer: "Synthesizer") -> Result:
 def _write_product(
     job: Job, product: spaces.Product, synthesizer: "Synthesizer", seconds: float
 ) -> dict[str, Any]:
-    files, read = job.targets.images[product.space], (product.inputs.crop, product.like)
+    files, read = job.images[product.space], (product.inputs.crop, product.like)
     content = sidecar.build(
         source=job.source,
         output=files.image,
@@ -230,7 +230,7 @@ def _write_product(
         scaling={**synthesizer.card.scaling, **asdict(product.synthesis.scaling)},
         root=job.root,
         selected_by=job.selected_by,
-        grid=product.describe_grid(job.targets),
+        grid=product.describe_grid(job),
         notes={image.path: image.note for image in read},
     )
     # An old image beside a new sidecar would be taken for done if we were killed in between.
@@ -242,7 +242,7 @@ def _write_product(
 
 
 def _write_maps(job: Job, product: spaces.Product, content: dict[str, Any]) -> None:
-    files = job.targets.images[product.space]
+    files = job.images[product.space]
     if files.enhancement is not None:
         where = names.uri(files.image, job.root, files.image.parent)
         sidecar.write(files.enhancement, sidecar.build_enhancement(content, where))

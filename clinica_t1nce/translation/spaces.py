@@ -14,8 +14,8 @@ from clinica_t1nce.errors import ImageError, TransformError, naming
 from clinica_t1nce.files import nifti, nifti_copy
 from clinica_t1nce.synthesis import Flag, enhancement_prior, transfer, vessels
 from clinica_t1nce.synthesis.conditioning import Conditioned, condition
-from clinica_t1nce.translation.jobs import Targets
-from clinica_t1nce.volumes import bias, grids, itk, mni
+from clinica_t1nce.translation.jobs import Job
+from clinica_t1nce.volumes import grids, intensity, itk, mni
 
 if TYPE_CHECKING:
     from clinica_t1nce.synthesis.synthesizer import Synthesis, Synthesizer
@@ -172,9 +172,9 @@ class Product:
             )
         return found
 
-    def describe_grid(self, targets: Targets) -> sidecar.Grid:
+    def describe_grid(self, job: Job) -> sidecar.Grid:
         """Describe its grid for the sidecar."""
-        sources, raw = targets.sources(self.space)[1:], self._raw
+        sources, raw = job.sources(self.space)[1:], self._raw
         if raw is None:
             return sidecar.Grid(self.space, sources)
         on = "crop" if raw.follows_affine else "raw image, moved by the affine"
@@ -214,7 +214,7 @@ def read_crop(source: Path) -> nifti.Image:
     return nifti.load(source, shape=nifti.CROP_SHAPE, zooms=nifti.CROP_ZOOMS)
 
 
-def read_inputs(crop: nifti.Image, wanted: Sequence[names.Space], targets: Targets) -> Inputs:
+def read_inputs(crop: nifti.Image, wanted: Sequence[names.Space], job: Job) -> Inputs:
     """Read what the products of a crop need beside it.
 
     Parameters
@@ -223,23 +223,23 @@ def read_inputs(crop: nifti.Image, wanted: Sequence[names.Space], targets: Targe
         Image from :func:`read_crop`.
     wanted
         Grids of the products.
-    targets
-        Paths of the other images.
+    job
+        Job that says where the other images are.
 
     Raises
     ------
     ImageError, TransformError
         Naming what is missing, cannot be used, or belongs to another image.
     """
-    full = _read_full(crop, targets.full) if names.MNI in wanted else None
+    full = _read_full(crop, names.full_path(job.source)) if names.MNI in wanted else None
     raw = transform = None
     if names.NATIVE in wanted:
-        assert targets.raw is not None
-        raw = read_raw(crop, targets.raw, targets.affine)
+        assert job.raw is not None
+        raw = read_raw(crop, job.raw, names.affine_path(job.source))
         transform = raw.transform
     elif wanted:
         with suppress(TransformError):
-            transform = itk.read_itk_affine(targets.affine)
+            transform = itk.read_itk_affine(names.affine_path(job.source))
     enlargement = None if transform is None else float(1 / abs(np.linalg.det(transform[:3, :3])))
     if raw is not None and not raw.follows_affine:
         raw = _register(raw, crop)
@@ -308,7 +308,7 @@ def _register(raw: Raw, crop: nifti.Image) -> Raw:
     from where the head lies.
     """
     volume, affine = raw.conditioned.shown, raw.image.affine
-    field = bias.measure_bias(volume, affine)
+    field = intensity.measure_bias(volume, affine)
     try:
         pose = mni.find_pose(volume / field, affine)
     except ImageError:

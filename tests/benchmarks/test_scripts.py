@@ -11,11 +11,15 @@ import pandas as pd
 import pytest
 import torch
 
-from clinica_t1nce.files import tsv
+from clinica_t1nce.bids.pairs import read_usable
+from clinica_t1nce.caps.query import find_pair
+from clinica_t1nce.files import nifti
+from clinica_t1nce.files.text import read_table, table_text
 from clinica_t1nce.simulation.anatomy import prepare
 from clinica_t1nce.simulation.tissues import Tissue
 from clinica_t1nce.synthesis import Synthesizer
 from clinica_t1nce.translation import classification
+from clinica_t1nce.volumes import intensity, mni
 from tests.data import volumes
 from tests.data.caps import save_weights
 from tests.data.generators import Generator
@@ -109,7 +113,7 @@ def test_detection(run, tmp_path):
         {"participant_id": "sub-1", "session_id": "ses-1", "probability": "0.9", "metadata": why}
         for why in ("ce entity", "nothing")
     ]
-    (tmp_path / "gadolinium.tsv").write_text(tsv.text(rows, classification.COLUMNS))
+    (tmp_path / "gadolinium.tsv").write_text(table_text(rows, classification.COLUMNS))
     printed = run("detection", "gadolinium.tsv")
     assert "| 2 | 0.500 | 0.500 |" in printed
     assert "| sub-1 ses-1 | T1nce | 0.9 |" in printed
@@ -131,7 +135,7 @@ def test_real_pairs(run, pair, tmp_path):
     for table in run("real_pairs", "--pairs", "files.tsv", *options).split("\n\n"):
         lines = [line for line in table.splitlines() if line.startswith("|")]
         assert len({line.count("|") for line in lines}) == 1
-    found = {row["method"]: row for row in tsv.read(tmp_path / "out" / "real_pairs.tsv")}
+    found = {row["method"]: row for row in read_table(tmp_path / "out" / "real_pairs.tsv")}
     assert float(found["nothing"]["share"]) == pytest.approx(0, abs=1e-5)
     volumes_of = [
         sum(float(found["nothing"][f"{image}_{tissue}"]) for tissue in ("gm", "wm", "csf"))
@@ -166,6 +170,28 @@ def test_semi_real_heads(script):
     found = compare(head, added, half, brain)
     expected = {"added": 25, "share": 0.3, "inside": 0.5, "outside": 10, "beyond": 10}
     assert found == pytest.approx({**expected, "wrongly": 1.6 / 5.6})
+
+
+def test_pairs_in_mni(run, pair, tmp_path, monkeypatch):
+    """Both images are moved by the affine of the T1nce."""
+    pose, asked = np.eye(4), []
+    pose[:3, 3] = 4.5, -6.5, 9.5
+    monkeypatch.setattr(mni, "find_pose", lambda volume, _: asked.append(volume) or pose)
+    monkeypatch.setattr(intensity, "measure_bias", lambda volume, _: np.full_like(volume, 2))
+    t1ce, t1nce = pair
+    rows = f"{t1ce.name}\t{t1nce.name}\tvalidation\tA_1\n{t1ce.name}\tgone.nii\ttrain\tB\n"
+    (tmp_path / "files.tsv").write_text("t1ce\tt1nce\tsplit\tname\n" + rows)
+    run("pairs_in_mni", "files.tsv", "--out", "caps")
+    ((row, _),), _ = read_usable(tmp_path / "caps" / "pairs.tsv")
+    made = find_pair(tmp_path / "caps", row)
+    assert len(asked) == 1
+    for path, crop in ((t1nce, made.t1nce), (t1ce, made.t1ce)):
+        image, moved = nifti.load(path), nifti.load(crop, shape=nifti.CROP_SHAPE)
+        corner = np.linalg.inv(moved.affine) @ np.linalg.inv(pose) @ image.affine @ [0, 0, 0, 1]
+        box = tuple(
+            slice(round(c), round(c) + n) for c, n in zip(corner[:3], image.data.shape, strict=True)
+        )
+        np.testing.assert_allclose(moved.data[box], image.data / 2, rtol=1e-5)
 
 
 def test_l1(script, pair, tmp_path):
@@ -255,7 +281,7 @@ def test_growth(script, tmp_path):
     growth = script("growth")
     growth.finished(tmp_path / "caps", 2)
     assert list(growth.stages(tmp_path / "caps")) == list(growth.STAGES)
-    rows = tsv.read(tmp_path / "caps" / "t1_synth_nce.tsv")
+    rows = read_table(tmp_path / "caps" / "t1_synth_nce.tsv")
     assert [(row["status"], row["confidence"]) for row in rows] == [
         ("done", "0.0"),
         ("done", "0.0103"),

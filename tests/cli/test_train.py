@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from clinica_t1nce.cli.train import cli, simulated
+from clinica_t1nce.cli.train import cli, train_simulated
 from clinica_t1nce.models.storage import load_weights
 from tests.data.caps import crop_path, make_caps
 
@@ -50,7 +50,7 @@ SHARED = {
 OF_PAIRS = {"--fold": "0", "--cache": "/somewhere/cache"}
 OF_LABEL_MAPS = {"--pairs": "12"}
 METHODS = {"--adversarial", "--unpaired"}
-FLAGS = METHODS | {"--low-quality", "--augment"}
+FLAGS = METHODS | {"--low-quality", "--augment", "--fit"}
 OF_MIXTURES = {"--files", "--label-maps", "--mix", "--in-heads"}
 
 VISITS = {("sub-01", "ses-A"): "", ("sub-01", "ses-B"): "", ("sub-02", "ses-A"): "ce-gd"}
@@ -132,10 +132,10 @@ def test_every_option_reaches_the_training_on_pairs(
     output = str(tmp_path / "run")
     monkeypatch.setattr("sys.argv", ["clinica-t1nce", "train", *source, output, "--steps", "7"])
     options = words(SHARED | OF_PAIRS | {"--fold": "1"})
-    printed = run(cli, *source, output, *options, "--augment", "--low-quality")
+    printed = run(cli, *source, output, *options, "--augment", "--fit", "--low-quality")
     assert f"weights: {tmp_path / 'run' / 'weights'}" in printed
     check_shared(called)
-    assert called["settings"].augment
+    assert called["settings"].augment and called["settings"].fit
     assert called["command"] == "clinica-t1nce train caps pairs.tsv run --steps 7"
     assert called["output"] == tmp_path / "run"
     data = called["data"]
@@ -153,10 +153,10 @@ def test_every_option_reaches_the_training_on_label_maps(
     called: dict[str, Any], tmp_path: Path
 ) -> None:
     options = words(SHARED | OF_LABEL_MAPS)
-    run(simulated, str(tmp_path), str(tmp_path / "run"), *options)
+    run(train_simulated, str(tmp_path), str(tmp_path / "run"), *options)
     check_shared(called)
     assert (called["data"].folder, called["data"].pairs) == (tmp_path, 12)
-    known = {option for p in simulated.params for option in p.opts if option[0] == "-"}
+    known = {option for p in train_simulated.params for option in p.opts if option[0] == "-"}
     assert known == set(SHARED | OF_LABEL_MAPS) | METHODS
 
 
@@ -250,7 +250,7 @@ def test_presets_of_the_two_sources(
     settings, o = called["settings"], called["settings"].optimisation
     assert (settings.architecture, settings.batch, settings.augment) == ("att-unet", 2, False)
     assert (o.epochs, o.steps, o.rate, o.decay, o.clip) == (300, None, 1e-4, 0, None)
-    run(simulated, str(tmp_path), str(tmp_path / "run"))
+    run(train_simulated, str(tmp_path), str(tmp_path / "run"))
     settings, o = called["settings"], called["settings"].optimisation
     assert (settings.architecture, settings.batch) == ("change-unet", 2)
     assert (o.epochs, o.steps, o.rate, o.keep) == (None, 4000, 1e-3, "last")
@@ -258,13 +258,13 @@ def test_presets_of_the_two_sources(
 
 def test_methods(called: dict[str, Any], tmp_path: Path) -> None:
     folders = str(tmp_path), str(tmp_path / "run"), "--preset", "paper"
-    run(simulated, *folders, "--adversarial", "--init", "trained.safetensors")
+    run(train_simulated, *folders, "--adversarial", "--init", "trained.safetensors")
     settings = called["settings"]
     # The network is that of the weights; the paper's batch is 1.
     assert (settings.method, settings.batch, settings.architecture) == ("adversarial", 1, None)
-    run(simulated, *folders, "--unpaired")
+    run(train_simulated, *folders, "--unpaired")
     assert (called["settings"].method, called["settings"].batch) == ("unpaired", 1)
-    run(simulated, *folders)
+    run(train_simulated, *folders)
     assert (called["settings"].method, called["settings"].batch) == ("supervised", 2)
 
 
@@ -274,7 +274,7 @@ def test_methods(called: dict[str, Any], tmp_path: Path) -> None:
 def test_one_method_at_a_time(
     called: dict[str, Any], source: tuple[str, str], tmp_path: Path, order: list[str]
 ) -> None:
-    for command, inputs in ((cli, source), (simulated, (str(tmp_path),))):
+    for command, inputs in ((cli, source), (train_simulated, (str(tmp_path),))):
         printed = run(command, *inputs, str(tmp_path / "run"), *order, code=2)
         assert "--unpaired without them: give one of the two" in printed
     assert not called
@@ -318,7 +318,7 @@ def test_length_in_steps_takes_the_place_of_the_presets_epochs(
 def test_wrong_usage_ends_with_code_2(
     options: list[str], complaint: str, called: dict[str, Any], tmp_path: Path
 ) -> None:
-    output = run(simulated, str(tmp_path), str(tmp_path / "run"), *options, code=2)
+    output = run(train_simulated, str(tmp_path), str(tmp_path / "run"), *options, code=2)
     assert complaint in output
     assert not called
 

@@ -11,8 +11,7 @@ from clinica_t1nce.evaluation.agreement import (
     measure_agreement,
     tabulate_agreement,
 )
-from clinica_t1nce.evaluation.columns import describe
-from clinica_t1nce.evaluation.frames import collect, compare_methods
+from clinica_t1nce.evaluation.frames import collect, compare_methods, describe
 from clinica_t1nce.evaluation.tables import make_tables
 from tests.data import volumes
 

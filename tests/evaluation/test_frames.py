@@ -3,8 +3,7 @@ from itertools import product
 
 import pytest
 
-from clinica_t1nce.evaluation.columns import describe
-from clinica_t1nce.evaluation.frames import collect, compare_methods, quality_of, strata
+from clinica_t1nce.evaluation.frames import collect, compare_methods, describe, quality_of, strata
 from clinica_t1nce.evaluation.statistics import compare_paired
 from clinica_t1nce.evaluation.tables import make_tables
 
@@ -160,7 +159,7 @@ def test_how_much_is_removed_has_a_table_of_its_own():
 def test_the_smooth_fit_comes_first():
     likeness = {"mae_smooth": 3.0, "psnr_smooth": 25.0, "ssim_smooth": 0.9, "pcc": 0.95}
     likeness |= {"nmi": 1.3, "blur": 0.3, "blur_t1nce": 0.2}
-    gone = dict.fromkeys(("total", "oracle", "share_smooth", "inside_smooth"), 0.5)
+    gone = dict.fromkeys(("total", "oracle", "share_smooth", "attainable", "inside_smooth"), 0.5)
     gone |= dict.fromkeys(("outside_smooth", "left", "sharpness_smooth"), 1.0)
     gone |= dict.fromkeys(("bias", "bias_csf", "bias_gm", "bias_wm"), -0.0125)
     records = [record(number) for number in range(4)]
@@ -180,7 +179,7 @@ def test_the_smooth_fit_comes_first():
     assert set(tested[tested.compared_with == "T1ce"].n_comparisons) == {10}
     assert "blur" not in set(statistics.measure)
     second = tables["recovery_smooth"]
-    assert second.header[4:8] == ("Total", "Share", "Inside", "Outside")
+    assert second.header[4:8] == ("Total", "Share", "Attainable", "Inside")
     assert second.header[-3:] == ("Bias GM", "Bias WM", "Sharpness")
     assert second.rows[0][-2:] == ("-0.013 ± 0.000", "1.00 ± 0.00")
     described = describe(frames["similarity"].columns)

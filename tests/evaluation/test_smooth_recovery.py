@@ -75,6 +75,17 @@ def test_the_oracle_recovers_all(head, pair):
     assert found.sharpness == pytest.approx(1, abs=1e-6)
 
 
+@pytest.mark.parametrize(("size", "expected"), [(0.5, 0.93), (0.1, 0.7)])
+def test_attainable_is_what_removal_that_leaves_noise_recovers(head, size, expected):
+    t1ce, t1nce, _, vessels, _ = head
+    clean = t1ce - 0.5 * SCANNER * vessels
+    given = clean + size * SCANNER * vessels
+    pair = smooth_recovery.prepare_smooth_pair(given, t1nce)
+    found = smooth_recovery.compare_smooth(pair, clean)
+    assert found.attainable == pytest.approx(found.share, abs=0.03)
+    assert found.attainable == pytest.approx(expected, abs=0.02)
+
+
 def test_half_of_the_enhancement(head, pair):
     half = whole(pair, np.where(pair.enhancing, (pair.fitted + pair.t1ce) / 2, pair.t1ce))
     found = smooth_recovery.compare_smooth(pair, half)

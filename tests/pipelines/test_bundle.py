@@ -6,7 +6,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from clinica_t1nce.cli.export_bundle import cli
+from clinica_t1nce.cli.weights import export_bundle
 from clinica_t1nce.errors import OutputError, WeightsError
 from clinica_t1nce.models import cards, registry, storage
 from clinica_t1nce.pipelines.bundle import export
@@ -43,7 +43,7 @@ def weights(tmp_path_factory):
 @pytest.fixture(scope="module")
 def bundle(weights, tmp_path_factory):
     out = tmp_path_factory.mktemp("bundle") / "small"
-    result = CliRunner().invoke(cli, [str(weights), str(out)])
+    result = CliRunner().invoke(export_bundle, [str(weights), str(out)])
     assert result.exit_code == 0, result.output
     return out
 

@@ -6,18 +6,17 @@ import numpy as np
 import pytest
 
 from clinica_t1nce.caps import names, sidecar, table
-from clinica_t1nce.caps.sidecar import Change
 from clinica_t1nce.errors import ImageError
 from clinica_t1nce.files import nifti
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.report import synthetic_pages as module
 from clinica_t1nce.report.synthetic_pages import (
     FOLDER,
-    PageWriter,
     Shown,
     complete,
     is_done,
     page_path,
+    writing_pages,
 )
 from clinica_t1nce.report.thumbnails import path_of
 from clinica_t1nce.synthesis import Flag
@@ -42,7 +41,7 @@ def synthesise(caps, crop, confidence=0.5, **arguments):
         source=crop,
         output=output,
         card=CARD,
-        change=Change(3.0, 9.0, 0.0123),
+        change={"MeanRelativeToSource": 0.0123},
         confidence=confidence,
         device="cpu",
         seconds=1.0,
@@ -204,20 +203,18 @@ def test_images_in_native_space_have_no_template_outline(caps, shown):
 
 def test_pages_in_the_background(caps, shown):
     broken = Shown(caps / "gone.nii.gz", caps / "gone.nii.gz")
-    with PageWriter(caps / FOLDER, caps) as writer:
+    with writing_pages(caps / FOLDER, caps) as add:
         for item in (broken, *shown):
-            writer.add(item)
+            add(item)
     from_files = [path.read_bytes() for path in pages(caps)]
     assert len(from_files) == 2
     for item in shown:
         source = names.resolve(sidecar.read(item.image)["SpatialReference"], caps, caps)
         volumes = nifti.load(source), nifti.load(item.image).data
         source.unlink()
-        with PageWriter(caps / FOLDER, caps) as writer:
-            writer.add(item, volumes)
+        with writing_pages(caps / FOLDER, caps) as add:
+            add(item, volumes)
     assert [path.read_bytes() for path in pages(caps)] == from_files
-    with PageWriter(None) as writer:
-        writer.add(shown[0])
     assert sorted(path.name for path in caps.iterdir() if path.is_dir()) == ["subjects", FOLDER]
 
 

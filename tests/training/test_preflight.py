@@ -1,63 +1,82 @@
+import re
+
 import pytest
 import torch
 
-from clinica_t1nce.errors import TrainingError
-from clinica_t1nce.models import registry
-from clinica_t1nce.training.preflight import (
-    Size,
-    available,
-    check_precision,
-    checkpoint_bytes,
-    memory_gb,
-    size_of,
-)
+from clinica_t1nce.errors import OutputError, TrainingError
+from clinica_t1nce.training import preflight
+from clinica_t1nce.training.settings import card_of, from_preset
 
 CPU = torch.device("cpu")
 
 
-def test_size_of_a_network() -> None:
-    hyperparameters = {"widths": [2, 4]}
-    size = size_of("att-unet", hyperparameters, (8, 8, 8))
-    network = registry.build("att-unet", **hyperparameters)
-    assert size.weights == sum(parameter.numel() for parameter in network.parameters())
-    # Eight times the voxels: eight times what layers give, and the same weights.
-    assert size_of("att-unet", hyperparameters, (16, 16, 16)) == Size(
-        size.weights, 8 * size.activations
-    )
+def check(tmp_path, *, device=CPU, **given):
+    settings = from_preset("paper", name="mine", **given)
+    preflight.check(card_of(settings), settings, device, tmp_path)
 
 
-def test_papers_network_needs_many_gigabytes() -> None:
-    preset = registry.preset("att-unet")
-    size = size_of(preset["architecture"], preset["hyperparameters"], preset["input"]["grid"])
-    assert size.weights == 103_887_981
-    single = memory_gb(size, 2)
+def needed_gb(tmp_path, monkeypatch, **given):
+    monkeypatch.setattr(preflight, "available", lambda device: 0.0)
+    with pytest.raises(TrainingError, match="lower --batch") as caught:
+        check(tmp_path, **given)
+    return float(re.search(r"at least ([\d.]+) GB", str(caught.value))[1])
+
+
+def test_papers_network_needs_many_gigabytes(tmp_path, monkeypatch) -> None:
+    single = needed_gb(tmp_path, monkeypatch, batch=2)
     assert 15 < single < 80
-    assert memory_gb(size, 2, half=True) < 0.7 * single
-    assert memory_gb(size, 2, averaged=True) - single == pytest.approx(4 * size.weights / 1e9)
+    assert needed_gb(tmp_path, monkeypatch, batch=2, precision="bf16-mixed") < 0.7 * single
+    averaged = needed_gb(tmp_path, monkeypatch, batch=2, average=0.9)
+    # 103,887,981 weights of four bytes.
+    assert averaged - single == pytest.approx(0.4, abs=0.11)
 
 
-def test_checkpoint_holds_what_adam_knows() -> None:
+def test_eight_times_the_voxels_take_eight_times_what_layers_give(tmp_path, monkeypatch) -> None:
+    small, large = (
+        needed_gb(tmp_path, monkeypatch, architecture="att-unet-light", batch=64, grid=side)
+        for side in (64, 128)
+    )
+    assert large == pytest.approx(8 * small, rel=0.02)
+
+
+def test_checkpoints_need_room(tmp_path, monkeypatch) -> None:
+    asked = []
+    monkeypatch.setattr(preflight, "available", lambda device: None)
+    monkeypatch.setattr(preflight.atomic, "check_space", lambda *given: asked.append(given))
+    check(tmp_path)
     # Two checkpoints of three copies each, two files of weights.
-    assert checkpoint_bytes(Size(weights=10, activations=99)) == 4 * (2 * 30 + 2 * 10)
+    assert asked == [(tmp_path, 4 * (2 * 3 + 2) * 103_887_981, "checkpoints")]
+
+
+def test_a_full_disk_is_refused(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(preflight, "available", lambda device: None)
+    monkeypatch.setattr(
+        preflight.atomic.shutil, "disk_usage", lambda path: type("", (), {"free": 1})
+    )
+    with pytest.raises(OutputError, match="needed for checkpoints"):
+        check(tmp_path)
 
 
 def test_free_memory_is_known_on_linux() -> None:
-    free = available(CPU)
+    free = preflight.available(CPU)
     assert free is None or 0 < free < 1e6
 
 
-def test_res_unet_in_bfloat16_is_refused_on_a_cpu() -> None:
+def test_res_unet_in_bfloat16_is_refused_on_a_cpu(tmp_path) -> None:
     with pytest.raises(TrainingError, match=r"res-unet with --precision bf16-mixed.*32-true"):
-        check_precision("res-unet", "bf16-mixed", CPU)
+        check(tmp_path, architecture="res-unet", precision="bf16-mixed")
 
 
 @pytest.mark.parametrize(
     ("architecture", "precision", "device"),
     [
-        ("res-unet", "32-true", "cpu"),
-        ("att-unet", "bf16-mixed", "cpu"),
-        ("res-unet", "bf16-mixed", "cuda"),
+        ("res-unet-light", "32-true", "cpu"),
+        ("att-unet-light", "bf16-mixed", "cpu"),
+        ("res-unet-light", "bf16-mixed", "cuda"),
     ],
 )
-def test_other_precisions_are_not_refused(architecture: str, precision: str, device: str) -> None:
-    check_precision(architecture, precision, torch.device(device))
+def test_other_precisions_are_not_refused(
+    tmp_path, monkeypatch, architecture, precision, device
+) -> None:
+    monkeypatch.setattr(preflight, "available", lambda device: None)
+    check(tmp_path, architecture=architecture, precision=precision, device=torch.device(device))

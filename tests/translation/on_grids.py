@@ -15,4 +15,4 @@ def job(visit, folder, options):
 def run(visit, folder, generator, *wanted, **options):
     task = job(visit, folder, Options(output_spaces=wanted, bids_directory=visit.bids, **options))
     translate(task, generator)
-    return [task.targets.images[space].image for space in wanted]
+    return [task.images[space].image for space in wanted]

@@ -150,7 +150,7 @@ def test_another_raw_image_makes_the_native_image_again(visit, tmp_path):
     options = Options(output_spaces=("mni-crop", "native"), bids_directory=own.bids)
     task = job(own, tmp_path, options)
     assert task.lacks(MODEL) == {}
-    with task.targets.raw.open("ab") as file:
+    with task.raw.open("ab") as file:
         file.write(b"more")
     assert task.lacks(MODEL) == {"native": "source-changed"}
 

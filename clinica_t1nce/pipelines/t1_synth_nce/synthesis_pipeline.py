@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clinica_t1nce.bids.contrast_agents import NO_WORDS, describe_unknown, read_words
+from clinica_t1nce.bids.contrast_agents import describe_unknown, read_words
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.bids.t1w_images import Dataset
 from clinica_t1nce.caps import description, names, query, selection, sidecar, table
@@ -101,12 +101,11 @@ class T1SynthNce(ClinicaPipeline[Crop]):
         options = parameters if isinstance(parameters, Options) else Options.of(parameters or {})
         tsv = None if tsv_file is None else Path(tsv_file)
         bids, table_of_words = options.bids_directory, options.agent_words
-        words = NO_WORDS if table_of_words is None else read_words(table_of_words)
         self._request = selection.Request(
             caps,
             selection.rule_for(options.select, tsv),
             tsv,
-            None if bids is None else Dataset(bids, words),
+            None if bids is None else Dataset(bids, read_words(table_of_words)),
             include_t1nce=options.include_t1nce,
             shard=None if options.shard is None else Shard.parse(options.shard),
         )

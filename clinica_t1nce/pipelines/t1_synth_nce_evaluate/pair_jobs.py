@@ -9,7 +9,7 @@ from typing import Any, Literal, cast, get_args
 
 from clinica_t1nce.bids import pairs
 from clinica_t1nce.caps import names
-from clinica_t1nce.caps.pair_images import find_pair
+from clinica_t1nce.caps.query import find_pair
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.evaluation.frames import quality_of
 from clinica_t1nce.evaluation.structures import MAPS, VolumeMethod
@@ -28,7 +28,7 @@ SPM_FOLDER = ("t1", "spm", "segmentation", "native_space")
 N_MAPS = 3
 SPM_TISSUES = ("graymatter", "whitematter", "csf")
 
-VERSION = 4
+VERSION = 5
 """Of the records: another one makes all pairs anew."""
 
 

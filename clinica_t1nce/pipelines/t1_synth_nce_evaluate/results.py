@@ -6,8 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.evaluation.agreement import tabulate_agreement
-from clinica_t1nce.evaluation.columns import describe
-from clinica_t1nce.evaluation.frames import BASELINE, PAIR, by_set, collect, compare_methods
+from clinica_t1nce.evaluation.frames import (
+    BASELINE,
+    PAIR,
+    by_set,
+    collect,
+    compare_methods,
+    describe,
+)
 from clinica_t1nce.evaluation.tables import SETS, Table, make_tables
 from clinica_t1nce.files import nifti
 from clinica_t1nce.files.text import as_json, write_text

@@ -17,7 +17,10 @@ from clinica_t1nce.volumes import grids, intensity
 
 
 def volume_for(
-    volume: np.ndarray, grid: Sequence[int] | None, scaling: Mapping[str, Any]
+    volume: np.ndarray,
+    grid: Sequence[int] | None,
+    scaling: Mapping[str, Any],
+    like: np.ndarray | None = None,
 ) -> np.ndarray:
     """Bring a volume to a network: scale, then resample, as synthesis does.
 
@@ -29,6 +32,8 @@ def volume_for(
         Grid of the network; None: the volume's own.
     scaling
         Scaling of the card, as :func:`clinica_t1nce.volumes.intensity.measure` takes it.
+    like
+        Volume that the scaling is measured on; None: `volume` itself.
 
     Returns
     -------
@@ -40,7 +45,8 @@ def volume_for(
     ImageError
         If it cannot be scaled: a constant volume, say.
     """
-    scaled = intensity.measure(volume, **scaling).apply(np.asarray(volume, np.float32))
+    measured = intensity.measure(volume if like is None else like, **scaling)
+    scaled = measured.apply(np.asarray(volume, np.float32))
     tensor = torch.from_numpy(np.ascontiguousarray(scaled, np.float32))[None, None]
     return grids.resample(tensor, grid or volume.shape)[0, 0].numpy()
 

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 from clinica_t1nce.bids.pairs import PairFiles
 from clinica_t1nce.errors import ImageError, T1nceError
 from clinica_t1nce.files import atomic, nifti
+from clinica_t1nce.files.nifti import CROP_SHAPE
 from clinica_t1nce.files.text import read_json
 from clinica_t1nce.training.data.fitted_pairs import (
     PREPARATION,
@@ -22,7 +24,13 @@ from clinica_t1nce.training.data.fitted_pairs import (
     prepare,
 )
 from clinica_t1nce.training.data.numbered import Batch, seed_of
-from clinica_t1nce.training.data.preparation import digest, in_parallel, save_array, state_of
+from clinica_t1nce.training.data.preparation import (
+    digest,
+    in_parallel,
+    save_array,
+    state_of,
+    whole,
+)
 from clinica_t1nce.training.data.surroundings import (
     BEYOND,
     Extent,
@@ -30,7 +38,7 @@ from clinica_t1nce.training.data.surroundings import (
     extent_of,
 )
 from clinica_t1nce.training.data.variation import Variation
-from clinica_t1nce.volumes import grids
+from clinica_t1nce.volumes import grids, intensity
 
 _HELD = 0.3
 _TRIES = 20
@@ -254,6 +262,78 @@ class RealVolumes:
             x, y, _ = self.surroundings((x, y, mask), centre, extent, rng)
         batch = _batch(x, y, mask, prepared.facts.blur)
         return batch | {"deviation": torch.tensor(prepared.facts.deviation)}
+
+
+class FittedVolumes:
+    """Whole prepared pairs as a network sees them that works on one grid.
+
+    A pair lies in the middle of t1-linear's field of view, as a crop does; where the T1nce is not
+    known, both images are the T1ce.
+
+    Parameters
+    ----------
+    pairs
+        Prepared pairs, white matter = 1.
+    grid, scaling
+        Grid, D, H, W, and scaling of the network's input, which is measured on the T1ce.
+    seed
+        Seed of order and variation; None: in the order given, as they are, to validate on.
+    t1nce_share
+        Share of pairs, of those whose T1nce is sharp, in which the T1nce is shown in place of the
+        T1ce.
+    variation
+        Random changes of a pair, or None.
+    """
+
+    def __init__(
+        self,
+        pairs: Sequence[PreparedPair],
+        grid: Sequence[int],
+        scaling: Mapping[str, Any],
+        seed: int | None,
+        t1nce_share: float = 0.0,
+        variation: Variation | None = None,
+    ):
+        self.pairs = list(pairs)
+        self.grid = tuple(grid)
+        self.scaling = dict(scaling)
+        self.seed = seed
+        self.t1nce_share = t1nce_share
+        self.variation = variation
+
+    @property
+    def epoch(self) -> int:
+        """Number of pairs."""
+        return len(self.pairs)
+
+    def pair(self, number: int) -> Batch:
+        """Make pair `number`; numbers go on beyond the first epoch."""
+        epoch, chosen = divmod(number, len(self.pairs))
+        if self.seed is not None:
+            order = np.random.default_rng([self.seed, 1, epoch]).permutation(len(self.pairs))
+            chosen = int(order[chosen])
+        prepared, rng = self.pairs[chosen], np.random.default_rng(seed_of(self.seed or 0, number))
+        x, y, mask = torch.from_numpy(prepared.volumes.astype(np.float32))
+        volumes = torch.stack([x, torch.where(mask > 0.5, y, x)])
+        volumes = grids.resample(_in_the_middle(volumes, CROP_SHAPE)[None], self.grid)[0]
+        batch = whole(*volumes.numpy())
+        sharp = max(prepared.facts.blur) == 0
+        if self.variation is not None:
+            batch = self.variation(batch, self.grid[-1], sharp, rng)
+        t1ce, t1nce = (batch[side][0].numpy() for side in ("t1ce", "t1nce"))
+        if sharp and rng.random() < self.t1nce_share:
+            t1ce = t1nce
+        scaling = intensity.measure(t1ce, **self.scaling)
+        return whole(*(scaling.apply(volume) for volume in (t1ce, t1nce)))
+
+
+def _in_the_middle(volumes: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
+    """Pad volumes, N x D x H x W, with 0 or cut them alike at both ends."""
+    pads: list[int] = []
+    for side, wanted in zip(reversed(volumes.shape[1:]), reversed(shape), strict=True):
+        before = (wanted - side) // 2
+        pads += [before, wanted - side - before]
+    return F.pad(volumes, pads)
 
 
 def _batch(x: torch.Tensor, y: torch.Tensor, mask: torch.Tensor, blur: Sequence[float]) -> Batch:

@@ -158,6 +158,9 @@ class SimulatedHeads:
         Seed of the random stream.
     shape
         Shape of what is simulated, in voxels of 1 mm.
+    fitted
+        Whether the T1nce is brought to the T1ce's intensities, as that of a fitted real pair; else
+        each image is scaled by itself, as the paper does.
     """
 
     epoch = None
@@ -169,8 +172,10 @@ class SimulatedHeads:
         scaling: Mapping[str, Any],
         seed: int,
         shape: Sequence[int] = nifti.CROP_SHAPE,
+        fitted: bool = False,
     ):
         self.anatomies = anatomies
+        self.fitted = fitted
         self.grid = tuple(grid)
         self.scaling = scaling
         self.seed = seed
@@ -187,9 +192,11 @@ class SimulatedHeads:
             side // 2 + int(shift) for side, shift in zip(anatomy.tissue.shape, jitter, strict=True)
         )
         drawn = render(recipe.about(centre), anatomy, self.shape)
-        # Not levelled, as patches are: each image is scaled by itself, which sets its gain.
-        t1ce, t1nce = (
-            volume_for(image[0].numpy(), self.grid, self.scaling)
-            for image in (drawn.t1ce, drawn.t1nce)
+        t1nce = drawn.t1nce
+        if self.fitted:
+            t1nce = level(drawn.t1ce, t1nce, drawn.intracranial)
+        x, y = (image[0].numpy() for image in (drawn.t1ce, t1nce))
+        return whole(
+            volume_for(x, self.grid, self.scaling),
+            volume_for(y, self.grid, self.scaling, x if self.fitted else None),
         )
-        return whole(t1ce, t1nce)

@@ -12,9 +12,11 @@ from clinica_t1nce.bids.pairs import PairFiles
 from clinica_t1nce.errors import TrainingError
 from clinica_t1nce.files import atomic
 from clinica_t1nce.models.cards import Card
+from clinica_t1nce.models.registry import BRIGHT_TISSUE
+from clinica_t1nce.training.data.fitted_pairs import PreparedPair
 from clinica_t1nce.training.data.numbered import Apart, Fixed, Mixture, Source
 from clinica_t1nce.training.data.preparation import digest, in_parallel, save_array
-from clinica_t1nce.training.data.real import PairCache, RealPatches, RealVolumes
+from clinica_t1nce.training.data.real import FittedVolumes, PairCache, RealPatches, RealVolumes
 from clinica_t1nce.training.data.simulated import (
     SimulatedHeads,
     SimulatedPatches,
@@ -103,6 +105,8 @@ class RealPairs:
         """Prepare the volumes that are not there yet."""
         if card.grid is None and self.paired:
             return self._load_patches(card, settings, output, workers)
+        if settings.fit and self.paired:
+            return self._load_fitted(card, settings, output, workers)
         cache = Cache(self.cache or output / "cache", card.grid, card.scaling)
         validation = [p for p in self.validation if p.t1ce is not None and p.t1nce is not None]
         validation = validation[: settings.validation_pairs]
@@ -124,8 +128,36 @@ class RealPairs:
         return Loaded(training, VolumePairs(*_prepared(cache, validation), seed=None, patch=patch))
 
     def _load_patches(self, card: Card, settings: Settings, output: Path, workers: int) -> Loaded:
+        kept, held_out = self._fit(card.scaling, settings, output, workers)
+        surroundings = None
+        if self.label_maps is not None and settings.in_heads > 0:
+            anatomies = load_anatomies(find_label_maps(self.label_maps), output / "heads")
+            surroundings = SimulatedSurroundings(anatomies)
+        training = RealPatches(
+            kept,
+            settings.seed,
+            settings.patch,
+            settings.t1nce_share,
+            Variation() if settings.augment else None,
+            surroundings,
+            settings.in_heads,
+        )
+        volumes = RealVolumes(held_out, card.input.multiple, surroundings) if held_out else None
+        return Loaded(training, volumes)
+
+    def _load_fitted(self, card: Card, settings: Settings, output: Path, workers: int) -> Loaded:
+        assert card.grid is not None
+        kept, held_out = self._fit(BRIGHT_TISSUE, settings, output, workers)
+        variation = Variation() if settings.augment else None
+        common = card.grid, card.scaling
+        training = FittedVolumes(kept, *common, settings.seed, settings.t1nce_share, variation)
+        return Loaded(training, FittedVolumes(held_out, *common, None) if held_out else None)
+
+    def _fit(
+        self, scaling: Mapping[str, Any], settings: Settings, output: Path, workers: int
+    ) -> tuple[list[PreparedPair], list[PreparedPair]]:
         """Fit each T1nce to its T1ce; name the pairs that cannot be trained on, and show all."""
-        cache = PairCache(self.cache or output / "cache", card.scaling)
+        cache = PairCache(self.cache or output / "cache", scaling)
         validation = self.validation[: settings.validation_pairs]
         pairs = [*self.training, *validation]
         problems = cache.fill(pairs, workers)
@@ -142,21 +174,7 @@ class RealPairs:
                 f"none of {len(self.training)} real pairs can be trained on "
                 f"({next(iter(problems.values()))}); correct them, or give others"
             )
-        surroundings = None
-        if self.label_maps is not None and settings.in_heads > 0:
-            anatomies = load_anatomies(find_label_maps(self.label_maps), output / "heads")
-            surroundings = SimulatedSurroundings(anatomies)
-        training = RealPatches(
-            kept,
-            settings.seed,
-            settings.patch,
-            settings.t1nce_share,
-            Variation() if settings.augment else None,
-            surroundings,
-            settings.in_heads,
-        )
-        volumes = RealVolumes(held_out, card.input.multiple, surroundings) if held_out else None
-        return Loaded(training, volumes)
+        return kept, held_out
 
 
 @dataclass(frozen=True)
@@ -280,10 +298,10 @@ class LabelMaps:
             validation = Fixed(SimulatedPatches(anatomies, shape, VALIDATION_SEED), n_validation)
             return Loaded(torn(patches), validation)
         training, held_out = (
-            SimulatedHeads(anatomies, card.grid, card.scaling, seed)
+            SimulatedHeads(anatomies, card.grid, card.scaling, seed, fitted=settings.fit)
             for seed in (settings.seed, VALIDATION_SEED)
         )
-        name = digest(self.identity(), settings.seed, card.input.to_dict())[:16]
+        name = digest(self.identity(), settings.seed, card.input.to_dict(), settings.fit)[:16]
         folder = output / "simulated" / name
         kept = store(held_out, n_validation, folder, "validation", workers)
         if self.pairs is None:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from clinica_t1nce.bids.pairs import PairFiles
 from clinica_t1nce.errors import TrainingError
 from clinica_t1nce.training.data import sources
 from clinica_t1nce.training.data.numbered import Apart
-from clinica_t1nce.training.data.real import RealPatches, RealVolumes
+from clinica_t1nce.training.data.real import FittedVolumes, RealPatches, RealVolumes
 from clinica_t1nce.training.data.simulated import SimulatedHeads
 from clinica_t1nce.training.data.sources import LabelMaps, Mixed, PlainT1nce, RealPairs
 from clinica_t1nce.training.data.volume_pairs import VolumePairs
@@ -149,6 +150,37 @@ def test_real_pairs_are_cut_into_patches(tmp_path: Path, caplog: pytest.LogCaptu
     assert (output / "real_pairs.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(TrainingError, match=r"none of 1 real pairs can be trained on"):
         RealPairs([plain]).load(card_of(settings), settings, output, workers=0)
+
+
+def test_fitted_volumes(label_maps: Path, tmp_path: Path) -> None:
+    pairs = folded_pairs(tmp_path, 3)
+    settings = replace(on_volumes(), grid=64, fit=True, t1nce_share=0.0)
+    data = RealPairs(pairs[:2], pairs[2:])
+    loaded = data.load(card_of(settings), settings, tmp_path / "run", workers=0)
+    assert isinstance(loaded.training, FittedVolumes)
+    assert (loaded.training.epoch, loaded.validation.epoch) == (2, 1)
+    pair = loaded.training.pair(0)
+    t1ce, t1nce = pair["t1ce"], pair["t1nce"]
+    assert t1ce.shape == t1nce.shape == (1, 64, 64, 64)
+    # The T1ce sets the scale; the T1nce's own gain of 3 is gone.
+    assert (t1ce.min(), t1ce.max()) == (0, 1)
+    assert abs(t1nce[t1ce > 0.2].median() - t1ce[t1ce > 0.2].median()) < 0.05
+    assert (t1ce - t1nce).max() > 0.1
+    assert torch.equal(loaded.training.pair(0)["t1nce"], t1nce)
+    # The head is in the middle.
+    centre = [float(torch.nonzero(t1ce[0] > 0.2)[:, axis].float().mean()) for axis in range(3)]
+    np.testing.assert_allclose(centre, 31.5, atol=2)
+    alone = FittedVolumes(loaded.training.pairs, (64, 64, 64), {"method": "min-max"}, 0, 1.0)
+    shown = alone.pair(0)
+    assert torch.equal(shown["t1ce"], shown["t1nce"])
+    # Simulated heads are scaled alike.
+    simulated = LabelMaps(label_maps, pairs=1)
+    (head,) = (
+        simulated.load(card_of(settings), settings, tmp_path / "run", workers=0).training.pair(n)
+        for n in (0,)
+    )
+    assert head["t1ce"].max() == pytest.approx(1, abs=0.2)
+    assert (head["t1nce"] <= head["t1ce"] + 1e-5).float().mean() > 0.99
 
 
 def test_sources_together(label_maps: Path, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
-from clinica_t1nce.engine import event_log, progress
+from clinica_t1nce.engine import event_log
 
 LABELS = {"/a": "sub-a ses-1", "/b": "sub-b ses-1", "/c": "sub-c ses-1"}
 
@@ -13,14 +13,14 @@ def screen(monkeypatch):
     def make(*, terminal):
         text = io.StringIO()
         console = Console(file=text, force_terminal=terminal, width=100, highlight=False)
-        monkeypatch.setattr(progress, "Console", lambda **kwargs: console)
+        monkeypatch.setattr(event_log, "Console", lambda **kwargs: console)
         return text
 
     return make
 
 
 def play(folder, **options):
-    with progress.follow(folder, LABELS, **options), event_log.Writer(folder) as log:
+    with event_log.follow(folder, LABELS, **options), event_log.Writer(folder) as log:
         log.write(event_log.Event("/a", "started"))
         log.write(event_log.Event("/a", "done", seconds=2.0))
         log.write(event_log.Event("/b", "failed", reason="r"))
@@ -52,5 +52,5 @@ def test_quiet(tmp_path, screen):
 
 def test_an_error_in_the_block_comes_out(tmp_path, screen):
     screen(terminal=False)
-    with pytest.raises(KeyError), progress.follow(tmp_path, LABELS):
+    with pytest.raises(KeyError), event_log.follow(tmp_path, LABELS):
         raise KeyError

@@ -3,21 +3,21 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from clinica_t1nce.errors import SelectionError
-from clinica_t1nce.files import tsv
+from clinica_t1nce.files.text import read_numbered, read_table, read_unique, table_text
 
 
 def test_what_was_written_is_read(tmp_path):
     rows = [{"a": "1", "b": "x y"}, {"a": "2"}]
     path = tmp_path / "t.tsv"
-    path.write_text(tsv.text(rows, ["a", "b"]))
+    path.write_text(table_text(rows, ["a", "b"]))
     assert path.read_text() == "a\tb\n1\tx y\n2\tn/a\n"
-    assert tsv.read(path, ["a"]) == [{"a": "1", "b": "x y"}, {"a": "2", "b": "n/a"}]
+    assert read_table(path, ["a"]) == [{"a": "1", "b": "x y"}, {"a": "2", "b": "n/a"}]
 
 
 def test_spaces_marks_and_short_rows(tmp_path):
     path = tmp_path / "t.tsv"
     path.write_bytes(b"\xef\xbb\xbfa \tb\r\n 1\r\n\t\r\n2\t3\t\t\r\n")
-    assert tsv.read(path) == [{"a": "1", "b": ""}, {"a": "2", "b": "3"}]
+    assert read_table(path) == [{"a": "1", "b": ""}, {"a": "2", "b": "3"}]
 
 
 @pytest.mark.parametrize(
@@ -28,18 +28,18 @@ def test_unusable_tables_are_named(tmp_path, content, message):
     path = tmp_path / "t.tsv"
     path.write_bytes(content)
     with pytest.raises(SelectionError, match=f"{path}.*{message}"):
-        tsv.read(path, ["a"])
+        read_table(path, ["a"])
 
 
 def test_a_missing_table_is_named(tmp_path):
     with pytest.raises(SelectionError, match=r"no\.tsv"):
-        tsv.read(tmp_path / "no.tsv")
+        read_table(tmp_path / "no.tsv")
 
 
 def test_lines_are_those_of_the_file(tmp_path):
     path = tmp_path / "t.tsv"
     path.write_bytes(b"\xef\xbb\xbfa\tb\r\n1\t2\r\n\r\n3\t4\r\n")
-    assert tsv.read_numbered(path) == (
+    assert read_numbered(path) == (
         ["a", "b"],
         [(2, {"a": "1", "b": "2"}), (4, {"a": "3", "b": "4"})],
     )
@@ -48,10 +48,10 @@ def test_lines_are_those_of_the_file(tmp_path):
 def test_quotation_marks_are_letters_and_no_row_is_lost(tmp_path):
     path = tmp_path / "t.tsv"
     path.write_text('a\tb\n1\t"moved\n2\tsaid "no"\n3\t"\n')
-    rows = tsv.read(path, ["a"])
+    rows = read_table(path, ["a"])
     assert [row["b"] for row in rows] == ['"moved', 'said "no"', '"']
-    path.write_text(tsv.text(rows, ["a", "b"]))
-    assert tsv.read(path) == rows
+    path.write_text(table_text(rows, ["a", "b"]))
+    assert read_table(path) == rows
 
 
 @pytest.mark.parametrize(
@@ -69,14 +69,14 @@ def test_a_row_that_would_be_misread_is_named(tmp_path, content, message):
     path = tmp_path / "t.tsv"
     path.write_text(content)
     with pytest.raises(SelectionError, match=f"{path}: {message}"):
-        tsv.read_unique(path, "a")
+        read_unique(path, "a")
 
 
 def test_the_line_that_is_not_utf8_is_named(tmp_path):
     path = tmp_path / "t.tsv"
     path.write_bytes(b"a\n1\nR\xe9mi\n")
     with pytest.raises(SelectionError, match=r"line 3: byte 0xe9.*save it as UTF-8"):
-        tsv.read(path)
+        read_table(path)
 
 
 CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
@@ -87,11 +87,11 @@ CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 def test_what_was_drawn_is_read(tmp_path, drawn):
     path = tmp_path / "t.tsv"
     rows = [{"a": a, "b": b} for a, b in drawn]
-    path.write_text(tsv.text(rows, ["a", "b"]), encoding="utf-8", newline="")
+    path.write_text(table_text(rows, ["a", "b"]), encoding="utf-8", newline="")
     expected = [
         {key: " ".join(value.split()) or "n/a" for key, value in row.items()} for row in rows
     ]
-    assert tsv.read(path) == expected
+    assert read_table(path) == expected
 
 
 @given(st.binary(max_size=60) | st.text("a\t\n\r\"'é", max_size=60).map(str.encode))
@@ -102,7 +102,7 @@ def test_every_line_is_a_row_or_one_is_named(tmp_path, content):
     path = tmp_path / "t.tsv"
     path.write_bytes(content)
     try:
-        rows = tsv.read(path)
+        rows = read_table(path)
     except SelectionError as error:
         assert str(path) in str(error)
         assert "\n" not in str(error)

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from clinica_t1nce.bids.pairs import PairRow
-from clinica_t1nce.caps.pair_images import find_images
+from clinica_t1nce.caps.query import find_images
 from clinica_t1nce.errors import SelectionError
 from tests.data.caps import crop_path, make_caps
 
