@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from clinica_t1nce.errors import SelectionError
-from clinica_t1nce.files.text import read_table
+from clinica_t1nce.files.text import read_rows
 from clinica_t1nce.translation import classification
 
 
@@ -36,7 +36,7 @@ def measure(truth: np.ndarray, probability: np.ndarray) -> dict[str, float]:
 
 def report(path: Path) -> str:
     """Write the figures, and a row an image."""
-    rows = read_table(path, classification.COLUMNS)
+    rows = read_rows(path, classification.COLUMNS)
     truth = np.array([row["metadata"] != "nothing" for row in rows])
     probability = np.array([float(row["probability"]) for row in rows])
     figures = measure(truth, probability)

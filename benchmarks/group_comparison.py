@@ -23,7 +23,7 @@ import torch
 from scipy import ndimage
 from sklearn.mixture import GaussianMixture
 
-from clinica_t1nce.simulation.anatomy import MARGIN, Anatomy, decode
+from clinica_t1nce.simulation.anatomy import MARGIN, Anatomy, to_mm
 from clinica_t1nce.simulation.contrast import Contrast
 from clinica_t1nce.simulation.gadolinium import USUAL, sample_effects
 from clinica_t1nce.simulation.scanner import Acquisition, Quality
@@ -63,7 +63,7 @@ def atrophied(anatomy: Anatomy, lost: float, rng: np.random.Generator) -> Anatom
     """Turn a part of the outermost cortex near the slab into CSF, in patches."""
     middle, tissue = anatomy.tissue.shape[2] // 2, anatomy.tissue.copy()
     near = np.s_[:, :, max(middle - SLAB, 0) : middle + SLAB]
-    depth = -decode(anatomy.distances[1][near].astype(np.float32), 1)
+    depth = -to_mm(anatomy.distances[1][near].astype(np.float32), 1)
     surface = (tissue[near] == Tissue.CORTEX) & (depth < 1)
     noise = ndimage.gaussian_filter(rng.standard_normal(surface.shape, np.float32), PATCH)
     gone = surface & (noise < np.quantile(noise[surface], min(max(lost, 0.0), 1.0)))

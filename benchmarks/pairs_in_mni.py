@@ -15,7 +15,7 @@ import pandas as pd
 
 from clinica_t1nce.caps import names
 from clinica_t1nce.files import nifti
-from clinica_t1nce.files.text import read_table
+from clinica_t1nce.files.text import read_rows
 from clinica_t1nce.volumes import grids, intensity, mni
 
 
@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="CAPS")
     given = parser.parse_args()
     rows = []
-    for cells in read_table(given.pairs, required=("t1ce", "t1nce", "split", "name")):
+    for cells in read_rows(given.pairs, required=("t1ce", "t1nce", "split", "name")):
         if cells["split"] != given.split:
             continue
         subject = "sub-" + "".join(filter(str.isalnum, cells["name"]))

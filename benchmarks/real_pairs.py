@@ -43,7 +43,7 @@ from clinica_t1nce.evaluation.smooth_recovery import (
 from clinica_t1nce.evaluation.volumes import TISSUES, dice, measure_volumes
 from clinica_t1nce.files import atomic, nifti
 from clinica_t1nce.files.nifti import CROP_SHAPE, CROP_ZOOMS, Image
-from clinica_t1nce.files.text import read_table
+from clinica_t1nce.files.text import read_rows
 from clinica_t1nce.report.figures import draw_participant
 
 PERFECT = "perfect removal"
@@ -226,7 +226,7 @@ def load_pairs(caps: Path, pairs_tsv: Path, cache: Path) -> Iterator[RealPair]:
 
 
 def load_files(table: Path, split: str) -> Iterator[RealPair]:
-    rows = read_table(table, required=("t1ce", "t1nce", "split"))
+    rows = read_rows(table, required=("t1ce", "t1nce", "split"))
     chosen = [cells for cells in rows if cells["split"] == split]
     if not chosen:
         raise SelectionError(f"{table}: no row of the split {split}; choose another with --split")

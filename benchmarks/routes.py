@@ -37,7 +37,7 @@ def main() -> None:
         (product,) = spaces.make_products(inputs, synthesizer)
         raw = product.inputs.raw
         assert raw is not None
-        found = single.synthesise(raw.image.data, raw.image.affine, synthesizer).synthesis
+        found = single.synthesise_volume(raw.image.data, raw.image.affine, synthesizer).synthesis
         agreement = np.corrcoef(product.change.ravel(), found.change.ravel())[0, 1]
         follows = "yes" if raw.follows_affine else "no"
         print(f"| {visit} | {follows} | {agreement:.4f} |", flush=True)

@@ -24,7 +24,7 @@ from clinica_t1nce.evaluation.brain_masks import brain_mask
 from clinica_t1nce.evaluation.smooth_recovery import BRIGHT, prepare_smooth_pair
 from clinica_t1nce.files import nifti
 from clinica_t1nce.files.nifti import Image
-from clinica_t1nce.files.text import read_table
+from clinica_t1nce.files.text import read_rows
 from clinica_t1nce.synthesis.synthesizer import Synthesizer
 from clinica_t1nce.volumes.fitting import anchor
 from clinica_t1nce.volumes.itk import to_ants
@@ -105,9 +105,9 @@ def main() -> None:
     given = parser.parse_args()
     os.environ["ANTS_RANDOM_SEED"] = "1"
     synthesizer = Synthesizer.load(given.model, "cpu")
-    files = [row for row in read_table(given.pairs) if row["split"] == given.split]
+    files = [row for row in read_rows(given.pairs) if row["split"] == given.split]
     caps, rows, listed = given.out / "caps", [], []
-    for row in read_table(given.heads, required=("participant_id", "session_id_t1nce")):
+    for row in read_rows(given.heads, required=("participant_id", "session_id_t1nce")):
         person, session = row["participant_id"], row["session_id_t1nce"]
         (crop,) = (given.caps / "subjects" / person / session).glob(f"*/*{names.CROP_ENDING}")
         head = nifti.load(crop)

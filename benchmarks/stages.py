@@ -1,30 +1,36 @@
 """Where the time of one image goes in a batch of `clinica run t1-synth-nce`, or in `translate`.
 
-    OMP_NUM_THREADS=1 python benchmarks/stages.py CROP --images 50
+    python benchmarks/stages.py CROP... --images 50 --processes 2
     OMP_NUM_THREADS=1 python benchmarks/stages.py T1CE --file
 
-CROP is a T1ce crop of t1-linear. Makes a CAPS of copies of it in a temporary folder, and runs the
-command on it in this process, on one thread (Nipype's plug-in Linear). The functions that do the
-work are timed: each stage without the stages that it calls, in processor time of its own thread.
-What remains is Clinica's, Nipype's and ours around them. Prints Markdown. With `--file`, T1CE is
-any T1ce, as `clinica-t1nce translate` takes it, and what loads Python and libraries is left out.
+CROP is a T1ce crop of t1-linear. Makes a CAPS of links to the crops, one visit each, in a temporary
+folder, and runs the command on it, with as many processes of one thread. The functions that do the
+work are timed in all of its processes: each stage without the stages that it calls, in processor
+time of its own thread. What remains is Clinica's, Nipype's and ours around them. Prints Markdown.
+With `--file`, T1CE is any T1ce, as `clinica-t1nce translate` takes it, and what loads Python and
+libraries is left out.
 """
 
 import argparse
+import atexit
 import functools
 import importlib
+import itertools
+import json
 import os
 import resource
-import shutil
+import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections import defaultdict
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+START_UP = "start-up: imports"
+REST = "Clinica's and Nipype's, and other"
 STAGES = {
     "reading, SHA-256": ["files.content:read_noted"],
     "gunzip": ["files.content:unpack"],
@@ -53,7 +59,7 @@ STAGES = {
     "table": ["caps.table:rewrite"],
     "index": ["report.synthetic_pages:write_index"],
     "selection, skipping": ["pipelines.t1_synth_nce.synthesis_pipeline:T1SynthNce.__init__"],
-    "Clinica's and Nipype's": ["pipelines.resumable:ResumablePipeline._work_once"],
+    REST: ["pipelines.resumable:ResumablePipeline._work_once"],
 }
 ONCE = ("loading of the weights", "table", "index", "selection, skipping")
 """Stages of a run, not of an image."""
@@ -62,7 +68,7 @@ FILE = {
     "N4": ["volumes.intensity:measure_bias"],
     "brain": ["volumes.mni:deepbet_mask"],
     "affine": ["volumes.mni:find_pose"],
-    "network and the rest": ["translation.single:synthesise"],
+    "network and the rest": ["translation.single:synthesise_volume"],
 }
 """Stages of a file that comes without a CAPS."""
 
@@ -122,36 +128,63 @@ def _replace(function: Any, timed: Any) -> None:
                     setattr(module, key, timed)
 
 
-def make(caps: Path, crop: Path, number: int) -> None:
-    """Make a CAPS of copies of a crop."""
+def measure(folder: Path) -> None:
+    """Time this process from now to its end, and leave what was found in a folder."""
+    works, stages = "clinica_t1nce.engine.local_plugin" in sys.orig_argv, STAGES
+    importlib.import_module("clinica_t1nce.interfaces" if works else "clinica.cmdline")
+    if works:
+        # Without Clinica.
+        stages = {n: p for n, p in STAGES.items() if not p[0].startswith("pipelines")}
+    clock = Clock()
+    instrument(clock, stages)
+    startup = time.process_time()
+
+    def leave() -> None:
+        found = {
+            "stages": clock.seconds,
+            START_UP: startup,
+            "all": time.process_time(),
+            "GB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
+        }
+        (folder / f"{os.getpid()}.json").write_text(json.dumps(found), encoding="utf-8")
+
+    atexit.register(leave)
+
+
+def make(caps: Path, crops: Sequence[Path], number: int) -> None:
+    """Make a CAPS of links to crops."""
     from clinica_t1nce.caps import description, names
 
-    for index in range(number):
+    for index, crop in zip(range(number), itertools.cycle(crops), strict=False):
         subject = f"sub-{index:03}"
         folder = caps / "subjects" / subject / "ses-M000" / "t1_linear"
         folder.mkdir(parents=True)
-        shutil.copy(crop, folder / f"{subject}_ses-M000_ce-gadolinium{names.CROP_ENDING}")
+        (folder / f"{subject}_ses-M000_ce-gadolinium{names.CROP_ENDING}").symlink_to(crop)
     description.add(caps, "stages", bids_version="1.7.0", caps_version="1.0.0")
 
 
-def run(crop: Path, number: int) -> tuple[dict[str, float], float, float]:
-    """Give processor seconds by stage, of start-up, and of all."""
-    begun = time.process_time()
-    importlib.import_module("clinica.cmdline")  # The command starts with it.
-    from clinica_t1nce.pipelines.t1_synth_nce.synthesis_cli import cli
-
-    clock = Clock()
-    instrument(clock, STAGES)
-    startup = time.process_time() - begun
+def run(crops: Sequence[Path], number: int, n_processes: int) -> tuple[list[Any], float]:
+    """Run the command; give what each of its processes found, and seconds on the clock."""
     with tempfile.TemporaryDirectory() as folder:
-        caps = Path(folder, "caps")
-        make(caps, crop, number)
-        os.chdir(folder)
-        options = [str(caps), "--device", "cpu", "-np", "1", "--nipype-plugin", "Linear"]
-        start = time.process_time()
-        cli(options, standalone_mode=False)
-        worked = time.process_time() - start
-    return dict(clock.seconds), startup, worked
+        caps, hook, found = (Path(folder, name) for name in ("caps", "hook", "found"))
+        make(caps, crops, number)
+        hook.mkdir()
+        found.mkdir()
+        # Python runs a module of this name as it starts.
+        (hook / "sitecustomize.py").write_text(
+            f"import pathlib, stages\nstages.measure(pathlib.Path({str(found)!r}))\n"
+        )
+        paths = [str(hook), str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+        start = time.perf_counter()
+        command = [str(Path(sys.executable).with_name("clinica")), "run", "t1-synth-nce", str(caps)]
+        subprocess.run(
+            [*command, "--device", "cpu", "-np", str(n_processes), "-wd", str(Path(folder, "wd"))],
+            check=True,
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+        )
+        clock = time.perf_counter() - start
+        return [json.loads(path.read_text()) for path in found.iterdir()], clock
 
 
 def translate(path: Path) -> dict[str, float]:
@@ -165,37 +198,44 @@ def translate(path: Path) -> dict[str, float]:
     image, synthesizer = nifti.load(path), Synthesizer.load()
     clock = Clock(time.process_time)
     instrument(clock, FILE)
-    single.synthesise(image.data, image.affine, synthesizer)
+    single.synthesise_volume(image.data, image.affine, synthesizer)
     return dict(clock.seconds)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("crop", type=Path)
+    parser.add_argument("crops", nargs="+", type=Path)
     parser.add_argument("--images", type=int, default=50)
-    parser.add_argument("--file", action="store_true", help="time `translate`")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--file", action="store_true", help="time `translate`, of the first image")
     options = parser.parse_args()
     if options.file:
-        seconds = translate(options.crop)
+        seconds = translate(options.crops[0])
         cells = [f"{seconds.get(stage, 0.0):.1f}" for stage in FILE]
         print(f"| {' | '.join(FILE)} | all |\n{'|---' * (len(FILE) + 1)}|")
         print(f"| {' | '.join(cells)} | {sum(seconds.values()):.1f} |")
         return
     number = options.images
-    seconds, startup, worked = run(options.crop.absolute(), number)
-    seconds["Clinica's and Nipype's"] += worked - sum(seconds.values())
-    once = {name: seconds.pop(name, 0.0) for name in ONCE}
-    total = startup + worked
-    print(f"\n{number} images: {total:.1f} processor seconds, {total / number:.2f} an image.\n")
+    crops = [crop.absolute() for crop in options.crops]
+    processes, clock = run(crops, number, options.processes)
+    rows: Counter[str] = Counter()
+    for each in processes:
+        rows.update({**each["stages"], START_UP: each[START_UP]})
+    total = sum(each["all"] for each in processes)
+    rows[REST] += total - sum(rows.values())
+    print(
+        f"\n{number} images, {len(processes)} processes: {total:.1f} processor seconds, "
+        f"{total / number:.2f} an image; {clock:.0f} s on the clock.\n"
+    )
     print("| stage | seconds an image | share |\n|---|---|---|")
-    rows = {**seconds, **once, "start-up: imports": startup}
-    for name in [*(n for n in STAGES if n not in ONCE), *ONCE, "start-up: imports"]:
-        spent = rows.get(name, 0.0)
-        each = f"{spent / number:.3f}" + (f" ({spent:.2f} a run)" if name not in seconds else "")
-        print(f"| {name} | {each} | {100 * spent / total:.1f} % |")
-    rest = total - sum(rows.get(name, 0.0) for name in NETWORK_OR_DISK)
+    for name in (*(name for name in STAGES if name not in ONCE), *ONCE, START_UP):
+        each = f"{rows[name] / number:.3f}"
+        each += f" ({rows[name]:.2f} a run)" if name in (*ONCE, START_UP) else ""
+        print(f"| {name} | {each} | {100 * rows[name] / total:.1f} % |")
+    rest = total - sum(rows[name] for name in NETWORK_OR_DISK)
     print(f"\nNeither network nor disk: {100 * rest / total:.1f} %.")
-    print(f"At most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB of memory.")
+    memory = ", ".join(f"{each['GB']:.2f}" for each in processes)
+    print(f"At most {memory} GB of memory, each process.")
 
 
 if __name__ == "__main__":

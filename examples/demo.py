@@ -27,7 +27,7 @@ from scipy import ndimage
 from clinica_t1nce.evaluation.recovery import compare, prepare_pair
 from clinica_t1nce.files.nifti import CROP_SHAPE
 from clinica_t1nce.report.figures import draw_participant
-from clinica_t1nce.simulation.anatomy import Anatomy, decode, find_surfaces
+from clinica_t1nce.simulation.anatomy import Anatomy, find_surfaces, to_mm
 from clinica_t1nce.simulation.contrast import Contrast
 from clinica_t1nce.simulation.fields import blur, generator, smooth_noise
 from clinica_t1nce.simulation.gadolinium import sample_gadolinium
@@ -98,7 +98,7 @@ def make_pair(seed: int) -> tuple[np.ndarray, np.ndarray]:
 def make_scene(image: np.ndarray, anatomy: Anatomy) -> Scene:
     """Give the simulator a ready image in place of a contrast of its own."""
     distances = (
-        torch.from_numpy(decode(code.astype(np.float32), i))
+        torch.from_numpy(to_mm(code.astype(np.float32), i))
         for i, code in enumerate(anatomy.distances)
     )
     tissue = torch.from_numpy(anatomy.tissue.astype(np.int64))

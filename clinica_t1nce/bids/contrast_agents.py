@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from clinica_t1nce.bids.entities import contrast_label
 from clinica_t1nce.errors import AgentWordError, SelectionError, some
-from clinica_t1nce.files.text import read_numbered, read_table
+from clinica_t1nce.files.text import read_numbered, read_rows
 
 Meaning = Literal["given", "none", "nothing", "unknown"]
 """``given``: an agent, or that there was one; ``none``: that there was none; ``nothing``: nothing
@@ -28,7 +28,7 @@ NO_WORDS: Words = MappingProxyType({})
 def _listed() -> Mapping[str, frozenset[str]]:
     """Read the words that are known, by kind."""
     words: dict[str, set[str]] = {}
-    for row in read_table(Path(__file__).with_name("contrast_words.tsv"), ["kind", "words"]):
+    for row in read_rows(Path(__file__).with_name("contrast_words.tsv"), ["kind", "words"]):
         words.setdefault(row["kind"], set()).update(row["words"].split(", "))
     return {kind: frozenset(found) for kind, found in words.items()}
 

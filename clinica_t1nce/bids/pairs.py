@@ -75,7 +75,7 @@ class Table:
     rows: tuple[PairRow, ...]
 
 
-def read_table(tsv: Path, *, unpaired: bool = False) -> Table:
+def read_pairs(tsv: Path, *, unpaired: bool = False) -> Table:
     """Read a table of pairs, in our form or the paper's authors'.
 
     Ours has the columns :data:`OURS`, the authors' :data:`AUTHORS`. In theirs the labels decide
@@ -109,7 +109,7 @@ def read_table(tsv: Path, *, unpaired: bool = False) -> Table:
 
 
 def read_usable(tsv: Path) -> tuple[list[tuple[PairRow, Mapping[str, str]]], dict[str, str]]:
-    """Read a table of pairs as :func:`read_table` does, but go on where a row cannot be used.
+    """Read a table of pairs as :func:`read_pairs` does, but go on where a row cannot be used.
 
     Of a pair that is there twice the first row is kept. Splits and folds may cut participants.
 

@@ -1,6 +1,6 @@
 """Which participants are trained on, validated on and tested on."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -68,7 +68,7 @@ def assign(
         )
     if folds is not None and len(kept) < folds:
         raise SelectionError(f"{len(kept)} participants are too few for {folds} folds")
-    parts = {subject: Part(TEST) for subject in _sorted(low, order[:n_test])}
+    parts = {subject: Part(TEST) for subject in sorted([*low, *order[:n_test]])}
     for place, subject in enumerate(kept):
         split = VALIDATION if place < n_validation else TRAIN
         parts[subject] = Part(split, None if folds is None else place % folds)
@@ -77,7 +77,3 @@ def assign(
 
 def _count(share: float, size: int) -> int:
     return max(round(share * size), 1) if share > 0 else 0
-
-
-def _sorted(*groups: Iterable[str]) -> list[str]:
-    return sorted(subject for group in groups for subject in group)

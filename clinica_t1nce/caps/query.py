@@ -210,7 +210,11 @@ def read_visits(tsv: Path) -> list[Visit]:
         rows.setdefault(visit, []).append(number)
     if not rows:
         raise SelectionError(f"{tsv}: lists no visit; add one row for each")
-    twice = [f"{visit} (rows {_and(found)})" for visit, found in rows.items() if len(found) > 1]
+    twice = [
+        f"{visit} (rows {' and '.join(map(str, found))})"
+        for visit, found in rows.items()
+        if len(found) > 1
+    ]
     if twice:
         raise SelectionError(f"{tsv}: visits listed twice: {some(twice)}; keep one row of each")
     return list(rows)
@@ -284,10 +288,6 @@ def _listing(folder: Path) -> list[str]:
 def _is_label(name: str, prefix: str) -> bool:
     # One folder: sub-1/../.. would lead out of the CAPS.
     return name.startswith(prefix) and len(name) > len(prefix) and not set("/\\\0") & set(name)
-
-
-def _and(numbers: Sequence[int]) -> str:
-    return " and ".join(map(str, numbers))
 
 
 @dataclass(frozen=True)

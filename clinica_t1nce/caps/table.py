@@ -13,7 +13,7 @@ from typing import Any
 from clinica_t1nce.caps import names, query, sidecar
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.files.atomic import remove
-from clinica_t1nce.files.text import read_table, table_text, write_text
+from clinica_t1nce.files.text import read_rows, table_text, write_text
 from clinica_t1nce.synthesis import Flag
 
 NAME = "t1_synth_nce.tsv"
@@ -179,7 +179,7 @@ def read(caps: Path) -> list[Row]:
 
 
 def _rows(path: Path) -> list[Row]:
-    rows = read_table(path) if path.is_file() else []
+    rows = read_rows(path) if path.is_file() else []
     return [{column: row.get(column) or "n/a" for column in COLUMNS} for row in rows]
 
 

@@ -59,7 +59,7 @@ def cli(
         known = {} if volumes is None else auditing.read_volumes(volumes, origins)
     with working():
         try:
-            found = auditing.compare(origins, model, device, known, detector=detector)
+            found = auditing.measure_separability(origins, model, device, known, detector=detector)
         except SelectionError as error:
             raise OneLineError(f"{dataset}: {error}") from error
         rows = [

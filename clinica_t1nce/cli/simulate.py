@@ -76,7 +76,7 @@ def cli(label_maps: Path, out: Path, **options: Any) -> None:
 
     from clinica_t1nce.errors import LabelMapError
     from clinica_t1nce.simulation import dataset
-    from clinica_t1nce.simulation.label_maps import read_table
+    from clinica_t1nce.simulation.label_maps import read_label_table
     from clinica_t1nce.synthesis.synthesizer import find_device
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -97,7 +97,7 @@ def cli(label_maps: Path, out: Path, **options: Any) -> None:
         out,
         options["pairs"],
         settings,
-        table=read_table(options["labels"]) if options["labels"] else None,
+        table=read_label_table(options["labels"]) if options["labels"] else None,
         device=find_device(options["device"]),
         overwrite=options["overwrite"],
     )

@@ -50,7 +50,7 @@ def cli(
 
     if folds is not None and validation > 0:
         raise click.UsageError("--folds and --validation exclude each other: a fold validates.")
-    table = pairs.read_table(pairs_tsv, unpaired=True)
+    table = pairs.read_pairs(pairs_tsv, unpaired=True)
     parts = splits.assign(table.rows, test=test, validation=validation, folds=folds, seed=seed)
     added = ["split"] if folds is None else ["split", "fold"]
     header = [*(name for name in table.header if name not in ("split", "fold")), *added]

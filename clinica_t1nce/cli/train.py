@@ -138,7 +138,7 @@ def _table(
         for place, is_there in ((caps, caps.is_dir()), (pairs_tsv, pairs_tsv.is_file())):
             if not is_there:
                 raise click.UsageError(f"{place}: no such file or folder; check the path")
-        rows = pairs.read_table(pairs_tsv, unpaired=not paired).rows
+        rows = pairs.read_pairs(pairs_tsv, unpaired=not paired).rows
         divided = pairs.divide(rows, pairs_tsv, fold, low_quality=low_quality)
         return {
             split: [

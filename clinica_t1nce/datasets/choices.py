@@ -7,17 +7,13 @@ from typing import Any
 
 from clinica_t1nce.bids.entities import Visit, entities, run_of
 from clinica_t1nce.bids.t1w_images import T1CE, T1NCE, Dataset
-from clinica_t1nce.caps import names, query, selection, sidecar, table
-from clinica_t1nce.caps.description import DESCRIPTION
+from clinica_t1nce.caps import description, names, query, selection, sidecar, table
 from clinica_t1nce.caps.query import SelectedBy
 from clinica_t1nce.datasets import separation
 from clinica_t1nce.errors import SelectionError
-from clinica_t1nce.files.text import read_json, read_table, read_unique
+from clinica_t1nce.files.text import read_rows, read_unique
 
 ACQUIRED, REGENERATED, SYNTHETIC = "acquired", "regenerated", "synthetic"
-
-T1_LINEAR = "t1-linear"
-"""Under which name Clinica notes, in a CAPS, from which BIDS it was made."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +83,7 @@ def find_bids(caps: Path) -> Path | None:
         If it is not there any more, or there are several.
     """
     try:
-        content = read_json(caps / DESCRIPTION)
-        steps = [step for step in content.get("Processing", []) if step["Name"] == T1_LINEAR]
-        found = sorted({str(step["InputPath"]) for step in steps})
+        found = sorted({str(step["InputPath"]) for step in description.linear_steps(caps)})
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
     if not found:
@@ -282,7 +276,7 @@ def read_choices(path: Path) -> dict[Visit, str]:
         If it cannot be read, or lists a visit twice.
     """
     rows = read_unique(path, "participant_id", "session_id")
-    read_table(path, ["filename"])
+    read_rows(path, ["filename"])
     return {Visit(*visit): Path(row["filename"]).name for visit, row in rows.items()}
 
 

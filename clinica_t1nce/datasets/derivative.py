@@ -82,7 +82,7 @@ def make_texts(bids: Path, model: Mapping[str, Any]) -> dict[Path, Entry]:
         "synthetic image without contrast.\nFor segmentation and research; do not read lesions or "
         f"enhancement in them. {CITATION} has a sentence for your methods.\n"
     )
-    citation = outputs.read_text(CITATION).format(
+    citation = outputs.packaged_text(CITATION).format(
         version=clinica_t1nce.__version__,
         model=f"{model['Name']} (SHA-256 {model['SHA256'][:12]})",
         mni=MNI,

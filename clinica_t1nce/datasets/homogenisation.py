@@ -327,7 +327,7 @@ def _description(origin: Origin) -> outputs.Plan:
     text = outputs.description_text(source, origin.roots, KIND, origin.what, links=links)
     return {
         Path(description.DESCRIPTION): Entry(text=text),
-        Path("README"): Entry(text=outputs.read_text("homogenised_bids.txt")),
+        Path("README"): Entry(text=outputs.packaged_text("homogenised_bids.txt")),
         Path(".bidsignore"): Entry(text=f"/{homogenised_tables.T1NCE_TSV}\n"),
     }
 

@@ -76,7 +76,7 @@ def write(
     """
     files = {
         Path(description.DESCRIPTION): Entry(text=as_json(_describe(caps))),
-        Path("README"): Entry(text=outputs.read_text("homogenised_caps.txt")),
+        Path("README"): Entry(text=outputs.packaged_text("homogenised_caps.txt")),
     }
     outputs.write(out, files)
     n_new = 0

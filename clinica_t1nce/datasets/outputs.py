@@ -114,7 +114,7 @@ def read_description(folder: Path) -> dict[str, Any]:
     return find_json(folder / DESCRIPTION) or {}
 
 
-def read_text(name: str) -> str:
+def packaged_text(name: str) -> str:
     """Read a text that comes with the package, for data sets that it makes."""
     return Path(__file__).with_name("texts").joinpath(name).read_text(encoding="utf-8")
 

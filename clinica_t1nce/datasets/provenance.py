@@ -8,7 +8,7 @@ from clinica_t1nce.caps import names, query, sidecar
 from clinica_t1nce.datasets.choices import SYNTHETIC, find_model
 from clinica_t1nce.datasets.homogenised_tables import T1NCE_TSV
 from clinica_t1nce.errors import SelectionError
-from clinica_t1nce.files.text import read_table
+from clinica_t1nce.files.text import read_rows
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,6 @@ def find_origins(root: Path, model: str | None = None) -> list[Origin]:
     model
         Name of the weights, if a CAPS holds images of several.
 
-    Returns
-    -------
-    list of Origin
-
     Raises
     ------
     SelectionError
@@ -64,7 +60,7 @@ def find_origins(root: Path, model: str | None = None) -> list[Origin]:
 
 def _of_bids(root: Path) -> list[Origin]:
     found = []
-    for row in read_table(root / T1NCE_TSV, ["participant_id", "session_id", "t1nce"]):
+    for row in read_rows(root / T1NCE_TSV, ["participant_id", "session_id", "t1nce"]):
         visit = Visit(row["participant_id"], row["session_id"])
         folder = root / visit.subject / visit.session / "anat"
         for image in sorted(folder.glob("*_T1w.nii.gz")):

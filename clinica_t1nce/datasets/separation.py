@@ -30,7 +30,7 @@ from clinica_t1nce.files.text import (
     is_there,
     read_json,
     read_numbered,
-    read_table,
+    read_rows,
     read_unique,
     table_text,
 )
@@ -188,7 +188,7 @@ def read_map(root: Path) -> dict[Visit, Visit]:
     path = root / CONTRAST_TSV
     if not is_there(path):
         return {}
-    rows = read_table(path, ["participant_id", "session_id", "session_id_source", "status"])
+    rows = read_rows(path, ["participant_id", "session_id", "session_id_source", "status"])
     return {
         Visit(row["participant_id"], row["session_id"]): Visit(
             row["participant_id"], row["session_id_source"]

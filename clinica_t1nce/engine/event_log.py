@@ -115,7 +115,7 @@ class Writer:
             self._file.flush()
 
 
-def read(folder: Path) -> Iterator[Event[str]]:
+def read_events(folder: Path) -> Iterator[Event[str]]:
     """Yield the events of a journal, each process's in its own order.
 
     A last line that is not whole yet is left for the next reading.
@@ -124,10 +124,6 @@ def read(folder: Path) -> Iterator[Event[str]]:
     ----------
     folder
         Folder of the journal.
-
-    Yields
-    ------
-    Event
     """
     for path in sorted(folder.glob("*.jsonl")):
         for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
@@ -153,7 +149,7 @@ def latest(folder: Path) -> dict[str, Event[str]]:
         Event by item.
     """
     found: dict[str, Event[str]] = {}
-    for event in read(folder):
+    for event in read_events(folder):
         before = found.get(event.item)
         if before is None or STATUSES.index(before.status) <= STATUSES.index(event.status):
             found[event.item] = event

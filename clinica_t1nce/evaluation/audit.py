@@ -144,10 +144,6 @@ def separate(
     seed
         Seed of the folds and of the bootstrap.
 
-    Returns
-    -------
-    Separability
-
     Raises
     ------
     SelectionError

@@ -97,7 +97,7 @@ def _suffixed(row: dict[str, float], suffix: str) -> dict[str, float]:
     return {f"{name}_{suffix}": value for name, value in row.items()}
 
 
-def find_flags(
+def find_pair_flags(
     mask_overlap: float,
     transform: np.ndarray,
     mask_sources: Sequence[str],

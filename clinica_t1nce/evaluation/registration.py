@@ -59,10 +59,6 @@ def align_images(
     seed
         Seed of the points at which ANTs samples the images.
 
-    Returns
-    -------
-    Alignment
-
     Raises
     ------
     ImageError

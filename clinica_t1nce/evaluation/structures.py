@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final, Literal
 
-from clinica_t1nce.files.text import read_table
+from clinica_t1nce.files.text import read_rows
 
 Structures = Mapping[str, Sequence[int]]
 """Labels of each structure; a label may belong to several structures."""
@@ -88,7 +88,7 @@ def preset(name: str) -> Structures:
     KeyError
         If the tool is unknown.
     """
-    rows = read_table(Path(__file__).with_suffix(".tsv"), ["preset", "name", "index"])
+    rows = read_rows(Path(__file__).with_suffix(".tsv"), ["preset", "name", "index"])
     found = {row["name"]: _indices(row["index"]) for row in rows if name in row["preset"].split()}
     if not found:
         raise KeyError(name)
@@ -114,7 +114,7 @@ def read_structures(path: Path) -> Structures:
         If it is no such table, or lists no structure.
     """
     found: dict[str, list[int]] = {}
-    for row in read_table(path, ["index", "name"]):
+    for row in read_rows(path, ["index", "name"]):
         if (index := int(row["index"])) != 0:
             found.setdefault(row["name"], []).append(index)
     if not found:

@@ -121,10 +121,6 @@ def load(
     constant
         Whether all voxels may have one value, as a mask or a map may have.
 
-    Returns
-    -------
-    Image
-
     Raises
     ------
     ImageError
@@ -354,6 +350,8 @@ def _times(values: "tuple[int, ...] | tuple[float, ...] | np.ndarray") -> str:
 
 def _serialise(data: np.ndarray, like: Image, description: str) -> bytes:
     spatial_unit = like.header.get_xyzt_units()[0]
+    # As in the file: nibabel would turn each slice.
+    data = np.asfortranarray(data)
     nifti = nib.Nifti1Image(data, like.affine)
     if like.forms is not None and like.forms.other is not None:
         nifti = nib.Nifti1Image(data, None)

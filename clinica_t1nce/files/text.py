@@ -152,7 +152,7 @@ Cells = dict[str, str]
 """Row of a table: its cells by column."""
 
 
-def read_table(path: Path, required: Sequence[str] = ()) -> list[Cells]:
+def read_rows(path: Path, required: Sequence[str] = ()) -> list[Cells]:
     """Read a table; cells are stripped, missing ones are empty.
 
     Parameters

@@ -1,5 +1,6 @@
 """Nipype interfaces: files in, files out."""
 
+from clinica_t1nce.interfaces.datasets import HomogeniseBids, SimulateGadolinium
 from clinica_t1nce.interfaces.evaluation import (
     AlignPair,
     BrainMask,
@@ -8,9 +9,7 @@ from clinica_t1nce.interfaces.evaluation import (
     ImageSimilarity,
     UnionMask,
 )
-from clinica_t1nce.interfaces.homogenisation import HomogeniseBids
 from clinica_t1nce.interfaces.pair_results import SavePair
-from clinica_t1nce.interfaces.simulation import SimulateGadolinium
 from clinica_t1nce.interfaces.spaces import BlendChange, ToNativeSpace
 from clinica_t1nce.interfaces.synthesis import DetectGadolinium, SynthesizeT1nce, TranslateT1ce
 from clinica_t1nce.interfaces.volumes import (

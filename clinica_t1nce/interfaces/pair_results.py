@@ -152,9 +152,9 @@ class SavePair(SimpleInterface):
     def _flags(self) -> list[str]:
         import numpy as np
 
-        from clinica_t1nce.evaluation.measures import find_flags
+        from clinica_t1nce.evaluation.measures import find_pair_flags
 
-        return find_flags(
+        return find_pair_flags(
             self.inputs.mask_overlap,
             np.loadtxt(self.inputs.transform),
             self.inputs.mask_sources,

@@ -212,10 +212,6 @@ def _widths(shapes: Shapes, pattern: str) -> list[int]:
     ]
 
 
-def _measure_att_unet(shapes: Shapes) -> dict[str, Any]:
-    return {"widths": _widths(shapes, r"Conv(\d+)\.conv\.")}
-
-
 def _measure_res_unet(shapes: Shapes) -> dict[str, Any]:
     widths = _widths(shapes, r"down(\d+)\.")
     levels = range(1, len(widths))
@@ -245,13 +241,13 @@ def _measure_trans_unet(shapes: Shapes) -> dict[str, Any]:
     return measured
 
 
-def _measure_discriminator(shapes: Shapes) -> dict[str, Any]:
-    return {"widths": _widths(shapes, r"model\.(\d+)\.")[:-1]}
-
-
 _KINDS = (
-    _Kind("AttU_Net", "att-unet", _measure_att_unet),
+    _Kind("AttU_Net", "att-unet", lambda shapes: {"widths": _widths(shapes, r"Conv(\d+)\.conv\.")}),
     _Kind("GeneratorUNetResMod", "res-unet", _measure_res_unet),
     _Kind("BTS", "trans-unet", _measure_trans_unet),
-    _Kind("Discriminator64", "patch-discriminator", _measure_discriminator),
+    _Kind(
+        "Discriminator64",
+        "patch-discriminator",
+        lambda shapes: {"widths": _widths(shapes, r"model\.(\d+)\.")[:-1]},
+    ),
 )

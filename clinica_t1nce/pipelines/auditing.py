@@ -8,7 +8,7 @@ from clinica_t1nce.datasets.provenance import Origin
 from clinica_t1nce.errors import SelectionError, some
 from clinica_t1nce.evaluation.audit import Separability, audit, check_numbers, measure_image
 from clinica_t1nce.files import nifti
-from clinica_t1nce.files.text import read_table
+from clinica_t1nce.files.text import read_rows
 from clinica_t1nce.translation.classification import require_detector
 from clinica_t1nce.translation.options import Device
 
@@ -22,7 +22,7 @@ Volumes = Mapping[tuple[str, str, str], Features]
 """Volumes of images by participant, session and stage."""
 
 
-def compare(
+def measure_separability(
     origins: Sequence[Origin], model: str, device: Device, volumes: Volumes, *, detector: bool
 ) -> dict[str, Mapping[str, Separability]]:
     """Tell how well acquired and synthetic images of a data set can be told apart.
@@ -105,7 +105,7 @@ def read_volumes(path: Path, origins: Sequence[Origin]) -> Volumes:
         If it cannot be read, holds something else than numbers, or nothing of some image.
     """
     known: dict[tuple[str, str, str], Features] = {}
-    for row in read_table(path, ["participant_id", "session_id"]):
+    for row in read_rows(path, ["participant_id", "session_id"]):
         key = (row.pop("participant_id"), row.pop("session_id"), row.pop("stage", AFTER))
         label = f"{path}: {' '.join(key)}"
         if key[2] not in STAGES:

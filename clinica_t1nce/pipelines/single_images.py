@@ -55,7 +55,7 @@ def _translate(
     """Write the T1nce of a file, and its page if it has one."""
     from clinica_t1nce.translation import single
 
-    made = single.translate_file(files, load(model.name, model.device, n_threads), raw)
+    made = single.translate_file(files, load_synthesizer(model.name, model.device, n_threads), raw)
     _write_page(files, made)
     return made.sidecar
 
@@ -111,7 +111,7 @@ def write_page_again(files: Files) -> None:
 def _classify(model: Model, n_threads: int | None, source: Path) -> float:
     from clinica_t1nce.translation import single
 
-    return single.classify_file(source, load(model.name, model.device, n_threads))
+    return single.classify_file(source, load_synthesizer(model.name, model.device, n_threads))
 
 
 COLUMNS = ("source", "probability", "image", "metadata", "contradiction")
@@ -264,7 +264,7 @@ def _prepare_process() -> None:
 
 
 @lru_cache(maxsize=1)
-def load(name: str, device: str, n_threads: int | None) -> "Synthesizer":
+def load_synthesizer(name: str, device: str, n_threads: int | None) -> "Synthesizer":
     """Load a model, once in a process."""
     from clinica_t1nce.synthesis.synthesizer import Synthesizer
 

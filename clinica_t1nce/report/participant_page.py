@@ -247,7 +247,7 @@ def _data(scene: _Scene, label_names: Mapping[int, str]) -> dict[str, Any]:
     change = changes.get(names[pair[1]], 0) - changes.get(names[pair[0]], np.float32(0))
     inside = change[scene.brain] if changes else np.zeros(1)
     black, white = scene.window
-    code = coding.Base.of(scales.sample(base))
+    code = coding.Base.of(scales.thin_out(base))
     tissues, legend = _tissues(scene.layers, label_names)
     mosaic = coding.Mosaic.of(base.shape)
     masks = {"": _layer(scene.mask, mosaic, [_MASK_COLOUR])} if scene.mask is not None else {}

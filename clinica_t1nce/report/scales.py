@@ -9,6 +9,7 @@ from scipy import ndimage
 from clinica_t1nce.errors import ImageError
 from clinica_t1nce.evaluation.recovery import robust_fit
 from clinica_t1nce.volumes.grids import nonzero_box
+from clinica_t1nce.volumes.intensity import find_percentile
 
 if TYPE_CHECKING:
     from matplotlib.colors import Colormap
@@ -146,25 +147,25 @@ def on_scale_of(t1ce: np.ndarray, t1nce: np.ndarray, brain: np.ndarray) -> np.nd
 
 def gray_scale(t1ce: np.ndarray, synthetic: np.ndarray) -> tuple[float, float]:
     """Share one gray scale: tissue fills it, and enhancement has a little room above."""
-    bright = float(np.percentile(sample(synthetic), 99))
-    high = max(1.12 * bright, float(np.percentile(sample(t1ce), 97)))
+    bright = find_percentile(thin_out(synthetic), 99)
+    high = max(1.12 * bright, find_percentile(thin_out(t1ce), 97))
     return 0.0, max(high, 1e-6)
 
 
 def colour_scale(change: np.ndarray) -> tuple[float, float]:
     """Give the ends of the colour bar, %: symmetric only if signal was added, too."""
-    change = sample(change)
+    change = thin_out(change)
     high = float(np.clip(10 * np.ceil(np.percentile(np.abs(change), 99.7) / 10), 10, 100))
-    added = float(np.percentile(change, 0.5)) < -0.05 * high
+    added = find_percentile(change, 0.5) < -0.05 * high
     return (-high if added else 0.0), high
 
 
 def shown_box(t1ce: np.ndarray, brain: np.ndarray) -> tuple[slice, ...]:
     """Cut away the air: what the T1ce shows, and a margin of 4 voxels."""
-    seen = brain | (t1ce > 0.1 * np.percentile(sample(t1ce[brain]), 99))
+    seen = brain | (t1ce > 0.1 * np.percentile(thin_out(t1ce[brain]), 99))
     return nonzero_box(seen, margin=4)
 
 
-def sample(values: np.ndarray) -> np.ndarray:
+def thin_out(values: np.ndarray) -> np.ndarray:
     """Give evenly spread values, at most :data:`SAMPLE`: enough for what the eye shall see."""
     return values.ravel()[:: max(1, -(-values.size // SAMPLE))]

@@ -31,7 +31,7 @@ class Anatomy:
     tissue
         Tissues, ``uint8`` D x H x W, :class:`~clinica_t1nce.simulation.tissues.Tissue` numbers.
     distances
-        Distances, ``uint8`` 5 x D x H x W, quantised; :func:`decode` gives mm. In order: depth
+        Distances, ``uint8`` 5 x D x H x W, quantised; :func:`to_mm` gives mm. In order: depth
         inside the intracranial cavity (negative outside of it); distance outside the brain's
         parenchyma (negative inside); distance to the surface between the hemispheres, where the
         falx is; to the one between cerebrum and cerebellum, where the tentorium is; distance
@@ -51,7 +51,7 @@ class Anatomy:
         return cls(array[0], array[1:])
 
 
-def decode(code: Codes, axis: int) -> Codes:
+def to_mm(code: Codes, axis: int) -> Codes:
     """Turn stored distances of one kind into mm; `axis` 0 to 4 as in :class:`Anatomy`."""
     return (code - 128) / _STEPS_PER_MM[axis]
 

@@ -184,7 +184,7 @@ def write_dataset(
     settings
         Settings of the pairs.
     table
-        Table of labels, see :func:`clinica_t1nce.simulation.label_maps.read_table`.
+        Table of labels, see :func:`clinica_t1nce.simulation.label_maps.read_label_table`.
     device
         Device that computes.
     overwrite

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from clinica_t1nce.simulation.anatomy import Anatomy, decode
+from clinica_t1nce.simulation.anatomy import Anatomy, to_mm
 from clinica_t1nce.simulation.fields import blur, generator, smooth_noise, stretch
 from clinica_t1nce.simulation.scene import Scene
 
@@ -63,7 +63,7 @@ class Placement:
         nearest = -np.inf if where < 0.15 else -20 if where < 0.3 else -2
         for _ in range(50):
             centre = rng.integers(low, high)
-            if decode(float(anatomy.distances[(0, *centre)]), 0) > nearest:
+            if to_mm(float(anatomy.distances[(0, *centre)]), 0) > nearest:
                 break
         matrix = np.eye(3)
         for first, second in ((1, 2), (0, 2), (0, 1)):
@@ -128,12 +128,12 @@ class Placement:
         smooth = stretch(_linear(codes[[0, 2, 3, 4]], stretch(where, coarse)), shape)
         folded = _linear(codes[1:2], where)
         if margin:
-            where = where + self._narrower(decode(smooth[0], 0), folded[0], smooth[3])
+            where = where + self._narrower(to_mm(smooth[0], 0), folded[0], smooth[3])
             moved = _linear(codes[[1, 4]], where)
             folded, smooth[3] = moved[:1], moved[1]
         labels = _nearest(tissue, where)
         depth, outside, falx, tentorium, ventricle = (
-            decode(code, i) for i, code in enumerate([smooth[0], folded[0], *smooth[1:]])
+            to_mm(code, i) for i, code in enumerate([smooth[0], folded[0], *smooth[1:]])
         )
         zeros = torch.zeros(shape, device=device)
         return Scene(labels, depth, outside, falx, tentorium, ventricle, zeros, zeros)
@@ -147,7 +147,7 @@ class Placement:
         distance is 0, fluid stays.
         """
         sulci, ventricles = self.narrowing
-        outside, ventricle = decode(outside, 1), decode(ventricle, 4)
+        outside, ventricle = to_mm(outside, 1), to_mm(ventricle, 4)
         inside_skull = (depth / 2).clamp(0, 1)
         near = torch.exp(outside.clamp(max=0) / _FADE[0]) * inside_skull
         beside = -sulci * near * torch.stack(torch.gradient(blur(outside, (0.7,) * 3)))

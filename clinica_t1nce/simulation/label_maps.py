@@ -56,7 +56,7 @@ def read(path: Path, table: Table | None = None) -> nifti.Image:
     path
         Label map, a ``.nii`` or ``.nii.gz`` file.
     table
-        Translation of labels, applied first; see :func:`read_table`.
+        Translation of labels, applied first; see :func:`read_label_table`.
 
     Returns
     -------
@@ -93,7 +93,7 @@ def read(path: Path, table: Table | None = None) -> nifti.Image:
     return nifti.Image(labels.astype(np.float32), affine, header, path)
 
 
-def read_table(path: Path) -> dict[int, int]:
+def read_label_table(path: Path) -> dict[int, int]:
     """Read which of our labels stand for the labels of another scheme.
 
     Parameters

@@ -117,10 +117,6 @@ def condition(image: np.ndarray) -> Conditioned:
     ----------
     image
         Finite intensities of a T1w, D x H x W, in any unit.
-
-    Returns
-    -------
-    Conditioned
     """
     background, padding, known = _find_background(image)
     shown = image
@@ -206,7 +202,7 @@ def _find_background(image: np.ndarray) -> _Background:
     if min(tissue.size, outermost.size) < _FEWEST:
         return _Background(0.0, None, False)
     lowest, low, quarter, median = (float(v) for v in np.percentile(outermost, (1, 10, 25, 50)))
-    bright = float(np.percentile(tissue, 95)) - lowest
+    bright = intensity.find_percentile(tissue, 95) - lowest
     near, flat = PLAIN * bright, _FLAT * bright
     if padding is None:
         if quarter - lowest > flat:

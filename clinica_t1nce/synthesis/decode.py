@@ -104,7 +104,7 @@ def fade_small(change: torch.Tensor, limits: tuple[float, float]) -> torch.Tenso
     t = change.abs().sub_(low).div_(high - low).clamp_(0, 1)
     faded = change * t
     faded *= t
-    faded *= 3 - 2 * t
+    faded *= t.mul_(-2).add_(3)
     return faded
 
 

@@ -322,7 +322,8 @@ class Synthesizer:
             if own_range is not None:
                 half_range = own_range if half_range is None else half_range.add_(own_range)
         assert mean is not None
-        if not bool(mean.isfinite().all()):
+        # Both are NaN where any voxel is.
+        if not all(bool(end.isfinite()) for end in mean.aminmax()):
             raise WeightsError(f"{self.card.name}: gives NaN or infinite voxels; use other weights")
         if self.card.inference.guided:
             mean = guide(mean, x)
@@ -332,7 +333,10 @@ class Synthesizer:
             spread = squares.div_(n_views).sqrt_()
         elif spread is not None:
             spread = spread.div_(n_views)
-        uncertainty = None if spread is None else _ratio(_mean(spread), _mean(mean.abs()))
+        uncertainty = None
+        if spread is not None:
+            size = _mean(mean.abs())
+            uncertainty = _mean(spread) / size if size else 0.0
         faded = fade_small(mean, self.card.inference.fade)
         return faded[0, 0].cpu().numpy(), uncertainty
 
@@ -394,7 +398,3 @@ def find_device(name: str | torch.device) -> torch.device:
 def _mean(values: torch.Tensor) -> float:
     # PyTorch would make a copy in float64.
     return float(values.cpu().numpy().mean(dtype=np.float64))
-
-
-def _ratio(spread: float, size: float) -> float:
-    return 0.0 if size == 0 else spread / size

@@ -130,7 +130,7 @@ def calibrate(
         trials += found
         logger.info("%s", pair_files.name)
     gate = not real
-    calibration = fit(trials, gate=gate)
+    calibration = fit_calibration(trials, gate=gate)
     held_out = {"heads": len(simulated) // 2, **cross_validated(trials, gate=gate)}
     if real or measured:
         held_out["real_pairs"] = len(real) + len(measured)
@@ -247,7 +247,7 @@ def _trial(
     )
 
 
-def fit(trials: Sequence[Trial], *, gate: bool = True) -> dict[str, Any]:
+def fit_calibration(trials: Sequence[Trial], *, gate: bool = True) -> dict[str, Any]:
     """Fit a logistic regression, and a falling table from uncertainty to the share removed.
 
     Parameters
@@ -312,7 +312,7 @@ def cross_validated(
     for fold in range(folds):
         kept = [trial for trial, own in zip(trials, fold_of, strict=True) if own != fold]
         apart = [trial for trial, own in zip(trials, fold_of, strict=True) if own == fold]
-        calibration = fit(kept, gate=gate)
+        calibration = fit_calibration(kept, gate=gate)
         predicted += [(trial, *_predict(calibration, trial)) for trial in apart]
     return _figures(predicted)
 

@@ -131,7 +131,10 @@ class Checks(Callback):
 
     def _check(self, trainer: Trainer, module: Training) -> None:
         step = module.iteration
-        losses = {f"train_{name}": value for name, value in self._means(trainer).items()}
+        losses = {
+            f"train_{name}": _across(trainer, total / self._counts[name], "mean")
+            for name, total in self._sums.items()
+        }
         self._sums, self._counts = {}, {}
         validated = self._validate(trainer, module)
         losses |= {f"validation_{name}": value for name, value in validated.items()}
@@ -154,12 +157,6 @@ class Checks(Callback):
         number = step // self.every
         if self.settings.samples_every and number % self.settings.samples_every == 0:
             self._draw(module, step)
-
-    def _means(self, trainer: Trainer) -> dict[str, float]:
-        return {
-            name: _across(trainer, total / self._counts[name], "mean")
-            for name, total in self._sums.items()
-        }
 
     def _validate(self, trainer: Trainer, module: Training) -> dict[str, float]:
         if self.validation is None:

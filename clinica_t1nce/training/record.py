@@ -11,7 +11,7 @@ from typing import Any
 from clinica_t1nce import __version__
 from clinica_t1nce.errors import TrainingError
 from clinica_t1nce.files import atomic
-from clinica_t1nce.files.text import read_json, read_table, table_text, write_text
+from clinica_t1nce.files.text import read_json, read_rows, table_text, write_text
 
 CONFIG = "config.json"
 METRICS = "metrics.tsv"
@@ -120,7 +120,7 @@ class Metrics:
         """Read what is there up to a step; what came after it will come again."""
         self.rows = []
         if step and self.path.exists():
-            for cells in read_table(self.path, ["step"]):
+            for cells in read_rows(self.path, ["step"]):
                 row = {name: float(cell) for name, cell in cells.items() if cell != "n/a"}
                 if row["step"] <= step:
                     self.rows.append(row)

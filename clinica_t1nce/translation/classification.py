@@ -125,14 +125,10 @@ def find_probability(crop: Path, model: str, sha256: str) -> float | None:
         if (
             isinstance(value, int | float)
             and content.get("Model", {}).get("SHA256") == sha256
-            and not _is_of_another_file(content, crop)
+            and not any(has_changed(crop, f) for f in content.get("SourceFiles", [])[:1])
         ):
             return float(value)
     return None
-
-
-def _is_of_another_file(content: Mapping[str, Any], crop: Path) -> bool:
-    return any(has_changed(crop, file) for file in content.get("SourceFiles", [])[:1])
 
 
 def rewrite_table(

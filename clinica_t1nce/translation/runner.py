@@ -81,10 +81,6 @@ def translate_all(
         gzip takes longer than the network. Up to three images are in memory then.
     on_start
         Function that is called before the network starts on a job.
-
-    Yields
-    ------
-    Result
     """
     if overlap:
         yield from _overlapping(jobs, synthesizer, on_start)

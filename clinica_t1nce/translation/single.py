@@ -125,7 +125,7 @@ def translate_image(image: nib.Nifti1Image, synthesizer: "Synthesizer") -> nib.N
     data = stored.reshape(shape[:3]).astype(np.float32)
     affine = read_forms(image).affine
     check_content(data, affine, stored.dtype.kind)
-    found = synthesise(data, affine, synthesizer).synthesis
+    found = synthesise_volume(data, affine, synthesizer).synthesis
     header = image.header.copy()
     if stored.dtype.kind in "iu":
         limits = np.iinfo(stored.dtype)
@@ -140,7 +140,7 @@ def translate_image(image: nib.Nifti1Image, synthesizer: "Synthesizer") -> nib.N
     return type(image)(voxels.reshape(shape), image.affine, header)
 
 
-def synthesise(volume: np.ndarray, affine: np.ndarray, synthesizer: "Synthesizer") -> Found:
+def synthesise_volume(volume: np.ndarray, affine: np.ndarray, synthesizer: "Synthesizer") -> Found:
     """Make the T1nce of a volume with a bias field.
 
     The network is given the volume without its bias field, in MNI space; what it changes is
@@ -250,7 +250,7 @@ def _read_and_synthesise(path: Path, synthesizer: "Synthesizer") -> tuple[nifti.
     source = nifti.load(path)
     with naming(path):
         check_content(source.data, source.affine, source.header.get_data_dtype().kind)
-        found = synthesise(source.data, source.affine, synthesizer)
+        found = synthesise_volume(source.data, source.affine, synthesizer)
     return source, found
 
 
@@ -270,10 +270,6 @@ def translate_file(
         Loaded model.
     raw
         Root of the BIDS that the source belongs to: the sidecar calls it ``raw``.
-
-    Returns
-    -------
-    Translation
 
     Raises
     ------

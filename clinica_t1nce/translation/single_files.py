@@ -115,10 +115,6 @@ def plan(
     overwrite
         Whether what is there is replaced.
 
-    Returns
-    -------
-    list of Files
-
     Raises
     ------
     SelectionError

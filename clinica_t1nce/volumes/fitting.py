@@ -46,10 +46,6 @@ def smooth_fit(t1ce: np.ndarray, t1nce: np.ndarray, mask: np.ndarray) -> SmoothF
     mask
         Boolean volume of the same shape: tissue in both images.
 
-    Returns
-    -------
-    SmoothFit
-
     Raises
     ------
     ImageError

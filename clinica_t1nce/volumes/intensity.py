@@ -62,10 +62,6 @@ def measure(volume: np.ndarray, method: str, **parameters: float) -> Scaling:
     **parameters
         Parameters of the method: see :func:`measure_min_max` and :func:`measure_percentile`.
 
-    Returns
-    -------
-    Scaling
-
     Raises
     ------
     ImageError

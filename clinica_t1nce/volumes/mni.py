@@ -55,7 +55,8 @@ def find_pose(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """
     coarse, to_volume = grids.coarsen(volume, affine, SIDE)
     coarse_affine = affine @ to_volume
-    mask = _find_brain(coarse, coarse_affine)
+    stripped = is_stripped(coarse, coarse_affine)
+    mask = coarse > 0 if stripped else deepbet_mask(coarse, coarse_affine)
     size = _millilitres(mask, coarse_affine)
     if not BRAIN[0] <= size <= BRAIN[1]:
         raise ImageError(f"{size:.0f} ml of brain were found, not {BRAIN[0]:g} to {BRAIN[1]:g}")
@@ -76,10 +77,6 @@ def find_pose(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
     if overlap < OVERLAP:
         raise ImageError(f"brain and template overlap by {overlap:.2f} only")
     return pose
-
-
-def _find_brain(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    return volume > 0 if is_stripped(volume, affine) else deepbet_mask(volume, affine)
 
 
 def is_stripped(volume: np.ndarray, affine: np.ndarray) -> bool:

@@ -14,7 +14,7 @@ import torch
 from clinica_t1nce.bids.pairs import read_usable
 from clinica_t1nce.caps.query import find_pair
 from clinica_t1nce.files import nifti
-from clinica_t1nce.files.text import read_table, table_text
+from clinica_t1nce.files.text import read_rows, table_text
 from clinica_t1nce.simulation.anatomy import prepare
 from clinica_t1nce.simulation.tissues import Tissue
 from clinica_t1nce.synthesis import Synthesizer
@@ -135,7 +135,7 @@ def test_real_pairs(run, pair, tmp_path):
     for table in run("real_pairs", "--pairs", "files.tsv", *options).split("\n\n"):
         lines = [line for line in table.splitlines() if line.startswith("|")]
         assert len({line.count("|") for line in lines}) == 1
-    found = {row["method"]: row for row in read_table(tmp_path / "out" / "real_pairs.tsv")}
+    found = {row["method"]: row for row in read_rows(tmp_path / "out" / "real_pairs.tsv")}
     assert float(found["nothing"]["share"]) == pytest.approx(0, abs=1e-5)
     volumes_of = [
         sum(float(found["nothing"][f"{image}_{tissue}"]) for tissue in ("gm", "wm", "csf"))
@@ -281,7 +281,7 @@ def test_growth(script, tmp_path):
     growth = script("growth")
     growth.finished(tmp_path / "caps", 2)
     assert list(growth.stages(tmp_path / "caps")) == list(growth.STAGES)
-    rows = read_table(tmp_path / "caps" / "t1_synth_nce.tsv")
+    rows = read_rows(tmp_path / "caps" / "t1_synth_nce.tsv")
     assert [(row["status"], row["confidence"]) for row in rows] == [
         ("done", "0.0"),
         ("done", "0.0103"),
@@ -290,8 +290,12 @@ def test_growth(script, tmp_path):
     assert (tmp_path / "growth.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_stages(script):
+def test_stages(script, tmp_path):
     stages = script("stages")
+    crops = [tmp_path / "a.nii.gz", tmp_path / "b.nii.gz"]
+    stages.make(tmp_path / "caps", crops, 3)
+    linked = sorted((tmp_path / "caps").glob("subjects/*/*/t1_linear/*_T1w.nii.gz"))
+    assert [path.readlink() for path in linked] == [crops[0], crops[1], crops[0]]
     every = {**stages.STAGES, **stages.FILE}
     for owner, name in (stages.find(place) for places in every.values() for place in places):
         assert callable(getattr(owner, name))

@@ -17,7 +17,7 @@ def table(folder: Path, *lines: str) -> Path:
 
 
 def sessions(tsv: Path, **options) -> list[tuple[str | None, str | None]]:
-    return [(row.t1ce, row.t1nce) for row in pairs.read_table(tsv, **options).rows]
+    return [(row.t1ce, row.t1nce) for row in pairs.read_pairs(tsv, **options).rows]
 
 
 def test_our_form(tmp_path: Path) -> None:
@@ -28,7 +28,7 @@ def test_our_form(tmp_path: Path) -> None:
         "",
         "sub-02\tses-A\tses-B\t\tn/a\tTEST",
     )
-    read = pairs.read_table(tsv)
+    read = pairs.read_pairs(tsv)
     assert read.rows == (
         PairRow("sub-01", "ses-B", "ses-A", "train", 2, "good", 2),
         PairRow("sub-02", "ses-B", "ses-A", "test", None, None, 4),
@@ -55,7 +55,7 @@ def test_unpaired_images(tmp_path: Path) -> None:
     tsv = table(tmp_path, OURS, "sub-01\t\tses-B", "sub-02\tses-A\tn/a")
     assert sessions(tsv, unpaired=True) == [("ses-B", None), (None, "ses-A")]
     with pytest.raises(SelectionError, match=r"row 2 \(sub-01\).*--unpaired"):
-        pairs.read_table(tsv)
+        pairs.read_pairs(tsv)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_unpaired_images(tmp_path: Path) -> None:
 def test_tables_that_cannot_be_used(lines: list[str], complaint: str, tmp_path: Path) -> None:
     tsv = table(tmp_path, *lines)
     with pytest.raises(SelectionError, match=f"^{tsv}: .*{complaint}") as caught:
-        pairs.read_table(tsv)
+        pairs.read_pairs(tsv)
     assert "\n" not in str(caught.value)
 
 

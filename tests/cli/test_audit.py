@@ -9,7 +9,7 @@ from clinica_t1nce.cli import main
 from clinica_t1nce.datasets.homogenised_tables import T1NCE_TSV
 from clinica_t1nce.datasets.provenance import find_origins
 from clinica_t1nce.errors import SelectionError
-from clinica_t1nce.files.text import read_table
+from clinica_t1nce.files.text import read_rows
 from tests.data import volumes
 from tests.data.caps import crop_path, make_caps
 
@@ -45,7 +45,7 @@ def test_before_and_after(caps, tmp_path):
     out = tmp_path / "new" / "audit.tsv"
     result = run(caps, out, "--no-detector", "--volumes", table)
     assert result.exit_code == 0, result.output
-    found = {(row["stage"], row["features"]): row for row in read_table(out)}
+    found = {(row["stage"], row["features"]): row for row in read_rows(out)}
     after = ["sharpness", "spectrum", "volumes", "all"]
     before = ["sharpness", "spectrum", "all"]
     assert list(found) == [*(("after", n) for n in after), *(("before", n) for n in before)]

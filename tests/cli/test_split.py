@@ -2,7 +2,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from clinica_t1nce.bids.pairs import read_table
+from clinica_t1nce.bids.pairs import read_pairs
 from clinica_t1nce.cli import main
 
 
@@ -24,7 +24,7 @@ def test_table_is_written_with_what_it_had(tmp_path: Path) -> None:
     out = tmp_path / "split.tsv"
     printed = split(table(tmp_path), out, "--validation", "0.2", "--test", "0.25", "--seed", "3")
     assert printed == f"{out}: 5 test, 11 train, 4 validation\n"
-    read = read_table(out)
+    read = read_pairs(out)
     assert read.header == ("site", "participant_id", "session_id_t1nce", "session_id_t1ce", "split")
     assert [cells["site"] for cells in read.cells] == [str(n) for n in range(20)]
     before = out.read_bytes()
@@ -35,7 +35,7 @@ def test_table_is_written_with_what_it_had(tmp_path: Path) -> None:
 def test_folds(tmp_path: Path) -> None:
     out = tmp_path / "split.tsv"
     split(table(tmp_path), out, "--folds", "3")
-    folds = [row.fold for row in read_table(out).rows]
+    folds = [row.fold for row in read_pairs(out).rows]
     assert [folds.count(fold) for fold in (0, 1, 2, None)] == [6, 6, 6, 2]
 
 

@@ -12,7 +12,7 @@ from clinica_t1nce.datasets import homogenisation, outputs, separation
 from clinica_t1nce.datasets.homogenisation import Request, homogenise
 from clinica_t1nce.datasets.homogenisation_report import summarise
 from clinica_t1nce.errors import SelectionError
-from clinica_t1nce.files.text import read_table
+from clinica_t1nce.files.text import read_rows
 from tests.data.bids import (
     make_caps_of,
     make_synthetic,
@@ -36,7 +36,7 @@ def test_every_session_has_exactly_one_t1w(caps, out):
         f"{visit}/anat/{visit.replace('/', '_')}_T1w.nii.gz" for visit in KINDS
     ]
     assert report.kinds == {"acquired": 3, "regenerated": 0, "synthetic": 1}
-    rows = read_table(out / "t1nce.tsv")
+    rows = read_rows(out / "t1nce.tsv")
     assert {f"{row['participant_id']}/{row['session_id']}": row["t1nce"] for row in rows} == KINDS
     assert {row["model"] for row in rows if row["t1nce"] == "synthetic"} == {"m"}
 
@@ -70,7 +70,7 @@ def test_tables_are_those_of_the_bids(caps, out):
 def test_participants_without_an_image_are_left_out(caps, out, tmp_path):
     shutil.rmtree(caps / "subjects/sub-02")
     homogenise(Request(caps, out))
-    rows = read_table(out / "participants.tsv")
+    rows = read_rows(out / "participants.tsv")
     assert [row["participant_id"] for row in rows] == ["sub-01", "sub-03"]
 
 

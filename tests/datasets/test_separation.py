@@ -6,7 +6,7 @@ import pytest
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.datasets import outputs, separation
 from clinica_t1nce.errors import SelectionError
-from clinica_t1nce.files.text import read_table
+from clinica_t1nce.files.text import read_rows
 from tests.data.bids import MIXED, make_bids, needs_validator, tree, validation_errors
 
 T1W = [
@@ -65,7 +65,7 @@ def test_the_rest_stays_beside_the_t1nce(source, tmp_path):
 def test_images_and_sidecars_are_those_of_the_source(source, tmp_path):
     out = tmp_path / "view"
     separate(source, out)
-    for row in read_table(out / "contrast.tsv"):
+    for row in read_rows(out / "contrast.tsv"):
         if row["status"] == "taken":
             for old, new in ((".nii.gz", ".nii.gz"), (".nii.gz", ".json")):
                 there = source / row["source"].replace(old, new)
@@ -85,7 +85,7 @@ def test_tables_follow_their_images(source, tmp_path):
         "filename\tacq_time",
         "anat/sub-01_ses-M000ce_ce-gd_T1w.nii.gz\t2010-01-01T10:02:00",
     ]
-    sessions = read_table(out / "sub-01/sub-01_sessions.tsv")
+    sessions = read_rows(out / "sub-01/sub-01_sessions.tsv")
     assert [row["session_id"] for row in sessions] == ["ses-M000", "ses-M000ce", "ses-M012"]
     assert (out / "sub-02/sub-02_sessions.tsv").is_symlink()
 
@@ -93,7 +93,7 @@ def test_tables_follow_their_images(source, tmp_path):
 def test_contrast_tsv_maps_back(source, tmp_path):
     out = tmp_path / "view"
     separate(source, out)
-    rows = read_table(out / "contrast.tsv")
+    rows = read_rows(out / "contrast.tsv")
     assert len(rows) == sum(name.endswith("T1w") for name in MIXED)
     assert {row["source"] for row in rows if row["status"] == "left out"} == {
         "sub-03/ses-M000/anat/sub-03_ses-M000_run-1_T1w.nii.gz",

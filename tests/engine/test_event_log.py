@@ -15,8 +15,8 @@ def test_what_is_written_can_be_read_at_once(tmp_path):
     with event_log.Writer(tmp_path / "journal") as log:
         for event in events:
             log.write(event)
-            assert list(event_log.read(tmp_path / "journal"))[-1] == event
-    assert list(event_log.read(tmp_path / "journal")) == events
+            assert list(event_log.read_events(tmp_path / "journal"))[-1] == event
+    assert list(event_log.read_events(tmp_path / "journal")) == events
     assert event_log.latest(tmp_path / "journal") == {"a": events[1], "b": events[2]}
 
 
@@ -33,7 +33,7 @@ def test_half_a_line_waits_for_its_end(tmp_path):
         log.write(Event("a", "done"))
     path = next(tmp_path.iterdir())
     path.write_text(path.read_text() + '{"item": "do')
-    assert [event.item for event in event_log.read(tmp_path)] == ["a"]
+    assert [event.item for event in event_log.read_events(tmp_path)] == ["a"]
 
 
 def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch):
@@ -63,7 +63,7 @@ def graph(tmp_path, number):
 
 def test_a_graph_that_ends_well_is_done_with_its_last_node(tmp_path):
     graph(tmp_path, 1).run(plugin="Linear")
-    events = list(event_log.read(tmp_path / "journal"))
+    events = list(event_log.read_events(tmp_path / "journal"))
     assert sorted(event.status for event in events) == ["done", "started", "started"]
     assert event_log.latest(tmp_path / "journal")["sub-01"].status == "done"
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from clinica_t1nce.evaluation.brain_masks import STRIPPED
-from clinica_t1nce.evaluation.measures import FAR, LOW_OVERLAP, find_flags
+from clinica_t1nce.evaluation.measures import FAR, LOW_OVERLAP, find_pair_flags
 
 
 def moved(distance):
@@ -22,5 +22,5 @@ def moved(distance):
     ],
 )
 def test_what_is_to_be_looked_at(overlap, distance, sources, shares, expected):
-    found = find_flags(overlap, moved(distance), sources, shares)
+    found = find_pair_flags(overlap, moved(distance), sources, shares)
     assert found == ([] if expected is None else [expected])

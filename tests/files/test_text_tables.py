@@ -3,7 +3,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from clinica_t1nce.errors import SelectionError
-from clinica_t1nce.files.text import read_numbered, read_table, read_unique, table_text
+from clinica_t1nce.files.text import read_numbered, read_rows, read_unique, table_text
 
 
 def test_what_was_written_is_read(tmp_path):
@@ -11,13 +11,13 @@ def test_what_was_written_is_read(tmp_path):
     path = tmp_path / "t.tsv"
     path.write_text(table_text(rows, ["a", "b"]))
     assert path.read_text() == "a\tb\n1\tx y\n2\tn/a\n"
-    assert read_table(path, ["a"]) == [{"a": "1", "b": "x y"}, {"a": "2", "b": "n/a"}]
+    assert read_rows(path, ["a"]) == [{"a": "1", "b": "x y"}, {"a": "2", "b": "n/a"}]
 
 
 def test_spaces_marks_and_short_rows(tmp_path):
     path = tmp_path / "t.tsv"
     path.write_bytes(b"\xef\xbb\xbfa \tb\r\n 1\r\n\t\r\n2\t3\t\t\r\n")
-    assert read_table(path) == [{"a": "1", "b": ""}, {"a": "2", "b": "3"}]
+    assert read_rows(path) == [{"a": "1", "b": ""}, {"a": "2", "b": "3"}]
 
 
 @pytest.mark.parametrize(
@@ -28,12 +28,12 @@ def test_unusable_tables_are_named(tmp_path, content, message):
     path = tmp_path / "t.tsv"
     path.write_bytes(content)
     with pytest.raises(SelectionError, match=f"{path}.*{message}"):
-        read_table(path, ["a"])
+        read_rows(path, ["a"])
 
 
 def test_a_missing_table_is_named(tmp_path):
     with pytest.raises(SelectionError, match=r"no\.tsv"):
-        read_table(tmp_path / "no.tsv")
+        read_rows(tmp_path / "no.tsv")
 
 
 def test_lines_are_those_of_the_file(tmp_path):
@@ -48,10 +48,10 @@ def test_lines_are_those_of_the_file(tmp_path):
 def test_quotation_marks_are_letters_and_no_row_is_lost(tmp_path):
     path = tmp_path / "t.tsv"
     path.write_text('a\tb\n1\t"moved\n2\tsaid "no"\n3\t"\n')
-    rows = read_table(path, ["a"])
+    rows = read_rows(path, ["a"])
     assert [row["b"] for row in rows] == ['"moved', 'said "no"', '"']
     path.write_text(table_text(rows, ["a", "b"]))
-    assert read_table(path) == rows
+    assert read_rows(path) == rows
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_the_line_that_is_not_utf8_is_named(tmp_path):
     path = tmp_path / "t.tsv"
     path.write_bytes(b"a\n1\nR\xe9mi\n")
     with pytest.raises(SelectionError, match=r"line 3: byte 0xe9.*save it as UTF-8"):
-        read_table(path)
+        read_rows(path)
 
 
 CELLS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
@@ -91,7 +91,7 @@ def test_what_was_drawn_is_read(tmp_path, drawn):
     expected = [
         {key: " ".join(value.split()) or "n/a" for key, value in row.items()} for row in rows
     ]
-    assert read_table(path) == expected
+    assert read_rows(path) == expected
 
 
 @given(st.binary(max_size=60) | st.text("a\t\n\r\"'é", max_size=60).map(str.encode))
@@ -102,7 +102,7 @@ def test_every_line_is_a_row_or_one_is_named(tmp_path, content):
     path = tmp_path / "t.tsv"
     path.write_bytes(content)
     try:
-        rows = read_table(path)
+        rows = read_rows(path)
     except SelectionError as error:
         assert str(path) in str(error)
         assert "\n" not in str(error)

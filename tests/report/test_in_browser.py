@@ -10,7 +10,7 @@ from PIL import Image
 
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.caps.query import read_visits
-from clinica_t1nce.files.text import read_table
+from clinica_t1nce.files.text import read_rows
 from clinica_t1nce.report import PageEntry, write_group_report, write_participant_page
 from tests.data import volumes
 
@@ -231,7 +231,7 @@ def saved(tab, folder):
     end = time.monotonic() + 60
     while not path.exists() and time.monotonic() < end:
         time.sleep(0.05)
-    return read_table(path), read_visits(path)
+    return read_rows(path), read_visits(path)
 
 
 def test_marks_are_kept_and_saved_as_visits(tab, page, tmp_path):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from clinica_t1nce.simulation.anatomy import Anatomy, decode, prepare
+from clinica_t1nce.simulation.anatomy import Anatomy, prepare, to_mm
 from clinica_t1nce.simulation.scene import Scene
 from tests.data.heads import label_map
 
@@ -17,7 +17,7 @@ def scene(anatomy: Anatomy) -> Scene:
     """Return the whole head, white matter 1, all else 0.5, nothing enhanced."""
     tissue = torch.from_numpy(anatomy.tissue.astype(np.int64))
     distances = (
-        torch.from_numpy(decode(codes.astype(np.float32), i))
+        torch.from_numpy(to_mm(codes.astype(np.float32), i))
         for i, codes in enumerate(anatomy.distances)
     )
     image = torch.where(tissue == 1, 1.0, 0.5)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from clinica_t1nce.errors import LabelMapError
-from clinica_t1nce.simulation.anatomy import MARGIN, Anatomy, decode, find_surfaces, prepare
+from clinica_t1nce.simulation.anatomy import MARGIN, Anatomy, find_surfaces, prepare, to_mm
 from clinica_t1nce.simulation.tissues import Tissue
 from tests.data.heads import label_map
 
@@ -16,7 +16,7 @@ def test_head_is_cropped_to_the_brain_with_a_margin() -> None:
 def test_distances_have_their_signs_and_sizes() -> None:
     anatomy = find_surfaces(label_map())
     depth, outside, falx, tentorium, ventricle = (
-        decode(codes.astype(float), i) for i, codes in enumerate(anatomy.distances)
+        to_mm(codes.astype(float), i) for i, codes in enumerate(anatomy.distances)
     )
     centre, scalp = (24, 24, 24), (24, 24, 45)
     assert depth[centre] > 10 > 0 > depth[scalp]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from clinica_t1nce.simulation.anatomy import Anatomy, decode
+from clinica_t1nce.simulation.anatomy import Anatomy, to_mm
 from clinica_t1nce.simulation.geometry import Placement
 from clinica_t1nce.simulation.tissues import Tissue
 
@@ -22,7 +22,7 @@ def test_straight_placement_cuts_the_head_as_it_is(anatomy: Anatomy, straight: P
     scene = straight.place(anatomy, (21, 21, 21))
     box = tuple(slice(c - 10, c + 11) for c in straight.centre)
     assert np.array_equal(scene.tissue.numpy(), anatomy.tissue[box])
-    depth, outside = (decode(anatomy.distances[(i, *box)].astype(np.float32), i) for i in (0, 1))
+    depth, outside = (to_mm(anatomy.distances[(i, *box)].astype(np.float32), i) for i in (0, 1))
     assert np.allclose(scene.outside_tissue.numpy(), outside, atol=1e-3)
     # On every second voxel, interpolated between.
     assert np.allclose(scene.depth.numpy(), depth, atol=0.8)
@@ -81,5 +81,5 @@ def test_drawn_placements_are_near_the_brain(anatomy: Anatomy) -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):
         placement = Placement.sample(rng, anatomy)
-        assert decode(float(anatomy.distances[(0, *placement.centre)]), 0) > -2
+        assert to_mm(float(anatomy.distances[(0, *placement.centre)]), 0) > -2
         assert 0.5 < abs(np.linalg.det(placement.matrix)) < 1.7

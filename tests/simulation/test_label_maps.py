@@ -86,7 +86,7 @@ def test_unknown_labels_need_a_table(tmp_path: Path) -> None:
         label_maps.read(path)
     table = tmp_path / "table.tsv"
     table.write_text("label\tas\n700\tCompact bone\n701\t511\n")
-    read = label_maps.read(path, label_maps.read_table(table))
+    read = label_maps.read(path, label_maps.read_label_table(table))
     assert np.array_equal(read.data, label_map())
 
 
@@ -104,7 +104,7 @@ def test_bad_tables_are_refused_by_line(tmp_path: Path, content: str, message: s
     path = tmp_path / "table.tsv"
     path.write_text(content)
     with pytest.raises(LabelMapError, match=rf"table\.tsv: {message}"):
-        label_maps.read_table(path)
+        label_maps.read_label_table(path)
 
 
 def test_a_map_of_the_brain_alone_gets_fluid_around_it(tmp_path: Path) -> None:

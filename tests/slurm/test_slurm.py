@@ -1,4 +1,4 @@
-"""Twenty visits on a real SLURM: by Nipype's plug-in, one job killed, and as an array job."""
+"""A real SLURM: twenty visits by Nipype's plug-in, one job killed, and by an array job; a pair."""
 
 import os
 import shutil
@@ -9,6 +9,7 @@ import pytest
 
 from tests.data.caps import make_caps, save_weights
 from tests.data.command import CLINICA, SMALL, environment, hidden, made, run, start, wait_for
+from tests.pipelines.t1_synth_nce_evaluate import tiny
 
 START = Path(__file__).with_name("start.sh")
 DAEMONS = ("slurmctld", "slurmd", "munged", "sbatch")
@@ -105,3 +106,26 @@ def test_an_array_job_of_shards(slurm, twenty, tmp_path, weights, repository):
     assert code == 0, out + err
     assert "done     0" in out
     check_whole(twenty)
+
+
+def test_an_evaluation(slurm, tmp_path):
+    caps, pairs = make_caps(tmp_path / "caps", {}), tmp_path / "pairs.tsv"
+    tiny.write_pair(caps, "sub-00", 0, {"good": 20})
+    pairs.write_text(f"{tiny.HEADER}sub-00\tses-M000\tses-M000ce\tn/a\n")
+    options = ["--segmentation", "labels:seg/{participant_id}_{image}.nii.gz", "--align", "none"]
+    for plugin in ("Linear", "SLURM"):
+        command = [CLINICA, "run", "t1-synth-nce-evaluate", caps, pairs, tmp_path / plugin]
+        command += [*options, "-wd", tmp_path / f"wd-{plugin}", "--nipype-plugin", plugin]
+        command += ["--nipype-plugin-args", '{"sbatch_args": "-n 1 --export=ALL"}']
+        done = subprocess.run(
+            [str(part) for part in command],
+            cwd=tmp_path,
+            env=environment(small=True),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    for name in ("similarity.tsv", "volumes.tsv", "agreement.tsv"):
+        assert (tmp_path / "SLURM" / name).read_bytes() == (tmp_path / "Linear" / name).read_bytes()
+    assert len(list((tmp_path / "wd-SLURM").rglob("batchscript_*.sh"))) > 5

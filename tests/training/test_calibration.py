@@ -37,7 +37,7 @@ def trials() -> list[Trial]:
 
 
 def test_detector_and_confidence_are_learnt(trials: list[Trial]) -> None:
-    found = calibration.fit(trials[:40])
+    found = calibration.fit_calibration(trials[:40])
     report = calibration.report(found, trials[40:])
     assert report["auc"] == 1
     assert report["brier"] < 0.05
@@ -49,7 +49,7 @@ def test_detector_and_confidence_are_learnt(trials: list[Trial]) -> None:
 
 
 def test_the_report_tells_a_bad_detector(trials: list[Trial]) -> None:
-    found = calibration.fit(trials)
+    found = calibration.fit_calibration(trials)
     found["gadolinium"]["weights"] = [-w for w in found["gadolinium"]["weights"]]
     found["gadolinium"]["intercept"] *= -1
     report = calibration.report(found, trials)
@@ -67,7 +67,7 @@ def test_each_head_is_predicted_by_the_others(trials: list[Trial]) -> None:
 
 
 def test_without_a_gate_the_whole_change_is_made(trials: list[Trial]) -> None:
-    found = calibration.fit(trials, gate=False)
+    found = calibration.fit_calibration(trials, gate=False)
     detector = Detector.from_card(found)
     assert detector is not None
     plain = trials[1].description

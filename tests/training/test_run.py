@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from clinica_t1nce.errors import DeviceError, OutputError, TrainingError, WeightsError
-from clinica_t1nce.files.text import read_table
+from clinica_t1nce.files.text import read_rows
 from clinica_t1nce.models import registry
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.models.storage import load_weights, save_weights
@@ -274,7 +274,7 @@ def test_heads_are_simulated_in_full_precision(
     train(replace(mixture, sources={**mixture.sources, "real": real}), output, settings, CPU)
     assert halved
     assert not any(halved)
-    (row,) = read_table(output / "metrics.tsv")
+    (row,) = read_rows(output / "metrics.tsv")
     assert float(row["validation_total"]) > 0
 
 

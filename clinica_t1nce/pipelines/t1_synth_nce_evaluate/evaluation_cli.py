@@ -25,7 +25,6 @@ from clinica_t1nce.workflows.evaluation import BOTH_MASKS, Align, BrainMethod, P
 
 if TYPE_CHECKING:
     from clinica_t1nce.bids.pairs import Split
-    from clinica_t1nce.pipelines.t1_synth_nce_evaluate.evaluation_pipeline import T1SynthNceEvaluate
 
 pipeline_name = "t1-synth-nce-evaluate"
 
@@ -210,17 +209,14 @@ def cli(
         pipeline.run(plugin=plugin, plugin_args={"n_procs": n_procs, **plugin_args})
     for table in pipeline.tables.values():
         click.echo(f"\n{table.markdown()}")
-    click.echo(f"evaluated  {len(pipeline.jobs) - _failed_jobs(pipeline)}")
+    evaluated = [job for job in pipeline.jobs if str(job.row) not in pipeline.failures]
+    click.echo(f"evaluated  {len(evaluated)}")
     click.echo(f"left out   {len(pipeline.failures)}")
     for label, reason in pipeline.failures.items():
         click.echo(f"  {label}: {reason}")
     click.echo(f"Report: {pipeline.output_directory / 'report.html'}")
     if pipeline.failures:
         raise click.exceptions.Exit(1)
-
-
-def _failed_jobs(pipeline: "T1SynthNceEvaluate") -> int:
-    return sum(str(job.row) in pipeline.failures for job in pipeline.jobs)
 
 
 def _folders(options: tuple[str, ...]) -> dict[str, Path]:

@@ -106,10 +106,6 @@ def prepare(
     shifts
         Whether to look if one image is shifted against the other, which takes a second.
 
-    Returns
-    -------
-    PreparedPair
-
     Raises
     ------
     ImageError

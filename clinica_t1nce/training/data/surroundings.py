@@ -14,7 +14,7 @@ import torch
 
 from clinica_t1nce.simulation.anatomy import Anatomy
 from clinica_t1nce.simulation.geometry import Placement
-from clinica_t1nce.simulation.simulator import Recipe, render, sample_recipe
+from clinica_t1nce.simulation.simulator import render, sample_recipe
 from clinica_t1nce.simulation.tissues import PARENCHYMA
 from clinica_t1nce.training.data.fitted_pairs import AIR_OF_HEADS
 from clinica_t1nce.volumes import grids
@@ -74,9 +74,12 @@ class SimulatedSurroundings:
         number = int(rng.integers(len(self.anatomies)))
         anatomy, shape = self.anatomies[number], tuple(t1ce.shape)
         brain = t1ce > 0
-        recipe = _without_cuts(sample_recipe(rng, anatomy, shape))
+        recipe = sample_recipe(rng, anatomy, shape)
         placement = fit_placement(recipe.placement, centre, extent, self._extent_of(number))
-        head = render(replace(recipe, placement=placement), anatomy, shape, brain=brain)
+        recipe = replace(
+            recipe, placement=placement, stripping=None, defacing=None, field_of_view=None
+        )
+        head = render(recipe, anatomy, shape, brain=brain)
         around = ~brain & (head.t1ce[0] > AIR_OF_HEADS)
         return (
             torch.where(brain, t1ce, head.t1ce[0]),
@@ -120,7 +123,3 @@ def fit_placement(
         bend=0.0,
         narrowing=(0.0, 0.0),
     )
-
-
-def _without_cuts(recipe: Recipe) -> Recipe:
-    return replace(recipe, stripping=None, defacing=None, field_of_view=None)

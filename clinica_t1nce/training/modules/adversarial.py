@@ -18,9 +18,9 @@ from clinica_t1nce.training.modules.generator import (
     Optimisation,
     Training,
     image_of,
-    synthesise,
+    make_t1nce,
 )
-from clinica_t1nce.training.modules.losses import least_squares, soft_labels
+from clinica_t1nce.training.modules.losses import lsgan_loss, soft_labels
 
 _MIDDLE_REAL, _MIDDLE_SYNTHETIC = 0.15, 0.85
 
@@ -36,8 +36,8 @@ def discriminator_loss(
     discriminator: PatchDiscriminator, image: torch.Tensor, batch: Batch, labels: Labels
 ) -> torch.Tensor:
     """Return the loss of equation 2 for a synthetic T1nce: the mean over real and synthetic."""
-    real = least_squares(discriminator.scores(batch["t1nce"], batch["t1ce"]), labels.real)
-    fake = least_squares(discriminator.scores(image, batch["t1ce"]), labels.synthetic)
+    real = lsgan_loss(discriminator.scores(batch["t1nce"], batch["t1ce"]), labels.real)
+    fake = lsgan_loss(discriminator.scores(image, batch["t1ce"]), labels.synthetic)
     return 0.5 * (real + fake)
 
 
@@ -84,7 +84,7 @@ class DiscriminatorTraining(Training):
         # Its batch norm must not follow, nor dropout blur it.
         self.generator.eval()
         with torch.no_grad():
-            return synthesise(self.generator, t1ce, self.output)
+            return make_t1nce(self.generator, t1ce, self.output)
 
     def training_step(self, batch: Batch, index: int) -> torch.Tensor:
         """Return the loss of one batch."""
@@ -152,7 +152,7 @@ class AdversarialTraining(GeneratorTraining):
         with turn_of(self, discriminating, step=True):
             for one, of_one in waiting:
                 with torch.no_grad():
-                    image = synthesise(self.network, one["t1ce"], self.output)
+                    image = make_t1nce(self.network, one["t1ce"], self.output)
                 loss = discriminator_loss(self.discriminator, image, one, of_one)
                 self.record({"discriminator": loss})
                 self.manual_backward(loss / self.accumulate)
@@ -165,7 +165,7 @@ class AdversarialTraining(GeneratorTraining):
         scores = self.discriminator.scores(image_of(out, t1ce, self.output), t1ce)
         return {
             "loss": self.reconstruction(out, batch),
-            "adversarial": least_squares(scores, labels.real),
+            "adversarial": lsgan_loss(scores, labels.real),
         }
 
     @property

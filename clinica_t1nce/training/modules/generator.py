@@ -14,10 +14,10 @@ from clinica_t1nce.models.cards import Inference
 from clinica_t1nce.synthesis.decode import decode, fade_small
 from clinica_t1nce.training.data.numbered import Batch, seed_of
 from clinica_t1nce.training.modules.losses import (
+    compare_fitted,
     dissimilarity,
     local_distributions,
     local_means,
-    measure,
     part_noise,
     pinball,
     robust,
@@ -119,7 +119,7 @@ class Training(LightningModule):
     Parameters
     ----------
     output
-        Meaning of what the generator gives, ``"image"`` or ``"change"``: see :func:`synthesise`.
+        Meaning of what the generator gives, ``"image"`` or ``"change"``: see :func:`make_t1nce`.
     optimisation
         Rates and weights.
     seed
@@ -170,7 +170,7 @@ class Training(LightningModule):
 
     def synthetic(self, t1ce: torch.Tensor) -> torch.Tensor:
         """Make the T1nce as the kept weights do."""
-        return synthesise(self.kept, t1ce, self.output)
+        return make_t1nce(self.kept, t1ce, self.output)
 
     def as_written(self, t1ce: torch.Tensor) -> torch.Tensor:
         """Make the T1nce that synthesis would write with the kept weights, of a single view."""
@@ -274,7 +274,7 @@ class GeneratorTraining(Training):
     def validation_losses(self, batch: Batch) -> Mapping[str, torch.Tensor]:
         """Measure the weights that are kept: on real pairs the images, else the loss."""
         if "deviation" in batch:
-            return measure(self.as_written(batch["t1ce"]), batch)
+            return compare_fitted(self.as_written(batch["t1ce"]), batch)
         return {"loss": self._loss(self.kept, batch)}
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
@@ -284,11 +284,8 @@ class GeneratorTraining(Training):
             self.average.update_parameters(self.network)
 
     def _loss(self, network: nn.Module, batch: Batch) -> torch.Tensor:
-        return self.reconstruction(self._out(network, batch), batch)
-
-    def _out(self, network: nn.Module, batch: Batch) -> torch.Tensor:
         t1ce = batch["t1ce"].contiguous(memory_format=torch.channels_last_3d)
-        return cast(torch.Tensor, network(t1ce).float())
+        return self.reconstruction(network(t1ce).float(), batch)
 
     def reconstruction(self, out: torch.Tensor, batch: Batch) -> torch.Tensor:
         """Return the loss of what the network gave for a batch's T1ce."""
@@ -358,7 +355,7 @@ def averaged(network: nn.Module, optimisation: Optimisation) -> AveragedModel | 
     return AveragedModel(network, multi_avg_fn=follow, use_buffers=True)
 
 
-def synthesise(network: nn.Module, t1ce: torch.Tensor, output: str) -> torch.Tensor:
+def make_t1nce(network: nn.Module, t1ce: torch.Tensor, output: str) -> torch.Tensor:
     """Make the T1nce with a generator.
 
     Parameters
@@ -375,7 +372,7 @@ def synthesise(network: nn.Module, t1ce: torch.Tensor, output: str) -> torch.Ten
 
 
 def image_of(out: torch.Tensor, t1ce: torch.Tensor, output: str) -> torch.Tensor:
-    """Turn what a generator gave, N x Q x D x H x W, into the T1nce; see :func:`synthesise`."""
+    """Turn what a generator gave, N x Q x D x H x W, into the T1nce; see :func:`make_t1nce`."""
     middle = _middle(out)
     return middle if output == "image" else t1ce - decode(middle, t1ce, output).change
 

@@ -234,7 +234,7 @@ def soft_labels(
     return real.to(device), synthetic.to(device)
 
 
-def least_squares(scores: torch.Tensor, labels: torch.Tensor | float) -> torch.Tensor:
+def lsgan_loss(scores: torch.Tensor, labels: torch.Tensor | float) -> torch.Tensor:
     """Return the mean squared distance of scores, N x P, from labels (LSGAN, Mao et al. 2017)."""
     return ((scores.float() - labels) ** 2).mean()
 
@@ -300,7 +300,7 @@ def _window(x: torch.Tensor) -> torch.Tensor:
     return x
 
 
-def measure(image: torch.Tensor, batch: Batch) -> Mapping[str, torch.Tensor]:
+def compare_fitted(image: torch.Tensor, batch: Batch) -> Mapping[str, torch.Tensor]:
     """Compare one synthetic image with the fitted T1nce.
 
     Parameters

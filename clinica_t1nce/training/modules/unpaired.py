@@ -15,8 +15,8 @@ from torch.nn import functional as F
 from clinica_t1nce.models.patch_discriminator import PatchDiscriminator
 from clinica_t1nce.training.data.numbered import Batch
 from clinica_t1nce.training.modules.adversarial import turn_of
-from clinica_t1nce.training.modules.generator import GeneratorTraining, Optimisation, synthesise
-from clinica_t1nce.training.modules.losses import least_squares
+from clinica_t1nce.training.modules.generator import GeneratorTraining, Optimisation, make_t1nce
+from clinica_t1nce.training.modules.losses import lsgan_loss
 
 BUFFER = 50
 """Images of the past that a discriminator is shown again, as in CycleGAN."""
@@ -111,7 +111,7 @@ class CycleTraining(GeneratorTraining):
         t1ce, t1nce = batch["t1ce"], batch["t1nce"]
         made = {"t1nce": self._forth(t1ce), "t1ce": self._back(t1nce)}
         scores = [
-            least_squares(discriminator.scores(made[side], made[side]), _REAL)
+            lsgan_loss(discriminator.scores(made[side], made[side]), _REAL)
             for side, discriminator in self._discriminators().items()
         ]
         cycle = F.l1_loss(self._back(made["t1nce"]), t1ce)
@@ -123,8 +123,8 @@ class CycleTraining(GeneratorTraining):
         """Return the discriminators' loss, half real and half synthetic, summed over both."""
         loss = torch.zeros((), device=self.device)
         for side, discriminator in self._discriminators().items():
-            real = least_squares(discriminator.scores(batch[side], batch[side]), _REAL)
-            fake = least_squares(discriminator.scores(shown[side], shown[side]), _SYNTHETIC)
+            real = lsgan_loss(discriminator.scores(batch[side], batch[side]), _REAL)
+            fake = lsgan_loss(discriminator.scores(shown[side], shown[side]), _SYNTHETIC)
             loss = loss + 0.5 * (real + fake)
         return loss
 
@@ -147,7 +147,7 @@ class CycleTraining(GeneratorTraining):
         return {"t1nce": self.judge_t1nce, "t1ce": self.judge_t1ce}
 
     def _forth(self, t1ce: torch.Tensor) -> torch.Tensor:
-        return synthesise(self.network, t1ce, self.output)
+        return make_t1nce(self.network, t1ce, self.output)
 
     def _back(self, t1nce: torch.Tensor) -> torch.Tensor:
-        return synthesise(self.reverse, t1nce, self.output)
+        return make_t1nce(self.reverse, t1nce, self.output)

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from clinica_t1nce.models.cards import Inference
-from clinica_t1nce.training.modules.generator import GeneratorTraining, Optimisation, synthesise
+from clinica_t1nce.training.modules.generator import GeneratorTraining, Optimisation, make_t1nce
 from clinica_t1nce.training.modules.losses import dissimilarity
 from clinica_t1nce.training.settings import from_preset
 
@@ -23,11 +23,15 @@ class Constant(nn.Module):
         return self.value.expand_as(x)
 
 
+def loss_of(module: GeneratorTraining, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    return module.reconstruction(module.network(batch["t1ce"]).float(), batch)
+
+
 def loss(output: str, value: float, weight: float) -> float:
     module = GeneratorTraining(
         Constant(value), output, Optimisation(steps=10, enhancing_weight=weight)
     )
-    return float(module._loss(module.network, BATCH).detach())
+    return float(loss_of(module, BATCH).detach())
 
 
 def test_loss_by_hand() -> None:
@@ -42,7 +46,7 @@ def test_enhancement_outside_the_skull_counts_like_the_rest() -> None:
     inside = torch.tensor([True, True, False, False]).view(1, 1, 1, 1, 4)
     optimisation = Optimisation(steps=10, enhancing_weight=4)
     module = GeneratorTraining(Constant(0.25), "change", optimisation)
-    found = float(module._loss(module.network, BATCH | {"intracranial": inside}).detach())
+    found = float(loss_of(module, BATCH | {"intracranial": inside}).detach())
     # Of the voxels with enhancement 0, 0.5 and 1 the second alone counts five times.
     assert found == pytest.approx((0.25 + 5 * 0.25 + 0.75) / 7)
 
@@ -65,7 +69,7 @@ def scans() -> dict[str, torch.Tensor]:
 def test_loss_of_real_and_simulated_pairs_in_one_batch_by_hand() -> None:
     optimisation = Optimisation(steps=10, enhancing_weight=0, robust_scale=0.0, local=0.5)
     module = GeneratorTraining(Constant(0.25), "change", optimisation)
-    found = float(module._loss(module.network, scans()).detach())
+    found = float(loss_of(module, scans()).detach())
     # 0.25 too little here and 0.25 too much there: 0.25 voxel by voxel and in means over blocks
     # of 3, 6 and 12 voxels, of which the last are right on the whole.
     real = 0.25 + 0.5 * 0.25 * 2 / 3
@@ -77,7 +81,7 @@ def test_the_perceptual_loss_sees_real_pairs_too() -> None:
     for weight in (0.0, 0.5):
         optimisation = Optimisation(steps=10, perceptual=weight)
         module = GeneratorTraining(Constant(0.25), "change", optimisation)
-        losses.append(module._loss(module.network, scans()).item())
+        losses.append(loss_of(module, scans()).item())
     batch = scans()
     expected = dissimilarity(batch["t1ce"] - 0.25, batch["t1nce"]).item()
     assert losses[1] - losses[0] == pytest.approx(0.5 * expected, abs=1e-6)
@@ -90,7 +94,7 @@ def test_what_enhances_counts_more_in_real_pairs() -> None:
     for weight in (0, 4):
         optimisation = Optimisation(steps=10, enhancing_weight=weight, robust_scale=0, local=0)
         module = GeneratorTraining(Constant(0.1), "change", optimisation)
-        losses.append(float(module._loss(module.network, batch).detach()))
+        losses.append(float(loss_of(module, batch).detach()))
     # Half of the voxels are wrong by 0.4, half by 0.1; what enhances reaches two rows further.
     assert losses[0] == pytest.approx(0.25)
     assert losses[1] == pytest.approx((5 * (6 * 0.4 + 2 * 0.1) + 4 * 0.1) / (5 * 8 + 4))
@@ -100,7 +104,7 @@ def test_nothing_is_added_and_what_lies_below_0_can_come_back() -> None:
     batch = {name: value[:1] for name, value in scans().items()}
     optimisation = Optimisation(steps=10, enhancing_weight=0, robust_scale=0, local=0)
     module = GeneratorTraining(Constant(-0.2), "change", optimisation)
-    loss = module._loss(module.network, batch)
+    loss = loss_of(module, batch)
     # As if nothing were removed, and a little for what would be added.
     assert loss.item() == pytest.approx(0.25 + 0.05 * 0.2)
     loss.backward()
@@ -184,10 +188,10 @@ def test_papers_optimiser_is_adam() -> None:
 
 def test_what_a_generator_gives_becomes_an_image() -> None:
     t1ce = torch.full((1, 1, 2, 2, 2), 5.0)
-    assert (synthesise(Constant(2.0), t1ce, "image") == 2).all()
-    assert (synthesise(Constant(2.0), t1ce, "change") == 3).all()
+    assert (make_t1nce(Constant(2.0), t1ce, "image") == 2).all()
+    assert (make_t1nce(Constant(2.0), t1ce, "change") == 3).all()
     quantiles = torch.arange(3.0).view(1, 3, 1, 1, 1).expand(1, 3, 2, 2, 2)
-    assert (synthesise(lambda x: quantiles, t1ce, "change") == 4).all()
+    assert (make_t1nce(lambda x: quantiles, t1ce, "change") == 4).all()
 
 
 def test_perceptual_loss_is_added() -> None:
@@ -200,7 +204,7 @@ def test_perceptual_loss_is_added() -> None:
         )
         for weight in (0.0, 0.5)
     )
-    added = more._loss(nn.Identity(), batch) - plain._loss(nn.Identity(), batch)
+    added = more.reconstruction(batch["t1ce"], batch) - plain.reconstruction(batch["t1ce"], batch)
     assert added.item() == pytest.approx(0.5 * float(dissimilarity(t1ce, t1nce)), rel=1e-4)
 
 

@@ -6,9 +6,9 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 
 from clinica_t1nce.training.modules import losses
 from clinica_t1nce.training.modules.losses import (
+    compare_fitted,
     dissimilarity,
-    least_squares,
-    measure,
+    lsgan_loss,
     pinball,
     soft_labels,
 )
@@ -38,8 +38,8 @@ def test_labels_are_in_their_ranges() -> None:
 def test_least_squares_by_hand() -> None:
     scores = torch.tensor([[0.0, 1.0], [2.0, 0.5]])
     labels = torch.tensor([[0.5], [1.0]])
-    assert float(least_squares(scores, labels)) == pytest.approx((0.25 + 0.25 + 1 + 0.25) / 4)
-    assert float(least_squares(scores, 0.0)) == pytest.approx((0 + 1 + 4 + 0.25) / 4)
+    assert float(lsgan_loss(scores, labels)) == pytest.approx((0.25 + 0.25 + 1 + 0.25) / 4)
+    assert float(lsgan_loss(scores, 0.0)) == pytest.approx((0 + 1 + 4 + 0.25) / 4)
 
 
 def pair(side: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -171,14 +171,14 @@ def batch() -> dict[str, torch.Tensor]:
 
 def test_the_t1ce_itself_and_the_t1nce() -> None:
     pair = batch()
-    same = {name: float(value) for name, value in measure(pair["t1ce"], pair).items()}
+    same = {name: float(value) for name, value in compare_fitted(pair["t1ce"], pair).items()}
     assert same["total"] == same["inside"] == same["outside"] == pytest.approx(1)
     assert same["mean_csf"] == pytest.approx((4 * 0.5 - 16 * 0.01) / 20)
     assert same["mean_wm"] == pytest.approx(-0.01)
     # Four of twenty voxels of fluid are as bright as gray matter.
     assert same["volume_csf"] == pytest.approx(-0.2)
     assert same["volume_gm"] + same["volume_wm"] == pytest.approx(0.2, abs=0.01)
-    perfect = {name: float(value) for name, value in measure(pair["t1nce"], pair).items()}
+    perfect = {name: float(value) for name, value in compare_fitted(pair["t1nce"], pair).items()}
     assert next(iter(perfect)) == "total"
     assert all(value == pytest.approx(0, abs=1e-6) for value in perfect.values())
 
@@ -187,6 +187,6 @@ def test_half_of_the_enhancement() -> None:
     pair = batch()
     half = pair["t1ce"].clone()
     half[0, 0, 0, 0, :4] -= 0.25
-    found = {name: float(value) for name, value in measure(half, pair).items()}
+    found = {name: float(value) for name, value in compare_fitted(half, pair).items()}
     assert found["inside"] == pytest.approx(0.5)
     assert found["outside"] == pytest.approx(1)
