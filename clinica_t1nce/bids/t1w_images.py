@@ -24,6 +24,7 @@ from clinica_t1nce.bids.entities import (
     suffix,
 )
 from clinica_t1nce.errors import AgentWordError, SelectionError
+from clinica_t1nce.files.content import is_dicom
 from clinica_t1nce.files.text import Cells, is_there, read_json, read_unique
 
 T1CE, T1NCE = "T1ce", "T1nce"
@@ -107,6 +108,8 @@ class Dataset:
         if (root / "subjects").is_dir():
             raise SelectionError(f"{root}: a CAPS, not a BIDS data set; {advice}")
         subjects = _folders(root, "sub-")
+        if not subjects and is_dicom(root):
+            raise SelectionError(f"{root}: DICOM; make a BIDS data set of it first, as by dcm2bids")
         if not subjects:
             raise SelectionError(f"{root}: no folder sub-* in it; {advice}")
         self.visits = []

@@ -9,7 +9,9 @@ import hashlib
 import struct
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime, timezone
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,27 @@ _MOST_BEYOND = 1 << 20
 _HEADERS = {348: (40, "h", 72, 108, "f"), 540: (16, "q", 14, 168, "q")}
 """Of NIfTI-1 and 2, by their size: place and type of the dimensions, place of the bits of a voxel,
 place and type of the start of the data."""
+
+
+def is_dicom(path: Path) -> bool:
+    """Tell whether a file is DICOM, or a folder holds such files.
+
+    Parameters
+    ----------
+    path
+        File, or folder of which a hundred files are looked at, at any depth: exports of scanners
+        have a folder a series.
+
+    Returns
+    -------
+    bool
+        False as well if the file cannot be read.
+    """
+    if path.is_dir():
+        return any(map(is_dicom, islice(filter(Path.is_file, path.rglob("*")), 100)))
+    with suppress(OSError), path.open("rb") as file:
+        return file.read(132)[128:] == b"DICM"
+    return False
 
 
 def read_bytes(path: Path) -> bytes:

@@ -1,14 +1,12 @@
 """Files of single T1ce, without a CAPS: which are translated, what is written, and where."""
 
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from clinica_t1nce.caps import names, sidecar
 from clinica_t1nce.errors import SelectionError
-from clinica_t1nce.files import atomic
+from clinica_t1nce.files import atomic, content
 from clinica_t1nce.translation.jobs import check_output
 
 EXTENSIONS = (".nii", ".nii.gz")
@@ -64,7 +62,7 @@ def find_sources(given: Iterable[Path]) -> list[Path]:
         if not path.exists():
             raise SelectionError(f"{path}: no such file or folder; check the path")
         if path.is_file():
-            if _is_dicom(path):
+            if content.is_dicom(path):
                 raise SelectionError(_dicom(path, path.parent))
             found.append(path)
             continue
@@ -82,16 +80,9 @@ def find_sources(given: Iterable[Path]) -> list[Path]:
 def _without_images(folder: Path) -> str:
     if any(folder.glob("sub-*/")):
         return f"{folder}: a BIDS data set; translate it by clinica-t1nce bids, or name the images"
-    # Scanners' exports have a folder a series, or deeper ones: a few files tell what they are.
-    if any(map(_is_dicom, islice(filter(Path.is_file, folder.rglob("*")), 100))):
+    if content.is_dicom(folder):
         return _dicom(folder, folder)
     return f"{folder}: no .nii or .nii.gz file directly in this folder; name the images"
-
-
-def _is_dicom(path: Path) -> bool:
-    with suppress(OSError), path.open("rb") as file:
-        return file.read(132)[128:] == b"DICM"
-    return False
 
 
 def _dicom(path: Path, folder: Path) -> str:

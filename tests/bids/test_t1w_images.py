@@ -159,3 +159,11 @@ def test_what_is_no_bids_is_refused(tmp_path, folders, message):
         (root / folder).mkdir(parents=True)
     with pytest.raises(SelectionError, match=message):
         Dataset(root)
+
+
+def test_dicom_is_told_what_makes_a_bids_of_it(tmp_path):
+    slice_ = tmp_path / "export" / "series" / "1"
+    slice_.parent.mkdir(parents=True)
+    slice_.write_bytes(bytes(128) + b"DICM" + bytes(99))
+    with pytest.raises(SelectionError, match="DICOM; make a BIDS data set of it first"):
+        Dataset(tmp_path / "export")
