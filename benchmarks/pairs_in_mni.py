@@ -16,7 +16,7 @@ import pandas as pd
 from clinica_t1nce.caps import names
 from clinica_t1nce.files import nifti
 from clinica_t1nce.files.text import read_rows
-from clinica_t1nce.volumes import grids, intensity, mni
+from clinica_t1nce.volumes import bias, grids, mni
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
             ("t1ce", "ses-M000ce", "_ce-gadolinium"),
         ):
             image = nifti.load(given.pairs.parent / cells[kind])
-            volume = image.data / intensity.measure_bias(image.data, image.affine)
+            volume = image.data / bias.measure_bias(image.data, image.affine)
             if pose is None:
                 pose = mni.find_pose(volume, image.affine)
             crop = grids.sample(volume, image.affine, nifti.CROP_SHAPE, mni.CROP_AFFINE, pose)

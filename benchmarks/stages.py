@@ -65,7 +65,7 @@ ONCE = ("loading of the weights", "table", "index", "selection, skipping")
 """Stages of a run, not of an image."""
 NETWORK_OR_DISK = ("network", "reading, SHA-256", "writing")
 FILE = {
-    "N4": ["volumes.intensity:measure_bias"],
+    "N4": ["volumes.bias:measure_bias"],
     "brain": ["volumes.mni:deepbet_mask"],
     "affine": ["volumes.mni:find_pose"],
     "network and the rest": ["translation.single:synthesise_volume"],

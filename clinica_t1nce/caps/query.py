@@ -12,7 +12,7 @@ from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.bids.pairs import PairRow
 from clinica_t1nce.caps import names
 from clinica_t1nce.errors import SelectionError, some
-from clinica_t1nce.files.text import read_numbered
+from clinica_t1nce.files.text import check_once, read_numbered
 
 Rule = Literal["metadata", "tsv", "all", "image"]
 """Ways to tell a T1ce: see :class:`clinica_t1nce.caps.selection.Request`."""
@@ -210,13 +210,7 @@ def read_visits(tsv: Path) -> list[Visit]:
         rows.setdefault(visit, []).append(number)
     if not rows:
         raise SelectionError(f"{tsv}: lists no visit; add one row for each")
-    twice = [
-        f"{visit} (rows {' and '.join(map(str, found))})"
-        for visit, found in rows.items()
-        if len(found) > 1
-    ]
-    if twice:
-        raise SelectionError(f"{tsv}: visits listed twice: {some(twice)}; keep one row of each")
+    check_once(tsv, {str(visit): found for visit, found in rows.items()}, "visits ")
     return list(rows)
 
 

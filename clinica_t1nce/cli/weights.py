@@ -62,7 +62,7 @@ def average_weights(weights: tuple[str, ...], out: Path, name: str | None, overw
     Each of WEIGHTS is the name of weights that come with the package, or a .safetensors file.
     OUT is the .safetensors file to be written, its card beside it. Calibrate it afterwards.
     """
-    from clinica_t1nce.models.storage import average
+    from clinica_t1nce.models.averaging import average
 
     _check_free(out, overwrite)
     average(weights, out, name)

@@ -24,16 +24,8 @@ from clinica_t1nce.caps.description import DESCRIPTION
 from clinica_t1nce.datasets import outputs
 from clinica_t1nce.datasets.outputs import Entry
 from clinica_t1nce.errors import SelectionError, some
-from clinica_t1nce.files.text import (
-    Cells,
-    as_json,
-    is_there,
-    read_json,
-    read_numbered,
-    read_rows,
-    read_unique,
-    table_text,
-)
+from clinica_t1nce.files import text
+from clinica_t1nce.files.text import Cells, as_json, is_there, read_json
 
 KIND = "separate"
 WHAT = "T1nce and T1ce of one visit in two sessions"
@@ -139,8 +131,8 @@ def plan(
             second_sessions.setdefault(visit.subject, {})[visit.session] = second.session
     for subject in dict.fromkeys(visit.subject for visit in dataset.visits):
         _add_subject(view, dataset, subject, second_sessions.get(subject, {}))
-    view.files[Path(CONTRAST_TSV)] = Entry(text=table_text(view.contrast, CONTRAST_COLUMNS))
-    view.files[Path(PAIRS_TSV)] = Entry(text=table_text(view.pairs, PAIRS_COLUMNS))
+    view.files[Path(CONTRAST_TSV)] = Entry(text=text.table_text(view.contrast, CONTRAST_COLUMNS))
+    view.files[Path(PAIRS_TSV)] = Entry(text=text.table_text(view.pairs, PAIRS_COLUMNS))
     return view
 
 
@@ -188,7 +180,7 @@ def read_map(root: Path) -> dict[Visit, Visit]:
     path = root / CONTRAST_TSV
     if not is_there(path):
         return {}
-    rows = read_rows(path, ["participant_id", "session_id", "session_id_source", "status"])
+    rows = text.read_rows(path, ["participant_id", "session_id", "session_id_source", "status"])
     return {
         Visit(row["participant_id"], row["session_id"]): Visit(
             row["participant_id"], row["session_id_source"]
@@ -205,7 +197,7 @@ Choice = dict[str, str | None]
 def _read_choices(path: Path, dataset: Dataset) -> dict[Visit, Choice]:
     chosen: dict[Visit, Choice] = {}
     known = set(dataset.visits)
-    for number, row in read_numbered(path, ["participant_id", "session_id", "filename"])[1]:
+    for number, row in text.read_numbered(path, ["participant_id", "session_id", "filename"])[1]:
         visit = Visit(row["participant_id"], row["session_id"])
         name = Path(row["filename"]).name
         kind = row.get("contrast") or None
@@ -280,11 +272,11 @@ def _add_subject(view: View, dataset: Dataset, subject: str, second: dict[str, s
         torn = second or any(visit.subject == subject for visit in view.failed)
         if path.name == f"{subject}_sessions.tsv" and torn:
             rows = []
-            for row in read_unique(path, "session_id").values():
+            for row in text.read_unique(path, "session_id").values():
                 rows.append(row)
                 if row["session_id"] in second:
                     rows.append({**row, "session_id": second[row["session_id"]]})
-            view.files[target] = Entry(text=table_text(rows, list(rows[0]) if rows else []))
+            view.files[target] = Entry(text=text.table_text(rows, list(rows[0]) if rows else []))
         elif path.is_file() and not path.name.startswith("."):
             view.files[target] = Entry(path)
 
@@ -375,7 +367,7 @@ def _scans(
             row = {**row, "filename": Path(*target.parts[2:]).as_posix()}
             dealt.setdefault(place, []).append(row)
     files = {
-        Dataset.scans_name(place): Entry(text=table_text(group, columns))
+        Dataset.scans_name(place): Entry(text=text.table_text(group, columns))
         for place, group in dealt.items()
     }
     explained = source.with_suffix(".json")

@@ -255,14 +255,19 @@ def read_unique(path: Path, key: str, *more: str) -> dict[tuple[str, ...], Cells
         values = tuple(row[name] for name in names)
         lines.setdefault(values, []).append(number)
         rows[values] = row
+    check_once(path, {" ".join(values): found for values, found in lines.items()})
+    return rows
+
+
+def check_once(path: Path, lines: Mapping[str, Sequence[int]], what: str = "") -> None:
+    """Raise SelectionError if a table has more than one line of something, given those of each."""
     twice = [
-        f"{' '.join(values)} (rows {' and '.join(map(str, found))})"
-        for values, found in lines.items()
+        f"{name} (rows {' and '.join(map(str, found))})"
+        for name, found in lines.items()
         if len(found) > 1
     ]
     if twice:
-        raise SelectionError(f"{path}: listed twice: {some(twice)}; keep one row of each")
-    return rows
+        raise SelectionError(f"{path}: {what}listed twice: {some(twice)}; keep one row of each")
 
 
 def table_text(rows: Iterable[Mapping[str, object]], columns: Sequence[str]) -> str:

@@ -14,8 +14,9 @@ from networkx import DiGraph
 from nipype.pipeline.engine import Workflow
 
 from clinica_t1nce.engine import event_log
-from clinica_t1nce.engine.event_log import FAILED, Event, Item, follow
+from clinica_t1nce.engine.event_log import FAILED, Event, Item
 from clinica_t1nce.engine.local_plugin import LocalPlugin, memory_gb, share_out
+from clinica_t1nce.engine.progress import follow
 from clinica_t1nce.errors import OutputError, one_line
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.translation.options import Device

@@ -73,9 +73,19 @@ def draw_participant(
     t1ce: np.ndarray,
     synthetic: np.ndarray,
     t1nce: np.ndarray | None = None,
-    **options: Any,
+    *,
+    affine: np.ndarray | None = None,
+    brain: np.ndarray | None = None,
+    point: tuple[int, int, int] | None = None,
+    title: str = "",
 ) -> Path:
     """Draw the images of one participant side by side, in three planes, as a PNG.
+
+    Columns: T1ce, synthetic T1nce, T1nce if given, T1ce - synthetic. Rows: axial, coronal,
+    sagittal, in radiological convention (the patient's right on the left). The images share one
+    gray scale; a real T1nce, which has its own receive gain, is first brought to the T1ce's by
+    the robust linear fit of :func:`clinica_t1nce.evaluation.recovery.robust_fit`. The difference is
+    in % of the synthetic image's range in the brain (99.5th percentile minus minimum).
 
     The same arguments give the same bytes on the same matplotlib.
 
@@ -83,8 +93,19 @@ def draw_participant(
     ----------
     path
         The PNG. Its folder is made; replaced if it exists.
-    t1ce, synthetic, t1nce, **options
-        Arguments of :func:`draw_figure`, which says what is drawn.
+    t1ce, synthetic, t1nce
+        Volumes on one grid; T1ce and synthetic in the same units.
+    affine
+        Matrix, 4 x 4, voxel indices to mm, RAS+: tells left from right and how large a voxel is.
+        None: 1 mm, axes that run right, anterior, superior, as in the crops of t1-linear.
+    brain
+        Brain, a boolean mask, for gray scale, range and choice of slices; None: where T1ce and
+        synthetic exceed 0.
+    point
+        Voxel of `t1ce` through which the three slices go; None: in each direction the slice
+        where most signal was removed.
+    title
+        Heading of the picture, such as participant, session and model.
 
     Returns
     -------
@@ -94,14 +115,16 @@ def draw_participant(
     Raises
     ------
     ImageError
-        If shapes differ, a volume is not 3-D, or the brain is empty.
+        If shapes differ, or the brain is empty.
     OutputError
         If `path` cannot be written.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     path = Path(path)
-    figure = draw_figure(t1ce, synthetic, t1nce, **options)
+    figure = draw_figure(
+        t1ce, synthetic, t1nce, affine=affine, brain=brain, point=point, title=title
+    )
     FigureCanvasAgg(figure)
     with temporary(path) as part:
         # Without metadata the bytes do not name the version of matplotlib.
@@ -119,31 +142,14 @@ def draw_figure(
     point: tuple[int, int, int] | None = None,
     title: str = "",
 ) -> "Figure":
-    """Draw the images of one participant side by side, for notebooks and reports.
-
-    Columns: T1ce, synthetic T1nce, T1nce if given, T1ce - synthetic. Rows: axial, coronal,
-    sagittal, in radiological convention (the patient's right on the left). The images share one
-    gray scale; a real T1nce, which has its own receive gain, is first brought to the T1ce's by
-    the robust linear fit of :func:`clinica_t1nce.evaluation.recovery.robust_fit`. The difference is
-    in % of the synthetic image's range in the brain (99.5th percentile minus minimum).
+    """Make the figure of :func:`draw_participant`, for notebooks and reports.
 
     matplotlib's global state is neither used nor changed.
 
     Parameters
     ----------
-    t1ce, synthetic, t1nce
-        Volumes on one grid; T1ce and synthetic in the same units.
-    affine
-        Matrix, 4 x 4, voxel indices to mm, RAS+: tells left from right and how large a voxel is.
-        None: 1 mm, axes that run right, anterior, superior, as in the crops of t1-linear.
-    brain
-        Brain, a boolean mask, for gray scale, range and choice of slices; None: where T1ce and
-        synthetic exceed 0.
-    point
-        Voxel of `t1ce` through which the three slices go; None: in each direction the slice
-        where most signal was removed.
-    title
-        Heading of the picture, such as participant, session and model.
+    t1ce, synthetic, t1nce, affine, brain, point, title
+        Arguments of :func:`draw_participant`.
 
     Returns
     -------

@@ -49,7 +49,7 @@ def check(card: Card, settings: Settings, device: torch.device, output: Path) ->
     """
     if (
         device.type == "cpu"
-        and settings.precision[:4] == "bf16"
+        and settings.precision.startswith("bf16")
         and card.architecture == "res-unet"
     ):
         raise TrainingError(

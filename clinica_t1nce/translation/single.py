@@ -24,7 +24,7 @@ from clinica_t1nce.synthesis.enhancement_prior import Place, locate
 from clinica_t1nce.translation import classification
 from clinica_t1nce.translation.runner import find_flags
 from clinica_t1nce.translation.single_files import Files
-from clinica_t1nce.volumes import grids, intensity, mni
+from clinica_t1nce.volumes import bias, grids, mni
 
 if TYPE_CHECKING:
     from clinica_t1nce.synthesis.synthesizer import Synthesis, Synthesizer
@@ -166,7 +166,7 @@ def synthesise_volume(volume: np.ndarray, affine: np.ndarray, synthesizer: "Synt
         If the volume cannot be used.
     """
     given = condition(volume)
-    field = intensity.measure_bias(given.shown, affine)
+    field = bias.measure_bias(given.shown, affine)
     shown, flags = given.shown / field, given.flags
     synthesizer = synthesizer.transferring_change()
     pose = crop = crop_image = None

@@ -15,7 +15,7 @@ from clinica_t1nce.files import nifti, nifti_copy
 from clinica_t1nce.synthesis import Flag, enhancement_prior, transfer, vessels
 from clinica_t1nce.synthesis.conditioning import Conditioned, condition
 from clinica_t1nce.translation.jobs import Job
-from clinica_t1nce.volumes import grids, intensity, itk, mni
+from clinica_t1nce.volumes import bias, grids, itk, mni
 
 if TYPE_CHECKING:
     from clinica_t1nce.synthesis.synthesizer import Synthesis, Synthesizer
@@ -308,7 +308,7 @@ def _register(raw: Raw, crop: nifti.Image) -> Raw:
     from where the head lies.
     """
     volume, affine = raw.conditioned.shown, raw.image.affine
-    field = intensity.measure_bias(volume, affine)
+    field = bias.measure_bias(volume, affine)
     try:
         pose = mni.find_pose(volume / field, affine)
     except ImageError:

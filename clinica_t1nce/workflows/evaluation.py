@@ -341,7 +341,7 @@ def _label(method: VolumeMethod) -> str:
     return "".join(c if c.isalnum() else "_" for c in method.name)
 
 
-def _counted(items, number):  # type: ignore[no-untyped-def]
+def _counted(items: list[str], number: int) -> list[str]:
     if len(items) != number:
         raise ValueError(
             f"{len(items) - 1} synthetic images for a graph of {number - 1}; "
@@ -350,9 +350,9 @@ def _counted(items, number):  # type: ignore[no-untyped-def]
     return items
 
 
-def _item(items, number):  # type: ignore[no-untyped-def]
+def _item(items: list[str], number: int) -> str:
     return items[number]
 
 
-def _rest(items):  # type: ignore[no-untyped-def]
+def _rest(items: list[str]) -> list[str]:
     return items[1:]

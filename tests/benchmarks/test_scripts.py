@@ -19,7 +19,7 @@ from clinica_t1nce.simulation.anatomy import prepare
 from clinica_t1nce.simulation.tissues import Tissue
 from clinica_t1nce.synthesis import Synthesizer
 from clinica_t1nce.translation import classification
-from clinica_t1nce.volumes import intensity, mni
+from clinica_t1nce.volumes import bias, mni
 from tests.data import volumes
 from tests.data.caps import save_weights
 from tests.data.generators import Generator
@@ -177,7 +177,7 @@ def test_pairs_in_mni(run, pair, tmp_path, monkeypatch):
     pose, asked = np.eye(4), []
     pose[:3, 3] = 4.5, -6.5, 9.5
     monkeypatch.setattr(mni, "find_pose", lambda volume, _: asked.append(volume) or pose)
-    monkeypatch.setattr(intensity, "measure_bias", lambda volume, _: np.full_like(volume, 2))
+    monkeypatch.setattr(bias, "measure_bias", lambda volume, _: np.full_like(volume, 2))
     t1ce, t1nce = pair
     rows = f"{t1ce.name}\t{t1nce.name}\tvalidation\tA_1\n{t1ce.name}\tgone.nii\ttrain\tB\n"
     (tmp_path / "files.tsv").write_text("t1ce\tt1nce\tsplit\tname\n" + rows)

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from clinica_t1nce.cli import main
 from clinica_t1nce.models.storage import load_weights
 from tests.data import checkpoints
-from tests.models.test_average import save
+from tests.models.test_averaging import save
 
 
 @pytest.fixture

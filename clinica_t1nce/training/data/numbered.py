@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
@@ -32,6 +33,12 @@ class Source(Protocol):
 def seed_of(stream: int, number: int) -> int:
     """Give each pair of a stream a seed; streams of neighbouring seeds do not meet."""
     return stream * _SPREAD + number
+
+
+def shuffled(number: int, size: int, seed: int, stream: int) -> int:
+    """Say which of `size` items has a number: all, in a new order, before any comes again."""
+    epoch, place = divmod(number, size)
+    return int(np.random.default_rng([seed, stream, epoch]).permutation(size)[place])
 
 
 class Numbered(Dataset):

@@ -23,7 +23,7 @@ from clinica_t1nce.training.data.fitted_pairs import (
     is_bare,
     prepare,
 )
-from clinica_t1nce.training.data.numbered import Batch, seed_of
+from clinica_t1nce.training.data.numbered import Batch, seed_of, shuffled
 from clinica_t1nce.training.data.preparation import (
     digest,
     in_parallel,
@@ -183,9 +183,7 @@ class RealPatches:
 
     def pair(self, number: int) -> Batch:
         """Cut patch `number`; numbers go on beyond the first epoch."""
-        epoch, place = divmod(number, len(self.pairs))
-        order = np.random.default_rng([self.seed, 1, epoch]).permutation(len(self.pairs))
-        chosen = int(order[place])
+        chosen = shuffled(number, len(self.pairs), self.seed, stream=1)
         prepared = self.pairs[chosen]
         rng = np.random.default_rng(seed_of(self.seed, number))
         sharp = max(prepared.facts.blur) == 0
@@ -308,10 +306,9 @@ class FittedVolumes:
 
     def pair(self, number: int) -> Batch:
         """Make pair `number`; numbers go on beyond the first epoch."""
-        epoch, chosen = divmod(number, len(self.pairs))
+        chosen = number % len(self.pairs)
         if self.seed is not None:
-            order = np.random.default_rng([self.seed, 1, epoch]).permutation(len(self.pairs))
-            chosen = int(order[chosen])
+            chosen = shuffled(number, len(self.pairs), self.seed, stream=1)
         prepared, rng = self.pairs[chosen], np.random.default_rng(seed_of(self.seed or 0, number))
         x, y, mask = torch.from_numpy(prepared.volumes.astype(np.float32))
         volumes = torch.stack([x, torch.where(mask > 0.5, y, x)])

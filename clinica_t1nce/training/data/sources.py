@@ -297,11 +297,13 @@ class LabelMaps:
             patches = SimulatedPatches(anatomies, shape, settings.seed)
             validation = Fixed(SimulatedPatches(anatomies, shape, VALIDATION_SEED), n_validation)
             return Loaded(torn(patches), validation)
+        # Of different people, neither sets the other's scale.
+        fitted = settings.fit and not unpaired
         training, held_out = (
-            SimulatedHeads(anatomies, card.grid, card.scaling, seed, fitted=settings.fit)
+            SimulatedHeads(anatomies, card.grid, card.scaling, seed, fitted=fitted)
             for seed in (settings.seed, VALIDATION_SEED)
         )
-        name = digest(self.identity(), settings.seed, card.input.to_dict(), settings.fit)[:16]
+        name = digest(self.identity(), settings.seed, card.input.to_dict(), fitted)[:16]
         folder = output / "simulated" / name
         kept = store(held_out, n_validation, folder, "validation", workers)
         if self.pairs is None:

@@ -10,7 +10,7 @@ import numpy as np
 from clinica_t1nce.bids.pairs import PairFiles
 from clinica_t1nce.errors import T1nceError, TrainingError, some
 from clinica_t1nce.files import atomic, nifti
-from clinica_t1nce.training.data.numbered import Batch, seed_of
+from clinica_t1nce.training.data.numbered import Batch, seed_of, shuffled
 from clinica_t1nce.training.data.preparation import (
     digest,
     in_parallel,
@@ -87,11 +87,9 @@ class VolumePairs:
 
     def _file(self, side: int, number: int, stream: int) -> Path:
         files = self.files[side]
-        epoch, place = divmod(number, len(files))
         if self.seed is None:
-            return files[place]
-        order = np.random.default_rng([self.seed, stream, epoch]).permutation(len(files))
-        return files[int(order[place])]
+            return files[number % len(files)]
+        return files[shuffled(number, len(files), self.seed, stream)]
 
     def _seed(self, number: int) -> int:
         return seed_of(self.seed or 0, number)

@@ -63,6 +63,11 @@ def test_simulated_pairs_without_end(label_maps: Path, tmp_path: Path) -> None:
     assert loaded.training.epoch is None
     assert isinstance(loaded.training, Apart)
     assert loaded.validation.epoch == 1
+    # Of different people, each image is scaled by itself, whatever is fitted.
+    fitted = replace(settings, fit=True)
+    other = LabelMaps(label_maps).load(card_of(fitted), fitted, tmp_path / "run", workers=0)
+    drawn, again = loaded.training.pair(0), other.training.pair(0)
+    assert all(torch.equal(drawn[side], again[side]) for side in ("t1ce", "t1nce"))
 
 
 def test_number_of_patches_is_refused(label_maps: Path, tmp_path: Path) -> None:
@@ -175,10 +180,8 @@ def test_fitted_volumes(label_maps: Path, tmp_path: Path) -> None:
     assert torch.equal(shown["t1ce"], shown["t1nce"])
     # Simulated heads are scaled alike.
     simulated = LabelMaps(label_maps, pairs=1)
-    (head,) = (
-        simulated.load(card_of(settings), settings, tmp_path / "run", workers=0).training.pair(n)
-        for n in (0,)
-    )
+    loaded = simulated.load(card_of(settings), settings, tmp_path / "run", workers=0)
+    head = loaded.training.pair(0)
     assert head["t1ce"].max() == pytest.approx(1, abs=0.2)
     assert (head["t1nce"] <= head["t1ce"] + 1e-5).float().mean() > 0.99
 

@@ -3,7 +3,7 @@ import torch
 
 from clinica_t1nce.errors import WeightsError
 from clinica_t1nce.models import cards, registry, storage
-from clinica_t1nce.models.storage import average
+from clinica_t1nce.models.averaging import average
 
 
 def save(path, seed, widths=(2, 4), **changes):

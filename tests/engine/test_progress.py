@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from clinica_t1nce.engine import event_log
+from clinica_t1nce.engine import event_log, progress
 
 LABELS = {"/a": "sub-a ses-1", "/b": "sub-b ses-1", "/c": "sub-c ses-1"}
 
@@ -15,14 +15,14 @@ def screen(monkeypatch):
     def make(*, terminal):
         text = io.StringIO()
         console = Console(file=text, force_terminal=terminal, width=100, highlight=False)
-        monkeypatch.setattr(event_log, "Console", lambda **kwargs: console)
+        monkeypatch.setattr(progress, "Console", lambda **kwargs: console)
         return text
 
     return make
 
 
 def play(folder, **options):
-    with event_log.follow(folder, LABELS, **options), event_log.Writer(folder) as log:
+    with progress.follow(folder, LABELS, **options), event_log.Writer(folder) as log:
         log.write(event_log.Event("/a", "started"))
         log.write(event_log.Event("/a", "done", seconds=2.0))
         log.write(event_log.Event("/b", "failed", reason="r"))
@@ -54,14 +54,14 @@ def test_quiet(tmp_path, screen):
 
 def test_an_error_in_the_block_comes_out(tmp_path, screen):
     screen(terminal=False)
-    with pytest.raises(KeyError), event_log.follow(tmp_path, LABELS):
+    with pytest.raises(KeyError), progress.follow(tmp_path, LABELS):
         raise KeyError
 
 
 def test_the_longer_a_look_takes_the_rarer_it_is(tmp_path):
-    follower, pauses = event_log._Follower(tmp_path, LABELS, None), []
+    follower, pauses = progress._Follower(tmp_path, LABELS, None), []
     follower._look = lambda: time.sleep(0.05)
     follower._ended = SimpleNamespace(wait=lambda pause: pauses.append(pause) or len(pauses) > 1)
     follower.run()
-    assert pauses[0] == event_log.POLL_SECONDS
+    assert pauses[0] == progress.POLL_SECONDS
     assert pauses[1] >= 20 * 0.05
