@@ -45,7 +45,8 @@ def test_change_is_measured_in_the_head():
     change[2:8, 2:8, 2:5] = 10
     change[0] = 1000
     found = sidecar.measure_change(volume, change)
-    assert list(found.values())[:3] == [5, 10, 0.05]
+    measured = {"Mean": 5, "Percentile99": 10, "MeanRelativeToSource": 0.05}
+    assert measured.items() <= found.items()
 
 
 def test_where_the_change_lies(tmp_path):
@@ -58,7 +59,8 @@ def test_where_the_change_lies(tmp_path):
 
 def test_an_image_without_head_has_no_change():
     volume = np.full((4, 4, 4), -1, np.float32)
-    assert list(sidecar.measure_change(volume, volume).values())[:3] == [0, 0, 0]
+    nothing = dict.fromkeys(("Mean", "Percentile99", "MeanRelativeToSource"), 0)
+    assert nothing.items() <= sidecar.measure_change(volume, volume).items()
 
 
 def test_batch_statistics_make_another_model_of_the_same_weights():
