@@ -63,7 +63,8 @@ OPTIONS = (
     click.option(
         "--architecture",
         help="Network: att-unet, res-unet or trans-unet, each also with -light behind it, for "
-        "whole volumes; change-unet, change-unet-deep or change-unet-fill for patches.",
+        "whole volumes; change-unet, change-unet-deep, change-unet-fill or change-unet-fast for "
+        "patches.",
     ),
     click.option("--widths", type=Widths(), help="Channels of the network's levels."),
     click.option(
@@ -132,6 +133,11 @@ OPTIONS = (
         help="bf16-mixed is several times faster where the processor has it.",
     ),
     click.option("--init", help="Weights to start from: a shipped name or a file."),
+    click.option(
+        "--teacher",
+        help="Weights to imitate, a shipped name or a file: a smaller network learns what they "
+        "give, from T1ce alone.",
+    ),
     click.option(
         "--adversarial",
         "as_cgan",

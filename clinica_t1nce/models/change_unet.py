@@ -66,13 +66,20 @@ def _cut_doubled(x: torch.Tensor, window: Window) -> torch.Tensor:
 
 
 def _convolve(conv: nn.Conv3d, x: torch.Tensor, window: Window, grid: torch.Size) -> torch.Tensor:
-    """Convolve by 3 x 3 x 3, `x` covers the window grown by 1; zeros lie around the grid only."""
+    """Convolve; `x` covers the window, grown by 1 for 3 x 3 x 3; zeros lie around the grid only."""
+    if conv.kernel_size == (1, 1, 1):
+        return _mix(conv, x)
     pads = [
         int(at_end)
         for (low, high), side in zip(reversed(window), reversed(grid), strict=True)
         for at_end in (low == 0, high == side)
     ]
     return F.conv3d(F.pad(x, pads) if any(pads) else x, conv.weight, conv.bias)
+
+
+def _mix(conv: nn.Conv3d, x: torch.Tensor) -> torch.Tensor:
+    """Convolve by 1 x 1 x 1, channels last: as a convolution, PyTorch 2.13 takes twice as long."""
+    return F.linear(x.movedim(1, -1), conv.weight.flatten(1), conv.bias).movedim(-1, 1)
 
 
 def _spread_background(small: torch.Tensor, radius: int, grid: torch.Size) -> torch.Tensor:
@@ -102,6 +109,11 @@ def depth_to_space(x: torch.Tensor) -> torch.Tensor:
     n, c, d, h, w = x.shape
     x = x.view(n, c // 8, 2, 2, 2, d, h, w)
     return x.permute(0, 1, 5, 2, 6, 3, 7, 4).reshape(n, c // 8, d * 2, h * 2, w * 2)
+
+
+def _voxels(x: torch.Tensor) -> torch.Tensor:
+    """Part the voxels of each cell from the channels: N x 8C x ... to N x C x 8 x ..."""
+    return x.unflatten(1, (-1, 8))
 
 
 class ResidualBlock(nn.Module):
@@ -143,8 +155,12 @@ class ChangeUNet(nn.Module):
     widths
         Channels of each level, finest first. Level 0 has half of the input's resolution.
     blocks
-        Residual blocks of each level on the way down, and of each but the last on the way up: one
-        number for all levels, or one a level.
+        Residual blocks of each level on the way down: one number for all levels, or one a level.
+    up_blocks
+        Residual blocks of each level but the last on the way up; None: as on the way down.
+    head_side
+        Side, 3 or 1, of the convolutions that give the output. Half of the time is spent on the
+        finest level: with no block down and a side of 1 it takes a third of that.
     quantiles
         Rising probabilities, an odd number of them: the network gives these quantiles of the
         enhancement, the middle one being what it removes and the outer ones how sure it is.
@@ -163,8 +179,8 @@ class ChangeUNet(nn.Module):
     Raises
     ------
     ValueError
-        If `blocks` does not match `widths`, or `quantiles` are not odd in number and rising
-        within (0, 1).
+        If `blocks` or `up_blocks` do not match `widths`, `head_side` is neither 3 nor 1, or
+        `quantiles` are not odd in number and rising within (0, 1).
     """
 
     def __init__(
@@ -173,13 +189,18 @@ class ChangeUNet(nn.Module):
         blocks: int | Sequence[int] = 1,
         quantiles: Sequence[float] | None = None,
         fill: bool = False,
+        up_blocks: Sequence[int] | None = None,
+        head_side: int = 3,
     ):
         super().__init__()
         widths = tuple(widths)
         depths = (blocks,) * len(widths) if isinstance(blocks, int) else tuple(blocks)
-        if len(depths) != len(widths):
-            raise ValueError(f"{len(depths)} numbers of blocks for {len(widths)} levels")
-        self._blocks = depths[0]
+        up_depths = depths[:-1] if up_blocks is None else tuple(up_blocks)
+        for given, levels in ((depths, len(widths)), (up_depths, len(widths) - 1)):
+            if len(given) != levels:
+                raise ValueError(f"{len(given)} numbers of blocks for {levels} levels")
+        if head_side not in (1, 3):
+            raise ValueError(f"head_side {head_side}: neither 3 nor 1")
         self.quantiles = (0.5,) if quantiles is None else tuple(quantiles)
         rising = (0.0, *self.quantiles, 1.0)
         if len(self.quantiles) % 2 == 0 or any(a >= b for a, b in pairwise(rising)):
@@ -191,14 +212,15 @@ class ChangeUNet(nn.Module):
             nn.Conv3d(a, b, 2, stride=2) for a, b in zip(finer, coarser, strict=True)
         )
         self.ups = nn.ModuleList(nn.Conv3d(b, a, 1) for a, b in zip(finer, coarser, strict=True))
-        self.decoders = nn.ModuleList(map(_stage, finer, depths))
-        self.head = nn.Conv3d(widths[0], 8 * len(self.quantiles), 3, padding=1)
+        self.decoders = nn.ModuleList(map(_stage, finer, up_depths))
+        around = head_side // 2
+        self.head = nn.Conv3d(widths[0], 8 * len(self.quantiles), head_side, padding=around)
         for conv in (self.stem, *self.downs, *self.ups):
             nn.init.kaiming_normal_(conv.weight, nonlinearity="linear")
             _without_shift(conv)
         nn.init.normal_(self.head.weight, std=0.01)
         _without_shift(self.head)
-        self.fill = nn.Conv3d(widths[0], 16, 3, padding=1) if fill else None
+        self.fill = nn.Conv3d(widths[0], 16, head_side, padding=around) if fill else None
         if self.fill is not None:
             nn.init.normal_(self.fill.weight, std=0.01)
             # At first hardly anything is replaced, by an intensity near cortex.
@@ -231,8 +253,9 @@ class ChangeUNet(nn.Module):
         x
             Input of :meth:`forward`.
         finish
-            Function of parts of the output and of `x`, voxel by voxel. Of voxels that are 0 in
-            `x`, whatever it is given, it has to give 0.
+            Function of the output and of `x`, voxel by voxel, whatever axes lie behind the first
+            two: it is given parts of both, before voxels come back from channels. Of voxels that
+            are 0 in `x`, it has to give 0.
 
         Returns
         -------
@@ -240,32 +263,36 @@ class ChangeUNet(nn.Module):
             Result of `finish`, up to rounding, for the whole of `x`.
         """
         cells = space_to_depth(x).contiguous(memory_format=torch.channels_last_3d)
-        grid, blocks = cells.shape[2:], self._blocks
-        margin = 1 + 2 * blocks
+        grid = cells.shape[2:]
         filled = (cells != 0).any(dim=1)[0]
-        is_small = len(self.encoders) == 1 or min(grid) <= 2 * margin
-        if len(x) > 1 or is_small or not filled.any():
+        if len(x) > 1 or len(self.encoders) == 1 or not filled.any():
             return finish(self.forward(x), x)
-        zeros = cells.new_zeros((1, 8, *[2 * margin + 1] * 3))
-        skip = _spread_background(self.encoders[0](self.stem(zeros)), margin, grid)
-        for window in _windows(filled, margin):
-            h = _cut(cells, _grown(window, margin, grid))
-            h = _convolve(self.stem, h, _grown(window, margin - 1, grid), grid)
+        # How far the finest level looks around, on the way down and up.
+        down = 1 + 2 * len(self.encoders[0])
+        around = self.head.padding[0]
+        assert isinstance(around, int)
+        up = around + 2 * len(self.decoders[0])
+        if min(grid) <= 2 * max(down, up):
+            return finish(self.forward(x), x)
+        zeros = cells.new_zeros((1, 8, *[2 * down + 1] * 3))
+        skip = _spread_background(self.encoders[0](self.stem(zeros)), down, grid)
+        for window in _windows(filled, down):
+            h = _cut(cells, _grown(window, down, grid))
+            h = _convolve(self.stem, h, _grown(window, down - 1, grid), grid)
             _cut(skip, window).copy_(_in_window(self.encoders[0], h, window, grid))
-        del cells, h
+        del h
         coarse = self._coarse(skip)
         out: torch.Tensor | None = None
         for window in _windows(filled):
-            wide = _grown(window, margin, grid)
+            wide = _grown(window, up, grid)
             h = _cut(skip, wide) + _cut_doubled(coarse, wide)
-            h = _in_window(self.decoders[0], h, _grown(window, 1, grid), grid)
+            h = _in_window(self.decoders[0], h, _grown(window, around, grid), grid)
             h = F.relu(h, inplace=True)
-            change = depth_to_space(_convolve(self.head, h, window, grid))
-            seen = _cut(x, _doubled(window))
+            change = _voxels(_convolve(self.head, h, window, grid))
+            seen = _voxels(_cut(cells, window))
             if self.fill is not None:
-                fill = depth_to_space(_convolve(self.fill, h, window, grid))
-                change = _replace(change, fill, seen)
-            finished = finish(change, seen)
+                change = _replace(change, _voxels(_convolve(self.fill, h, window, grid)), seen)
+            finished = depth_to_space(finish(change, seen).flatten(1, 2))
             if out is None:
                 out = x.new_zeros((1, finished.shape[1], *x.shape[2:]))
             _cut(out, _doubled(window)).copy_(finished)
@@ -280,9 +307,9 @@ class ChangeUNet(nn.Module):
             skips.append(h)
         skips.pop()
         for up, decoder in zip(reversed(self.ups[1:]), reversed(self.decoders[1:]), strict=True):
-            h = decoder(F.interpolate(up(h), scale_factor=2, mode="nearest").add_(skips.pop()))
-        coarse: torch.Tensor = self.ups[0](h)
-        return coarse
+            wide = F.interpolate(_mix(up, h), scale_factor=2, mode="nearest")
+            h = decoder(wide.add_(skips.pop()))
+        return _mix(self.ups[0], h)
 
 
 def _in_window(stage: nn.Module, h: torch.Tensor, window: Window, grid: torch.Size) -> torch.Tensor:

@@ -54,6 +54,13 @@ _DEEP = {
     "blocks": [1, 2, 2, 2],
     "quantiles": [0.25, 0.5, 0.75],
 }
+_FAST = {
+    **_DEEP,
+    "blocks": [0, 1, 1, 1],
+    "up_blocks": [1, 1, 1],
+    "head_side": 1,
+    "fill": True,
+}
 _TRANS = {"heads": 8, "layers": 4, "hidden": 4096, "grid": [128, 128, 128]}
 _TRANS_LIGHT = {"heads": 4, "layers": 2, "hidden": 512, "grid": [128, 128, 128]}
 
@@ -62,6 +69,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "att-unet-light": _of_paper("att-unet", 2, widths=[16, 32, 64, 128, 256]),
     "change-unet": _of_change(8, {"widths": [16, 32, 64], "blocks": 1}),
     "change-unet-deep": _of_change(16, _DEEP, guided=True),
+    "change-unet-fast": _of_change(16, _FAST, mirrors=[[]], fade=[0.01, 0.05]),
     "change-unet-fill": _of_change(16, {**_DEEP, "fill": True}, fade=[0.01, 0.05]),
     "res-unet": _of_paper("res-unet", 8, widths=[128, 256, 512, 1024, 1024], **_RES),
     "res-unet-light": _of_paper("res-unet", 2, widths=[16, 32, 64, 128, 128], **_RES),

@@ -18,6 +18,7 @@ from clinica_t1nce.training import preflight, record
 from clinica_t1nce.training.data.sources import Data, Loaded
 from clinica_t1nce.training.fit import Machine, fit
 from clinica_t1nce.training.modules.adversarial import AdversarialTraining, DiscriminatorTraining
+from clinica_t1nce.training.modules.distillation import DistillationTraining
 from clinica_t1nce.training.modules.generator import GeneratorTraining, Training
 from clinica_t1nce.training.modules.unpaired import CycleTraining
 from clinica_t1nce.training.settings import Settings, card_of, discriminator_card, resolved
@@ -88,7 +89,34 @@ def _module_of(
     if settings.method == "adversarial":
         discriminator = _discriminator(card, settings, loaded, output, machine)
         return AdversarialTraining(network_of(card, settings.init), discriminator, *common)
+    if settings.teacher is not None:
+        teacher, its_card = load_weights(settings.teacher)
+        network = pupil_of(card, settings, teacher, its_card)
+        return DistillationTraining(network, teacher, its_card.inference.mirrors, *common)
     return GeneratorTraining(network_of(card, settings.init), *common)
+
+
+def pupil_of(card: Card, settings: Settings, teacher: nn.Module, its_card: Card) -> nn.Module:
+    """Build a network that starts, unless it has weights, from all that is alike in its teacher."""
+    gives, wanted = (
+        (each.input, each.output, each.hyperparameters.get("quantiles"))
+        for each in (its_card, card)
+    )
+    if gives != wanted:
+        raise TrainingError(
+            f"{settings.teacher}: does not see and give what {card.architecture} does (input, "
+            f"output or quantiles differ: {gives} and {wanted}); choose another --architecture"
+        )
+    network = network_of(card, settings.init)
+    if settings.init is None:
+        own = network.state_dict()
+        alike = {
+            name: value
+            for name, value in teacher.state_dict().items()
+            if name in own and own[name].shape == value.shape
+        }
+        network.load_state_dict({**own, **alike})
+    return network
 
 
 def _discriminator(
@@ -162,7 +190,10 @@ def _extends(card: Card, other: Card) -> bool:
 
 def _history(data: Data, settings: Settings, command: str) -> dict:
     travelling = replace(
-        settings, init=_named(settings.init), discriminator=_named(settings.discriminator)
+        settings,
+        init=_named(settings.init),
+        teacher=_named(settings.teacher),
+        discriminator=_named(settings.discriminator),
     )
     return {
         "data": data.description(),

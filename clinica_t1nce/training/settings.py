@@ -88,6 +88,9 @@ class Settings:
         processor computes in bfloat16, and several times slower where it has to imitate it.
     init, discriminator
         Weights to start from, as :func:`clinica_t1nce.models.storage.load_weights` takes them.
+    teacher
+        Weights that the network learns to imitate, in place of the truth: see
+        :class:`clinica_t1nce.training.modules.distillation.DistillationTraining`.
     discriminator_widths
         Channels of the levels of a new discriminator; None: the paper's.
     discriminator_steps
@@ -117,6 +120,7 @@ class Settings:
     in_heads: float = 0.5
     precision: str = "32-true"
     init: str | None = None
+    teacher: str | None = None
     discriminator: str | None = None
     discriminator_widths: tuple[int, ...] | None = None
     discriminator_steps: int | None = None
@@ -207,6 +211,10 @@ def _check_method(settings: Settings) -> None:
         raise TrainingError(
             "--adversarial goes on from a trained generator, as the paper does: train one without "
             "it first, and give its weights with --init"
+        )
+    if settings.teacher is not None and settings.method != "supervised":
+        raise TrainingError(
+            f"--teacher is imitated, --{settings.method} learns otherwise: give one of the two"
         )
 
 

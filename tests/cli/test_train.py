@@ -34,6 +34,7 @@ SHARED = {
     "--discriminator-steps": "17",
     "--precision": "bf16-mixed",
     "--init": "change-unet-v7",
+    "--teacher": "teacher.safetensors",
     "--seed": "11",
     "--validation-pairs": "5",
     "--validate-every": "6",

@@ -28,6 +28,8 @@ def test_one_channel_a_quantile_and_blocks_a_level():
     "wrong",
     [
         {"blocks": (1, 1, 1)},
+        {"blocks": (1, 1), "up_blocks": (1, 1)},
+        {"head_side": 2},
         {"quantiles": (0.25, 0.75)},
         {"quantiles": (0.5, 0.25, 0.75)},
         {"quantiles": (0.5, 0.75, 1.0)},
@@ -36,6 +38,14 @@ def test_one_channel_a_quantile_and_blocks_a_level():
 def test_wrong_settings_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         ChangeUNet((2, 4), **wrong)
+
+
+def test_fewer_blocks_up_than_down_and_a_head_without_surroundings():
+    network = ChangeUNet((2, 4, 6), blocks=(0, 2, 1), up_blocks=(1, 3), head_side=1, fill=True)
+    assert [len(stage) for stage in network.encoders] == [0, 2, 1]
+    assert [len(stage) for stage in network.decoders] == [1, 3]
+    assert network.head.kernel_size == network.fill.kernel_size == (1, 1, 1)
+    assert network(torch.rand(1, 1, 8, 16, 8)).shape == (1, 1, 8, 16, 8)
 
 
 @pytest.mark.parametrize(("widths", "blocks"), [((2, 4), 1), ((2, 3, 4), 2), ((4,), 1)])
@@ -103,7 +113,15 @@ def test_each_voxel_sees_its_own_surroundings_only():
     assert difference[48:].max() == 0
 
 
-@pytest.mark.parametrize("settings", [{"blocks": (2, 1, 1)}, {"fill": True}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"blocks": (2, 1, 1)},
+        {"fill": True},
+        {"blocks": (0, 1, 1), "up_blocks": (2, 1), "head_side": 1, "fill": True},
+        {"blocks": (1, 1, 1), "up_blocks": (0, 1), "head_side": 1},
+    ],
+)
 @pytest.mark.parametrize("side", [16, 72], ids=["too small for windows", "four windows"])
 def test_the_output_where_there_is_an_image(settings, side):
     torch.manual_seed(0)

@@ -19,7 +19,7 @@ from clinica_t1nce.training.data.sources import LabelMaps, Mixed, RealPairs
 from clinica_t1nce.training.data.surroundings import SimulatedSurroundings
 from clinica_t1nce.training.fit import Machine
 from clinica_t1nce.training.modules.generator import GeneratorTraining, Optimisation
-from clinica_t1nce.training.run import network_of, train
+from clinica_t1nce.training.run import network_of, pupil_of, train
 from clinica_t1nce.training.settings import card_of, from_preset
 from tests.data import volumes
 from tests.training.small_runs import CPU, ON_MIXTURE, ON_PATCHES, on_volumes
@@ -157,6 +157,38 @@ def test_training_goes_on_from_a_network_without_fill(mixture: Mixed, tmp_path: 
     save_weights(weights, started, card_of(settings))
     with pytest.raises(TrainingError, match="weights of another network"):
         network_of(Card(name="plain", **network), str(weights))
+
+
+def test_a_fast_network_learns_from_the_teacher_that_it_shares_parts_with(
+    mixture: Mixed, on_mixture: Path, tmp_path: Path
+) -> None:
+    teacher = on_mixture / "tiny.safetensors"
+    settings = replace(
+        ON_MIXTURE, name="fast", architecture="change-unet-fast", teacher=str(teacher)
+    )
+    started = pupil_of(card_of(settings), settings, *load_weights(teacher))
+    taught = load_weights(teacher)[0].state_dict()
+    same = {name for name, own in started.state_dict().items() if torch.equal(own, taught[name])}
+    assert {"stem.weight", "encoders.1.0.conv1.weight", "ups.0.bias"} <= same
+    assert not {"head.weight", "fill.weight"} & same
+    weights = train(mixture, tmp_path / "run", settings, CPU)
+    module, card = load_weights(weights)
+    assert card.training["settings"]["teacher"] == "tiny.safetensors"
+    assert len(module.encoders[0]) == 0
+    volume = volumes.folded()
+    assert Synthesizer.load(weights, "cpu")(volume).image.shape == volume.shape
+
+
+def test_teachers_that_cannot_be_imitated_are_refused(
+    mixture: Mixed, on_pairs: Path, on_mixture: Path, tmp_path: Path
+) -> None:
+    fast = replace(ON_MIXTURE, architecture="change-unet-fast")
+    whole = replace(fast, teacher=str(on_pairs / "whole.safetensors"))
+    with pytest.raises(TrainingError, match=r"whole.safetensors: does not see and give what"):
+        train(mixture, tmp_path / "run", whole, CPU)
+    weights = str(on_mixture / "tiny.safetensors")
+    with pytest.raises(TrainingError, match="--teacher is imitated, --adversarial learns"):
+        card_of(replace(fast, teacher=weights, init=weights, method="adversarial"))
 
 
 def test_accumulated_batches_step_as_one(pairs: RealPairs, tmp_path: Path) -> None:
