@@ -49,6 +49,9 @@ from clinica_t1nce.report.figures import draw_participant
 PERFECT = "perfect removal"
 """Name of the rows that say how near volumes would come if all enhancement were gone."""
 
+FITTED = "fitted T1nce"
+"""Name of the rows that say how near they come of the T1nce itself, in the T1ce's contrast."""
+
 Method = Callable[[Image], np.ndarray]
 """Makes the synthetic T1nce of a T1ce, on its grid."""
 
@@ -119,10 +122,10 @@ def grey_opening(t1ce: Image) -> np.ndarray:
     return ndimage.grey_opening(t1ce.data, size=3)
 
 
-def perfectly_removed(t1ce: np.ndarray, pair: SmoothPair) -> np.ndarray:
-    """Put the T1nce, as the T1ce's scan would show it, where the T1ce enhances."""
+def replaced(t1ce: np.ndarray, pair: SmoothPair, where: np.ndarray) -> np.ndarray:
+    """Put the T1nce, as the T1ce's scan would show it, in place of some voxels of the pair."""
     image = t1ce.copy()
-    image[pair.box][pair.enhancing] = pair.unit * pair.fitted[pair.enhancing]
+    image[pair.box][where] = pair.unit * pair.fitted[where]
     return image
 
 
@@ -269,7 +272,8 @@ def evaluate(
         tissues = Tissues(pair, segmentations, judge) if segmentations else None
         made = {name: make(method, pair) for name, method in methods.items()}
         if tissues:
-            made[PERFECT] = perfectly_removed(pair.t1ce.data, smooth), 0.0, 0.0
+            for name, where in ((PERFECT, smooth.enhancing), (FITTED, smooth.mask)):
+                made[name] = replaced(pair.t1ce.data, smooth, where), 0.0, 0.0
         for name, (synthetic, change, seconds) in made.items():
             measures = asdict(compare_smooth(smooth, synthetic))
             old = asdict(compare(linear, synthetic))

@@ -143,8 +143,9 @@ def test_real_pairs(run, pair, tmp_path):
     ]
     assert volumes_of[0] == pytest.approx(volumes_of[1])
     assert volumes_of[0] > 0
-    assert list(found)[3] == "perfect removal"
+    assert list(found)[3:] == ["perfect removal", "fitted T1nce"]
     assert float(found["perfect removal"]["share"]) == pytest.approx(1, abs=1e-5)
+    assert float(found["fitted T1nce"]["total"]) == pytest.approx(0, abs=1e-5)
 
 
 def test_agreement_of_real_pairs(script):
