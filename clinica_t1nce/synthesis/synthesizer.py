@@ -313,7 +313,8 @@ class Synthesizer:
             change, own_range = self._change(x.flip(flipped) if axes else x)
             change = change.flip(flipped) if axes else change
             if mean is None:
-                mean = change.clone()
+                # Its own, or a channel of what the network gave, which nothing else uses.
+                mean = change
             else:
                 delta = change - mean
                 mean += delta / n
