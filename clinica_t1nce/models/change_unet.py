@@ -77,8 +77,9 @@ def _convolve(conv: nn.Conv3d, x: torch.Tensor, window: Window, grid: torch.Size
     return F.conv3d(F.pad(x, pads) if any(pads) else x, conv.weight, conv.bias)
 
 
-def _mix(conv: nn.Conv3d, x: torch.Tensor) -> torch.Tensor:
+def _mix(conv: nn.Module, x: torch.Tensor) -> torch.Tensor:
     """Convolve by 1 x 1 x 1, channels last: as a convolution, PyTorch 2.13 takes twice as long."""
+    assert isinstance(conv, nn.Conv3d)
     return F.linear(x.movedim(1, -1), conv.weight.flatten(1), conv.bias).movedim(-1, 1)
 
 
@@ -201,6 +202,7 @@ class ChangeUNet(nn.Module):
                 raise ValueError(f"{len(given)} numbers of blocks for {levels} levels")
         if head_side not in (1, 3):
             raise ValueError(f"head_side {head_side}: neither 3 nor 1")
+        self._blocks, self._up_blocks = depths, up_depths
         self.quantiles = (0.5,) if quantiles is None else tuple(quantiles)
         rising = (0.0, *self.quantiles, 1.0)
         if len(self.quantiles) % 2 == 0 or any(a >= b for a, b in pairwise(rising)):
@@ -268,10 +270,9 @@ class ChangeUNet(nn.Module):
         if len(x) > 1 or len(self.encoders) == 1 or not filled.any():
             return finish(self.forward(x), x)
         # How far the finest level looks around, on the way down and up.
-        down = 1 + 2 * len(self.encoders[0])
-        around = self.head.padding[0]
-        assert isinstance(around, int)
-        up = around + 2 * len(self.decoders[0])
+        down = 1 + 2 * self._blocks[0]
+        around = int(self.head.padding[0])
+        up = around + 2 * self._up_blocks[0]
         if min(grid) <= 2 * max(down, up):
             return finish(self.forward(x), x)
         zeros = cells.new_zeros((1, 8, *[2 * down + 1] * 3))
