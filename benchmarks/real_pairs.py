@@ -179,6 +179,19 @@ class Tissues:
             measures[f"reference_{name.lower()}"] = real[name]
         return measures
 
+    def keep(self, images: dict[str, np.ndarray]) -> None:
+        """Keep label maps where the option ``--segmentation labels:`` of the command finds them.
+
+        The T1nce's is that of the aligned image: the command must not align it (``--align none``).
+        """
+        pair = self._pair
+        labels = {name: self._labels(image) for name, image in images.items()}
+        for name, found in {"T1nce": self._reference, **labels}.items():
+            image = pair.t1nce if name == "T1nce" else pair.t1ce
+            source = image.path.name.removesuffix(".nii.gz").rpartition("_")[0]
+            path = self._cache / self._judge / name / f"{source}_dseg.nii.gz"
+            nifti.save(path, found, pair.t1ce, dtype=np.uint8)
+
     def _labels(self, volume: np.ndarray) -> np.ndarray:
         pair = self._pair
         if self._judge == "gaussians":
@@ -271,6 +284,9 @@ def evaluate(
         linear = prepare_pair(pair.t1ce.data, pair.aligned, pair.brain)
         tissues = Tissues(pair, segmentations, judge) if segmentations else None
         made = {name: make(method, pair) for name, method in methods.items()}
+        if tissues and judge == "gaussians":
+            images = {name: image for name, (image, *_) in made.items()}
+            tissues.keep({"T1ce": images.pop("nothing"), **images})
         if tissues:
             for name, where in ((PERFECT, smooth.enhancing), (FITTED, smooth.mask)):
                 made[name] = replaced(pair.t1ce.data, smooth, where), 0.0, 0.0
@@ -377,7 +393,8 @@ def main() -> None:
         default="atropos",
         choices=("atropos", "gaussians"),
         help="with --volumes: what segments (%(default)s); gaussians, a mixture of three fitted to "
-        "the intensities, knows neither neighbours nor priors",
+        "the intensities, knows neither neighbours nor priors; its label maps, in "
+        "OUT/segmented/gaussians, are laid out for the command that evaluates",
     )
     arguments = parser.parse_args()
     if (arguments.pairs is None) != (arguments.pairs_tsv is not None):

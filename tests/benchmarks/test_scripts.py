@@ -146,6 +146,15 @@ def test_real_pairs(run, pair, tmp_path):
     assert list(found)[3:] == ["perfect removal", "fitted T1nce"]
     assert float(found["perfect removal"]["share"]) == pytest.approx(1, abs=1e-5)
     assert float(found["fitted T1nce"]["total"]) == pytest.approx(0, abs=1e-5)
+    labels = {
+        path.parent.name: path for path in tmp_path.glob("out/segmented/gaussians/*/*_dseg.nii.gz")
+    }
+    assert labels.keys() == {"T1nce", "T1ce", *list(found)[1:3]}
+    assert labels["T1nce"].name == "sub-01_dseg.nii.gz"
+    for name, column in (("T1nce", "reference_csf"), ("T1ce", "volume_csf")):
+        image = nifti.load(labels[name])
+        found_csf = (image.data == 3).sum() * abs(np.linalg.det(image.affine)) / 1000
+        assert found_csf == pytest.approx(float(found["nothing"][column]))
 
 
 def test_agreement_of_real_pairs(script):
