@@ -187,9 +187,7 @@ class Tissues:
         pair = self._pair
         labels = {name: self._labels(image) for name, image in images.items()}
         for name, found in {"T1nce": self._reference, **labels}.items():
-            image = pair.t1nce if name == "T1nce" else pair.t1ce
-            source = image.path.name.removesuffix(".nii.gz").rpartition("_")[0]
-            path = self._cache / self._judge / name / f"{source}_dseg.nii.gz"
+            path = self._cache / self._judge / name / f"{pair.name}_dseg.nii.gz"
             nifti.save(path, found, pair.t1ce, dtype=np.uint8)
 
     def _labels(self, volume: np.ndarray) -> np.ndarray:

@@ -150,7 +150,7 @@ def test_real_pairs(run, pair, tmp_path):
         path.parent.name: path for path in tmp_path.glob("out/segmented/gaussians/*/*_dseg.nii.gz")
     }
     assert labels.keys() == {"T1nce", "T1ce", *list(found)[1:3]}
-    assert labels["T1nce"].name == "sub-01_dseg.nii.gz"
+    assert labels["T1nce"].name == "one_dseg.nii.gz"
     for name, column in (("T1nce", "reference_csf"), ("T1ce", "volume_csf")):
         image = nifti.load(labels[name])
         found_csf = (image.data == 3).sum() * abs(np.linalg.det(image.affine)) / 1000
