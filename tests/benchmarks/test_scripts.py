@@ -12,7 +12,9 @@ import pytest
 import torch
 
 from clinica_t1nce.bids.pairs import read_usable
+from clinica_t1nce.caps import names
 from clinica_t1nce.caps.query import find_pair
+from clinica_t1nce.evaluation.structures import PATTERNS
 from clinica_t1nce.files import nifti
 from clinica_t1nce.files.text import read_rows, table_text
 from clinica_t1nce.simulation.anatomy import prepare
@@ -21,7 +23,7 @@ from clinica_t1nce.synthesis import Synthesizer
 from clinica_t1nce.translation import classification
 from clinica_t1nce.volumes import bias, mni
 from tests.data import volumes
-from tests.data.caps import save_weights
+from tests.data.caps import crop_path, make_caps, save_weights
 from tests.data.generators import Generator
 from tests.data.heads import label_map
 from tests.data.raw import make_visit
@@ -202,6 +204,29 @@ def test_pairs_in_mni(run, pair, tmp_path, monkeypatch):
             slice(round(c), round(c) + n) for c, n in zip(corner[:3], image.data.shape, strict=True)
         )
         np.testing.assert_allclose(moved.data[box], image.data / 2, rtol=1e-5)
+
+
+def test_samseg(run, tmp_path):
+    """Label maps lie where the command looks for them; what is there is not made again."""
+    visits = {("sub-01", "ses-1"): "", ("sub-01", "ses-2"): "ce-gadolinium"}
+    caps = make_caps(tmp_path / "caps", visits, images=False)
+    rows = "participant_id\tsession_id_t1nce\tsession_id_t1ce\nsub-01\tses-1\tses-2\n"
+    (tmp_path / "pairs.tsv").write_text(rows)
+    command = tmp_path / "run_samseg"
+    command.write_text('#!/bin/sh\ntest -f "$2" && echo "$2" > "$4/seg.mgz"\n')
+    command.chmod(0o755)
+    images = [crop_path(caps, *visit, entities) for visit, entities in visits.items()]
+    images.append(names.output_path(images[1], "m"))
+    images[2].parent.mkdir(parents=True)
+    images[2].touch()
+    given = ("samseg", caps, "pairs.tsv", tmp_path / "found", "--model", "m", "--command", command)
+    assert len(run(*given).splitlines()) == 3
+    for kind, image in zip(("T1nce", "T1ce", "m"), images, strict=True):
+        source = image.name.removesuffix("_T1w.nii.gz")
+        pattern = PATTERNS["samseg"].replace("{image}", kind).replace("{source}", source)
+        (found,) = (tmp_path / "found").glob(pattern)
+        assert found.read_text() == f"{image}\n"
+    assert run(*given) == ""
 
 
 def test_l1(script, pair, tmp_path):
