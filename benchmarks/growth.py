@@ -63,7 +63,7 @@ def finished(caps: Path, number: int) -> None:
 
 
 def _sidecar(crop: Path, output: Path, caps: Path, card: Card) -> str:
-    content = sidecar.build(
+    content = sidecar.describe_image(
         source=crop,
         output=output,
         card=card,
@@ -90,7 +90,7 @@ def stages(caps: Path) -> dict[str, float]:
         seconds[stage] = time.process_time() - used
         return result
 
-    timed("discovery", lambda: selection.select(selection.Request(caps)))
+    timed("discovery", lambda: selection.select(selection.SelectionRequest(caps)))
     pipeline = timed("skipping", lambda: T1SynthNce(caps))
     # It discovers, too.
     seconds["skipping"] -= seconds["discovery"]

@@ -174,7 +174,7 @@ def read_words(path: Path | None) -> Words:
     return words
 
 
-def evidence(
+def find_evidence(
     name: str,
     metadata: Mapping[str, Any],
     scans_row: Mapping[str, str] | None = None,
@@ -209,7 +209,7 @@ def evidence(
 
     Examples
     --------
-    >>> evidence("sub-01_ses-1_T1w.nii.gz", {"ContrastBolusAgent": "Dotarem"})
+    >>> find_evidence("sub-01_ses-1_T1w.nii.gz", {"ContrastBolusAgent": "Dotarem"})
     'ContrastBolusAgent'
     """
     label = contrast_label(name)

@@ -67,7 +67,7 @@ class PairFiles:
 
 
 @dataclass(frozen=True)
-class Table:
+class PairTable:
     """A table as it was read: its header, its cells, and what each row means."""
 
     header: tuple[str, ...]
@@ -75,7 +75,7 @@ class Table:
     rows: tuple[PairRow, ...]
 
 
-def read_pairs(tsv: Path, *, unpaired: bool = False) -> Table:
+def read_pairs(tsv: Path, *, unpaired: bool = False) -> PairTable:
     """Read a table of pairs, in our form or the paper's authors'.
 
     Ours has the columns :data:`OURS`, the authors' :data:`AUTHORS`. In theirs the labels decide
@@ -105,7 +105,7 @@ def read_pairs(tsv: Path, *, unpaired: bool = False) -> Table:
     if not rows:
         raise SelectionError(f"{tsv}: lists no pair; add one row for each")
     _check_rows(tsv, rows)
-    return Table(header, tuple(cells), tuple(rows))
+    return PairTable(header, tuple(cells), tuple(rows))
 
 
 def read_usable(tsv: Path) -> tuple[list[tuple[PairRow, Mapping[str, str]]], dict[str, str]]:

@@ -46,8 +46,8 @@ class T1w:
     path
         The file.
     evidence
-        Reason to take it for a T1ce (:func:`clinica_t1nce.bids.contrast_agents.evidence`); None
-        for a T1nce.
+        Reason to take it for a T1ce, from
+        :func:`clinica_t1nce.bids.contrast_agents.find_evidence`; None for a T1nce.
     agent
         The contrast agent that the sidecar names, if it does.
     """
@@ -168,9 +168,9 @@ class Dataset:
         """Read what name and metadata say."""
         label = contrast_label(path.name)
         if label is not None and contrast_agents.label_meaning(label, self.words) != "nothing":
-            return T1w(visit, path, contrast_agents.evidence(path.name, {}, words=self.words))
+            return T1w(visit, path, contrast_agents.find_evidence(path.name, {}, words=self.words))
         metadata = self.metadata(path)
-        evidence = contrast_agents.evidence(
+        evidence = contrast_agents.find_evidence(
             path.name, metadata, self.scans_row(visit, path.name), self.words
         )
         found = (

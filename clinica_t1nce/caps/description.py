@@ -26,7 +26,7 @@ _NEEDED = ("Name", "BIDSVersion", "CAPSVersion")
 _ADVICE = "give the folder that `clinica run t1-linear` wrote"
 
 
-def check(caps: Path, *, name: str | None = None) -> None:
+def require_caps(caps: Path, *, name: str | None = None) -> None:
     """Refuse what is not a CAPS.
 
     Parameters

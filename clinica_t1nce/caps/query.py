@@ -15,7 +15,7 @@ from clinica_t1nce.errors import SelectionError, some
 from clinica_t1nce.files.text import check_once, read_numbered
 
 Rule = Literal["metadata", "tsv", "all", "image"]
-"""Ways to tell a T1ce: see :class:`clinica_t1nce.caps.selection.Request`."""
+"""Ways to tell a T1ce: see :class:`clinica_t1nce.caps.selection.SelectionRequest`."""
 
 RULES: tuple[Rule, ...] = get_args(Rule)
 METADATA, TSV, ALL, IMAGE = RULES
@@ -33,8 +33,8 @@ class SelectedBy:
     rule
         Rule that took it.
     reason
-        Evidence that the rule found, from :func:`clinica_t1nce.caps.selection.evidence`; None of
-        rules that ask for none.
+        Evidence that the rule found, from
+        :func:`clinica_t1nce.caps.selection.find_crop_evidence`; None of rules that ask for none.
 
     Examples
     --------

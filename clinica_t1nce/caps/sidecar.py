@@ -106,7 +106,7 @@ def describe_model(card: "Card") -> dict[str, Any]:
     return {**model, "BatchStatistics": True} if card.inference.batch_statistics else model
 
 
-def build(
+def describe_image(
     *,
     source: Path,
     output: Path,
@@ -190,13 +190,13 @@ def build(
     return {key: value for key, value in content.items() if value is not None}
 
 
-def build_enhancement(content: Mapping[str, Any], image: str) -> dict[str, Any]:
+def describe_enhancement(content: Mapping[str, Any], image: str) -> dict[str, Any]:
     """Describe the map of what was removed to make one synthetic image.
 
     Parameters
     ----------
     content
-        Content of the synthetic image's sidecar, from :func:`build`.
+        Content of the synthetic image's sidecar, from :func:`describe_image`.
     image
         The synthetic image, as :func:`clinica_t1nce.caps.names.uri` writes it.
     """
@@ -210,13 +210,13 @@ def build_enhancement(content: Mapping[str, Any], image: str) -> dict[str, Any]:
     }
 
 
-def build_vessels(content: Mapping[str, Any], threshold: float) -> dict[str, Any]:
+def describe_vessels(content: Mapping[str, Any], threshold: float) -> dict[str, Any]:
     """Describe the mask of vessels in what was removed.
 
     Parameters
     ----------
     content
-        Content of the synthetic image's sidecar, from :func:`build`.
+        Content of the synthetic image's sidecar, from :func:`describe_image`.
     threshold
         Result of :func:`clinica_t1nce.synthesis.vessels.threshold`.
     """

@@ -167,7 +167,7 @@ def _read(path: Path) -> list[Row]:
     return []
 
 
-def read(caps: Path) -> list[Row]:
+def read_table(caps: Path) -> list[Row]:
     """Read the rows as text; none if there is no table. What is not known is ``n/a``.
 
     Raises

@@ -61,7 +61,7 @@ def cli(
     several = len(sources) > 1 or sources[0].is_dir()
     try:
         found = single_files.find_sources(sources)
-        jobs = single_files.plan(
+        jobs = single_files.plan_files(
             found,
             output,
             is_folder=several and not output.name.endswith(single_files.EXTENSIONS),

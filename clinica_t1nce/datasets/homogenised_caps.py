@@ -15,7 +15,7 @@ from clinica_t1nce.files.content import fingerprint
 from clinica_t1nce.files.text import as_json, read_json
 
 
-def check_folder(out: Path, caps: Path) -> None:
+def check_caps_folder(out: Path, caps: Path) -> None:
     """Refuse a folder that is the CAPS, in it or around it, or that we did not make from it.
 
     Raises
@@ -38,7 +38,7 @@ def crop_path(out: Path, visit: Visit) -> Path:
     return out.joinpath("subjects", *visit, "t1_linear", stem + names.CROP_ENDING)
 
 
-def write(
+def write_crops(
     choices: Mapping[Visit, Choice],
     out: Path,
     caps: Path,
@@ -78,11 +78,11 @@ def write(
         Path(description.DESCRIPTION): Entry(text=as_json(_describe(caps))),
         Path("README"): Entry(text=outputs.packaged_text("homogenised_caps.txt")),
     }
-    outputs.write(out, files)
+    outputs.make_files(out, files)
     n_new = 0
     for visit, choice in choices.items():
         target, source = crop_path(out, visit), choice.candidate.path
-        why = outputs.lack(target, contents[visit], source)
+        why = outputs.lack_of_copy(target, contents[visit], source)
         if (why is None or why == "other") and not overwrite:
             continue
         affine = names.affine_path(_crop_of(choice, caps))

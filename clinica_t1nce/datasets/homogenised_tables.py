@@ -64,7 +64,7 @@ def _raw(content: Mapping[str, Any]) -> str:
     return next(found, "").removeprefix(prefix)
 
 
-def check(source: t1w_images.Dataset) -> None:
+def check_tables(source: t1w_images.Dataset) -> None:
     """Refuse a BIDS whose tables of participants or sessions cannot be taken over.
 
     Raises
@@ -79,7 +79,7 @@ def check(source: t1w_images.Dataset) -> None:
             _explanations(source.root, table)
 
 
-def plan(
+def plan_tables(
     rows: Sequence[Cells], source: t1w_images.Dataset | None
 ) -> tuple[outputs.Plan, dict[Visit, str]]:
     """Say what the tables of a homogenised data set hold.
@@ -101,7 +101,7 @@ def plan(
     Raises
     ------
     SelectionError
-        If a table cannot be taken over, see :func:`check`.
+        If a table cannot be taken over, see :func:`check_tables`.
     """
     failed: dict[Visit, str] = {}
     files = {

@@ -180,7 +180,7 @@ def conflicts(out: Path, plan: Plan) -> list[Path]:
     ]
 
 
-def write(out: Path, plan: Plan, *, copy: bool = False) -> int:
+def make_files(out: Path, plan: Plan, *, copy: bool = False) -> int:
     """Make the files that are not there yet, and texts that differ; the rest is not touched.
 
     Parameters
@@ -216,7 +216,7 @@ def write(out: Path, plan: Plan, *, copy: bool = False) -> int:
     return n_made
 
 
-def lack(
+def lack_of_copy(
     image: Path, content: Mapping[str, Any], source: Path
 ) -> sidecar.Lack | Literal["other"] | None:
     """Say why an image is to be put where it belongs; None if it is there.

@@ -81,7 +81,7 @@ class View:
         return sum(row["status"] == LEFT_OUT for row in self.contrast)
 
 
-def plan(
+def plan_view(
     source: Path, *, label: str = "ce", choices: Path | None = None, words: Path | None = None
 ) -> View:
     """Decide what the view of a data set holds; nothing is written.
@@ -136,7 +136,7 @@ def plan(
     return view
 
 
-def check(view: View, out: Path, source: Path) -> None:
+def check_view(view: View, out: Path, source: Path) -> None:
     """Refuse a folder that is not ours, or holds another view; nothing is written.
 
     Raises

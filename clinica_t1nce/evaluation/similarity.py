@@ -1,7 +1,7 @@
 """How near an image is to the real T1nce: MAE, PSNR, SSIM and others, in a mask.
 
 After a smooth fit of the T1nce to the T1ce images are taken as they are
-(:func:`compare_smooth`). To stand beside the paper, they are also compared on its scale
+(:func:`measure_smooth_similarity`). To stand beside the paper, they are also compared on its scale
 (:func:`unit_scale`): the real ones between 0 and 1, a synthetic one on the scale of the T1ce that
 it was made from. The range is 1 then.
 """
@@ -89,7 +89,7 @@ def unit_scale(volume: np.ndarray, like: np.ndarray | None = None) -> np.ndarray
     return scaling.apply(volume.astype(np.float64))
 
 
-def compare(
+def measure_similarity(
     reference: np.ndarray, image: np.ndarray, mask: np.ndarray, data_range: float = 1.0
 ) -> Similarity:
     """Measure an image against the real T1nce as it is, in a mask.
@@ -135,21 +135,21 @@ def compare_matched(
     Parameters
     ----------
     reference, image, mask, data_range
-        Images, mask and range, as of :func:`compare`.
+        Images, mask and range, as of :func:`measure_similarity`.
 
     Raises
     ------
     ImageError
-        If :func:`compare` would raise it.
+        If :func:`measure_similarity` would raise it.
     """
     for volume in (reference, image):
         _check(volume, mask)
     x, y = image[mask].astype(np.float64), reference[mask].astype(np.float64)
     slope, shift = least_squares(x, y)
-    return compare(reference, slope * image.astype(np.float64) + shift, mask, data_range)
+    return measure_similarity(reference, slope * image.astype(np.float64) + shift, mask, data_range)
 
 
-def compare_smooth(pair: SmoothPair, image: np.ndarray) -> SmoothSimilarity:
+def measure_smooth_similarity(pair: SmoothPair, image: np.ndarray) -> SmoothSimilarity:
     """Measure an image, as it is, against the T1nce as the T1ce's scan would show it.
 
     Both are 0 outside the pair's mask. The range is that of the fitted T1nce in the mask, 99.5th

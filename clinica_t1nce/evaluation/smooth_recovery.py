@@ -179,7 +179,7 @@ def prepare_smooth_pair(
     return SmoothPair(x, fit.fitted, mask, enhancing, tissues, box, t1ce.shape, unit)
 
 
-def compare_smooth(pair: SmoothPair, synthetic: np.ndarray) -> SmoothMeasures:
+def measure_smooth_recovery(pair: SmoothPair, synthetic: np.ndarray) -> SmoothMeasures:
     """Measure a synthetic image against a prepared pair.
 
     Parameters

@@ -70,7 +70,7 @@ class VolumeMethod:
 
 
 @cache
-def preset(name: str) -> Structures:
+def structures_of(name: str) -> Structures:
     """Look up the structures of a tool.
 
     Parameters

@@ -15,7 +15,7 @@ from nipype.interfaces.base import (
 )
 
 from clinica_t1nce.errors import ImageError, naming
-from clinica_t1nce.interfaces.base import check_grid, load_mask, save
+from clinica_t1nce.interfaces.base import check_grid, load_mask, save_in_node
 
 _METHODS = ("deepbet", "hd-bet", "template")
 
@@ -81,7 +81,7 @@ def _save_brain(
     else:
         with naming(image.path):
             mask, source = brain_mask(image.data, image.affine, inputs.method)
-    return save(mask, image, image.path, suffix, runtime), source
+    return save_in_node(mask, image, image.path, suffix, runtime), source
 
 
 class _AlignPairInputSpec(BaseInterfaceInputSpec):
@@ -128,14 +128,14 @@ class AlignPair(SimpleInterface):
                     kind=self.inputs.method,
                 )
             aligned, transform = found.image, found.transform
-            moved_mask = registration.resample(
+            moved_mask = registration.resample_cubic(
                 mask.astype(np.float32), t1nce.affine, t1ce.data.shape, t1ce.affine, transform
             )
         transform_file = Path(runtime.cwd, "transform.txt")
         np.savetxt(transform_file, transform, fmt="%.17g")
         self._results["transform_file"] = str(transform_file)
-        self._results["out_file"] = save(aligned, t1ce, t1nce.path, "_aligned", runtime)
-        self._results["out_mask"] = save(
+        self._results["out_file"] = save_in_node(aligned, t1ce, t1nce.path, "_aligned", runtime)
+        self._results["out_mask"] = save_in_node(
             moved_mask > 0.5, t1ce, t1nce.path, "_alignedmask", runtime
         )
         return runtime
@@ -163,7 +163,7 @@ class Disturb(SimpleInterface):
 
         image = nifti.load(self.inputs.in_file)
         self._results["out_files"] = [
-            save(volume, image, image.path, f"_disturbed{number}", runtime)
+            save_in_node(volume, image, image.path, f"_disturbed{number}", runtime)
             for number, volume in enumerate(disturb(image.data, image.affine))
         ]
         return runtime
@@ -201,8 +201,8 @@ class UnionMask(SimpleInterface):
             if not common.any():
                 raise ImageError("the brain masks have no voxel in common; check both images")
         self._results["overlap"] = float(common.sum() / union.sum())
-        self._results["out_file"] = save(union, first, first.path, "_union", runtime)
-        self._results["common_file"] = save(common, first, first.path, "_common", runtime)
+        self._results["out_file"] = save_in_node(union, first, first.path, "_union", runtime)
+        self._results["common_file"] = save_in_node(common, first, first.path, "_common", runtime)
         return runtime
 
 

@@ -336,7 +336,7 @@ class TranslateT1ce(SimpleInterface):
 
         source = Path(self.inputs.in_file)
         chosen = given_path(self.inputs.out_file)
-        (files,) = single_files.plan(
+        (files,) = single_files.plan_files(
             [source],
             chosen or Path(runtime.cwd) / names.derived_name(source.name),
             save_enhancement=self.inputs.save_enhancement,

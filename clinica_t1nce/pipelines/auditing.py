@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from clinica_t1nce.datasets.provenance import Origin
+from clinica_t1nce.datasets.provenance import AnalysedImage
 from clinica_t1nce.errors import SelectionError, some
 from clinica_t1nce.evaluation.audit import Separability, audit, check_numbers, measure_image
 from clinica_t1nce.files import nifti
@@ -23,7 +23,12 @@ Volumes = Mapping[tuple[str, str, str], Features]
 
 
 def measure_separability(
-    origins: Sequence[Origin], model: str, device: Device, volumes: Volumes, *, detector: bool
+    origins: Sequence[AnalysedImage],
+    model: str,
+    device: Device,
+    volumes: Volumes,
+    *,
+    detector: bool,
 ) -> dict[str, Mapping[str, Separability]]:
     """Tell how well acquired and synthetic images of a data set can be told apart.
 
@@ -88,7 +93,7 @@ def find_name(model: str) -> str | None:
     return load_generator(model)[1].name
 
 
-def read_volumes(path: Path, origins: Sequence[Origin]) -> Volumes:
+def read_volumes(path: Path, origins: Sequence[AnalysedImage]) -> Volumes:
     """Read volumes of images from a table.
 
     Parameters
@@ -128,12 +133,12 @@ def read_volumes(path: Path, origins: Sequence[Origin]) -> Volumes:
     return known
 
 
-def _stages(origins: Sequence[Origin]) -> Sequence[str]:
+def _stages(origins: Sequence[AnalysedImage]) -> Sequence[str]:
     return STAGES if all(origin.source for origin in origins) else (AFTER,)
 
 
 def _measure(
-    origin: Origin,
+    origin: AnalysedImage,
     stage: str,
     volumes: Volumes,
     logit: Callable[[nifti.Image], float] | None,

@@ -18,7 +18,7 @@ from clinica_t1nce.engine.local_plugin import memory_gb, share_out
 from clinica_t1nce.errors import DeviceError, ImageError, SelectionError, reason
 from clinica_t1nce.files import nifti
 from clinica_t1nce.pipelines.resumable import Model
-from clinica_t1nce.translation.single_files import Files, find_sources
+from clinica_t1nce.translation.single_files import SingleJob, find_sources
 
 if TYPE_CHECKING:
     from clinica_t1nce.synthesis.synthesizer import Synthesizer
@@ -33,7 +33,7 @@ MEMORY_GB = 2.0
 
 def translator(
     model: Model, n_threads: int | None = None, raw: Path | None = None
-) -> Callable[[Files], dict[str, Any]]:
+) -> Callable[[SingleJob], dict[str, Any]]:
     """Make a function that translates a file and gives its sidecar's content; it can be sent.
 
     Parameters
@@ -50,7 +50,7 @@ def translator(
 
 
 def _translate(
-    model: Model, n_threads: int | None, raw: Path | None, files: Files
+    model: Model, n_threads: int | None, raw: Path | None, files: SingleJob
 ) -> dict[str, Any]:
     """Write the T1nce of a file, and its page if it has one."""
     from clinica_t1nce.translation import single
@@ -60,7 +60,7 @@ def _translate(
     return made.sidecar
 
 
-def _write_page(files: Files, made: "Translation") -> None:
+def _write_page(files: SingleJob, made: "Translation") -> None:
     from clinica_t1nce.report.synthetic_pages import write_page_of
 
     if files.page is None:
@@ -77,7 +77,7 @@ def _write_page(files: Files, made: "Translation") -> None:
     )
 
 
-def write_page_again(files: Files) -> None:
+def write_page_again(files: SingleJob) -> None:
     """Write the page of a T1nce that is there already.
 
     Parameters

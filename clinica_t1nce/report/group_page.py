@@ -109,7 +109,7 @@ def write_group_report(
     ValueError
         If a page's path is absolute, leads out of the folder, or a figure is of another type.
     """
-    return rendering.write(
+    return rendering.fill_template(
         Path(folder) / NAME,
         "report.html",
         keep_equal=True,

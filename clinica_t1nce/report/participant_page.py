@@ -130,14 +130,14 @@ def write_participant_page(
     data = _data(scene, label_names)
     if thumbnail and len(names) > 1:
         pair = (scene.volumes[name] for name in names[:2])
-        thumbnails.write(
+        thumbnails.write_thumbnail(
             Path(path),
             *(scales.section(volume, 2, data["point"][2]) for volume in pair),
             zooms=(scene.zooms[1], scene.zooms[0]),
             window=scene.window,
             percent=scene.percent,
         )
-    return rendering.write(
+    return rendering.fill_template(
         path,
         "participant.html",
         title=title,

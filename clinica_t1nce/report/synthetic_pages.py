@@ -75,7 +75,7 @@ def page_name(output: Path) -> str:
     return f"{split_extension(output.name)[0]}_{output.parent.name}.html"
 
 
-def is_done(folder: Path, shown: Shown) -> bool:
+def has_current_page(folder: Path, shown: Shown) -> bool:
     """Say whether page and thumbnail are there and not older than the image."""
     page = page_path(folder, shown.output)
     try:
@@ -240,7 +240,7 @@ def complete(
     OutputError
         If the index cannot be written.
     """
-    missing = [item for item in shown if again or not is_done(folder, item)]
+    missing = [item for item in shown if again or not has_current_page(folder, item)]
     with ThreadPoolExecutor(max(1, n_threads)) as threads:
         reasons = list(threads.map(lambda item: _try(folder, item, caps), missing))
     failures = [
@@ -256,7 +256,7 @@ def write_index(folder: Path, caps: Path) -> Path:
     """
     files, stamp = _listed(folder, caps)
     for _ in range(table.MOST_LOOKS):
-        index = _write_index(folder, caps, files, table.read(caps))
+        index = _write_index(folder, caps, files, table.read_table(caps))
         before, (files, stamp) = (files, stamp), _listed(folder, caps)
         if (files, stamp) == before:
             break

@@ -28,7 +28,7 @@ def path_of(page: Path) -> Path:
     return page.with_suffix(".jpg")
 
 
-def write(
+def write_thumbnail(
     page: Path,
     t1ce: np.ndarray,
     synthetic: np.ndarray,

@@ -123,7 +123,7 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class Pair:
+class SimulatedPair:
     """A simulated pair on one grid, intensities in units of white matter before gadolinium.
 
     All are 1 x D x H x W.
@@ -213,7 +213,7 @@ def render(
     shape: Sequence[int],
     device: torch.device | str = "cpu",
     brain: torch.Tensor | None = None,
-) -> Pair:
+) -> SimulatedPair:
     """Make the pair that `recipe` describes.
 
     Parameters
@@ -249,7 +249,7 @@ def render(
             mask = mask & cut.mask(scene)
     t1nce, enhancement = recipe.acquisition(scene.image, enhancement) * mask
     second = _second_t1nce(recipe.second, scene, recipe.defacing) if recipe.second else None
-    return Pair(
+    return SimulatedPair(
         (t1nce + enhancement)[None],
         enhancement[None],
         mask[None],
@@ -276,7 +276,7 @@ def simulate(
     preset: str | Quality = "varied",
     second_scan: bool = False,
     gadolinium: Gadolinium = USUAL,
-) -> Pair:
+) -> SimulatedPair:
     """Draw one pair from one of the `anatomies`: the same seed gives the same pair.
 
     A patch that holds almost nothing of the head is drawn again.

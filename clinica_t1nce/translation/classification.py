@@ -180,7 +180,7 @@ def _rows(
         if probability is None:
             continue
         try:
-            reason = selection.evidence(crop, dataset)
+            reason = selection.find_crop_evidence(crop, dataset)
             told = selection.contradiction(reason, probability)
         except SelectionError:
             reason, told = UNREADABLE, None

@@ -216,7 +216,7 @@ def _write_product(
     job: Job, product: spaces.Product, synthesizer: "Synthesizer", seconds: float
 ) -> dict[str, Any]:
     files, read = job.images[product.space], (product.inputs.crop, product.like)
-    content = sidecar.build(
+    content = sidecar.describe_image(
         source=job.source,
         output=files.image,
         card=synthesizer.card,
@@ -245,10 +245,10 @@ def _write_maps(job: Job, product: spaces.Product, content: dict[str, Any]) -> N
     files = job.images[product.space]
     if files.enhancement is not None:
         where = names.uri(files.image, job.root, files.image.parent)
-        sidecar.write(files.enhancement, sidecar.build_enhancement(content, where))
+        sidecar.write(files.enhancement, sidecar.describe_enhancement(content, where))
         nifti.save(files.enhancement, product.change, product.like)
     if files.vessels is not None:
-        sidecar.write(files.vessels, sidecar.build_vessels(content, product.vessel_threshold))
+        sidecar.write(files.vessels, sidecar.describe_vessels(content, product.vessel_threshold))
         nifti.save(files.vessels, product.vessels, product.like, dtype=np.uint8)
 
 

@@ -23,7 +23,7 @@ from clinica_t1nce.synthesis.conditioning import condition
 from clinica_t1nce.synthesis.enhancement_prior import Place, locate
 from clinica_t1nce.translation import classification
 from clinica_t1nce.translation.runner import find_flags
-from clinica_t1nce.translation.single_files import Files
+from clinica_t1nce.translation.single_files import SingleJob
 from clinica_t1nce.volumes import bias, grids, mni
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Translation(NamedTuple):
     affine: np.ndarray
 
 
-class Found(NamedTuple):
+class VolumeSynthesis(NamedTuple):
     """What the network found in a volume.
 
     Attributes
@@ -140,7 +140,9 @@ def translate_image(image: nib.Nifti1Image, synthesizer: "Synthesizer") -> nib.N
     return type(image)(voxels.reshape(shape), image.affine, header)
 
 
-def synthesise_volume(volume: np.ndarray, affine: np.ndarray, synthesizer: "Synthesizer") -> Found:
+def synthesise_volume(
+    volume: np.ndarray, affine: np.ndarray, synthesizer: "Synthesizer"
+) -> VolumeSynthesis:
     """Make the T1nce of a volume with a bias field.
 
     The network is given the volume without its bias field, in MNI space; what it changes is
@@ -187,7 +189,7 @@ def synthesise_volume(volume: np.ndarray, affine: np.ndarray, synthesizer: "Synt
         change = grids.sample(change, mni.CROP_AFFINE, volume.shape, affine, back) * field
     image = given.subtract(change)
     found = replace(found, image=image, change=volume - image, flags=flags)
-    return Found(found, pose, crop, crop_image)
+    return VolumeSynthesis(found, pose, crop, crop_image)
 
 
 def check_content(volume: np.ndarray, affine: np.ndarray, kind: str = "f") -> None:
@@ -246,7 +248,9 @@ def classify_file(source: Path, synthesizer: "Synthesizer") -> float:
     return found.gadolinium or 0.0
 
 
-def _read_and_synthesise(path: Path, synthesizer: "Synthesizer") -> tuple[nifti.Image, Found]:
+def _read_and_synthesise(
+    path: Path, synthesizer: "Synthesizer"
+) -> tuple[nifti.Image, VolumeSynthesis]:
     source = nifti.load(path)
     with naming(path):
         check_content(source.data, source.affine, source.header.get_data_dtype().kind)
@@ -255,7 +259,7 @@ def _read_and_synthesise(path: Path, synthesizer: "Synthesizer") -> tuple[nifti.
 
 
 def translate_file(
-    files: Files, synthesizer: "Synthesizer", raw: Path | None = None
+    files: SingleJob, synthesizer: "Synthesizer", raw: Path | None = None
 ) -> Translation:
     """Write the T1nce of one file, with its sidecar: first the sidecar, last the image.
 
@@ -265,7 +269,7 @@ def translate_file(
     Parameters
     ----------
     files
-        Paths, from :func:`clinica_t1nce.translation.single_files.plan`.
+        Paths, from :func:`clinica_t1nce.translation.single_files.plan_files`.
     synthesizer
         Loaded model.
     raw
@@ -292,7 +296,7 @@ def translate_file(
             raise ImageError(f"{files.source}: {reasons[0].partition(':')[0]}")
         t1ce, t1nce, affine = found.crop, found.crop_image, mni.CROP_AFFINE
     flags = find_flags(None, synthesis) + sidecar.source_flags(source)
-    content = sidecar.build(
+    content = sidecar.describe_image(
         source=files.source,
         output=files.image,
         card=synthesizer.card,
@@ -319,7 +323,7 @@ def translate_file(
         sidecar.write(files.image, content)
         if files.enhancement is not None:
             where = names.uri(files.image, None, files.image.parent)
-            sidecar.write(files.enhancement, sidecar.build_enhancement(content, where))
+            sidecar.write(files.enhancement, sidecar.describe_enhancement(content, where))
             nifti.save(files.enhancement, t1ce - t1nce, like)
         if files.space == names.NATIVE:
             nifti_copy.save_changed(files.image, t1nce, source)

@@ -14,7 +14,7 @@ from nibabel.affines import voxel_sizes
 
 from clinica_t1nce.errors import ImageError, one_line
 from clinica_t1nce.volumes import grids
-from clinica_t1nce.volumes.itk import register
+from clinica_t1nce.volumes.itk import register_volumes
 
 CROP_AFFINE = np.array([[1, 0, 0, -84], [0, 1, 0, -119], [0, 0, 1, -78], [0, 0, 0, 1.0]])
 """Affine of t1-linear's crops."""
@@ -61,7 +61,7 @@ def find_pose(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
     if not BRAIN[0] <= size <= BRAIN[1]:
         raise ImageError(f"{size:.0f} ml of brain were found, not {BRAIN[0]:g} to {BRAIN[1]:g}")
     template, template_affine = _template()
-    pose = register(
+    pose = register_volumes(
         np.where(mask, coarse, 0),
         _without_shear(coarse_affine),
         template,

@@ -7,7 +7,7 @@ from nipype.interfaces.utility import IdentityInterface, Merge
 from nipype.pipeline.engine import Node, Workflow
 
 from clinica_t1nce.evaluation.agreement import FLOOR
-from clinica_t1nce.evaluation.structures import ATROPOS, MAPS, OWN, VolumeMethod, preset
+from clinica_t1nce.evaluation.structures import ATROPOS, MAPS, OWN, VolumeMethod, structures_of
 from clinica_t1nce.interfaces import (
     AlignPair,
     BrainMask,
@@ -39,8 +39,8 @@ Align = Literal["rigid", "affine", "none"]
 Protocol = Literal["standard", "authors"]
 
 BOTH_MASKS = (
-    VolumeMethod(ATROPOS, ATROPOS, preset(ATROPOS)),
-    VolumeMethod(OWN, OWN, preset(ATROPOS)),
+    VolumeMethod(ATROPOS, ATROPOS, structures_of(ATROPOS)),
+    VolumeMethod(OWN, OWN, structures_of(ATROPOS)),
 )
 """Atropos in the brain of both images together, and in the brain of each image."""
 

@@ -35,7 +35,7 @@ def content(tmp_path, **changes):
         "root": tmp_path,
         "selected_by": SelectedBy("tsv"),
     }
-    return sidecar.build(**arguments | changes)
+    return sidecar.describe_image(**arguments | changes)
 
 
 def test_change_is_measured_in_the_head():

@@ -14,7 +14,7 @@ from clinica_t1nce.report.synthetic_pages import (
     FOLDER,
     Shown,
     complete,
-    is_done,
+    has_current_page,
     page_path,
     writing_pages,
 )
@@ -37,7 +37,7 @@ def synthesise(caps, crop, confidence=0.5, **arguments):
     output = names.output_path(crop, "tiny")
     image = nib.load(crop)
     data = np.asarray(image.dataobj, np.float32)
-    content = sidecar.build(
+    content = sidecar.describe_image(
         source=crop,
         output=output,
         card=CARD,
@@ -126,13 +126,13 @@ def test_a_second_run_makes_only_what_is_missing_or_old(caps, shown):
     assert all(path.stat().st_ino == inode for path, (inode, _) in first.items())
 
     path_of(pages(caps)[0]).unlink()
-    assert sorted(is_done(caps / FOLDER, item) for item in shown) == [False, True]
+    assert sorted(has_current_page(caps / FOLDER, item) for item in shown) == [False, True]
     missing, old = pages(caps)
     missing.unlink()
     os.utime(old, ns=(0, 0))
-    assert not any(is_done(caps / FOLDER, item) for item in shown)
+    assert not any(has_current_page(caps / FOLDER, item) for item in shown)
     complete(caps / FOLDER, caps, shown, n_threads=2)
-    assert all(is_done(caps / FOLDER, item) for item in shown)
+    assert all(has_current_page(caps / FOLDER, item) for item in shown)
     second = {path: (path.stat().st_ino, path.read_bytes()) for path in pages(caps)}
     assert {path: content for path, (_, content) in second.items()} == {
         path: content for path, (_, content) in first.items()

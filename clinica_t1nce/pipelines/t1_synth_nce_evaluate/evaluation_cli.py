@@ -16,8 +16,8 @@ from clinica_t1nce.evaluation.structures import (
     PATTERNS,
     Structures,
     VolumeMethod,
-    preset,
     read_structures,
+    structures_of,
 )
 from clinica_t1nce.pipelines.clinica_quirks import TidyCommand, move_nipype_log
 from clinica_t1nce.pipelines.command import WrongUsageError, checking, count, read_plugin, working
@@ -173,7 +173,7 @@ def cli(
     Exit code: 0 if every pair was evaluated, 1 if one was left out, 2 for wrong usage.
     """
     from clinica_t1nce.pipelines.t1_synth_nce_evaluate.evaluation_pipeline import T1SynthNceEvaluate
-    from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pair_jobs import Settings
+    from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pair_jobs import EvaluationSettings
 
     with checking():
         move_nipype_log(Path(working_directory) if working_directory else None)
@@ -181,7 +181,7 @@ def cli(
     methods = _methods(segmentations, structures)
     if noise_floor and ATROPOS not in [method.kind for method in methods]:
         raise WrongUsageError("--noise-floor: only with --segmentation atropos")
-    settings = Settings(
+    settings = EvaluationSettings(
         brain_mask=brain_mask,
         align=align,
         protocol=protocol,
@@ -248,7 +248,7 @@ def _method(text: str, structures: str | None) -> VolumeMethod:
             return method
     tool, _, pattern = text.partition(":")
     if text == "spm":
-        return VolumeMethod(text, MAPS, preset(text))
+        return VolumeMethod(text, MAPS, structures_of(text))
     if not pattern or tool not in ("labels", *PATTERNS):
         tools = ", ".join(PATTERNS)
         raise WrongUsageError(
@@ -261,12 +261,12 @@ def _method(text: str, structures: str | None) -> VolumeMethod:
     if Path(pattern).is_dir():
         pattern = f"{Path(pattern).absolute()}/{PATTERNS[tool]}"
     maps = tool == "spm" and "{tissue}" in pattern
-    return VolumeMethod(tool, MAPS if maps else LABELS, preset(tool), pattern)
+    return VolumeMethod(tool, MAPS if maps else LABELS, structures_of(tool), pattern)
 
 
 def _structures(text: str) -> Structures:
     if text in PATTERNS:
-        return preset(text)
+        return structures_of(text)
     try:
         return read_structures(Path(text))
     except ValueError as error:

@@ -12,7 +12,7 @@ from clinica_t1nce.volumes import grids, intensity
 from clinica_t1nce.volumes.fitting import anchor, smooth_fit
 
 PREPARATION = 1
-"""Version of :func:`prepare`: counted up when its result changes."""
+"""Version of :func:`fit_pair`: counted up when its result changes."""
 
 AIR, AIR_OF_HEADS = 0.02, 0.1
 """Intensities, white matter = 1, below which a voxel is no tissue: of skull-stripped images, whose
@@ -92,7 +92,7 @@ class PreparedPair:
     facts: Facts
 
 
-def prepare(
+def fit_pair(
     t1ce: np.ndarray, t1nce: np.ndarray, scaling: Mapping[str, Any], *, shifts: bool = True
 ) -> PreparedPair:
     """Bring the two images of a pair to one scale.

@@ -20,8 +20,8 @@ from clinica_t1nce.training.data.fitted_pairs import (
     PREPARATION,
     Facts,
     PreparedPair,
+    fit_pair,
     is_bare,
-    prepare,
 )
 from clinica_t1nce.training.data.numbered import Batch, seed_of, shuffled
 from clinica_t1nce.training.data.preparation import (
@@ -99,7 +99,7 @@ class PairCache:
             raise ImageError(f"{pair.name}: the two images have different affines; align them")
         t1ce, t1nce = (grids.to_ras(image.data, image.affine) for image in loaded)
         try:
-            return prepare(t1ce, t1nce, self.scaling)
+            return fit_pair(t1ce, t1nce, self.scaling)
         except ImageError as error:
             raise ImageError(f"{pair.name}: {error}") from error
 

@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from clinica_t1nce.bids.pairs import PairFiles
 from clinica_t1nce.errors import ImageError
-from clinica_t1nce.training.data.fitted_pairs import Facts, PreparedPair, prepare
+from clinica_t1nce.training.data.fitted_pairs import Facts, PreparedPair, fit_pair
 from clinica_t1nce.training.data.real import PairCache, RealPatches, RealVolumes
 from clinica_t1nce.training.data.variation import Variation
 from clinica_t1nce.volumes.intensity import measure_percentile
@@ -29,7 +29,7 @@ def scans(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def prepared() -> PreparedPair:
-    return prepare(*scans(), SCALING)
+    return fit_pair(*scans(), SCALING)
 
 
 def test_the_t1nce_is_brought_to_the_scale_of_the_t1ce(prepared: PreparedPair) -> None:
@@ -52,7 +52,7 @@ def test_the_t1nce_is_brought_to_the_scale_of_the_t1ce(prepared: PreparedPair) -
 def test_thick_slices_are_found() -> None:
     t1ce, t1nce = scans()
     thick = np.where(t1nce > 0, ndimage.gaussian_filter1d(t1nce, 2.0, axis=2), 0)
-    blur = prepare(t1ce, thick, SCALING).facts.blur
+    blur = fit_pair(t1ce, thick, SCALING).facts.blur
     assert blur[:2] == (0, 0)
     assert blur[2] > 0
 
@@ -73,19 +73,19 @@ def test_pairs_that_cannot_be_used_are_told(
 
 def test_a_shift_and_a_missing_enhancement_are_seen() -> None:
     t1ce, t1nce = scans()
-    assert prepare(t1ce, np.roll(t1nce, 2, axis=1), SCALING).facts.shift == pytest.approx(
+    assert fit_pair(t1ce, np.roll(t1nce, 2, axis=1), SCALING).facts.shift == pytest.approx(
         2, abs=0.4
     )
     plain = volumes.folded(SHAPE) + 8 * np.random.default_rng(5).normal(size=SHAPE) * (
         volumes.folded(SHAPE) > 0
     )
-    assert "nothing enhances" in prepare(plain, t1nce, SCALING).facts.problem
+    assert "nothing enhances" in fit_pair(plain, t1nce, SCALING).facts.problem
 
 
 def test_different_grids_are_refused(tmp_path: Path) -> None:
     t1ce, t1nce = scans()
     with pytest.raises(ImageError, match="bring both to one grid"):
-        prepare(t1ce, t1nce[1:], SCALING)
+        fit_pair(t1ce, t1nce[1:], SCALING)
     moved = volumes.affine(shape=SHAPE)
     moved[0, 3] += 1
     pair = PairFiles(

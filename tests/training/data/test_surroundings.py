@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from clinica_t1nce.simulation.anatomy import Anatomy, prepare
+from clinica_t1nce.simulation.anatomy import Anatomy, prepare_anatomy
 from clinica_t1nce.simulation.geometry import Placement
 from clinica_t1nce.simulation.simulator import render, sample_recipe
 from clinica_t1nce.simulation.tissues import BRAIN, PARENCHYMA, Tissue
@@ -25,7 +25,7 @@ SIDE = 64
 
 @pytest.fixture(scope="module")
 def anatomy() -> Anatomy:
-    return prepare(label_map())
+    return prepare_anatomy(label_map())
 
 
 @pytest.fixture(scope="module")
