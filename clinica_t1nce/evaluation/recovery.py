@@ -55,7 +55,7 @@ class LinearFit:
 
 
 @dataclass(frozen=True, eq=False)
-class PreparedRealPair:
+class RecoveryPair:
     """A real pair, and all that can be said of it before any synthetic image is there.
 
     Attributes
@@ -166,7 +166,7 @@ def robust_fit(image: np.ndarray, reference: np.ndarray, mask: np.ndarray) -> Li
 
 def prepare_pair(
     t1ce: np.ndarray, t1nce: np.ndarray, brain: np.ndarray | None = None
-) -> PreparedRealPair:
+) -> RecoveryPair:
     """Find what gadolinium changed in a real pair.
 
     Parameters
@@ -197,10 +197,10 @@ def prepare_pair(
         oracle = np.where(enhancing, t1nce, fitted)
         oracle = robust_fit(oracle, t1nce, mask).apply(oracle)
         oracle_error = 100 / value_range * _mean_distance(oracle, t1nce, mask)
-    return PreparedRealPair(t1ce, t1nce, mask, enhancing, fitted, value_range, error, oracle_error)
+    return RecoveryPair(t1ce, t1nce, mask, enhancing, fitted, value_range, error, oracle_error)
 
 
-def measure_recovery(pair: PreparedRealPair, synthetic: np.ndarray) -> PairMeasures:
+def measure_recovery(pair: RecoveryPair, synthetic: np.ndarray) -> PairMeasures:
     """Measure a synthetic image against a prepared pair.
 
     Parameters

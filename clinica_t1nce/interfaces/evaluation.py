@@ -17,12 +17,12 @@ from nipype.interfaces.base import (
 from clinica_t1nce.errors import ImageError, naming
 from clinica_t1nce.interfaces.base import check_grid, load_mask, save_in_node
 
-_METHODS = ("deepbet", "hd-bet", "template")
-
 
 class _BrainMaskInputSpec(BaseInterfaceInputSpec):
     in_file = File(exists=True, mandatory=True, desc="T1w in MNI space, such as t1-linear's crop")
-    method = traits.Enum(*_METHODS, usedefault=True, desc="what finds the brain")
+    method = traits.Enum(
+        "deepbet", "hd-bet", "template", usedefault=True, desc="what finds the brain"
+    )
     mask_file = File(exists=True, desc="a mask of one's own, on the image's grid: taken instead")
 
 
@@ -38,50 +38,18 @@ class BrainMask(SimpleInterface):
     output_spec = _BrainMaskOutputSpec
 
     def _run_interface(self, runtime: Bunch) -> Bunch:
-        self._results["out_file"], self._results["source"] = _save_brain(
-            self.inputs.in_file, self.inputs, "_brainmask", runtime
-        )
+        from clinica_t1nce.evaluation.brain_masks import brain_mask
+        from clinica_t1nce.files import nifti
+
+        image, given = nifti.load(self.inputs.in_file), self.inputs.mask_file
+        if isdefined(given):
+            mask, source = load_mask(given, image), str(given)
+        else:
+            with naming(image.path):
+                mask, source = brain_mask(image.data, image.affine, self.inputs.method)
+        self._results["out_file"] = save_in_node(mask, image, image.path, "_brainmask", runtime)
+        self._results["source"] = source
         return runtime
-
-
-class _BrainMasksInputSpec(BaseInterfaceInputSpec):
-    in_files = InputMultiObject(File(exists=True), mandatory=True, desc="T1w in MNI space")
-    method = traits.Enum(*_METHODS, usedefault=True, desc="what finds the brains")
-    mask_file = File(exists=True, desc="a mask of one's own for all of them: taken instead")
-
-
-class _BrainMasksOutputSpec(TraitedSpec):
-    out_files = OutputMultiObject(File(exists=True), desc="uint8, 1 in the brain of each image")
-
-
-class BrainMasks(SimpleInterface):
-    """Find the brain of each image by itself."""
-
-    input_spec = _BrainMasksInputSpec
-    output_spec = _BrainMasksOutputSpec
-
-    def _run_interface(self, runtime: Bunch) -> Bunch:
-        self._results["out_files"] = [
-            _save_brain(path, self.inputs, f"_{number}_brainmask", runtime)[0]
-            for number, path in enumerate(self.inputs.in_files)
-        ]
-        return runtime
-
-
-def _save_brain(
-    path: str, inputs: BaseInterfaceInputSpec, suffix: str, runtime: Bunch
-) -> tuple[str, str]:
-    """Write the brain of an image, or the mask given for it; say where, and what made it."""
-    from clinica_t1nce.evaluation.brain_masks import brain_mask
-    from clinica_t1nce.files import nifti
-
-    image = nifti.load(path)
-    if isdefined(inputs.mask_file):
-        mask, source = load_mask(inputs.mask_file, image), str(inputs.mask_file)
-    else:
-        with naming(image.path):
-            mask, source = brain_mask(image.data, image.affine, inputs.method)
-    return save_in_node(mask, image, image.path, suffix, runtime), source
 
 
 class _AlignPairInputSpec(BaseInterfaceInputSpec):

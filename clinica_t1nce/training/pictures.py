@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from clinica_t1nce.files import atomic
-from clinica_t1nce.training.data.fitted_pairs import PreparedPair
+from clinica_t1nce.training.data.fitted_pairs import FittedPair
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -74,7 +74,7 @@ def _brightest(plane: np.ndarray) -> float:
 
 
 def draw_contact_sheet(
-    path: Path, pairs: Mapping[str, PreparedPair], problems: Mapping[str, str]
+    path: Path, pairs: Mapping[str, FittedPair], problems: Mapping[str, str]
 ) -> None:
     """Draw the middle plane of each pair: T1ce, fitted T1nce, and the difference of the two.
 
@@ -117,7 +117,7 @@ def draw_contact_sheet(
     _save(figure, path)
 
 
-def _planes(pair: PreparedPair) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _planes(pair: FittedPair) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Take the axial plane that holds most tissue."""
     height = int(pair.volumes[2].sum(axis=(0, 1), dtype=np.float32).argmax())
     t1ce, t1nce, mask = (volume[:, :, height].astype(np.float32) for volume in pair.volumes)

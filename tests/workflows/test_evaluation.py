@@ -70,7 +70,7 @@ def test_each_image_has_its_own_brain_beside_the_shared_one():
         assert (
             f"segment_atropos_{number + 2}" in init_evaluation_wf(n_synthetic=3).list_node_names()
         )
-    masks = [("align", "out_mask"), ("t1ce_brain", "out_file"), ("synthetic_brains", "out_files")]
+    masks = [("align", "out_mask"), ("t1ce_brain", "out_file"), ("synthetic_brains", "out_file")]
     for number, (node, field) in enumerate(masks, start=1):
         assert edges(workflow, node, "own_masks") == [(field, f"in{number}")]
     for number, name in enumerate(("gathered_atropos", "gathered_atropos_own"), start=1):

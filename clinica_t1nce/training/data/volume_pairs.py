@@ -95,7 +95,7 @@ class VolumePairs:
         return seed_of(self.seed or 0, number)
 
 
-class Cache:
+class VolumeCache:
     """A folder of prepared volumes, each made once, whatever training asks for it.
 
     Parameters
