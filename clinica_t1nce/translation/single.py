@@ -24,7 +24,7 @@ from clinica_t1nce.synthesis.enhancement_prior import Place, locate
 from clinica_t1nce.translation import classification
 from clinica_t1nce.translation.runner import find_flags
 from clinica_t1nce.translation.single_files import SingleJob
-from clinica_t1nce.volumes import bias, grids, mni
+from clinica_t1nce.volumes import grids, mni
 
 if TYPE_CHECKING:
     from clinica_t1nce.synthesis.synthesizer import Synthesis, Synthesizer
@@ -168,25 +168,21 @@ def synthesise_volume(
         If the volume cannot be used.
     """
     given = condition(volume)
-    field = bias.measure_bias(given.shown, affine)
-    shown, flags = given.shown / field, given.flags
-    synthesizer = synthesizer.transferring_change()
-    pose = crop = crop_image = None
-    try:
-        pose = mni.find_pose(shown, affine)
-    except ImageError as error:
-        text = f"no affine to MNI space ({error}): the network was shown the image as it lies"
+    corrected = mni.correct(given.shown, affine, nifti.CROP_SHAPE, mni.CROP_AFFINE)
+    synthesizer, pose, crop = synthesizer.transferring_change(), corrected.pose, corrected.on_crop
+    flags, crop_image = given.flags, None
+    if pose is None or crop is None:
+        problem = f"no affine to MNI space ({corrected.problem})"
+        text = f"{problem}: the network was shown the image as it lies"
         flags = (*flags, Flag(NOT_REGISTERED, text))
-    if pose is None:
-        found = synthesizer(shown, affine)
-        change = transfer.without_negligible(found.change * field, given.shown)
+        found = synthesizer(corrected.volume, affine)
+        change = transfer.without_negligible(found.change * corrected.field, given.shown)
     else:
-        crop = grids.sample(shown, affine, nifti.CROP_SHAPE, mni.CROP_AFFINE, pose)
         found = synthesizer(crop, mni.CROP_AFFINE)
         crop_image = found.image
         change = transfer.without_negligible(found.change, crop)
         back = np.linalg.inv(pose)
-        change = grids.sample(change, mni.CROP_AFFINE, volume.shape, affine, back) * field
+        change = grids.sample(change, mni.CROP_AFFINE, volume.shape, affine, back) * corrected.field
     image = given.subtract(change)
     found = replace(found, image=image, change=volume - image, flags=flags)
     return VolumeSynthesis(found, pose, crop, crop_image)

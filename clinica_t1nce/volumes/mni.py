@@ -7,13 +7,14 @@ brain is found by deepbet, unless the image is a brain without its head, and lai
 
 import warnings
 from functools import lru_cache
+from typing import NamedTuple
 
 import nibabel as nib
 import numpy as np
 from nibabel.affines import voxel_sizes
 
 from clinica_t1nce.errors import ImageError, one_line
-from clinica_t1nce.volumes import grids
+from clinica_t1nce.volumes import bias, grids
 from clinica_t1nce.volumes.itk import register_volumes
 
 CROP_AFFINE = np.array([[1, 0, 0, -84], [0, 1, 0, -119], [0, 0, 1, -78], [0, 0, 0, 1.0]])
@@ -31,6 +32,53 @@ what is not 0 of a whole head is more."""
 OVERLAP = 0.9
 """Overlap (Dice) of the brain with the template's from which a registration is trusted: 0.95 for
 real brains, 0.84 if they are shifted by 15 mm from there, 0.90 if they are turned by 15 degrees."""
+
+
+class Corrected(NamedTuple):
+    """A volume as t1-linear would show it.
+
+    Attributes
+    ----------
+    volume
+        The volume without its bias field, on its own grid.
+    field
+        The bias field, on the same grid.
+    pose
+        4 x 4, mm of MNI space to mm of the volume; None: no affine was found.
+    on_crop
+        The volume without its bias field on the grid that was asked for; None without a pose.
+    problem
+        Why no affine was found.
+    """
+
+    volume: np.ndarray
+    field: np.ndarray
+    pose: np.ndarray | None = None
+    on_crop: np.ndarray | None = None
+    problem: str = ""
+
+
+def correct(
+    volume: np.ndarray, affine: np.ndarray, shape: tuple[int, ...], crop_affine: np.ndarray
+) -> Corrected:
+    """Do what t1-linear does: N4, then an affine to MNI space.
+
+    Parameters
+    ----------
+    volume
+        T1w, its background at 0; three axes, any voxel size.
+    affine
+        4 x 4, voxel indices to mm, RAS+.
+    shape, crop_affine
+        Grid of a crop in MNI space.
+    """
+    field = bias.measure_bias(volume, affine)
+    flat = volume / field
+    try:
+        pose = find_pose(flat, affine)
+    except ImageError as error:
+        return Corrected(flat, field, problem=str(error))
+    return Corrected(flat, field, pose, grids.sample(flat, affine, shape, crop_affine, pose))
 
 
 def find_pose(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:

@@ -22,7 +22,7 @@ TYPES = [f"{order}{kind}" for kind in ("u1", "i2", "u2", "i4", "f4", "f8") for o
 @pytest.fixture(scope="module", autouse=True)
 def neither_field_nor_pose():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(single.bias, "measure_bias", lambda volume, affine: np.float32(1))
+        patch.setattr(single.mni.bias, "measure_bias", lambda volume, affine: np.float32(1))
         patch.setattr(single.mni, "find_pose", fail)
         yield
 

@@ -71,7 +71,7 @@ def test_the_greatest_integer_stays():
 
 def test_bias_field_is_given_back_to_the_change(monkeypatch):
     field = np.linspace(0.9, 1.2, DATA.shape[0], dtype=np.float32)[:, None, None]
-    monkeypatch.setattr(single.bias, "measure_bias", lambda volume, affine: field)
+    monkeypatch.setattr(single.mni.bias, "measure_bias", lambda volume, affine: field)
     found = single.synthesise_volume(DATA * field, volumes.affine(), Generator()).synthesis
     np.testing.assert_allclose(
         found.change, np.where(DATA > 500, DATA / 2, 0) * field, rtol=1e-4, atol=1e-2
