@@ -64,16 +64,11 @@ def finished(caps: Path, number: int) -> None:
 
 def _sidecar(crop: Path, output: Path, caps: Path, card: Card) -> str:
     content = sidecar.describe_image(
-        source=crop,
-        output=output,
-        card=card,
+        output,
+        sidecar.Source(crop, caps, selected_by=SelectedBy("metadata", "ce entity")),
+        sidecar.Prediction(card, 0.5, 0.99),
         change={"Mean": 1.0, "Percentile99": 20.0, "MeanRelativeToSource": 0.002},
-        confidence=0.5,
-        gadolinium=0.99,
-        device="cpu",
         seconds=3.0,
-        root=caps,
-        selected_by=SelectedBy("metadata", "ce entity"),
     )
     return json.dumps({**content, "Confidence": "0.5"}, indent=2)
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -215,23 +215,16 @@ def _write(work: _Work, synthesizer: "Synthesizer") -> Result:
 def _write_product(
     job: Job, product: spaces.Product, synthesizer: "Synthesizer", seconds: float
 ) -> dict[str, Any]:
-    files, read = job.images[product.space], (product.inputs.crop, product.like)
+    files, like = job.images[product.space], product.like
+    notes = {image.path: image.note for image in (product.inputs.crop, like)}
     content = sidecar.describe_image(
-        source=job.source,
-        output=files.image,
-        card=synthesizer.card,
+        files.image,
+        sidecar.Source(job.source, job.root, "", job.selected_by, like.n_nonfinite, notes),
+        sidecar.Prediction.of(product.synthesis, synthesizer),
         change=sidecar.measure_change(product.shown, product.change, product.place),
-        confidence=product.synthesis.confidence,
-        gadolinium=product.synthesis.gadolinium,
-        flags=find_flags(job.selected_by, product.synthesis) + product.flags,
-        device=str(synthesizer.device),
-        seconds=seconds,
-        n_nonfinite=product.like.n_nonfinite,
-        scaling={**synthesizer.card.scaling, **asdict(product.synthesis.scaling)},
-        root=job.root,
-        selected_by=job.selected_by,
         grid=product.describe_grid(job),
-        notes={image.path: image.note for image in read},
+        flags=find_flags(job.selected_by, product.synthesis) + product.flags,
+        seconds=seconds,
     )
     # An old image beside a new sidecar would be taken for done if we were killed in between.
     with atomic.replacing([files.image, files.sidecar, *files.companions]):

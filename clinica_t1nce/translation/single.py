@@ -6,7 +6,7 @@ shown the image as it lies, along axes that run right, anterior, superior as nea
 """
 
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -291,25 +291,16 @@ def translate_file(
             reasons = [flag.text for flag in synthesis.flags if flag.code == NOT_REGISTERED]
             raise ImageError(f"{files.source}: {reasons[0].partition(':')[0]}")
         t1ce, t1nce, affine = found.crop, found.crop_image, mni.CROP_AFFINE
-    flags = find_flags(None, synthesis) + sidecar.source_flags(source)
+    predicted_on = UNMOVED if found.pose is None else PREDICTED_ON
+    notes = {files.source: source.note}
     content = sidecar.describe_image(
-        source=files.source,
-        output=files.image,
-        card=synthesizer.card,
+        files.image,
+        sidecar.Source(files.source, raw, "raw", None, source.n_nonfinite, notes),
+        sidecar.Prediction.of(synthesis, synthesizer),
         change=sidecar.measure_change(condition(t1ce).shown, t1ce - t1nce, found.place),
-        confidence=synthesis.confidence,
-        gadolinium=synthesis.gadolinium,
-        flags=flags,
-        device=str(synthesizer.device),
+        grid=sidecar.Grid(files.space, predicted_on=predicted_on),
+        flags=find_flags(None, synthesis) + sidecar.source_flags(source),
         seconds=time.perf_counter() - start,
-        n_nonfinite=source.n_nonfinite,
-        scaling={**synthesizer.card.scaling, **asdict(synthesis.scaling)},
-        root=raw,
-        root_name="raw",
-        grid=sidecar.Grid(
-            files.space, predicted_on=UNMOVED if found.pose is None else PREDICTED_ON
-        ),
-        notes={files.source: source.note},
     )
     content["SkullStripped"] = mni.is_stripped(condition(source.data).shown, source.affine)
     if files.space != names.NATIVE:

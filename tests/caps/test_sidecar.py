@@ -24,18 +24,16 @@ CARD = Card(
 def content(tmp_path, **changes):
     (tmp_path / "a").mkdir(exist_ok=True)
     (tmp_path / "a" / "x.nii.gz").write_bytes(b"crop")
-    arguments = {
-        "source": tmp_path / "a" / "x.nii.gz",
-        "output": tmp_path / "b" / "y.nii.gz",
-        "card": CARD,
-        "change": {"Mean": 1.0, "Percentile99": 2.0, "MeanRelativeToSource": 0.5},
-        "confidence": 0.25,
-        "device": "cpu",
-        "seconds": 1.234,
-        "root": tmp_path,
-        "selected_by": SelectedBy("tsv"),
-    }
-    return sidecar.describe_image(**arguments | changes)
+    about = {"root": tmp_path, "selected_by": SelectedBy("tsv")}
+    about |= {key: changes.pop(key) for key in changes.keys() & {*about, "n_nonfinite"}}
+    measured = {"Mean": 1.0, "Percentile99": 2.0, "MeanRelativeToSource": 0.5}
+    return sidecar.describe_image(
+        tmp_path / "b" / "y.nii.gz",
+        sidecar.Source(tmp_path / "a" / "x.nii.gz", **about),
+        sidecar.Prediction(CARD, changes.pop("confidence", 0.25)),
+        seconds=1.234,
+        **{"change": measured, **changes},
+    )
 
 
 def test_change_is_measured_in_the_head():

@@ -32,21 +32,18 @@ CARD = Card(
 )
 
 
-def synthesise(caps, crop, confidence=0.5, **arguments):
+def synthesise(caps, crop, confidence=0.5, *, gadolinium=None, n_nonfinite=0, flags=()):
     """Make a T1nce as the pipeline does, without a network."""
     output = names.output_path(crop, "tiny")
     image = nib.load(crop)
     data = np.asarray(image.dataobj, np.float32)
     content = sidecar.describe_image(
-        source=crop,
-        output=output,
-        card=CARD,
+        output,
+        sidecar.Source(crop, caps, n_nonfinite=n_nonfinite),
+        sidecar.Prediction(CARD, confidence, gadolinium),
         change={"MeanRelativeToSource": 0.0123},
-        confidence=confidence,
-        device="cpu",
+        flags=flags,
         seconds=1.0,
-        root=caps,
-        **arguments,
     )
     sidecar.write(output, content)
     nib.save(nib.Nifti1Image(0.8 * data, image.affine), output)

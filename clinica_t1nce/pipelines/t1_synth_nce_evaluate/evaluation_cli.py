@@ -1,7 +1,7 @@
 """Command line of ``clinica run t1-synth-nce-evaluate``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 from clinica import option
@@ -143,21 +143,15 @@ def cli(
     caps_directory: str,
     pairs_tsv: str,
     output_dir: str,
-    models: tuple[str, ...] = (),
-    split: "Split" = "test",
-    brain_mask: str = "deepbet",
-    align: Align = "rigid",
-    protocol: Protocol = "standard",
-    segmentations: tuple[str, ...] = (ATROPOS, OWN),
-    spm_caps: tuple[str, ...] = (),
-    priors: tuple[str, ...] | None = None,
-    structures: str | None = None,
-    noise_floor: bool = False,
-    working_directory: str | None = None,
-    overwrite_outputs: bool = False,
-    n_procs: int = 1,
-    nipype_plugin: str | None = None,
-    nipype_plugin_args: str | None = None,
+    models: tuple[str, ...],
+    split: "Split",
+    structures: str | None,
+    working_directory: str | None,
+    overwrite_outputs: bool,
+    n_procs: int,
+    nipype_plugin: str | None,
+    nipype_plugin_args: str | None,
+    **options: Any,
 ) -> None:
     """Compare synthetic T1nce with real ones: the tables and figures of the paper.
 
@@ -178,18 +172,15 @@ def cli(
     with checking():
         move_nipype_log(Path(working_directory) if working_directory else None)
     plugin, plugin_args = read_plugin(nipype_plugin, nipype_plugin_args, working_directory)
-    methods = _methods(segmentations, structures)
-    if noise_floor and ATROPOS not in [method.kind for method in methods]:
+    methods = _methods(options["segmentations"], structures)
+    if options["noise_floor"] and ATROPOS not in [method.kind for method in methods]:
         raise WrongUsageError("--noise-floor: only with --segmentation atropos")
-    settings = EvaluationSettings(
-        brain_mask=brain_mask,
-        align=align,
-        protocol=protocol,
-        segmentations=methods,
-        spm_caps=_folders(spm_caps),
-        priors=tuple(Path(path).absolute() for path in priors or ()),
-        noise_floor=noise_floor,
-    )
+    parsed = {
+        "segmentations": methods,
+        "spm_caps": _folders(options["spm_caps"]),
+        "priors": tuple(Path(path).absolute() for path in options["priors"] or ()),
+    }
+    settings = EvaluationSettings(**{**options, **parsed})
     with checking():
         pipeline = T1SynthNceEvaluate(
             caps_directory=caps_directory,
