@@ -108,7 +108,7 @@ def find_pose(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
     size = _millilitres(mask, coarse_affine)
     if not BRAIN[0] <= size <= BRAIN[1]:
         raise ImageError(f"{size:.0f} ml of brain were found, not {BRAIN[0]:g} to {BRAIN[1]:g}")
-    template, template_affine = _template()
+    template, template_affine = load_template()
     pose = register_volumes(
         np.where(mask, coarse, 0),
         _without_shear(coarse_affine),
@@ -177,7 +177,14 @@ def deepbet_mask(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
 
 
 @lru_cache
-def _template() -> tuple[np.ndarray, np.ndarray]:
+def load_template() -> tuple[np.ndarray, np.ndarray]:
+    """Load the template's brain, on voxels of :data:`SIDE`.
+
+    Returns
+    -------
+    volume, affine : numpy.ndarray
+        Brain without its head, and its affine, 4 x 4, voxel indices to mm.
+    """
     from nilearn.datasets import load_mni152_template
 
     image = load_mni152_template(resolution=1)

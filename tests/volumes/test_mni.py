@@ -9,7 +9,7 @@ from tests.data import volumes
 @pytest.fixture(scope="module")
 def brain():
     """The template's own brain, of 2 mm."""
-    return mni._template()
+    return mni.load_template()
 
 
 def moved(brain, shape, affine, pose):

@@ -172,7 +172,7 @@ def cli(
     with checking():
         move_nipype_log(Path(working_directory) if working_directory else None)
     plugin, plugin_args = read_plugin(nipype_plugin, nipype_plugin_args, working_directory)
-    methods = _methods(options["segmentations"], structures)
+    methods = read_segmentations(options["segmentations"], structures)
     if options["noise_floor"] and ATROPOS not in [method.kind for method in methods]:
         raise WrongUsageError("--noise-floor: only with --segmentation atropos")
     parsed = {
@@ -222,8 +222,23 @@ def _folders(options: tuple[str, ...]) -> dict[str, Path]:
     return folders
 
 
-def _methods(texts: tuple[str, ...], structures: str | None) -> tuple[VolumeMethod, ...]:
-    """Read the options --segmentation and --structures."""
+def read_segmentations(
+    texts: tuple[str, ...], structures: str | None = None
+) -> tuple[VolumeMethod, ...]:
+    """Read the options --segmentation and --structures.
+
+    Parameters
+    ----------
+    texts
+        Values of --segmentation.
+    structures
+        Value of --structures.
+
+    Raises
+    ------
+    WrongUsageError
+        If one is not understood, given twice, or does not go with the others.
+    """
     methods = [_method(text, structures) for text in texts if text != "none"]
     names = [method.name for method in methods]
     if len(set(names)) < len(names) or (methods and "none" in texts):

@@ -7,7 +7,7 @@ import pytest
 from clinica_t1nce.caps import names
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.evaluation.structures import PATTERNS, VolumeMethod, structures_of
-from clinica_t1nce.pipelines.t1_synth_nce_evaluate import evaluation_cli as cli
+from clinica_t1nce.pipelines.t1_synth_nce_evaluate.evaluation_cli import read_segmentations
 from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pair_jobs import (
     EvaluationSettings,
     is_evaluated,
@@ -116,7 +116,7 @@ def test_files_of_a_tool_in_a_folder(caps, tsv, tmp_path, tool):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
         expected.append(maps if tool == "spm" else maps[0])
-    (method,) = cli._methods((f"{tool}:{tmp_path}",), None)
+    (method,) = read_segmentations((f"{tool}:{tmp_path}",))
     assert method.structures == structures_of(tool)
     (job,), problems = select_pairs(caps, tsv, [], EvaluationSettings(segmentations=(method,)))
     assert problems == {}
