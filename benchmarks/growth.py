@@ -65,7 +65,7 @@ def finished(caps: Path, number: int) -> None:
 def _sidecar(crop: Path, output: Path, caps: Path, card: Card) -> str:
     content = sidecar.describe_image(
         output,
-        sidecar.Source(crop, caps, selected_by=SelectedBy("metadata", "ce entity")),
+        sidecar.SourceImage(crop, caps, selected_by=SelectedBy("metadata", "ce entity")),
         sidecar.Prediction(card, 0.5, 0.99),
         change={"Mean": 1.0, "Percentile99": 20.0, "MeanRelativeToSource": 0.002},
         seconds=3.0,

@@ -36,7 +36,7 @@ _RESOLUTIONS = {
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceImage:
     """T1ce that a synthetic image is made from.
 
     Attributes
@@ -172,7 +172,7 @@ def describe_model(card: "Card") -> dict[str, Any]:
 
 def describe_image(
     output: Path,
-    source: Source,
+    source: SourceImage,
     prediction: Prediction,
     *,
     change: Mapping[str, Any],
@@ -244,7 +244,7 @@ def describe_enhancement(content: Mapping[str, Any], image: str) -> dict[str, An
         "Synthetic": True,
         "Sources": [content["SpatialReference"], image],
         "Units": "arbitrary, those of the T1ce",
-        **_shared(content),
+        **_shared_keys(content),
     }
 
 
@@ -276,11 +276,11 @@ def describe_vessels(content: Mapping[str, Any], threshold: float) -> dict[str, 
             "SmallestInMm3": vessels.SMALLEST,
             "LeastDepthInAWholeHeadInMm": vessels.DEEPEST_SCALP,
         },
-        **_shared(content),
+        **_shared_keys(content),
     }
 
 
-def _shared(content: Mapping[str, Any]) -> dict[str, Any]:
+def _shared_keys(content: Mapping[str, Any]) -> dict[str, Any]:
     keys = ("Space", "SpatialReference", "Resolution", "ChangePredictedOn", "GeneratedBy", "Model")
     return {key: content[key] for key in keys if key in content}
 

@@ -264,7 +264,9 @@ def choose(
         if name not in known:
             there = f"; there are {', '.join(sorted(known))}" if known else ""
             raise SelectionError(f"{visit}: no image {name!r} to choose{there}")
-    return {visit: _prefer(group, chosen.get(visit)) for visit, group in sorted(by_visit.items())}
+    return {
+        visit: _choose_one(group, chosen.get(visit)) for visit, group in sorted(by_visit.items())
+    }
 
 
 def read_choices(path: Path) -> dict[Visit, str]:
@@ -280,7 +282,7 @@ def read_choices(path: Path) -> dict[Visit, str]:
     return {Visit(*visit): Path(row["filename"]).name for visit, row in rows.items()}
 
 
-def _prefer(group: list[Candidate], name: str | None) -> Choice:
+def _choose_one(group: list[Candidate], name: str | None) -> Choice:
     def rank(candidate: Candidate) -> tuple[bool, int, str]:
         return candidate.kind == SYNTHETIC, -run_of(candidate.path.name), candidate.path.name
 

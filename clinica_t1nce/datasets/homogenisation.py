@@ -194,7 +194,7 @@ def homogenise(request: HomogenisationRequest) -> Report:
             request.caps_output,
             origin.caps,
             {
-                visit: _sidecar(
+                visit: _image_sidecar(
                     choice, origin, homogenised_caps.crop_path(request.caps_output, visit).parent
                 )
                 for visit, choice in choices.items()
@@ -275,7 +275,7 @@ def _put(
     overwrite: bool,
 ) -> None:
     image = visit_image_path(out, visit)
-    content = _sidecar(choice, origin, image.parent)
+    content = _image_sidecar(choice, origin, image.parent)
     why = outputs.lack_of_copy(image, content, choice.candidate.path)
     if not overwrite:
         if why is None or why == "other":
@@ -302,7 +302,7 @@ def _put(
     report.new.append(visit)
 
 
-def _sidecar(choice: Choice, origin: DatasetSources, beside: Path) -> dict[str, Any]:
+def _image_sidecar(choice: Choice, origin: DatasetSources, beside: Path) -> dict[str, Any]:
     candidate = choice.candidate
     sources = dict.fromkeys(filter(None, [candidate.path, candidate.raw]))
     content = acquisition(candidate, origin.bids)
@@ -319,7 +319,7 @@ def _sidecar(choice: Choice, origin: DatasetSources, beside: Path) -> dict[str, 
     return content
 
 
-def _description(origin: DatasetSources) -> outputs.Plan:
+def _description(origin: DatasetSources) -> outputs.FilePlan:
     source: dict[str, Any] = {}
     if origin.bids is not None and is_there(origin.bids.root / description.DESCRIPTION):
         source = read_json(origin.bids.root / description.DESCRIPTION)

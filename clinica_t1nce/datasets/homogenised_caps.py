@@ -26,7 +26,7 @@ def check_caps_folder(out: Path, caps: Path) -> None:
     outputs.check_place(out, [caps])
     if not outputs.holds_files(out):
         return
-    if outputs.read_description(out) != _describe(caps) or not (out / "README").is_file():
+    if outputs.read_description(out) != _caps_description(caps) or not (out / "README").is_file():
         raise SelectionError(
             f"{out}: holds files that were not made from {caps} as it is; give a new folder"
         )
@@ -75,7 +75,7 @@ def write_crops(
         If a file cannot be written.
     """
     files = {
-        Path(description.DESCRIPTION): Entry(text=as_json(_describe(caps))),
+        Path(description.DESCRIPTION): Entry(text=as_json(_caps_description(caps))),
         Path("README"): Entry(text=outputs.packaged_text("homogenised_caps.txt")),
     }
     outputs.make_files(out, files)
@@ -97,7 +97,7 @@ def write_crops(
     return n_new
 
 
-def _describe(caps: Path) -> dict[str, Any]:
+def _caps_description(caps: Path) -> dict[str, Any]:
     """Give the description of the CAPS, with t1-linear's steps and their versions alone."""
     source = read_json(caps / description.DESCRIPTION)
     steps = []

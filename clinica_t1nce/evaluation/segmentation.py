@@ -105,7 +105,7 @@ def segment(
     ImageError
         If the mask is empty or of another shape, the image is constant in it, or Atropos fails.
     """
-    _check(volume, mask, priors)
+    _check_segmentable(volume, mask, priors)
     if priors is None:
         priors = template_priors(volume.shape, affine)
     box = nonzero_box(mask, _MARGIN)
@@ -126,7 +126,7 @@ def segment(
     return Segmentation(labels, probabilities)
 
 
-def _check(volume: np.ndarray, mask: np.ndarray, priors: np.ndarray | None) -> None:
+def _check_segmentable(volume: np.ndarray, mask: np.ndarray, priors: np.ndarray | None) -> None:
     shapes = [mask.shape, *(() if priors is None else (prior.shape for prior in priors))]
     if any(shape != volume.shape for shape in shapes):
         raise ImageError(f"image {volume.shape}, mask and priors {shapes}; give one grid")

@@ -116,7 +116,7 @@ def measure_similarity(
         If the mask is empty, shapes differ, or voxels are not finite.
     """
     for volume in (reference, image):
-        _check(volume, mask)
+        _check_comparable(volume, mask)
     # The window reaches no further: outside the box nothing counts.
     box = nonzero_box(mask, RADIUS)
     return _compare(
@@ -143,7 +143,7 @@ def compare_matched(
         If :func:`measure_similarity` would raise it.
     """
     for volume in (reference, image):
-        _check(volume, mask)
+        _check_comparable(volume, mask)
     x, y = image[mask].astype(np.float64), reference[mask].astype(np.float64)
     slope, shift = least_squares(x, y)
     return measure_similarity(reference, slope * image.astype(np.float64) + shift, mask, data_range)
@@ -237,11 +237,11 @@ def compare_as_authors(
         If shapes differ, the mask is empty, or voxels are not finite.
     """
     for volume in (t1nce, t1ce, image):
-        _check(volume, mask)
-    small = _resized(t1ce, AUTHORS_GRID)
-    x = unit_scale(small if image is t1ce else _resized(image, AUTHORS_GRID), like=small)
-    y = unit_scale(_resized(t1nce, AUTHORS_GRID))
-    x, y = (np.where(mask, _resized(v, mask.shape), 0).astype(np.float64) for v in (x, y))
+        _check_comparable(volume, mask)
+    small = _resized_volume(t1ce, AUTHORS_GRID)
+    x = unit_scale(small if image is t1ce else _resized_volume(image, AUTHORS_GRID), like=small)
+    y = unit_scale(_resized_volume(t1nce, AUTHORS_GRID))
+    x, y = (np.where(mask, _resized_volume(v, mask.shape), 0).astype(np.float64) for v in (x, y))
     mean_x, mean_y, n = x.mean(), y.mean(), x.size
     covariance = (x * y).mean() - mean_x * mean_y
     variances = x.var(ddof=1) + y.var(ddof=1) if n > 1 else 0.0
@@ -288,14 +288,14 @@ def _mutual_information(x: np.ndarray, y: np.ndarray) -> float:
     return float(normalized_mutual_information(x, y, bins=BINS))
 
 
-def _resized(volume: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def _resized_volume(volume: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     import torch
 
     tensor = torch.from_numpy(np.ascontiguousarray(volume, dtype=np.float32))
     return grids.resample(tensor[None, None], shape)[0, 0].numpy()
 
 
-def _check(volume: np.ndarray, mask: np.ndarray) -> None:
+def _check_comparable(volume: np.ndarray, mask: np.ndarray) -> None:
     if volume.shape != mask.shape:
         raise ImageError(f"image {volume.shape}, mask {mask.shape}; give one grid")
     if not mask.any():

@@ -185,15 +185,15 @@ def _agreement(agreement: "pd.DataFrame") -> PrintedTable:
     for row in agreement.to_dict("records"):
         again = row["image"] in FLOOR
         compared = ("T1nce again", row["image"]) if again else _compared(row["image"])
-        bias = _interval(row, "volume_bias_low", "volume_bias_high", 1)
+        bias = _interval_text(row, "volume_bias_low", "volume_bias_high", 1)
         rows.append(
             (
                 *(SETS[row["set"]], row["segmentation"], row["tissue"], *compared, str(row["n"])),
                 f"{row['volume_bias']:+.1f} {bias}",
-                _interval(row, "limit_low", "limit_high", 1),
-                f"{_number(row['icc'], 3)} {_interval(row, 'icc_low', 'icc_high', 3)}",
-                _number(row["absolute"], 2),
-                _number(row["mean_dice"], 3),
+                _interval_text(row, "limit_low", "limit_high", 1),
+                f"{_number_text(row['icc'], 3)} {_interval_text(row, 'icc_low', 'icc_high', 3)}",
+                _number_text(row["absolute"], 2),
+                _number_text(row["mean_dice"], 3),
             )
         )
     header = (
@@ -205,13 +205,13 @@ def _agreement(agreement: "pd.DataFrame") -> PrintedTable:
     return PrintedTable("Volumes against the T1nce's", header, tuple(rows), note)
 
 
-def _interval(row: Mapping[Hashable, Any], low: str, high: str, digits: int) -> str:
+def _interval_text(row: Mapping[Hashable, Any], low: str, high: str, digits: int) -> str:
     if math.isnan(row[low]):
         return "[n/a]"
     return f"[{row[low]:.{digits}f}, {row[high]:.{digits}f}]"
 
 
-def _number(value: float, digits: int) -> str:
+def _number_text(value: float, digits: int) -> str:
     return "n/a" if math.isnan(value) else f"{value:.{digits}f}"
 
 
@@ -319,18 +319,18 @@ def _note(
         f"{' or '.join(map(str, comparisons))} comparisons (models x "
         f"{'measures' if table == 'similarity' else 'tissues'})."
     )
-    small = [SETS[name] for name, part in groups.items() if _count(part) < MIN_PAIRS]
+    small = [SETS[name] for name, part in groups.items() if _count_pairs(part) < MIN_PAIRS]
     return text + (
         f" Fewer than {MIN_PAIRS} pairs, not tested: {', '.join(small)}." if small else ""
     )
 
 
 def _sizes(groups: "Mapping[str, pd.DataFrame]") -> str:
-    sizes = ", ".join(f"{SETS[name]} {_count(part)}" for name, part in groups.items())
+    sizes = ", ".join(f"{SETS[name]} {_count_pairs(part)}" for name, part in groups.items())
     return f"Pairs: {sizes}."
 
 
-def _count(frame: "pd.DataFrame") -> int:
+def _count_pairs(frame: "pd.DataFrame") -> int:
     return len(frame[["participant_id", "session_id_t1ce", "session_id_t1nce"]].drop_duplicates())
 
 

@@ -18,7 +18,7 @@ STAGES = (AFTER, BEFORE) = ("after", "before")
 Features = dict[str, dict[str, float]]
 """Features of one image by the name of their set."""
 
-Volumes = Mapping[tuple[str, str, str], Features]
+StageVolumes = Mapping[tuple[str, str, str], Features]
 """Volumes of images by participant, session and stage."""
 
 
@@ -26,7 +26,7 @@ def measure_separability(
     origins: Sequence[AnalysedImage],
     model: str,
     device: Device,
-    volumes: Volumes,
+    volumes: StageVolumes,
     *,
     detector: bool,
 ) -> dict[str, Mapping[str, Separability]]:
@@ -61,7 +61,7 @@ def measure_separability(
     logit = _load_detector(model, device) if detector else None
     found: dict[str, Mapping[str, Separability]] = {}
     for stage in _stages(origins):
-        features = [_measure(origin, stage, volumes, logit) for origin in origins]
+        features = [_features_of(origin, stage, volumes, logit) for origin in origins]
         found[stage] = audit(features, synthetic, participants)
     return found
 
@@ -93,7 +93,7 @@ def find_name(model: str) -> str | None:
     return load_generator(model)[1].name
 
 
-def read_volumes(path: Path, origins: Sequence[AnalysedImage]) -> Volumes:
+def read_volumes(path: Path, origins: Sequence[AnalysedImage]) -> StageVolumes:
     """Read volumes of images from a table.
 
     Parameters
@@ -137,10 +137,10 @@ def _stages(origins: Sequence[AnalysedImage]) -> Sequence[str]:
     return STAGES if all(origin.source for origin in origins) else (AFTER,)
 
 
-def _measure(
+def _features_of(
     origin: AnalysedImage,
     stage: str,
-    volumes: Volumes,
+    volumes: StageVolumes,
     logit: Callable[[nifti.Image], float] | None,
 ) -> Features:
     path = origin.source if stage == BEFORE and origin.source is not None else origin.image

@@ -69,7 +69,7 @@ class AppRequest:
 
 
 @dataclass
-class Plan:
+class DerivativePlan:
     """What is to be done.
 
     Attributes
@@ -88,7 +88,7 @@ class Plan:
     failed: list[str] = field(default_factory=list)
 
 
-def plan_derivative(request: AppRequest, model: Model) -> Plan:
+def plan_derivative(request: AppRequest, model: Model) -> DerivativePlan:
     """Find the T1ce of a BIDS, and say which of them are to be translated.
 
     Raises
@@ -99,7 +99,7 @@ def plan_derivative(request: AppRequest, model: Model) -> Plan:
     dataset = Dataset(request.bids, read_words(request.agent_words), without_sessions=True)
     derivative.check_derivative(request.out, request.bids)
     conditions = {} if request.filter_file is None else read_filter(request.filter_file)
-    found = Plan()
+    found = DerivativePlan()
     n_seen, taken = 0, dict[Path, str]()
     for images in _visits(request, dataset, found):
         chosen = [image for image in images if passes(image.path.name, conditions)]
@@ -108,7 +108,7 @@ def plan_derivative(request: AppRequest, model: Model) -> Plan:
             if image.kind != T1CE:
                 found.n_others += 1
                 continue
-            files = _files(request, image.path)
+            files = _job_of(request, image.path)
             if files.image in taken:
                 found.failed.append(
                     f"{image.path}: its T1nce would have the name of that of {taken[files.image]}; "
@@ -238,7 +238,7 @@ def validate(bids: Path) -> str | None:
     return command
 
 
-def _visits(request: AppRequest, dataset: Dataset, found: Plan) -> Iterator[list[T1w]]:
+def _visits(request: AppRequest, dataset: Dataset, found: DerivativePlan) -> Iterator[list[T1w]]:
     wanted = {f"sub-{label.removeprefix('sub-')}" for label in request.participants}
     there = {visit.subject for visit in dataset.visits}
     if missing := sorted(wanted - there):
@@ -255,7 +255,7 @@ def _visits(request: AppRequest, dataset: Dataset, found: Plan) -> Iterator[list
             found.failed.append(f"{visit}: {error}")
 
 
-def _files(request: AppRequest, source: Path) -> SingleJob:
+def _job_of(request: AppRequest, source: Path) -> SingleJob:
     image = derivative.derivative_path(source, request.bids, request.out, request.space)
     native = request.space == derivative.SPACES[0]
     return SingleJob(

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from clinica_t1nce.synthesis.synthesizer import Synthesizer
     from clinica_t1nce.translation.single import Translation
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 
 MEMORY_GB = 2.0
 """Memory that a process takes beside its model."""
@@ -46,10 +46,10 @@ def translator(
         Root of the BIDS that the sources belong to; sidecars call it ``raw``. None: they give
         relative paths.
     """
-    return partial(_translate, model, n_threads, raw)
+    return partial(_translate_one, model, n_threads, raw)
 
 
-def _translate(
+def _translate_one(
     model: Model, n_threads: int | None, raw: Path | None, files: SingleJob
 ) -> dict[str, Any]:
     """Write the T1nce of a file, and its page if it has one."""
@@ -212,8 +212,8 @@ def share_cores(n_images: int, n_procs: int, model: Model) -> tuple[int, int | N
 
 
 def each(
-    work: Callable[[Item], Result], items: Sequence[Item], n_processes: int = 1
-) -> Iterator[tuple[Item, Result | None, str | None]]:
+    work: Callable[[Given], Made], items: Sequence[Given], n_processes: int = 1
+) -> Iterator[tuple[Given, Made | None, str | None]]:
     """Do some work on each item; the failure of one stops no other.
 
     Parameters
@@ -250,7 +250,7 @@ def each(
         pool.shutdown(cancel_futures=True)
 
 
-def _attempt(work: Callable[[Item], Result], item: Item) -> tuple[Item, Result | None, str | None]:
+def _attempt(work: Callable[[Given], Made], item: Given) -> tuple[Given, Made | None, str | None]:
     try:
         return item, work(item), None
     except Exception as error:

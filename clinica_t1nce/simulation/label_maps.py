@@ -83,7 +83,7 @@ def read_label_map(path: Path, table: LabelTable | None = None) -> nifti.Image:
     if np.abs(labels - image.data).max() > 1e-3:
         raise LabelMapError(f"{path}: values between whole numbers, so no label map; give that")
     with naming(path):
-        labels = _translate(labels, table or {})
+        labels = _translate_labels(labels, table or {})
         tissues.to_tissues(labels)
     affine = image.affine @ inv_ornt_aff(io_orientation(image.affine), labels.shape)
     labels, affine = _to_1_mm(grids.to_ras(labels, image.affine), affine)
@@ -134,7 +134,7 @@ def read_label_table(path: Path) -> dict[int, int]:
     return table
 
 
-def _translate(labels: np.ndarray, table: LabelTable) -> np.ndarray:
+def _translate_labels(labels: np.ndarray, table: LabelTable) -> np.ndarray:
     out = labels.copy()
     for label, ours in table.items():
         out[labels == label] = ours

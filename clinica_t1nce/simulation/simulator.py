@@ -330,8 +330,8 @@ def recipe_of(numbers: Mapping[str, Any]) -> Recipe:
 @cache
 def _converter() -> cattrs.Converter:
     converter = cattrs.Converter(detailed_validation=False)
-    _name(converter, "effect", effects.Effect, effects)
-    _name(converter, "step", scanner.Step, scanner)
+    _name_class(converter, "effect", effects.Effect, effects)
+    _name_class(converter, "step", scanner.Step, scanner)
     sequences = {kind.kind: kind for kind in (Mprage, GradientEcho, SpinEcho)}
     converter.register_structure_hook(
         Mprage | GradientEcho | SpinEcho,
@@ -340,7 +340,7 @@ def _converter() -> cattrs.Converter:
     return converter
 
 
-def _name(converter: cattrs.Converter, key: str, base: type, room: ModuleType) -> None:
+def _name_class(converter: cattrs.Converter, key: str, base: type, room: ModuleType) -> None:
     """Let the parts of a recipe that are of some class below `base` name it under `key`."""
 
     def write(part: Any) -> dict[str, Any]:

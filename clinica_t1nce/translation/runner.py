@@ -51,7 +51,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class _Work:
+class _Unwritten:
     """What was made of a job, not written yet."""
 
     job: Job
@@ -122,7 +122,7 @@ def translate(job: Job, synthesizer: "Synthesizer") -> Result:
         If the image cannot be written; nothing half-written is left.
     """
     start = time.perf_counter()
-    work = _synthesise(job, _read(job, synthesizer), synthesizer, start)
+    work = _synthesise(job, _read_inputs(job, synthesizer), synthesizer, start)
     return _write(work, synthesizer)
 
 
@@ -130,13 +130,13 @@ def _overlapping(
     jobs: Sequence[Job], synthesizer: "Synthesizer", on_start: Callable[[Job], None]
 ) -> Iterator[Result]:
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
-        upcoming = reader.submit(_read, jobs[0], synthesizer) if jobs else None
+        upcoming = reader.submit(_read_inputs, jobs[0], synthesizer) if jobs else None
         writing: tuple[Job, Future[Result]] | None = None
         for index, job in enumerate(jobs):
             reading = upcoming
             assert reading is not None
             if index + 1 < len(jobs):
-                upcoming = reader.submit(_read, jobs[index + 1], synthesizer)
+                upcoming = reader.submit(_read_inputs, jobs[index + 1], synthesizer)
             on_start(job)
             start = time.perf_counter()
             written: Future[Result]
@@ -160,7 +160,9 @@ def _result(job: Job, future: "Future[Result]") -> Result:
         return Result(job, error=error)
 
 
-def _read(job: Job, synthesizer: "Synthesizer", crop: nifti.Image | None = None) -> spaces.Inputs:
+def _read_inputs(
+    job: Job, synthesizer: "Synthesizer", crop: nifti.Image | None = None
+) -> spaces.Inputs:
     """Read what the images of a job take; of one whose image is to tell itself, the crop alone."""
     if crop is None:
         job.check()
@@ -174,7 +176,9 @@ def _wanted(job: Job, synthesizer: "Synthesizer") -> tuple[names.Space, ...]:
     return tuple(job.lacks(sidecar.describe_model(synthesizer.card)))
 
 
-def _synthesise(job: Job, inputs: spaces.Inputs, synthesizer: "Synthesizer", start: float) -> _Work:
+def _synthesise(
+    job: Job, inputs: spaces.Inputs, synthesizer: "Synthesizer", start: float
+) -> _Unwritten:
     synthesis = probability = None
     if job.is_open:
         synthesis = spaces.synthesise(inputs.crop, inputs.crop.data, synthesizer)
@@ -184,12 +188,12 @@ def _synthesise(job: Job, inputs: spaces.Inputs, synthesizer: "Synthesizer", sta
             chosen = selection.by_image(probability, job.options.include_t1nce)
             job = replace(job, selected_by=chosen)
         if not job.is_open:
-            inputs = _read(job, synthesizer, inputs.crop)
+            inputs = _read_inputs(job, synthesizer, inputs.crop)
     products = list(spaces.make_products(inputs, synthesizer, synthesis))
-    return _Work(job, inputs, products, probability, start)
+    return _Unwritten(job, inputs, products, probability, start)
 
 
-def _write(work: _Work, synthesizer: "Synthesizer") -> Result:
+def _write(work: _Unwritten, synthesizer: "Synthesizer") -> Result:
     job = work.job
     classified = None
     if work.probability is not None:
@@ -219,7 +223,7 @@ def _write_product(
     notes = {image.path: image.note for image in (product.inputs.crop, like)}
     content = sidecar.describe_image(
         files.image,
-        sidecar.Source(job.source, job.root, "", job.selected_by, like.n_nonfinite, notes),
+        sidecar.SourceImage(job.source, job.root, "", job.selected_by, like.n_nonfinite, notes),
         sidecar.Prediction.of(product.synthesis, synthesizer),
         change=sidecar.measure_change(product.shown, product.change, product.place),
         grid=product.describe_grid(job),

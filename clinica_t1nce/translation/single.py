@@ -295,7 +295,7 @@ def translate_file(
     notes = {files.source: source.note}
     content = sidecar.describe_image(
         files.image,
-        sidecar.Source(files.source, raw, "raw", None, source.n_nonfinite, notes),
+        sidecar.SourceImage(files.source, raw, "raw", None, source.n_nonfinite, notes),
         sidecar.Prediction.of(synthesis, synthesizer),
         change=sidecar.measure_change(condition(t1ce).shown, t1ce - t1nce, found.place),
         grid=sidecar.Grid(files.space, predicted_on=predicted_on),

@@ -29,7 +29,7 @@ def content(tmp_path, **changes):
     measured = {"Mean": 1.0, "Percentile99": 2.0, "MeanRelativeToSource": 0.5}
     return sidecar.describe_image(
         tmp_path / "b" / "y.nii.gz",
-        sidecar.Source(tmp_path / "a" / "x.nii.gz", **about),
+        sidecar.SourceImage(tmp_path / "a" / "x.nii.gz", **about),
         sidecar.Prediction(CARD, changes.pop("confidence", 0.25)),
         seconds=1.234,
         **{"change": measured, **changes},

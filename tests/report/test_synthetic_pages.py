@@ -39,7 +39,7 @@ def synthesise(caps, crop, confidence=0.5, *, gadolinium=None, n_nonfinite=0, fl
     data = np.asarray(image.dataobj, np.float32)
     content = sidecar.describe_image(
         output,
-        sidecar.Source(crop, caps, n_nonfinite=n_nonfinite),
+        sidecar.SourceImage(crop, caps, n_nonfinite=n_nonfinite),
         sidecar.Prediction(CARD, confidence, gadolinium),
         change={"MeanRelativeToSource": 0.0123},
         flags=flags,

@@ -177,7 +177,7 @@ def cli(
         raise WrongUsageError("--noise-floor: only with --segmentation atropos")
     parsed = {
         "segmentations": methods,
-        "spm_caps": _folders(options["spm_caps"]),
+        "spm_caps": _spm_folders(options["spm_caps"]),
         "priors": tuple(Path(path).absolute() for path in options["priors"] or ()),
     }
     settings = EvaluationSettings(**{**options, **parsed})
@@ -210,7 +210,7 @@ def cli(
         raise click.exceptions.Exit(1)
 
 
-def _folders(options: tuple[str, ...]) -> dict[str, Path]:
+def _spm_folders(options: tuple[str, ...]) -> dict[str, Path]:
     folders = {}
     for text in options:
         name, separator, folder = text.partition("=")
@@ -239,7 +239,7 @@ def read_segmentations(
     WrongUsageError
         If one is not understood, given twice, or does not go with the others.
     """
-    methods = [_method(text, structures) for text in texts if text != "none"]
+    methods = [_read_segmentation(text, structures) for text in texts if text != "none"]
     names = [method.name for method in methods]
     if len(set(names)) < len(names) or (methods and "none" in texts):
         raise WrongUsageError(f"--segmentation {', '.join(texts)}: give each once, or none alone")
@@ -248,7 +248,7 @@ def read_segmentations(
     return tuple(methods)
 
 
-def _method(text: str, structures: str | None) -> VolumeMethod:
+def _read_segmentation(text: str, structures: str | None) -> VolumeMethod:
     for method in BOTH_MASKS:
         if text == method.name:
             return method

@@ -124,7 +124,7 @@ class T1SynthNceEvaluate(ClinicaPipeline[PairJob]):
 
     def begin(self, n_cores: int, quiet: bool) -> None:
         """Leave out pairs that another run has evaluated since; remove what is made anew."""
-        _describe(self.output_directory, self.caps_directory)
+        _write_description(self.output_directory, self.caps_directory)
         self.to_do = self._missing(self.to_do)
         for job in self.to_do:
             job.record_path(self.output_directory).unlink(missing_ok=True)
@@ -256,7 +256,7 @@ def _check_output(out: Path, caps: Path) -> None:
         )
 
 
-def _describe(out: Path, caps: Path) -> None:
+def _write_description(out: Path, caps: Path) -> None:
     content = {
         "Name": "Evaluation of synthetic T1nce",
         "BIDSVersion": "1.9.0",

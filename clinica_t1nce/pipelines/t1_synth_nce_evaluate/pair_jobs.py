@@ -16,7 +16,7 @@ from clinica_t1nce.evaluation.structures import MAPS, VolumeMethod
 from clinica_t1nce.files.text import find_json
 from clinica_t1nce.workflows.evaluation import BOTH_MASKS, Align, BrainMethod, Protocol
 
-Row = tuple[pairs.PairRow, Mapping[str, str]]
+UsableRow = tuple[pairs.PairRow, Mapping[str, str]]
 
 Wanted = pairs.Split | Literal["all"]
 """Split of a table whose rows are evaluated."""
@@ -180,7 +180,7 @@ def read_record(job: PairJob, out: Path) -> dict[str, Any] | None:
     return find_json(job.record_path(out))
 
 
-def _of_split(tsv: Path, rows: list[Row], split: Wanted) -> list[Row]:
+def _of_split(tsv: Path, rows: list[UsableRow], split: Wanted) -> list[UsableRow]:
     """Keep the rows of a split: people that a model was trained on tell nothing about it."""
     if split == "all" or all(row.split is None for row, _ in rows):
         return rows

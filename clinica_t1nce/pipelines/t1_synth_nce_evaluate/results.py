@@ -221,14 +221,14 @@ def _write_report(
         out,
         shown,
         figures,
-        [_entry(out, record) for record in records],
+        [_pair_entry(out, record) for record in records],
         "\n\n".join([note(settings), *notes]),
         title="Synthetic T1nce against real ones",
         order="share of the removable error recovered, lowest first",
     )
 
 
-def _entry(out: Path, record: Mapping[str, Any]) -> Any:
+def _pair_entry(out: Path, record: Mapping[str, Any]) -> Any:
     from clinica_t1nce.report import PageEntry, thumbnails
 
     page = pair_page_path(out, record)

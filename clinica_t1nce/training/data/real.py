@@ -80,11 +80,11 @@ class RealPatches:
         side = round(self.patch * zoom)
         extent = self._bare(chosen) if self.surroundings and sharp else None
         if self.surroundings and extent is not None and rng.random() < self.in_heads:
-            cut, start = _cut(prepared.volumes, side, rng, BEYOND)
+            cut, start = _cut_patch(prepared.volumes, side, rng, BEYOND)
             centre = [first + (side - 1) / 2 for first in start]
             x, y, mask = self.surroundings((cut[0], cut[1], cut[2]), centre, extent, rng)
         else:
-            x, y, mask = _cut(prepared.volumes, side, rng)[0]
+            x, y, mask = _cut_patch(prepared.volumes, side, rng)[0]
         batch = _batch(x, y, mask, [sigma / zoom for sigma in prepared.facts.blur])
         if self.variation is not None:
             batch = self.variation(batch, self.patch, sharp, rng)
@@ -234,7 +234,7 @@ def _batch(x: torch.Tensor, y: torch.Tensor, mask: torch.Tensor, blur: Sequence[
     }
 
 
-def _cut(
+def _cut_patch(
     volumes: np.ndarray, side: int, rng: np.random.Generator, beyond: int = 0
 ) -> tuple[list[torch.Tensor], list[int]]:
     """Cut a patch of which a third is tissue, if there is one; beyond the volume it is 0.
