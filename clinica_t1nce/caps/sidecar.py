@@ -11,6 +11,7 @@ import numpy as np
 
 import clinica_t1nce
 from clinica_t1nce.caps import names
+from clinica_t1nce.caps.flags import flags_as_json
 from clinica_t1nce.caps.query import SelectedBy
 from clinica_t1nce.files import atomic
 from clinica_t1nce.files.content import fingerprint, has_changed, is_whole
@@ -19,7 +20,6 @@ from clinica_t1nce.synthesis import Flag
 from clinica_t1nce.volumes import intensity
 
 if TYPE_CHECKING:
-    from clinica_t1nce.files import nifti
     from clinica_t1nce.models.cards import Card
     from clinica_t1nce.synthesis.enhancement_prior import Place
     from clinica_t1nce.synthesis.synthesizer import Synthesis, Synthesizer
@@ -311,58 +311,6 @@ def selection(content: Mapping[str, Any]) -> SelectedBy | None:
         return SelectedBy(found.get("Rule", "metadata"), found.get("Reason"))
     text = content.get("SelectedBy")
     return SelectedBy.parse(text) if isinstance(text, str) else None
-
-
-def flags_as_json(found: Iterable[Flag]) -> list[dict[str, str]]:
-    """Write flags as a sidecar's ``Flags``."""
-    return [{"Code": flag.code, "Text": flag.text} for flag in found]
-
-
-_EARLIER_FLAGS = {
-    "low confidence": "low-confidence",
-    "the image shows gadolinium": "contradiction",
-    "the metadata say gadolinium": "contradiction",
-    "t1-linear made the image": "enlarged",
-    "the crop is not the raw image": "warped",
-}
-"""Codes of the texts with which flags of earlier versions, which had none, began."""
-
-
-def flags(content: Mapping[str, Any]) -> list[Flag]:
-    """Give what is to be looked at, of a sidecar of any version."""
-    found = []
-    for item in content.get("Flags", []):
-        if isinstance(item, Mapping):
-            found.append(Flag(str(item.get("Code")), str(item.get("Text"))))
-        else:
-            codes = (code for start, code in _EARLIER_FLAGS.items() if item.startswith(start))
-            found.append(Flag(next(codes, "other"), item))
-    number = content.get("NonFiniteVoxelsSetToZero", 0)
-    if number and not any(flag.code == "non-finite" for flag in found):
-        found.append(_non_finite(number))
-    return found
-
-
-def _non_finite(number: int) -> Flag:
-    return Flag("non-finite", f"{number} NaN or infinite voxels were set to 0")
-
-
-def source_flags(image: "nifti.Image") -> list[Flag]:
-    """Say what is to be looked at in a file that was read: voxels without value, two geometries."""
-    found = [_non_finite(image.n_nonfinite)] if image.n_nonfinite else []
-    forms = image.forms
-    if forms is None or forms.other is None:
-        return found
-    if forms.source == "none":
-        text = "the header has neither qform nor sform, so that left and right are not known"
-        code = "no-form"
-    else:
-        text = f"the header has two geometries, up to {forms.distance:.1f} mm apart"
-        code = "forms-differ"
-    taken = f"that of the {forms.source}, as ITK does" if forms.source != "none" else "ITK's axes"
-    if image.affine is forms.other:
-        taken = "that which the crop was made from, though ITK takes the other one today"
-    return [*found, Flag(code, f"{text}; {taken}")]
 
 
 Reader = Callable[[Path], dict[str, Any] | None]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from clinica_t1nce.caps import names, query, sidecar
+from clinica_t1nce.caps.flags import read_flags
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.files.atomic import remove
 from clinica_t1nce.files.text import read_rows, table_text, write_text
@@ -58,7 +59,7 @@ class Rows:
             self._known.pop(image, None)
         else:
             # Sidecars are not kept: a hundred thousand of them fill a gigabyte.
-            self._known[image] = stamp, _done_row(image, content), sidecar.flags(content)
+            self._known[image] = stamp, _done_row(image, content), read_flags(content)
         return content
 
     def of(self, image: Path) -> tuple[ImageRow, list[Flag]] | None:

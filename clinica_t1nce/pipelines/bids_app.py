@@ -11,6 +11,7 @@ from clinica_t1nce.bids.contrast_agents import read_words
 from clinica_t1nce.bids.entities import Visit, passes, read_filter
 from clinica_t1nce.bids.t1w_images import T1CE, Dataset, T1w
 from clinica_t1nce.caps import names, sidecar
+from clinica_t1nce.caps.flags import read_flags
 from clinica_t1nce.datasets import derivative, outputs
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.files.text import table_text, write_text
@@ -162,7 +163,7 @@ def write_group(out: Path) -> tuple[Path, int]:
     rows, entries = [], []
     for image in sorted(out.glob("sub-*/**/anat/*_desc-synthnce_T1w.nii.gz")):
         content = sidecar.read(image) or {}
-        flags = sidecar.flags(content)
+        flags = read_flags(content)
         known: dict[str, Any] = {
             "source": next(iter(content.get("Sources", [])), None),
             "gadolinium": content.get("GadoliniumProbability"),

@@ -18,6 +18,7 @@ import numpy as np
 
 from clinica_t1nce.bids.entities import Visit, split_extension
 from clinica_t1nce.caps import names, sidecar, table
+from clinica_t1nce.caps.flags import read_flags
 from clinica_t1nce.errors import ImageError, T1nceError, one_line
 from clinica_t1nce.evaluation.brain_masks import template_mask
 from clinica_t1nce.files import nifti
@@ -161,7 +162,7 @@ def write_page_of(
         mask=_mni_brain(t1ce.shape, affine) if in_mni else None,
         mask_name="MNI brain",
         measures=_sidecar_measures(content),
-        flags=[flag.text for flag in sidecar.flags(content)],
+        flags=[flag.text for flag in read_flags(content)],
         title=title,
         thumbnail=thumbnail,
     )

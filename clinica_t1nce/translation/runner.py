@@ -9,18 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clinica_t1nce.caps import names, selection, sidecar
-from clinica_t1nce.caps.query import ALL, AS_T1NCE, SelectedBy
+from clinica_t1nce.caps.flags import find_flags, flags_as_json, read_flags
 from clinica_t1nce.files import atomic, nifti
-from clinica_t1nce.synthesis import Flag
 from clinica_t1nce.translation import classification, spaces
 from clinica_t1nce.translation.jobs import Job
 
 if TYPE_CHECKING:
-    from clinica_t1nce.synthesis.synthesizer import Synthesis, Synthesizer
-
-
-LOW_CONFIDENCE = 0.05
-"""Confidence below which an image is flagged: less sure than of nearly all simulated heads."""
+    from clinica_t1nce.synthesis.synthesizer import Synthesizer
 
 
 @dataclass(frozen=True)
@@ -208,8 +203,8 @@ def _write(work: _Unwritten, synthesizer: "Synthesizer") -> Result:
         return Result(job, sidecar.read(job.first.image) or {}, classified)
     seconds = (time.perf_counter() - work.start) / len(products)
     contents = [_write_product(job, product, synthesizer, seconds) for product in products]
-    flags = dict.fromkeys(flag for content in contents for flag in sidecar.flags(content))
-    content = {**contents[0], "Flags": sidecar.flags_as_json(flags)}
+    flags = dict.fromkeys(flag for content in contents for flag in read_flags(content))
+    content = {**contents[0], "Flags": flags_as_json(flags)}
     first, written = products[0], None
     if first.space == job.spaces[0] != names.NATIVE:
         written = first.like, first.data
@@ -247,24 +242,3 @@ def _write_maps(job: Job, product: spaces.Product, content: dict[str, Any]) -> N
     if files.vessels is not None:
         sidecar.write(files.vessels, sidecar.describe_vessels(content, product.vessel_threshold))
         nifti.save(files.vessels, product.vessels, product.like, dtype=np.uint8)
-
-
-def find_flags(selected_by: SelectedBy | None, synthesis: "Synthesis") -> list[Flag]:
-    """Say what is to be looked at in an image.
-
-    Parameters
-    ----------
-    selected_by
-        Rule and reason for which the source was taken.
-    synthesis
-        Result of the network.
-    """
-    found = []
-    if selected_by is not None and selected_by != SelectedBy(ALL):
-        reason = None if selected_by.rule == AS_T1NCE else str(selected_by)
-        text = selection.contradiction(reason, synthesis.gadolinium)
-        if text is not None:
-            found.append(Flag("contradiction", text))
-    if synthesis.confidence is not None and synthesis.confidence < LOW_CONFIDENCE:
-        found.append(Flag("low-confidence", f"low confidence ({synthesis.confidence:.2f})"))
-    return [*found, *synthesis.flags]

@@ -15,6 +15,7 @@ import numpy as np
 from nibabel.affines import voxel_sizes
 
 from clinica_t1nce.caps import names, sidecar
+from clinica_t1nce.caps.flags import find_flags, source_flags
 from clinica_t1nce.errors import ImageError, naming
 from clinica_t1nce.files import atomic, nifti, nifti_copy
 from clinica_t1nce.files.forms import read_forms
@@ -22,7 +23,6 @@ from clinica_t1nce.synthesis import Flag, transfer
 from clinica_t1nce.synthesis.conditioning import condition
 from clinica_t1nce.synthesis.enhancement_prior import Place, locate
 from clinica_t1nce.translation import classification
-from clinica_t1nce.translation.runner import find_flags
 from clinica_t1nce.translation.single_files import SingleJob
 from clinica_t1nce.volumes import grids, mni
 
@@ -299,7 +299,7 @@ def translate_file(
         sidecar.Prediction.of(synthesis, synthesizer),
         change=sidecar.measure_change(condition(t1ce).shown, t1ce - t1nce, found.place),
         grid=sidecar.Grid(files.space, predicted_on=predicted_on),
-        flags=find_flags(None, synthesis) + sidecar.source_flags(source),
+        flags=find_flags(None, synthesis) + source_flags(source),
         seconds=time.perf_counter() - start,
     )
     content["SkullStripped"] = mni.is_stripped(condition(source.data).shown, source.affine)

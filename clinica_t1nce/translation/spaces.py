@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clinica_t1nce.caps import names, sidecar
+from clinica_t1nce.caps.flags import source_flags
 from clinica_t1nce.errors import ImageError, TransformError, naming
 from clinica_t1nce.files import nifti, nifti_copy
 from clinica_t1nce.synthesis import Flag, enhancement_prior, transfer, vessels
@@ -149,11 +150,8 @@ class Product:
     @property
     def flags(self) -> list[Flag]:
         """Findings about the files that it was made from."""
-        found, enlargement, raw = (
-            sidecar.source_flags(self.like),
-            self.inputs.enlargement,
-            self._raw,
-        )
+        found = source_flags(self.like)
+        enlargement, raw = self.inputs.enlargement, self._raw
         if enlargement is not None and enlargement > LARGEST:
             found.append(
                 Flag(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from clinica_t1nce.caps import sidecar
+from clinica_t1nce.caps.flags import read_flags
 from clinica_t1nce.caps.query import SelectedBy
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.synthesis import Flag
@@ -144,7 +145,7 @@ def test_sidecars_of_earlier_versions_are_read():
     assert sidecar.selection(EARLIER) == SelectedBy("metadata", "ce entity")
     assert sidecar.selection({"SelectedBy": "include-t1nce"}) == SelectedBy("include-t1nce")
     assert sidecar.selection({}) is None
-    flags = sidecar.flags(EARLIER)
+    flags = read_flags(EARLIER)
     assert [flag.code for flag in flags] == [
         "contradiction",
         "low-confidence",
@@ -161,5 +162,5 @@ def test_selection_and_flags_are_read_back(tmp_path):
     selected_by = SelectedBy("all", "ce entity")
     found = content(tmp_path, flags=flags, selected_by=selected_by)
     assert found["Flags"][0] == {"Code": "low-confidence", "Text": "low confidence (0.03)"}
-    assert sidecar.flags(found) == flags
+    assert read_flags(found) == flags
     assert sidecar.selection(found) == selected_by
