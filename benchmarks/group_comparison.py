@@ -27,7 +27,7 @@ from clinica_t1nce.simulation.anatomy import MARGIN, Anatomy, to_mm
 from clinica_t1nce.simulation.contrast import Contrast
 from clinica_t1nce.simulation.gadolinium import USUAL, sample_effects
 from clinica_t1nce.simulation.scanner import Acquisition, Quality
-from clinica_t1nce.simulation.simulator import Pair, render, sample_recipe
+from clinica_t1nce.simulation.simulator import SimulatedPair, render, sample_recipe
 from clinica_t1nce.simulation.tissues import PARENCHYMA, Tissue
 from clinica_t1nce.synthesis.synthesizer import Synthesizer
 from clinica_t1nce.training.data.simulated import find_label_maps, load_anatomies
@@ -84,7 +84,7 @@ def render_person(
     scanner: tuple[Contrast, Acquisition],
     placement_seed: Sequence[int],
     rng: np.random.Generator,
-) -> Pair:
+) -> SimulatedPair:
     brain = np.argwhere(np.isin(anatomy.tissue, PARENCHYMA).any(axis=(0, 1)))
     shape = [n - 2 * MARGIN + 16 for n in anatomy.tissue.shape]
     shape[2] = SLAB

@@ -63,17 +63,12 @@ def finished(caps: Path, number: int) -> None:
 
 
 def _sidecar(crop: Path, output: Path, caps: Path, card: Card) -> str:
-    content = sidecar.build(
-        source=crop,
-        output=output,
-        card=card,
+    content = sidecar.describe_image(
+        output,
+        sidecar.SourceImage(crop, caps, selected_by=SelectedBy("metadata", "ce entity")),
+        sidecar.Prediction(card, 0.5, 0.99),
         change={"Mean": 1.0, "Percentile99": 20.0, "MeanRelativeToSource": 0.002},
-        confidence=0.5,
-        gadolinium=0.99,
-        device="cpu",
         seconds=3.0,
-        root=caps,
-        selected_by=SelectedBy("metadata", "ce entity"),
     )
     return json.dumps({**content, "Confidence": "0.5"}, indent=2)
 
@@ -90,7 +85,7 @@ def stages(caps: Path) -> dict[str, float]:
         seconds[stage] = time.process_time() - used
         return result
 
-    timed("discovery", lambda: selection.select(selection.Request(caps)))
+    timed("discovery", lambda: selection.select(selection.SelectionRequest(caps)))
     pipeline = timed("skipping", lambda: T1SynthNce(caps))
     # It discovers, too.
     seconds["skipping"] -= seconds["discovery"]

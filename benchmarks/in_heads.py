@@ -16,11 +16,11 @@ import numpy as np
 import torch
 
 from clinica_t1nce.bids.pairs import PairFiles, read_files
-from clinica_t1nce.evaluation.smooth_recovery import compare_smooth, prepare_smooth_pair
+from clinica_t1nce.evaluation.smooth_recovery import measure_smooth_recovery, prepare_smooth_pair
 from clinica_t1nce.files import nifti
 from clinica_t1nce.report.figures import draw_participant
 from clinica_t1nce.synthesis.synthesizer import Synthesizer
-from clinica_t1nce.training.data.fitted_pairs import AIR_OF_HEADS, prepare
+from clinica_t1nce.training.data.fitted_pairs import AIR_OF_HEADS, fit_pair
 from clinica_t1nce.training.data.simulated import find_label_maps, load_anatomies
 from clinica_t1nce.training.data.surroundings import BEYOND, SimulatedSurroundings, extent_of
 from clinica_t1nce.volumes import grids
@@ -38,7 +38,7 @@ def load(pair: PairFiles) -> tuple[np.ndarray, ...]:
     images = [nifti.load(path) for path in (pair.t1ce, pair.t1nce)]
     t1ce, t1nce = (grids.to_ras(image.data, image.affine) for image in images)
     scaling = {"method": "percentile", "percentile": 70.0, "floor": 0.02}
-    volumes = prepare(t1ce, t1nce, scaling, shifts=False).volumes.astype(np.float32)
+    volumes = fit_pair(t1ce, t1nce, scaling, shifts=False).volumes.astype(np.float32)
     return tuple(np.pad(volume, BEYOND) for volume in volumes)
 
 
@@ -50,7 +50,7 @@ def measure(
     brain, known = t1ce > 0, mask > 0
     synthetic = synthesizer(shown[0], np.eye(4)).image
     pair = prepare_smooth_pair(t1ce, np.where(known, t1nce, 0), brain)
-    found = compare_smooth(pair, np.where(brain, synthetic, 0))
+    found = measure_smooth_recovery(pair, np.where(brain, synthetic, 0))
     unchanged = synthesizer(np.where(known, t1nce, shown[1]), np.eye(4)).change
     error, enhancement = np.abs(synthetic - shown[1]), np.abs(shown[0] - shown[1])
     still = ~brain & (shown[0] > AIR_OF_HEADS) & (enhancement < STILL)

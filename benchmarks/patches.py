@@ -17,7 +17,7 @@ import torch
 
 from clinica_t1nce.errors import WeightsError
 from clinica_t1nce.models.storage import load_generator
-from clinica_t1nce.simulation.simulator import Pair, simulate
+from clinica_t1nce.simulation.simulator import SimulatedPair, simulate
 from clinica_t1nce.training.data.numbered import seed_of
 from clinica_t1nce.training.data.simulated import find_label_maps, load_anatomies
 
@@ -64,7 +64,7 @@ def load(name: str) -> torch.nn.Module:
     return network
 
 
-def draw(heads: list, seed: int, count: int, side: int) -> Iterator[Pair]:
+def draw(heads: list, seed: int, count: int, side: int) -> Iterator[SimulatedPair]:
     """Simulate patches that show some of the inside of the skull."""
     for number in range(count):
         pair = simulate(heads, seed_of(seed, number), (side,) * 3)

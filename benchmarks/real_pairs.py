@@ -30,14 +30,14 @@ from clinica_t1nce.caps.query import find_pair
 from clinica_t1nce.errors import SelectionError, T1nceError
 from clinica_t1nce.evaluation.agreement import measure_agreement
 from clinica_t1nce.evaluation.brain_masks import brain_mask
-from clinica_t1nce.evaluation.recovery import compare, prepare_pair
+from clinica_t1nce.evaluation.recovery import measure_recovery, prepare_pair
 from clinica_t1nce.evaluation.registration import align_images
 from clinica_t1nce.evaluation.segmentation import segment, template_priors
 from clinica_t1nce.evaluation.smooth_recovery import (
     CLASSES,
     SmoothPair,
     classify_tissues,
-    compare_smooth,
+    measure_smooth_recovery,
     prepare_smooth_pair,
 )
 from clinica_t1nce.evaluation.volumes import TISSUES, dice, measure_volumes
@@ -289,8 +289,8 @@ def evaluate(
             for name, where in ((PERFECT, smooth.enhancing), (FITTED, smooth.mask)):
                 made[name] = replaced(pair.t1ce.data, smooth, where), 0.0, 0.0
         for name, (synthetic, change, seconds) in made.items():
-            measures = asdict(compare_smooth(smooth, synthetic))
-            old = asdict(compare(linear, synthetic))
+            measures = asdict(measure_smooth_recovery(smooth, synthetic))
+            old = asdict(measure_recovery(linear, synthetic))
             measures |= {"t1nce_change": change, "seconds": seconds}
             measures |= tissues.measure(synthetic) if tissues else {}
             measures |= {f"linear_{key}": value for key, value in old.items()}

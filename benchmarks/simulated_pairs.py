@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from clinica_t1nce.simulation.anatomy import Anatomy
-from clinica_t1nce.simulation.simulator import PRESETS, Pair, render, sample_recipe
+from clinica_t1nce.simulation.simulator import PRESETS, SimulatedPair, render, sample_recipe
 from clinica_t1nce.training.data.simulated import find_label_maps, load_anatomies
 
 SLAB = 16
@@ -40,7 +40,7 @@ def main() -> None:
     draw(slices, given.out)
 
 
-def slab(anatomy: Anatomy, rng: np.random.Generator, axis: int, preset: str) -> Pair:
+def slab(anatomy: Anatomy, rng: np.random.Generator, axis: int, preset: str) -> SimulatedPair:
     """Simulate the slices around a random one that crosses the brain."""
     shape = list(anatomy.tissue.shape)
     centre = [(n - 1) / 2 for n in shape]

@@ -49,7 +49,7 @@ STAGES = {
     "detector": ["synthesis.detector:measure_features"],
     "other of the synthesizer": ["synthesis.synthesizer:Synthesizer.__call__"],
     "what the sidecar says": [
-        "caps.sidecar:build",
+        "caps.sidecar:describe_image",
         "caps.sidecar:measure_change",
         "synthesis.enhancement_prior:locate",
     ],

@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy import ndimage
 
-from clinica_t1nce.evaluation.recovery import compare, prepare_pair
+from clinica_t1nce.evaluation.recovery import measure_recovery, prepare_pair
 from clinica_t1nce.files.nifti import CROP_SHAPE
 from clinica_t1nce.report.figures import draw_participant
 from clinica_t1nce.simulation.anatomy import Anatomy, find_surfaces, to_mm
@@ -200,7 +200,7 @@ def tabulate(results: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]) -> T
     for heading in ("participant", "T1ce", "synthetic T1nce", "removable error recovered"):
         table.add_column(heading, justify="left" if heading == "participant" else "right")
     for participant, (t1nce, t1ce, synthetic) in results.items():
-        found = compare(prepare_pair(t1ce, t1nce), synthetic)
+        found = measure_recovery(prepare_pair(t1ce, t1nce), synthetic)
         table.add_row(
             f"sub-{participant}",
             f"{found.error_t1ce:.2f}",

@@ -97,7 +97,7 @@ def segment(in_file):
     image = nifti.load(in_file)
     affine = image.affine @ np.diag([2, 2, 2, 1])
     shape = tuple(side // 2 for side in image.data.shape)
-    volume = registration.resample(image.data, image.affine, shape, affine)
+    volume = registration.resample_cubic(image.data, image.affine, shape, affine)
     if is_skull_stripped(image.data):
         brain = volume > 0
     else:

@@ -25,7 +25,7 @@ NO_WORDS: Words = MappingProxyType({})
 
 
 @cache
-def _listed() -> Mapping[str, frozenset[str]]:
+def _known_words() -> Mapping[str, frozenset[str]]:
     """Read the words that are known, by kind."""
     words: dict[str, set[str]] = {}
     for row in read_rows(Path(__file__).with_name("contrast_words.tsv"), ["kind", "words"]):
@@ -33,21 +33,21 @@ def _listed() -> Mapping[str, frozenset[str]]:
     return {kind: frozenset(found) for kind, found in words.items()}
 
 
-NOTHING = _listed()["nothing"]
+NOTHING = _known_words()["nothing"]
 """Phrases that say nothing."""
 
-NEGATIONS = _listed()["negation"]
+NEGATIONS = _known_words()["negation"]
 """Words that say that there was none, alone or of what they stand beside."""
 
-AFFIRMATIONS = _listed()["affirmation"]
+AFFIRMATIONS = _known_words()["affirmation"]
 """Words that say that there was one."""
 
-_BESIDE = _listed()["beside"]
+_BESIDE = _known_words()["beside"]
 """Words that may stand beside a negation or an affirmation."""
 
-_DOUBTS = _listed()["doubt"]
+_DOUBTS = _known_words()["doubt"]
 
-AGENT = re.compile(rf"\b(gad|gad[aeio]\w*|gd\w*|{'|'.join(_listed()['brand'])})\b")
+AGENT = re.compile(rf"\b(gad|gad[aeio]\w*|gd\w*|{'|'.join(_known_words()['brand'])})\b")
 """Names of agents in a plain phrase: of substances, all that begin as gadolinium does; brands; and
 the other ingredients that BIDS knows."""
 
@@ -174,7 +174,7 @@ def read_words(path: Path | None) -> Words:
     return words
 
 
-def evidence(
+def find_evidence(
     name: str,
     metadata: Mapping[str, Any],
     scans_row: Mapping[str, str] | None = None,
@@ -209,7 +209,7 @@ def evidence(
 
     Examples
     --------
-    >>> evidence("sub-01_ses-1_T1w.nii.gz", {"ContrastBolusAgent": "Dotarem"})
+    >>> find_evidence("sub-01_ses-1_T1w.nii.gz", {"ContrastBolusAgent": "Dotarem"})
     'ContrastBolusAgent'
     """
     label = contrast_label(name)

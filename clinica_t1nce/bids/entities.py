@@ -230,10 +230,10 @@ def _meets(label: str | None, wanted: Any) -> bool:
         return any(_meets(label, item) for item in wanted)
     if wanted is None or label is None:
         return wanted is label
-    return wanted == "*" or _plain(label) == _plain(wanted)
+    return wanted == "*" or _plain_index(label) == _plain_index(wanted)
 
 
-def _plain(label: Any) -> str:
+def _plain_index(label: Any) -> str:
     """Write an index without leading zeros, as pybids compares them."""
     text = str(label)
     return str(int(text)) if text.isdecimal() else text

@@ -67,7 +67,7 @@ class PairFiles:
 
 
 @dataclass(frozen=True)
-class Table:
+class PairTable:
     """A table as it was read: its header, its cells, and what each row means."""
 
     header: tuple[str, ...]
@@ -75,7 +75,7 @@ class Table:
     rows: tuple[PairRow, ...]
 
 
-def read_pairs(tsv: Path, *, unpaired: bool = False) -> Table:
+def read_pairs(tsv: Path, *, unpaired: bool = False) -> PairTable:
     """Read a table of pairs, in our form or the paper's authors'.
 
     Ours has the columns :data:`OURS`, the authors' :data:`AUTHORS`. In theirs the labels decide
@@ -101,11 +101,11 @@ def read_pairs(tsv: Path, *, unpaired: bool = False) -> Table:
     cells, rows = [], []
     for number, named in lines:
         cells.append(named)
-        rows.append(_row(tsv, number, named, unpaired))
+        rows.append(_parse_row(tsv, number, named, unpaired))
     if not rows:
         raise SelectionError(f"{tsv}: lists no pair; add one row for each")
     _check_rows(tsv, rows)
-    return Table(header, tuple(cells), tuple(rows))
+    return PairTable(header, tuple(cells), tuple(rows))
 
 
 def read_usable(tsv: Path) -> tuple[list[tuple[PairRow, Mapping[str, str]]], dict[str, str]]:
@@ -137,7 +137,7 @@ def read_usable(tsv: Path) -> tuple[list[tuple[PairRow, Mapping[str, str]]], dic
     for number, named in lines:
         label = f"{named['participant_id'] or 'no participant'} (row {number})"
         try:
-            row = _row(tsv, number, named, False)
+            row = _parse_row(tsv, number, named, False)
         except SelectionError as error:
             problems[label] = str(error)
             continue
@@ -249,9 +249,9 @@ def _read_cells(tsv: Path) -> tuple[tuple[str, ...], list[tuple[int, dict[str, s
     return tuple(header), rows
 
 
-def _row(tsv: Path, line: int, cells: Mapping[str, str], unpaired: bool) -> PairRow:
+def _parse_row(tsv: Path, line: int, cells: Mapping[str, str], unpaired: bool) -> PairRow:
     subject = cells["participant_id"]
-    t1ce, t1nce = _sessions(tsv, line, cells)
+    t1ce, t1nce = _sessions_of_row(tsv, line, cells)
     for value, prefix in ((subject, "sub-"), (t1ce, "ses-"), (t1nce, "ses-")):
         if value is not None and not value.startswith(prefix):
             raise SelectionError(f"{tsv}: row {line}: {value!r} does not begin with {prefix}")
@@ -274,10 +274,12 @@ def _row(tsv: Path, line: int, cells: Mapping[str, str], unpaired: bool) -> Pair
     )
 
 
-def _sessions(tsv: Path, line: int, cells: Mapping[str, str]) -> tuple[str | None, str | None]:
+def _sessions_of_row(
+    tsv: Path, line: int, cells: Mapping[str, str]
+) -> tuple[str | None, str | None]:
     if "session_id_t1ce" in cells:
-        return _present(cells["session_id_t1ce"]), _present(cells["session_id_t1nce"])
-    first, second = _present(cells["session_id_1"]), _present(cells["session_id_2"])
+        return _cell_or_none(cells["session_id_t1ce"]), _cell_or_none(cells["session_id_t1nce"])
+    first, second = _cell_or_none(cells["session_id_1"]), _cell_or_none(cells["session_id_2"])
     labels = [_LABELS.get(cells[f"diagnosis_{side}"].lower()) for side in (1, 2)]
     if None not in labels and labels[0] == labels[1]:
         raise SelectionError(
@@ -288,21 +290,21 @@ def _sessions(tsv: Path, line: int, cells: Mapping[str, str]) -> tuple[str | Non
     return (second, first) if reverse else (first, second)
 
 
-def _present(cell: str) -> str | None:
+def _cell_or_none(cell: str) -> str | None:
     return None if cell.lower() in _ABSENT else cell
 
 
 def _choice(
     tsv: Path, line: int, column: str, cells: Mapping[str, str], known: Sequence[str]
 ) -> str | None:
-    value = _present(cells.get(column, ""))
+    value = _cell_or_none(cells.get(column, ""))
     if value is None or value.lower() in known:
         return None if value is None else value.lower()
     raise SelectionError(f"{tsv}: row {line}: {column} {value!r}; write {', '.join(known)} or n/a")
 
 
 def _fold(tsv: Path, line: int, cells: Mapping[str, str]) -> int | None:
-    value = _present(cells.get("fold", ""))
+    value = _cell_or_none(cells.get("fold", ""))
     if value is None or value.isdecimal():
         return None if value is None else int(value)
     raise SelectionError(f"{tsv}: row {line}: fold {value!r} is neither a number from 0 nor n/a")
@@ -327,7 +329,7 @@ def _check_rows(tsv: Path, rows: Sequence[PairRow]) -> None:
 
 
 def _path(tsv: Path, line: int, cells: Mapping[str, str], column: str) -> Path | None:
-    if _present(cells[column]) is None:
+    if _cell_or_none(cells[column]) is None:
         return None
     path = tsv.parent / cells[column]
     if not path.is_file():

@@ -59,7 +59,7 @@ def assign(
     low = {row.subject for row in rows if row.quality == "low"}
     others = sorted({row.subject for row in rows} - low)
     order = [others[i] for i in np.random.default_rng(seed).permutation(len(others))]
-    n_test, n_validation = (_count(share, len(order)) for share in (test, validation))
+    n_test, n_validation = (_share_of(share, len(order)) for share in (test, validation))
     kept = order[n_test:]
     if len(kept) <= n_validation:
         raise SelectionError(
@@ -75,5 +75,5 @@ def assign(
     return parts
 
 
-def _count(share: float, size: int) -> int:
+def _share_of(share: float, size: int) -> int:
     return max(round(share * size), 1) if share > 0 else 0

@@ -46,8 +46,8 @@ class T1w:
     path
         The file.
     evidence
-        Reason to take it for a T1ce (:func:`clinica_t1nce.bids.contrast_agents.evidence`); None
-        for a T1nce.
+        Reason to take it for a T1ce, from
+        :func:`clinica_t1nce.bids.contrast_agents.find_evidence`; None for a T1nce.
     agent
         The contrast agent that the sidecar names, if it does.
     """
@@ -107,7 +107,7 @@ class Dataset:
             raise SelectionError(f"{root}: no such folder; {advice}")
         if (root / "subjects").is_dir():
             raise SelectionError(f"{root}: a CAPS, not a BIDS data set; {advice}")
-        subjects = _folders(root, "sub-")
+        subjects = _subfolders(root, "sub-")
         if not subjects and is_dicom(root):
             raise SelectionError(f"{root}: DICOM; make a BIDS data set of it first, as by dcm2bids")
         if not subjects:
@@ -121,7 +121,7 @@ class Dataset:
                         "them into a folder ses-<label>, and ses-<label> into their names"
                     )
                 self.visits.append(Visit(subject.name, ""))
-            sessions = _folders(subject, "ses-")
+            sessions = _subfolders(subject, "ses-")
             self.visits += [Visit(subject.name, session.name) for session in sessions]
 
     def t1w(self, visit: Visit, kinds: Mapping[str, str | None] = NO_KINDS) -> list[T1w]:
@@ -168,9 +168,9 @@ class Dataset:
         """Read what name and metadata say."""
         label = contrast_label(path.name)
         if label is not None and contrast_agents.label_meaning(label, self.words) != "nothing":
-            return T1w(visit, path, contrast_agents.evidence(path.name, {}, words=self.words))
+            return T1w(visit, path, contrast_agents.find_evidence(path.name, {}, words=self.words))
         metadata = self.metadata(path)
-        evidence = contrast_agents.evidence(
+        evidence = contrast_agents.find_evidence(
             path.name, metadata, self.scans_row(visit, path.name), self.words
         )
         found = (
@@ -200,7 +200,7 @@ class Dataset:
         SelectionError
             If it cannot be read, or lists a file twice.
         """
-        return _scans(self.scans_path(visit))
+        return _read_scans(self.scans_path(visit))
 
     def scans_row(self, visit: Visit, name: str) -> Cells:
         """Give what ``scans.tsv``, of the participant and of the visit, say of an image.
@@ -216,7 +216,7 @@ class Dataset:
         found: Cells = {}
         for path, folder in tables:
             wanted = f"{folder}anat/{name}"
-            rows = _scans(path)
+            rows = _read_scans(path)
             # An image may have been compressed since.
             same = (row for key, row in rows.items() if stem(key) == stem(wanted))
             found |= rows.get(wanted) or next(same, {})
@@ -271,7 +271,7 @@ def prefer(images: Iterable[T1w]) -> list[T1w]:
     return sorted(images, key=lambda image: (image.thickness, -image.run, image.path.name))
 
 
-def _scans(path: Path) -> dict[str, Cells]:
+def _read_scans(path: Path) -> dict[str, Cells]:
     if not is_there(path):
         return {}
     rows = read_unique(path, "filename")
@@ -282,7 +282,7 @@ def _has_image(sidecar: Path) -> bool:
     return any(sidecar.with_suffix(extension).exists() for extension in IMAGE_EXTENSIONS)
 
 
-def _folders(parent: Path, prefix: str) -> list[Path]:
+def _subfolders(parent: Path, prefix: str) -> list[Path]:
     try:
         return sorted(
             path for path in parent.iterdir() if path.name.startswith(prefix) and path.is_dir()

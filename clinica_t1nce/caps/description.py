@@ -26,7 +26,7 @@ _NEEDED = ("Name", "BIDSVersion", "CAPSVersion")
 _ADVICE = "give the folder that `clinica run t1-linear` wrote"
 
 
-def check(caps: Path, *, name: str | None = None) -> None:
+def require_caps(caps: Path, *, name: str | None = None) -> None:
     """Refuse what is not a CAPS.
 
     Parameters
@@ -58,7 +58,7 @@ def check(caps: Path, *, name: str | None = None) -> None:
             )
         return
     try:
-        content = _read(description)
+        content = _read_description(description)
         kind = content["DatasetType"]
     except (OSError, ValueError, KeyError, TypeError):
         raise SelectionError(
@@ -79,11 +79,11 @@ def name_of(caps: Path) -> str | None:
     """Give the name in the CAPS's description, or None where there is no description."""
     if not (caps / DESCRIPTION).exists():
         return None
-    name = _read(caps / DESCRIPTION).get("Name")
+    name = _read_description(caps / DESCRIPTION).get("Name")
     return None if name is None else str(name)
 
 
-def _read(description: Path) -> dict[str, Any]:
+def _read_description(description: Path) -> dict[str, Any]:
     """Read a description; again where Clinica, which fills it in place, may be about to."""
     for pause in PAUSES:
         with suppress(ValueError):
@@ -96,7 +96,7 @@ def linear_steps(caps: Path) -> list[dict[str, Any]]:
     """Give the runs of t1-linear that made a CAPS; none where there is no description."""
     if not (caps / DESCRIPTION).exists():
         return []
-    steps = _read(caps / DESCRIPTION).get("Processing") or []
+    steps = _read_description(caps / DESCRIPTION).get("Processing") or []
     return [step for step in steps if step.get("Name") == "t1-linear"]
 
 

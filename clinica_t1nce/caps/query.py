@@ -15,7 +15,7 @@ from clinica_t1nce.errors import SelectionError, some
 from clinica_t1nce.files.text import check_once, read_numbered
 
 Rule = Literal["metadata", "tsv", "all", "image"]
-"""Ways to tell a T1ce: see :class:`clinica_t1nce.caps.selection.Request`."""
+"""Ways to tell a T1ce: see :class:`clinica_t1nce.caps.selection.SelectionRequest`."""
 
 RULES: tuple[Rule, ...] = get_args(Rule)
 METADATA, TSV, ALL, IMAGE = RULES
@@ -33,8 +33,8 @@ class SelectedBy:
     rule
         Rule that took it.
     reason
-        Evidence that the rule found, from :func:`clinica_t1nce.caps.selection.evidence`; None of
-        rules that ask for none.
+        Evidence that the rule found, from
+        :func:`clinica_t1nce.caps.selection.find_crop_evidence`; None of rules that ask for none.
 
     Examples
     --------
@@ -336,14 +336,14 @@ def find_pair(caps: Path, row: PairRow) -> PairImages:
     SelectionError
         As there; the message does not name the row.
     """
-    t1ce = _crop(caps, row.subject, row.t1ce, enhanced=True)
-    t1nce = _crop(caps, row.subject, row.t1nce, enhanced=False)
+    t1ce = _find_crop(caps, row.subject, row.t1ce, enhanced=True)
+    t1nce = _find_crop(caps, row.subject, row.t1nce, enhanced=False)
     if t1ce is not None and t1ce == t1nce:
         raise SelectionError(f"the same image on both sides, {t1ce.name}")
     return PairImages(row, t1ce, t1nce)
 
 
-def _crop(caps: Path, subject: str, session: str | None, *, enhanced: bool) -> Path | None:
+def _find_crop(caps: Path, subject: str, session: str | None, *, enhanced: bool) -> Path | None:
     if session is None:
         return None
     visit = Visit(subject, session)

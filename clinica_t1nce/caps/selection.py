@@ -30,7 +30,7 @@ SEEN = 0.5
 
 
 @dataclass(frozen=True)
-class Request:
+class SelectionRequest:
     """Which images are asked for.
 
     Attributes
@@ -81,7 +81,7 @@ def rule_for(rule: Rule | None, tsv: Path | None) -> Rule:
     return rule
 
 
-def candidates(request: Request) -> list[tuple[Visit, Path]]:
+def candidates(request: SelectionRequest) -> list[tuple[Visit, Path]]:
     """List the crops that the rule looks at.
 
     Raises
@@ -99,7 +99,7 @@ def candidates(request: Request) -> list[tuple[Visit, Path]]:
     return found if shard is None else [item for item in found if shard.holds(item[0])]
 
 
-def select(request: Request) -> Selection:
+def select(request: SelectionRequest) -> Selection:
     """Find the images that are asked for.
 
     Raises
@@ -139,7 +139,7 @@ def find_undecided(
     undecided = {}
     for _, crop in crops:
         try:
-            evidence(crop, dataset)
+            find_crop_evidence(crop, dataset)
         except SelectionError as error:
             undecided[crop] = error
     return undecided
@@ -152,7 +152,7 @@ def by_image(probability: float, include_t1nce: bool) -> SelectedBy | None:
     return SelectedBy(AS_T1NCE) if include_t1nce else None
 
 
-def evidence(crop: Path, dataset: Dataset | None) -> str | None:
+def find_crop_evidence(crop: Path, dataset: Dataset | None) -> str | None:
     """Say what shows that a crop is contrast-enhanced; None if nothing does.
 
     Parameters
@@ -168,7 +168,7 @@ def evidence(crop: Path, dataset: Dataset | None) -> str | None:
         If a sidecar or ``scans.tsv`` cannot be read, or says something that is not known.
     """
     if dataset is None:
-        return contrast_agents.evidence(crop.name, {})
+        return contrast_agents.find_evidence(crop.name, {})
     raw = names.raw_path(crop, dataset.root)
     try:
         return dataset.evidence(Visit(raw.parts[-4], raw.parts[-3]), raw)
@@ -184,7 +184,7 @@ def contradiction(reason: str | None, probability: float | None) -> str | None:
     Parameters
     ----------
     reason
-        Result of :func:`evidence`.
+        Result of :func:`find_crop_evidence`.
     probability
         Probability that gadolinium was given, by the image.
     """
@@ -195,16 +195,16 @@ def contradiction(reason: str | None, probability: float | None) -> str | None:
     return f"the metadata say gadolinium ({reason}), the image shows none"
 
 
-def _select_one(request: Request, crop: Path) -> SelectedBy | None:
+def _select_one(request: SelectionRequest, crop: Path) -> SelectedBy | None:
     if request.rule == TSV:
         return SelectedBy(TSV)
     if request.rule == IMAGE:
         return by_image(request.probabilities[crop], False)
     if request.rule == METADATA:
-        reason = evidence(crop, request.dataset)
+        reason = find_crop_evidence(crop, request.dataset)
         return None if reason is None else SelectedBy(METADATA, reason)
     with suppress(SelectionError):
-        return SelectedBy(ALL, evidence(crop, request.dataset))
+        return SelectedBy(ALL, find_crop_evidence(crop, request.dataset))
     return SelectedBy(ALL)
 
 
@@ -216,7 +216,7 @@ def none_shows_gadolinium(caps: Path, number: int) -> str:
     )
 
 
-def _nothing(request: Request, number: int) -> str:
+def _nothing(request: SelectionRequest, number: int) -> str:
     if request.rule == IMAGE:
         return none_shows_gadolinium(request.caps, number)
     where = "has the entity ce- in its name"

@@ -2,16 +2,16 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 import clinica_t1nce
 from clinica_t1nce.caps import names
+from clinica_t1nce.caps.flags import flags_as_json
 from clinica_t1nce.caps.query import SelectedBy
 from clinica_t1nce.files import atomic
 from clinica_t1nce.files.content import fingerprint, has_changed, is_whole
@@ -20,9 +20,9 @@ from clinica_t1nce.synthesis import Flag
 from clinica_t1nce.volumes import intensity
 
 if TYPE_CHECKING:
-    from clinica_t1nce.files import nifti
     from clinica_t1nce.models.cards import Card
     from clinica_t1nce.synthesis.enhancement_prior import Place
+    from clinica_t1nce.synthesis.synthesizer import Synthesis, Synthesizer
 
 INTENDED_USE = (
     "Synthetic image, for segmentation and research; not for reading lesions or enhancement."
@@ -33,6 +33,70 @@ _RESOLUTIONS = {
     names.MNI: "that of t1-linear's whole image (1 mm isotropic)",
     names.NATIVE: "that of the raw image",
 }
+
+
+@dataclass(frozen=True)
+class SourceImage:
+    """T1ce that a synthetic image is made from.
+
+    Attributes
+    ----------
+    path
+        Path of the image that was read.
+    root
+        Root of the data set, for BIDS URIs.
+    root_name
+        Name of that data set in the ``DatasetLinks`` of the synthetic image's; empty: both are one.
+    selected_by
+        Rule and reason for which it was taken for a T1ce.
+    n_nonfinite
+        Number of NaN and infinite voxels that were set to 0.
+    notes
+        Results of :func:`clinica_t1nce.files.content.read_noted`; other files are read for theirs.
+    """
+
+    path: Path
+    root: Path | None = None
+    root_name: str = ""
+    selected_by: SelectedBy | None = None
+    n_nonfinite: int = 0
+    notes: Mapping[Path, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Model that made a synthetic image, and what it said.
+
+    Attributes
+    ----------
+    card
+        Card of the model.
+    confidence
+        Confidence, 0 to 1; None where the model does not say.
+    gadolinium
+        Probability that gadolinium was given, by the image; None where the model does not say.
+    device
+        Device of the network: ``"cpu"`` or ``"cuda"``.
+    scaling
+        Intensity scaling used; empty: the card's method.
+    """
+
+    card: "Card"
+    confidence: float | None = None
+    gadolinium: float | None = None
+    device: str = "cpu"
+    scaling: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, synthesis: "Synthesis", synthesizer: "Synthesizer") -> "Prediction":
+        """Give what a synthesizer made of an image."""
+        return cls(
+            synthesizer.card,
+            synthesis.confidence,
+            synthesis.gadolinium,
+            str(synthesizer.device),
+            {**synthesizer.card.scaling, **asdict(synthesis.scaling)},
+        )
 
 
 @dataclass(frozen=True)
@@ -106,69 +170,43 @@ def describe_model(card: "Card") -> dict[str, Any]:
     return {**model, "BatchStatistics": True} if card.inference.batch_statistics else model
 
 
-def build(
-    *,
-    source: Path,
+def describe_image(
     output: Path,
-    card: "Card",
+    source: SourceImage,
+    prediction: Prediction,
+    *,
     change: Mapping[str, Any],
-    confidence: float | None,
-    gadolinium: float | None = None,
-    flags: Sequence[Flag] = (),
-    device: str,
-    seconds: float,
-    n_nonfinite: int = 0,
-    scaling: Mapping[str, Any] | None = None,
-    root: Path | None = None,
-    root_name: str = "",
-    selected_by: SelectedBy | None = None,
     grid: Grid = Grid(),
-    notes: Mapping[Path, Mapping[str, Any]] = MappingProxyType({}),
+    flags: Sequence[Flag] = (),
+    seconds: float,
 ) -> dict[str, Any]:
     """Describe one synthetic image.
 
     Parameters
     ----------
-    source
-        Path of the T1ce it was made from.
     output
         Path of the image.
-    card
-        Card of the model.
+    source
+        T1ce that it was made from.
+    prediction
+        Model, and what it said.
     change
         Result of :func:`measure_change`.
-    confidence
-        Confidence of the model, 0 to 1, or None where the model does not say.
-    gadolinium
-        Probability that gadolinium was given, by the image, or None where the model does not say.
-    flags
-        Findings that the user should look at.
-    device
-        Device of the network: ``"cpu"`` or ``"cuda"``.
-    seconds
-        Duration of reading and synthesis; the image is written after its sidecar.
-    n_nonfinite
-        Number of NaN and infinite voxels of the source that were set to 0.
-    scaling
-        Intensity scaling used; the card's method where it is not given.
-    root
-        Root of the data set, for BIDS URIs.
-    root_name
-        Name of that data set in the ``DatasetLinks`` of the image's; empty: both are one.
-    selected_by
-        Rule and reason for which the source was taken for a T1ce.
     grid
         Grid of the image.
-    notes
-        Results of :func:`clinica_t1nce.files.content.read_noted`; other files are read for theirs.
+    flags
+        Findings that the user should look at.
+    seconds
+        Duration of reading and synthesis; the image is written after its sidecar.
     """
-    files = (source, *grid.sources)
-    sources = [names.uri(path, root, output.parent, root_name) for path in files]
+    card, selected_by = prediction.card, source.selected_by
+    files = (source.path, *grid.sources)
+    sources = [names.uri(path, source.root, output.parent, source.root_name) for path in files]
     content: dict[str, Any] = {
         "Description": INTENDED_USE,
         "Synthetic": True,
         "Sources": sources,
-        "SourceFiles": [notes.get(path) or fingerprint(path) for path in files],
+        "SourceFiles": [source.notes.get(path) or fingerprint(path) for path in files],
         "Space": grid.space,
         "SpatialReference": sources[1] if grid.sources else sources[0],
         "Resolution": _RESOLUTIONS[grid.space],
@@ -176,27 +214,27 @@ def build(
         "GeneratedAt": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "Model": describe_model(card),
         "Selection": selected_by and {"Rule": selected_by.rule, "Reason": selected_by.reason},
-        "GadoliniumProbability": _rounded(gadolinium),
-        "Confidence": _rounded(confidence),
+        "GadoliniumProbability": _rounded(prediction.gadolinium),
+        "Confidence": _rounded(prediction.confidence),
         "Flags": flags_as_json(flags),
         "Change": dict(change),
         "AgreementWithCrop": _rounded(grid.agreement),
         "ChangePredictedOn": grid.predicted_on,
-        "IntensityScaling": dict(card.scaling if scaling is None else scaling),
-        "NonFiniteVoxelsSetToZero": n_nonfinite,
-        "Device": device,
+        "IntensityScaling": dict(prediction.scaling or card.scaling),
+        "NonFiniteVoxelsSetToZero": source.n_nonfinite,
+        "Device": prediction.device,
         "DurationSeconds": round(seconds, 2),
     }
     return {key: value for key, value in content.items() if value is not None}
 
 
-def build_enhancement(content: Mapping[str, Any], image: str) -> dict[str, Any]:
+def describe_enhancement(content: Mapping[str, Any], image: str) -> dict[str, Any]:
     """Describe the map of what was removed to make one synthetic image.
 
     Parameters
     ----------
     content
-        Content of the synthetic image's sidecar, from :func:`build`.
+        Content of the synthetic image's sidecar, from :func:`describe_image`.
     image
         The synthetic image, as :func:`clinica_t1nce.caps.names.uri` writes it.
     """
@@ -206,17 +244,17 @@ def build_enhancement(content: Mapping[str, Any], image: str) -> dict[str, Any]:
         "Synthetic": True,
         "Sources": [content["SpatialReference"], image],
         "Units": "arbitrary, those of the T1ce",
-        **_shared(content),
+        **_shared_keys(content),
     }
 
 
-def build_vessels(content: Mapping[str, Any], threshold: float) -> dict[str, Any]:
+def describe_vessels(content: Mapping[str, Any], threshold: float) -> dict[str, Any]:
     """Describe the mask of vessels in what was removed.
 
     Parameters
     ----------
     content
-        Content of the synthetic image's sidecar, from :func:`build`.
+        Content of the synthetic image's sidecar, from :func:`describe_image`.
     threshold
         Result of :func:`clinica_t1nce.synthesis.vessels.threshold`.
     """
@@ -238,11 +276,11 @@ def build_vessels(content: Mapping[str, Any], threshold: float) -> dict[str, Any
             "SmallestInMm3": vessels.SMALLEST,
             "LeastDepthInAWholeHeadInMm": vessels.DEEPEST_SCALP,
         },
-        **_shared(content),
+        **_shared_keys(content),
     }
 
 
-def _shared(content: Mapping[str, Any]) -> dict[str, Any]:
+def _shared_keys(content: Mapping[str, Any]) -> dict[str, Any]:
     keys = ("Space", "SpatialReference", "Resolution", "ChangePredictedOn", "GeneratedBy", "Model")
     return {key: content[key] for key in keys if key in content}
 
@@ -273,58 +311,6 @@ def selection(content: Mapping[str, Any]) -> SelectedBy | None:
         return SelectedBy(found.get("Rule", "metadata"), found.get("Reason"))
     text = content.get("SelectedBy")
     return SelectedBy.parse(text) if isinstance(text, str) else None
-
-
-def flags_as_json(found: Iterable[Flag]) -> list[dict[str, str]]:
-    """Write flags as a sidecar's ``Flags``."""
-    return [{"Code": flag.code, "Text": flag.text} for flag in found]
-
-
-_EARLIER_FLAGS = {
-    "low confidence": "low-confidence",
-    "the image shows gadolinium": "contradiction",
-    "the metadata say gadolinium": "contradiction",
-    "t1-linear made the image": "enlarged",
-    "the crop is not the raw image": "warped",
-}
-"""Codes of the texts with which flags of earlier versions, which had none, began."""
-
-
-def flags(content: Mapping[str, Any]) -> list[Flag]:
-    """Give what is to be looked at, of a sidecar of any version."""
-    found = []
-    for item in content.get("Flags", []):
-        if isinstance(item, Mapping):
-            found.append(Flag(str(item.get("Code")), str(item.get("Text"))))
-        else:
-            codes = (code for start, code in _EARLIER_FLAGS.items() if item.startswith(start))
-            found.append(Flag(next(codes, "other"), item))
-    number = content.get("NonFiniteVoxelsSetToZero", 0)
-    if number and not any(flag.code == "non-finite" for flag in found):
-        found.append(_non_finite(number))
-    return found
-
-
-def _non_finite(number: int) -> Flag:
-    return Flag("non-finite", f"{number} NaN or infinite voxels were set to 0")
-
-
-def source_flags(image: "nifti.Image") -> list[Flag]:
-    """Say what is to be looked at in a file that was read: voxels without value, two geometries."""
-    found = [_non_finite(image.n_nonfinite)] if image.n_nonfinite else []
-    forms = image.forms
-    if forms is None or forms.other is None:
-        return found
-    if forms.source == "none":
-        text = "the header has neither qform nor sform, so that left and right are not known"
-        code = "no-form"
-    else:
-        text = f"the header has two geometries, up to {forms.distance:.1f} mm apart"
-        code = "forms-differ"
-    taken = f"that of the {forms.source}, as ITK does" if forms.source != "none" else "ITK's axes"
-    if image.affine is forms.other:
-        taken = "that which the crop was made from, though ITK takes the other one today"
-    return [*found, Flag(code, f"{text}; {taken}")]
 
 
 Reader = Callable[[Path], dict[str, Any] | None]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from clinica_t1nce.caps import names, query, sidecar
+from clinica_t1nce.caps.flags import read_flags
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.files.atomic import remove
 from clinica_t1nce.files.text import read_rows, table_text, write_text
@@ -41,14 +42,14 @@ was given, read from the image; ``change`` is the mean change in the head relati
 MOST_LOOKS = 5
 """Times that a table is written anew because it has changed meanwhile."""
 
-Row = dict[str, Any]
+ImageRow = dict[str, Any]
 
 
 class Rows:
     """Rows of synthetic images; each sidecar is read once, as long as it is the same file."""
 
     def __init__(self) -> None:
-        self._known: dict[Path, tuple[tuple[int, int], Row, list[Flag]]] = {}
+        self._known: dict[Path, tuple[tuple[int, int], ImageRow, list[Flag]]] = {}
 
     def read(self, image: Path) -> dict[str, Any] | None:
         """Read the sidecar of an image, and keep what the table needs of it."""
@@ -58,10 +59,10 @@ class Rows:
             self._known.pop(image, None)
         else:
             # Sidecars are not kept: a hundred thousand of them fill a gigabyte.
-            self._known[image] = stamp, _done_row(image, content), sidecar.flags(content)
+            self._known[image] = stamp, _done_row(image, content), read_flags(content)
         return content
 
-    def of(self, image: Path) -> tuple[Row, list[Flag]] | None:
+    def of(self, image: Path) -> tuple[ImageRow, list[Flag]] | None:
         """Give the row of an image, and its flags; None without a sidecar."""
         if image not in self._known or self._known[image][0] != _stamp(image):
             self.read(image)
@@ -80,7 +81,7 @@ def _stamp(image: Path) -> tuple[int, int] | None:
 
 def failed_row(
     subject: str, session: str, source: str, model: str, selected_by: str, reason: str
-) -> Row:
+) -> ImageRow:
     """Describe an image that could not be made."""
     return {
         "participant_id": subject,
@@ -95,7 +96,7 @@ def failed_row(
 
 def rewrite(
     caps: Path,
-    failures: Iterable[Row] = (),
+    failures: Iterable[ImageRow] = (),
     shard: query.Shard | None = None,
     known: Rows | None = None,
 ) -> Path:
@@ -132,9 +133,9 @@ def rewrite(
     path = caps / NAME if shard is None else caps / _shard_name(shard.index, shard.number)
     parts = _claim_parts(caps) if shard is None else []
     # Before the table: another run may write it, and remove them, meanwhile.
-    of_parts = [row for part in parts for row in _read(part)]
+    of_parts = [row for part in parts for row in _readable_rows(part)]
     for _ in range(MOST_LOOKS):
-        before = [*of_parts, *_read(path)]
+        before = [*of_parts, *_readable_rows(path)]
         images = query.find_synthetic(caps, shard)
         if not write_text(path, _text(caps, failures, before, images, known)):
             break
@@ -160,14 +161,14 @@ def _claim_parts(caps: Path) -> list[Path]:
     return sorted(caps.glob(f".*-{pattern}"))
 
 
-def _read(path: Path) -> list[Row]:
+def _readable_rows(path: Path) -> list[ImageRow]:
     # A table that cannot be read is replaced.
     with suppress(SelectionError):
-        return _rows(path)
+        return _known_rows(path)
     return []
 
 
-def read(caps: Path) -> list[Row]:
+def read_table(caps: Path) -> list[ImageRow]:
     """Read the rows as text; none if there is no table. What is not known is ``n/a``.
 
     Raises
@@ -175,18 +176,18 @@ def read(caps: Path) -> list[Row]:
     SelectionError
         If there is one that cannot be read: it would hide which images have failed.
     """
-    return _rows(caps / NAME)
+    return _known_rows(caps / NAME)
 
 
-def _rows(path: Path) -> list[Row]:
+def _known_rows(path: Path) -> list[ImageRow]:
     rows = read_rows(path) if path.is_file() else []
     return [{column: row.get(column) or "n/a" for column in COLUMNS} for row in rows]
 
 
 def _text(
     caps: Path,
-    failures: Sequence[Row],
-    before: Iterable[Row],
+    failures: Sequence[ImageRow],
+    before: Iterable[ImageRow],
     images: Iterable[Path],
     known: Rows,
 ) -> str:
@@ -206,9 +207,9 @@ def _text(
     return table_text(rows, COLUMNS)
 
 
-def _done_rows(images: Iterable[Path], known: Rows) -> Iterable[Row]:
+def _done_rows(images: Iterable[Path], known: Rows) -> Iterable[ImageRow]:
     """Yield one row an image and model; the figures are those on the first of its grids."""
-    found_rows: dict[tuple[str, ...], dict[str, tuple[Row, list[Flag]]]] = {}
+    found_rows: dict[tuple[str, ...], dict[str, tuple[ImageRow, list[Flag]]]] = {}
     for image in images:
         found = known.of(image)
         if found is not None:
@@ -226,7 +227,7 @@ def _done_rows(images: Iterable[Path], known: Rows) -> Iterable[Row]:
         }
 
 
-def _done_row(image: Path, content: Mapping[str, Any]) -> Row:
+def _done_row(image: Path, content: Mapping[str, Any]) -> ImageRow:
     visit = image.parents[2]
     return {
         "participant_id": visit.parent.name,

@@ -63,7 +63,7 @@ def cli(
         except SelectionError as error:
             raise OneLineError(f"{dataset}: {error}") from error
         rows = [
-            _row(stage, name, result)
+            _table_row(stage, name, result)
             for stage, results in found.items()
             for name, result in results.items()
         ]
@@ -74,7 +74,7 @@ def cli(
     click.echo(f"Table: {out}")
 
 
-def _row(stage: str, name: str, found: "Separability") -> dict[str, str]:
+def _table_row(stage: str, name: str, found: "Separability") -> dict[str, str]:
     numbers = {key: f"{getattr(found, key):.3f}" for key in COLUMNS[4:]}
     counts = {key: str(getattr(found, key)) for key in COLUMNS[2:4]}
     return {"stage": stage, "features": name, **counts, **numbers}

@@ -135,7 +135,7 @@ def cli(
     from clinica_t1nce.pipelines import bids_app
     from clinica_t1nce.pipelines.resumable import check_model
 
-    request = bids_app.Request(**choices)
+    request = bids_app.AppRequest(**choices)
     if level == GROUP:
         with checking():
             page, number = bids_app.write_group(request.out)
@@ -143,7 +143,7 @@ def cli(
         return
     with checking():
         chosen = check_model(model, device)
-        plan = bids_app.plan(request, chosen)
+        plan = bids_app.plan_derivative(request, chosen)
         if not skip_bids_validation and bids_app.validate(request.bids) is None:
             click.echo("No BIDS validator is installed: the data set is taken as it is.")
     n_failed = len(plan.failed)
@@ -157,7 +157,7 @@ def cli(
             f"{len(plan.to_do)} T1ce to translate, {len(plan.done)} done before, "
             f"{plan.n_others} T1nce left alone"
         )
-        made = bids_app.run(request, chosen, plan.to_do, n_procs)
+        made = bids_app.translate_planned(request, chosen, plan.to_do, n_procs)
     with working():
         for files, content, failure in made:
             if failure is not None:

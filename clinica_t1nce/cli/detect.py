@@ -104,13 +104,13 @@ def _detect_in_caps(
 
     move_nipype_log(None)
     # The name would only be written by a pipeline; here, none is.
-    description.check(caps, name="any")
+    description.require_caps(caps, name="any")
     bids = (
         None
         if bids_directory is None
         else Dataset(bids_directory.absolute(), read_words(agent_words))
     )
-    crops = selection.candidates(selection.Request(caps, tsv=tsv, dataset=bids))
+    crops = selection.candidates(selection.SelectionRequest(caps, tsv=tsv, dataset=bids))
     weights = check_model(model, device)
     undecided = selection.find_undecided(crops, bids)
     if undecided:

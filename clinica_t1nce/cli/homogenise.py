@@ -59,10 +59,10 @@ def cli(**options: Any) -> None:
 
     Exit code: 0 if every session with a T1w has its image, 1 if one has not, 2 for wrong usage.
     """
-    from clinica_t1nce.datasets.homogenisation import Request, homogenise
+    from clinica_t1nce.datasets.homogenisation import HomogenisationRequest, homogenise
     from clinica_t1nce.datasets.homogenisation_report import summarise
 
-    request = Request(**options)
+    request = HomogenisationRequest(**options)
     report = homogenise(request)
     for line in summarise(report, request.out):
         click.echo(line)

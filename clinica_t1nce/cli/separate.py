@@ -51,9 +51,9 @@ def cli(
     from clinica_t1nce.bids.contrast_agents import describe_unknown
     from clinica_t1nce.datasets import outputs, separation
 
-    view = separation.plan(bids, label=label, choices=choices, words=agent_words)
-    separation.check(view, out, bids)
-    n_new = outputs.write(out, view.files, copy=copy)
+    view = separation.plan_view(bids, label=label, choices=choices, words=agent_words)
+    separation.check_view(view, out, bids)
+    n_new = outputs.make_files(out, view.files, copy=copy)
     visits = view.visits
     click.echo(
         f"{sum(visits.values())} visits: {visits['both']} with both images, {visits['T1nce']} with "

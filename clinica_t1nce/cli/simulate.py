@@ -85,7 +85,7 @@ def cli(label_maps: Path, out: Path, **options: Any) -> None:
     found = sorted(label_maps.glob("*_dseg.nii*")) if label_maps.is_dir() else [label_maps]
     if not found:
         raise LabelMapError(f"{label_maps}: no label map named *_dseg.nii.gz in this folder")
-    settings = dataset.Settings(
+    settings = dataset.SimulationSettings(
         seed=options["seed"],
         preset=options["preset"],
         second_scan=options["t1nce"] == "scan",

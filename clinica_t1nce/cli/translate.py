@@ -61,7 +61,7 @@ def cli(
     several = len(sources) > 1 or sources[0].is_dir()
     try:
         found = single_files.find_sources(sources)
-        jobs = single_files.plan(
+        jobs = single_files.plan_files(
             found,
             output,
             is_folder=several and not output.name.endswith(single_files.EXTENSIONS),
@@ -80,14 +80,14 @@ def cli(
                 n_failed += 1
                 click.echo(f"Error: {failure}", err=True)
             else:
-                click.echo(_describe(job.image, content))
+                click.echo(_describe_result(job.image, content))
     if n_failed:
         if len(jobs) > 1:
             click.echo(f"Error: {n_failed} of {len(jobs)} images failed", err=True)
         sys.exit(1)
 
 
-def _describe(image: Path, content: dict[str, Any]) -> str:
+def _describe_result(image: Path, content: dict[str, Any]) -> str:
     told = [
         f"{word} {content[key]:.2f}"
         for key, word in (("GadoliniumProbability", "gadolinium"), ("Confidence", "confidence"))

@@ -51,7 +51,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundCandidates:
     """What a CAPS offers.
 
     Attributes
@@ -143,7 +143,7 @@ def find_in_caps(
     space: names.Space = names.MNI_CROP,
     dataset: Dataset | None = None,
     include_t1nce: bool = False,
-) -> Found:
+) -> FoundCandidates:
     """List the images of a CAPS that could stand for a visit.
 
     A crop is a T1ce, and never stands for a visit itself, if its name has ``ce-``, if sidecar or
@@ -183,7 +183,7 @@ def find_in_caps(
         visits.add(mapped)
         raw = None if dataset is None else names.raw_path(crop, dataset.root)
         try:
-            is_t1ce = crop in enhanced or selection.evidence(crop, dataset) is not None
+            is_t1ce = crop in enhanced or selection.find_crop_evidence(crop, dataset) is not None
         except SelectionError as error:
             failed[mapped] = error
             continue
@@ -197,7 +197,7 @@ def find_in_caps(
             candidates.append(Candidate(mapped, image, kind, visit.session, raw))
     candidates = [candidate for candidate in candidates if candidate.visit not in failed]
     missing = visits - {candidate.visit for candidate in candidates} - failed.keys()
-    return Found(tuple(candidates), tuple(sorted(missing)), failed)
+    return FoundCandidates(tuple(candidates), tuple(sorted(missing)), failed)
 
 
 def find_in_files(
@@ -264,7 +264,9 @@ def choose(
         if name not in known:
             there = f"; there are {', '.join(sorted(known))}" if known else ""
             raise SelectionError(f"{visit}: no image {name!r} to choose{there}")
-    return {visit: _prefer(group, chosen.get(visit)) for visit, group in sorted(by_visit.items())}
+    return {
+        visit: _choose_one(group, chosen.get(visit)) for visit, group in sorted(by_visit.items())
+    }
 
 
 def read_choices(path: Path) -> dict[Visit, str]:
@@ -280,7 +282,7 @@ def read_choices(path: Path) -> dict[Visit, str]:
     return {Visit(*visit): Path(row["filename"]).name for visit, row in rows.items()}
 
 
-def _prefer(group: list[Candidate], name: str | None) -> Choice:
+def _choose_one(group: list[Candidate], name: str | None) -> Choice:
     def rank(candidate: Candidate) -> tuple[bool, int, str]:
         return candidate.kind == SYNTHETIC, -run_of(candidate.path.name), candidate.path.name
 
@@ -302,7 +304,9 @@ def _given_to_the_model(caps: Path) -> set[Path]:
         content = sidecar.read(image) or {}
         first = (content.get("Sources") or [])[:1]
         given += [(source, sidecar.selection(content)) for source in first]
-    given += [(row["source"], SelectedBy.parse(row["selected_by"])) for row in table.read(caps)]
+    given += [
+        (row["source"], SelectedBy.parse(row["selected_by"])) for row in table.read_table(caps)
+    ]
     return {
         caps / source.removeprefix("bids::")
         for source, selected_by in given

@@ -22,13 +22,13 @@ CITATION = "CITATION.md"
 _IGNORED = f"/{CITATION}\n*.html\n*.jpg\n/t1nce.tsv\n"
 
 
-def image_path(source: Path, bids: Path, out: Path, space: str) -> Path:
+def derivative_path(source: Path, bids: Path, out: Path, space: str) -> Path:
     """Say where the T1nce of a T1ce belongs.
 
     Examples
     --------
     >>> source = Path("in/sub-1/ses-a/anat/sub-1_ses-a_ce-gd_T1w.nii.gz")
-    >>> image_path(source, Path("in"), Path("out"), "native").as_posix()
+    >>> derivative_path(source, Path("in"), Path("out"), "native").as_posix()
     'out/sub-1/ses-a/anat/sub-1_ses-a_desc-synthnce_T1w.nii.gz'
     """
     stem = split_extension(without_contrast(source.name))[0].rpartition("_")[0]
@@ -37,7 +37,7 @@ def image_path(source: Path, bids: Path, out: Path, space: str) -> Path:
     return out / source.parent.relative_to(bids) / f"{stem}_desc-synthnce_T1w.nii.gz"
 
 
-def check_place(out: Path, bids: Path) -> None:
+def check_derivative(out: Path, bids: Path) -> None:
     """Refuse an output folder that is the BIDS, around it, in its raw data, or another's.
 
     Raises

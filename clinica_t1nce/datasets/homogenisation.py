@@ -39,7 +39,7 @@ _OF_THE_FILE = {"Sources", "SourceFiles", "SpatialReference"}
 
 
 @dataclass(frozen=True)
-class Origin:
+class DatasetSources:
     """What a homogenised data set is made from.
 
     Attributes
@@ -73,7 +73,7 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Request:
+class HomogenisationRequest:
     """What `clinica-t1nce homogenise` is asked for.
 
     Attributes
@@ -116,7 +116,7 @@ class Request:
     caps_output: Path | None = None
 
 
-def prepare(request: Request) -> Origin:
+def check_request(request: HomogenisationRequest) -> DatasetSources:
     """Check all that can be checked before any work; nothing is written.
 
     Raises
@@ -125,7 +125,7 @@ def prepare(request: Request) -> Origin:
         If CAPS, BIDS or one of its tables cannot be used, or the output folder is not ours.
     """
     caps = request.caps.absolute()
-    description.check(caps)
+    description.require_caps(caps)
     root = find_bids(caps) if request.bids is None else request.bids.absolute()
     words = read_words(request.agent_words)
     source = None if root is None else Dataset(root, words)
@@ -136,29 +136,29 @@ def prepare(request: Request) -> Origin:
     if request.choices is not None:
         read_choices(request.choices)
     if source is not None:
-        homogenised_tables.check(source)
+        homogenised_tables.check_tables(source)
     what = f"one T1nce a session, in the space {request.space}"
     if request.include_t1nce:
         what += ", all of them through the generator"
-    origin = Origin(caps, source, what)
+    origin = DatasetSources(caps, source, what)
     _description(origin)
     outputs.check_folder(request.out, origin.roots, KIND, origin.what)
     if request.caps_output is not None:
-        homogenised_caps.check_folder(request.caps_output, caps)
+        homogenised_caps.check_caps_folder(request.caps_output, caps)
     return origin
 
 
-def homogenise(request: Request) -> Report:
+def homogenise(request: HomogenisationRequest) -> Report:
     """Make, or add to, the homogenised data set of a CAPS.
 
     Raises
     ------
     SelectionError
-        See :func:`prepare`; also if there is nothing to take.
+        See :func:`check_request`; also if there is nothing to take.
     OutputError
         If a file cannot be written.
     """
-    origin = prepare(request)
+    origin = check_request(request)
     assert origin.caps is not None
     model = find_model(origin.caps, request.model)
     found = find_in_caps(
@@ -175,7 +175,9 @@ def homogenise(request: Request) -> Report:
         )
     chosen = {} if request.choices is None else read_choices(request.choices)
     choices = choose(found.candidates, chosen)
-    report = write(choices, request.out, origin, copy=request.copy, overwrite=request.overwrite)
+    report = write_images(
+        choices, request.out, origin, copy=request.copy, overwrite=request.overwrite
+    )
     report.missing = found.missing
     report.mixed_versions = description.mixed_versions(origin.caps)
     if request.caps_output is not None:
@@ -187,12 +189,12 @@ def homogenise(request: Request) -> Report:
                 include_t1nce=request.include_t1nce,
             )
             choices = choose(offered.candidates)
-        homogenised_caps.write(
+        homogenised_caps.write_crops(
             choices,
             request.caps_output,
             origin.caps,
             {
-                visit: _sidecar(
+                visit: _image_sidecar(
                     choice, origin, homogenised_caps.crop_path(request.caps_output, visit).parent
                 )
                 for visit, choice in choices.items()
@@ -205,10 +207,10 @@ def homogenise(request: Request) -> Report:
     return report
 
 
-def write(
+def write_images(
     choices: Mapping[Visit, Choice],
     out: Path,
-    origin: Origin,
+    origin: DatasetSources,
     *,
     copy: bool = False,
     overwrite: bool = False,
@@ -242,7 +244,7 @@ def write(
     """
     outputs.check_folder(out, origin.roots, KIND, origin.what)
     report = Report()
-    outputs.write(out, _description(origin))
+    outputs.make_files(out, _description(origin))
     for visit, choice in choices.items():
         try:
             _put(visit, choice, out, origin, report, copy=copy, overwrite=overwrite)
@@ -251,13 +253,13 @@ def write(
     rows = homogenised_tables.find_rows(out)
     for row in rows:
         report.kinds[row["t1nce"]] += 1
-    files, failed = homogenised_tables.plan(rows, origin.bids)
+    files, failed = homogenised_tables.plan_tables(rows, origin.bids)
     report.failed |= failed
-    outputs.write(out, files)
+    outputs.make_files(out, files)
     return report
 
 
-def image_path(out: Path, visit: Visit) -> Path:
+def visit_image_path(out: Path, visit: Visit) -> Path:
     """Say where the image of a visit belongs."""
     return out.joinpath(*visit, "anat", f"{'_'.join(visit)}_T1w.nii.gz")
 
@@ -266,15 +268,15 @@ def _put(
     visit: Visit,
     choice: Choice,
     out: Path,
-    origin: Origin,
+    origin: DatasetSources,
     report: Report,
     *,
     copy: bool,
     overwrite: bool,
 ) -> None:
-    image = image_path(out, visit)
-    content = _sidecar(choice, origin, image.parent)
-    why = outputs.lack(image, content, choice.candidate.path)
+    image = visit_image_path(out, visit)
+    content = _image_sidecar(choice, origin, image.parent)
+    why = outputs.lack_of_copy(image, content, choice.candidate.path)
     if not overwrite:
         if why is None or why == "other":
             report.there.append(visit)
@@ -300,7 +302,7 @@ def _put(
     report.new.append(visit)
 
 
-def _sidecar(choice: Choice, origin: Origin, beside: Path) -> dict[str, Any]:
+def _image_sidecar(choice: Choice, origin: DatasetSources, beside: Path) -> dict[str, Any]:
     candidate = choice.candidate
     sources = dict.fromkeys(filter(None, [candidate.path, candidate.raw]))
     content = acquisition(candidate, origin.bids)
@@ -317,7 +319,7 @@ def _sidecar(choice: Choice, origin: Origin, beside: Path) -> dict[str, Any]:
     return content
 
 
-def _description(origin: Origin) -> outputs.Plan:
+def _description(origin: DatasetSources) -> outputs.FilePlan:
     source: dict[str, Any] = {}
     if origin.bids is not None and is_there(origin.bids.root / description.DESCRIPTION):
         source = read_json(origin.bids.root / description.DESCRIPTION)

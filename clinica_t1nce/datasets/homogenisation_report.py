@@ -53,7 +53,7 @@ def summarise(report: Report, out: Path) -> list[str]:
     """Tell, in lines, what became of the visits and what to do next."""
     kinds = report.kinds
     lines = [
-        f"{_sessions(sum(kinds.values()))} with one T1nce in {out}: "
+        f"{_count_sessions(sum(kinds.values()))} with one T1nce in {out}: "
         f"{', '.join(f'{number} {kind}' for kind, number in kinds.items() if number)}; "
         f"{len(report.new)} new"
     ]
@@ -67,7 +67,7 @@ def summarise(report: Report, out: Path) -> list[str]:
         )
     if report.missing:
         lines.append(
-            f"{_sessions(len(report.missing))} without: their images have no synthetic T1nce "
+            f"{_count_sessions(len(report.missing))} without: their images have no synthetic T1nce "
             f"({some(report.missing, most=3)}); run `clinica run t1-synth-nce` for them"
         )
     lines += [f"  {visit}: {reason}" for visit, reason in report.failed.items()]
@@ -82,5 +82,5 @@ def summarise(report: Report, out: Path) -> list[str]:
     return lines
 
 
-def _sessions(number: int) -> str:
+def _count_sessions(number: int) -> str:
     return f"{number} session" + ("s" if number != 1 else "")

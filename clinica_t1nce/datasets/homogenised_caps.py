@@ -15,7 +15,7 @@ from clinica_t1nce.files.content import fingerprint
 from clinica_t1nce.files.text import as_json, read_json
 
 
-def check_folder(out: Path, caps: Path) -> None:
+def check_caps_folder(out: Path, caps: Path) -> None:
     """Refuse a folder that is the CAPS, in it or around it, or that we did not make from it.
 
     Raises
@@ -26,7 +26,7 @@ def check_folder(out: Path, caps: Path) -> None:
     outputs.check_place(out, [caps])
     if not outputs.holds_files(out):
         return
-    if outputs.read_description(out) != _describe(caps) or not (out / "README").is_file():
+    if outputs.read_description(out) != _caps_description(caps) or not (out / "README").is_file():
         raise SelectionError(
             f"{out}: holds files that were not made from {caps} as it is; give a new folder"
         )
@@ -38,7 +38,7 @@ def crop_path(out: Path, visit: Visit) -> Path:
     return out.joinpath("subjects", *visit, "t1_linear", stem + names.CROP_ENDING)
 
 
-def write(
+def write_crops(
     choices: Mapping[Visit, Choice],
     out: Path,
     caps: Path,
@@ -75,14 +75,14 @@ def write(
         If a file cannot be written.
     """
     files = {
-        Path(description.DESCRIPTION): Entry(text=as_json(_describe(caps))),
+        Path(description.DESCRIPTION): Entry(text=as_json(_caps_description(caps))),
         Path("README"): Entry(text=outputs.packaged_text("homogenised_caps.txt")),
     }
-    outputs.write(out, files)
+    outputs.make_files(out, files)
     n_new = 0
     for visit, choice in choices.items():
         target, source = crop_path(out, visit), choice.candidate.path
-        why = outputs.lack(target, contents[visit], source)
+        why = outputs.lack_of_copy(target, contents[visit], source)
         if (why is None or why == "other") and not overwrite:
             continue
         affine = names.affine_path(_crop_of(choice, caps))
@@ -97,7 +97,7 @@ def write(
     return n_new
 
 
-def _describe(caps: Path) -> dict[str, Any]:
+def _caps_description(caps: Path) -> dict[str, Any]:
     """Give the description of the CAPS, with t1-linear's steps and their versions alone."""
     source = read_json(caps / description.DESCRIPTION)
     steps = []

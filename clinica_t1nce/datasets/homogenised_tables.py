@@ -64,7 +64,7 @@ def _raw(content: Mapping[str, Any]) -> str:
     return next(found, "").removeprefix(prefix)
 
 
-def check(source: t1w_images.Dataset) -> None:
+def check_tables(source: t1w_images.Dataset) -> None:
     """Refuse a BIDS whose tables of participants or sessions cannot be taken over.
 
     Raises
@@ -73,15 +73,15 @@ def check(source: t1w_images.Dataset) -> None:
         If one cannot be read, or lists somebody twice.
     """
     for subject in ["", *sorted({visit.subject for visit in source.visits})]:
-        table, key = _table(subject)
+        table, key = _table_of(subject)
         if is_there(source.root / table):
             read_unique(source.root / table, key)
             _explanations(source.root, table)
 
 
-def plan(
+def plan_tables(
     rows: Sequence[Cells], source: t1w_images.Dataset | None
-) -> tuple[outputs.Plan, dict[Visit, str]]:
+) -> tuple[outputs.FilePlan, dict[Visit, str]]:
     """Say what the tables of a homogenised data set hold.
 
     Parameters
@@ -101,7 +101,7 @@ def plan(
     Raises
     ------
     SelectionError
-        If a table cannot be taken over, see :func:`check`.
+        If a table cannot be taken over, see :func:`check_tables`.
     """
     failed: dict[Visit, str] = {}
     files = {
@@ -117,15 +117,15 @@ def plan(
             known = _acquisition(row, source)
         except SelectionError as error:
             failed[visit] = str(error)
-        files[t1w_images.Dataset.scans_name(visit)] = Entry(text=_scans(visit, row, known))
+        files[t1w_images.Dataset.scans_name(visit)] = Entry(text=_scans_text(visit, row, known))
     files |= _participants(list(sessions), source)
     if source is not None:
         for subject, kept in sessions.items():
-            files |= _taken_over(source.root, *_table(subject), kept)
+            files |= _taken_over(source.root, *_table_of(subject), kept)
     return files, failed
 
 
-def _table(subject: str) -> tuple[Path, str]:
+def _table_of(subject: str) -> tuple[Path, str]:
     """Say where the table of a participant's sessions is, or that of all participants."""
     if not subject:
         return Path("participants.tsv"), "participant_id"
@@ -133,7 +133,7 @@ def _table(subject: str) -> tuple[Path, str]:
 
 
 def _participants(subjects: list[str], source: t1w_images.Dataset | None) -> dict[Path, Entry]:
-    table, key = _table("")
+    table, key = _table_of("")
     files = {} if source is None else _taken_over(source.root, table, key, subjects)
     if table not in files:
         files[table] = Entry(text=table_text([{key: subject} for subject in subjects], [key]))
@@ -166,7 +166,7 @@ def _acquisition(row: Cells, source: t1w_images.Dataset | None) -> Cells:
     return {key: value for key, value in found.items() if not contrast_agents.is_field(key)}
 
 
-def _scans(visit: Visit, row: Cells, known: Cells) -> str:
+def _scans_text(visit: Visit, row: Cells, known: Cells) -> str:
     """Describe the one image of a visit; the rest of the row is that of the acquisition."""
     content = {**known, "filename": f"anat/{'_'.join(visit)}_T1w.nii.gz", "t1nce": row["t1nce"]}
     columns = ["filename", *(key for key in known if key != "filename"), "t1nce"]

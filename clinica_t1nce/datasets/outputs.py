@@ -38,7 +38,7 @@ class Entry:
     text: str = ""
 
 
-Plan = Mapping[Path, Entry]
+FilePlan = Mapping[Path, Entry]
 """Files by their path in the data set."""
 
 
@@ -171,7 +171,7 @@ def description_text(
     return as_json(content)
 
 
-def conflicts(out: Path, plan: Plan) -> list[Path]:
+def conflicts(out: Path, plan: FilePlan) -> list[Path]:
     """List files that are there and are neither the link nor the copy that they should be."""
     return [
         path
@@ -180,7 +180,7 @@ def conflicts(out: Path, plan: Plan) -> list[Path]:
     ]
 
 
-def write(out: Path, plan: Plan, *, copy: bool = False) -> int:
+def make_files(out: Path, plan: FilePlan, *, copy: bool = False) -> int:
     """Make the files that are not there yet, and texts that differ; the rest is not touched.
 
     Parameters
@@ -216,7 +216,7 @@ def write(out: Path, plan: Plan, *, copy: bool = False) -> int:
     return n_made
 
 
-def lack(
+def lack_of_copy(
     image: Path, content: Mapping[str, Any], source: Path
 ) -> sidecar.Lack | Literal["other"] | None:
     """Say why an image is to be put where it belongs; None if it is there.
@@ -266,7 +266,7 @@ def place(target: Path, source: Path, *, copy: bool = False) -> None:
         shutil.copyfile(source, part)
 
 
-def _check_room(out: Path, plan: Plan) -> None:
+def _check_room(out: Path, plan: FilePlan) -> None:
     needed = sum(
         entry.source.stat().st_size
         for path, entry in plan.items()

@@ -12,7 +12,7 @@ from clinica_t1nce.files.text import read_rows
 
 
 @dataclass(frozen=True)
-class Origin:
+class AnalysedImage:
     """An image that is analysed as a T1nce.
 
     Attributes
@@ -34,7 +34,7 @@ class Origin:
     source: Path | None
 
 
-def find_origins(root: Path, model: str | None = None) -> list[Origin]:
+def find_origins(root: Path, model: str | None = None) -> list[AnalysedImage]:
     """List the images of a CAPS of t1-synth-nce, or of a homogenised BIDS.
 
     Parameters
@@ -62,14 +62,16 @@ def find_origins(root: Path, model: str | None = None) -> list[Origin]:
     )
 
 
-def _of_bids(root: Path) -> list[Origin]:
+def _of_bids(root: Path) -> list[AnalysedImage]:
     found = []
     for row in read_rows(root / T1NCE_TSV, ["participant_id", "session_id", "t1nce"]):
         visit = Visit(row["participant_id"], row["session_id"])
         folder = root / visit.subject / visit.session / "anat"
         for image in sorted(folder.glob("*_T1w.nii.gz")):
             synthetic = row["t1nce"] == SYNTHETIC
-            found.append(Origin(visit, image, synthetic, _source(image) if synthetic else image))
+            found.append(
+                AnalysedImage(visit, image, synthetic, _source(image) if synthetic else image)
+            )
     return found
 
 
@@ -85,11 +87,11 @@ def _source(image: Path) -> Path | None:
     return None
 
 
-def _of_caps(root: Path, model: str | None) -> list[Origin]:
+def _of_caps(root: Path, model: str | None) -> list[AnalysedImage]:
     chosen = find_model(root, model) or ""
     found = []
     for visit, crop in query.find_crops(root):
         image = names.output_path(crop, chosen)
         translated = image.is_file()
-        found.append(Origin(visit, image if translated else crop, translated, crop))
+        found.append(AnalysedImage(visit, image if translated else crop, translated, crop))
     return found

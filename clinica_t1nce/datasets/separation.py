@@ -81,7 +81,7 @@ class View:
         return sum(row["status"] == LEFT_OUT for row in self.contrast)
 
 
-def plan(
+def plan_view(
     source: Path, *, label: str = "ce", choices: Path | None = None, words: Path | None = None
 ) -> View:
     """Decide what the view of a data set holds; nothing is written.
@@ -117,7 +117,7 @@ def plan(
     for visit in dataset.visits:
         choice = chosen.get(visit, {})
         try:
-            images = _read(dataset, visit, choice)
+            images = _read_visit(dataset, visit, choice)
         except SelectionError as error:
             view.failed[visit] = error
             continue
@@ -136,7 +136,7 @@ def plan(
     return view
 
 
-def check(view: View, out: Path, source: Path) -> None:
+def check_view(view: View, out: Path, source: Path) -> None:
     """Refuse a folder that is not ours, or holds another view; nothing is written.
 
     Raises
@@ -190,12 +190,12 @@ def read_map(root: Path) -> dict[Visit, Visit]:
     }
 
 
-Choice = dict[str, str | None]
+VisitChoice = dict[str, str | None]
 """Kind by file name, of one visit; None for what the metadata say."""
 
 
-def _read_choices(path: Path, dataset: Dataset) -> dict[Visit, Choice]:
-    chosen: dict[Visit, Choice] = {}
+def _read_choices(path: Path, dataset: Dataset) -> dict[Visit, VisitChoice]:
+    chosen: dict[Visit, VisitChoice] = {}
     known = set(dataset.visits)
     for number, row in text.read_numbered(path, ["participant_id", "session_id", "filename"])[1]:
         visit = Visit(row["participant_id"], row["session_id"])
@@ -217,7 +217,7 @@ def _read_choices(path: Path, dataset: Dataset) -> dict[Visit, Choice]:
     return chosen
 
 
-def _take(images: Iterable[T1w], choice: Choice) -> dict[str, T1w]:
+def _take(images: Iterable[T1w], choice: VisitChoice) -> dict[str, T1w]:
     by_kind: dict[str, list[T1w]] = {}
     for image in images:
         by_kind.setdefault(image.kind, []).append(image)
@@ -260,7 +260,7 @@ def _add_root(view: View, dataset: Dataset) -> None:
     for path in sorted(root.iterdir()):
         if path.name.startswith((".", "sub-")) or path.name in NOT_LINKED:
             continue
-        for file in _files(path):
+        for file in _files_below(path):
             view.files.setdefault(file.relative_to(root), Entry(file))
 
 
@@ -281,7 +281,7 @@ def _add_subject(view: View, dataset: Dataset, subject: str, second: dict[str, s
             view.files[target] = Entry(path)
 
 
-def _read(dataset: Dataset, visit: Visit, choice: Choice) -> list[T1w]:
+def _read_visit(dataset: Dataset, visit: Visit, choice: VisitChoice) -> list[T1w]:
     """Read all that is to be known of a visit, so that nothing of it is written if that fails."""
     images = dataset.t1w(visit, choice)
     dataset.scans(visit)
@@ -304,11 +304,11 @@ def _add_visit(
         target = None
         if taken[image.kind] is image:
             place = second if second is not None and image.kind == T1CE else visit
-            target = Path(*place, "anat", _name(image, place.session))
+            target = Path(*place, "anat", _name_in_view(image, place.session))
         new_names[image.path] = target
-        view.contrast.append(_row(dataset, image, target))
+        view.contrast.append(_source_row(dataset, image, target))
     sidecars = {dataset.own_sidecar(image.path) for image in images}
-    for path in _files(folder):
+    for path in _files_below(folder):
         if path in sidecars or path == dataset.scans_path(visit):
             continue
         target = new_names.get(path, path.relative_to(dataset.root))
@@ -316,11 +316,11 @@ def _add_visit(
             view.files[target] = Entry(path)
     for path, target in new_names.items():
         if target is not None:
-            view.files |= _sidecar(dataset, path, target)
-    view.files |= _scans(dataset, visit, second, new_names)
+            view.files |= _link_sidecar(dataset, path, target)
+    view.files |= _deal_scans(dataset, visit, second, new_names)
 
 
-def _name(image: T1w, session: str) -> str:
+def _name_in_view(image: T1w, session: str) -> str:
     """Name an image in the view; a T1ce says that it is one, and nothing else does.
 
     A dot in a label becomes ``p`` (``acq-1.5T``: ``acq-1p5T``), since t1-linear of Clinica 0.12
@@ -337,7 +337,7 @@ def _name(image: T1w, session: str) -> str:
     return with_contrast(name, label or plain(image.agent or "").replace(" ", "") or "gadolinium")
 
 
-def _sidecar(dataset: Dataset, image: Path, target: Path) -> dict[Path, Entry]:
+def _link_sidecar(dataset: Dataset, image: Path, target: Path) -> dict[Path, Entry]:
     """Link an image's sidecar; write it where the visit's folder had more to say about it."""
     path = target.with_name(f"{stem(target.name)}.json")
     own = dataset.own_sidecar(image)
@@ -350,7 +350,7 @@ def _sidecar(dataset: Dataset, image: Path, target: Path) -> dict[Path, Entry]:
     return {path: Entry(text=as_json(dataset.metadata(image)))}
 
 
-def _scans(
+def _deal_scans(
     dataset: Dataset, visit: Visit, second: Visit | None, new_names: dict[Path, Path | None]
 ) -> dict[Path, Entry]:
     """Deal the rows of ``scans.tsv`` out to the sessions that their files are in now."""
@@ -376,7 +376,7 @@ def _scans(
     return files
 
 
-def _row(dataset: Dataset, image: T1w, target: Path | None) -> Cells:
+def _source_row(dataset: Dataset, image: T1w, target: Path | None) -> Cells:
     return {
         "participant_id": image.visit.subject,
         "session_id": "n/a" if target is None else target.parts[1],
@@ -389,12 +389,12 @@ def _row(dataset: Dataset, image: T1w, target: Path | None) -> Cells:
     }
 
 
-def _files(path: Path) -> Iterator[Path]:
+def _files_below(path: Path) -> Iterator[Path]:
     """Yield a file, or the files in a folder, sorted; hidden ones left out."""
     if path.name.startswith("."):
         return
     if path.is_dir():
         for inner in sorted(path.iterdir()):
-            yield from _files(inner)
+            yield from _files_below(inner)
     else:
         yield path

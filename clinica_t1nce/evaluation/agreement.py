@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clinica_t1nce.evaluation.frames import PAIR, by_set
-from clinica_t1nce.evaluation.registration import resample
+from clinica_t1nce.evaluation.registration import resample_cubic
 from clinica_t1nce.evaluation.statistics import MIN_PAIRS
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ def disturb(volume: np.ndarray, affine: np.ndarray) -> list[np.ndarray]:
     """
     movement = np.eye(4)
     movement[:3, 3] = SHIFT / np.sqrt(3)
-    moved = resample(volume, affine, volume.shape, affine, movement)
+    moved = resample_cubic(volume, affine, volume.shape, affine, movement)
     ramp = np.linspace(1 - GAIN, 1 + GAIN, volume.shape[1], dtype=np.float32)
     return [moved, volume.astype(np.float32) * ramp[None, :, None]]
 

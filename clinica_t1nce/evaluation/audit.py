@@ -52,7 +52,7 @@ class Separability:
     accuracy: float
 
 
-def _sharpness(volume: np.ndarray, mask: np.ndarray) -> dict[str, float]:
+def _sharpness_features(volume: np.ndarray, mask: np.ndarray) -> dict[str, float]:
     values = volume.astype(np.float64)
     spread = float(values[mask].std())
     steps = [np.diff(values, axis=axis) for axis in range(3)]
@@ -98,7 +98,7 @@ def measure_image(volume: np.ndarray) -> dict[str, dict[str, float]]:
     """
     mask = foreground(volume)
     return {
-        "sharpness": _sharpness(volume, mask),
+        "sharpness": _sharpness_features(volume, mask),
         "spectrum": _spectrum(volume, mask),
     }
 
@@ -171,7 +171,7 @@ def separate(
             )
             classifier.fit(x[train], y[train])
             scores[test] += classifier.predict_proba(x[test])[:, 1] / N_REPEATS
-    low, high = _interval(scores, y, groups, seed)
+    low, high = _bootstrap_interval(scores, y, groups, seed)
     return Separability(
         n_acquired=int((~y).sum()),
         n_synthetic=int(y.sum()),
@@ -182,7 +182,7 @@ def separate(
     )
 
 
-def _interval(
+def _bootstrap_interval(
     scores: np.ndarray, synthetic: np.ndarray, groups: np.ndarray, seed: int
 ) -> tuple[float, float]:
     rng = np.random.default_rng(seed)

@@ -7,7 +7,7 @@ import numpy as np
 
 from clinica_t1nce.evaluation import similarity, smooth_recovery
 from clinica_t1nce.evaluation.brain_masks import STRIPPED
-from clinica_t1nce.evaluation.recovery import compare, prepare_pair
+from clinica_t1nce.evaluation.recovery import measure_recovery, prepare_pair
 from clinica_t1nce.volumes.grids import nonzero_box
 
 LOW_OVERLAP = 0.85
@@ -68,12 +68,12 @@ def measure_images(
     for image in images:
         row = _after_smooth_fit(smooth, image) | {"blur_t1nce": blur_t1nce}
         x = similarity.unit_scale(image, like=t1ce)
-        row |= asdict(similarity.compare(y, x, mask))
+        row |= asdict(similarity.measure_similarity(y, x, mask))
         row |= _suffixed(asdict(similarity.compare_matched(y, x, mask)), "matched")
         if as_authors:
             theirs = similarity.compare_as_authors(t1nce, t1ce, image, mask)
             row |= _suffixed(asdict(theirs), "authors")
-        gone = compare(pair, image[box])
+        gone = measure_recovery(pair, image[box])
         row["error"] = gone.error_synthetic
         row |= {name: getattr(gone, name) for name in _SHARED}
         rows.append(row)
@@ -85,8 +85,8 @@ _SHARED = ("share", "inside", "outside", "sharpness")
 
 
 def _after_smooth_fit(pair: smooth_recovery.SmoothPair, image: np.ndarray) -> dict[str, float]:
-    likeness = asdict(similarity.compare_smooth(pair, image))
-    gone = asdict(smooth_recovery.compare_smooth(pair, image))
+    likeness = asdict(similarity.measure_smooth_similarity(pair, image))
+    gone = asdict(smooth_recovery.measure_smooth_recovery(pair, image))
     return {
         f"{name}_smooth" if name in (*_SHARED, "mae", "psnr", "ssim") else name: value
         for name, value in (likeness | gone).items()

@@ -55,7 +55,7 @@ class LinearFit:
 
 
 @dataclass(frozen=True, eq=False)
-class Pair:
+class RecoveryPair:
     """A real pair, and all that can be said of it before any synthetic image is there.
 
     Attributes
@@ -164,7 +164,9 @@ def robust_fit(image: np.ndarray, reference: np.ndarray, mask: np.ndarray) -> Li
     return LinearFit(slope, shift, deviation)
 
 
-def prepare_pair(t1ce: np.ndarray, t1nce: np.ndarray, brain: np.ndarray | None = None) -> Pair:
+def prepare_pair(
+    t1ce: np.ndarray, t1nce: np.ndarray, brain: np.ndarray | None = None
+) -> RecoveryPair:
     """Find what gadolinium changed in a real pair.
 
     Parameters
@@ -195,10 +197,10 @@ def prepare_pair(t1ce: np.ndarray, t1nce: np.ndarray, brain: np.ndarray | None =
         oracle = np.where(enhancing, t1nce, fitted)
         oracle = robust_fit(oracle, t1nce, mask).apply(oracle)
         oracle_error = 100 / value_range * _mean_distance(oracle, t1nce, mask)
-    return Pair(t1ce, t1nce, mask, enhancing, fitted, value_range, error, oracle_error)
+    return RecoveryPair(t1ce, t1nce, mask, enhancing, fitted, value_range, error, oracle_error)
 
 
-def compare(pair: Pair, synthetic: np.ndarray) -> PairMeasures:
+def measure_recovery(pair: RecoveryPair, synthetic: np.ndarray) -> PairMeasures:
     """Measure a synthetic image against a prepared pair.
 
     Parameters

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from clinica_t1nce.errors import ImageError
-from clinica_t1nce.volumes.itk import register
+from clinica_t1nce.volumes.itk import register_volumes
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ def align_images(
 ) -> Alignment:
     """Bring one image to the grid of another image of the same head, and resample it once.
 
-    The movement is found by :func:`clinica_t1nce.volumes.itk.register`. The resampling
+    The movement is found by :func:`clinica_t1nce.volumes.itk.register_volumes`. The resampling
     is a cubic B-spline; what it overshoots is clipped to the moving image's range.
 
     Parameters
@@ -71,15 +71,15 @@ def align_images(
     for name, volume in (("moving", moving), ("fixed", fixed)):
         if volume.ndim != 3 or volume.min() == volume.max():
             raise ImageError(f"the {name} image is constant or not 3-D; check it")
-    transform = register(
+    transform = register_volumes(
         moving, moving_affine, fixed, fixed_affine, mask=mask, kind=kind, seed=seed
     )
     return Alignment(
-        resample(moving, moving_affine, fixed.shape, fixed_affine, transform), transform
+        resample_cubic(moving, moving_affine, fixed.shape, fixed_affine, transform), transform
     )
 
 
-def resample(
+def resample_cubic(
     volume: np.ndarray,
     affine: np.ndarray,
     shape: tuple[int, ...],
@@ -134,7 +134,7 @@ def move_labels(
     Parameters
     ----------
     labels, affine, shape, target_affine, transform
-        Label map, grid and transform, as for :func:`resample`.
+        Label map, grid and transform, as for :func:`resample_cubic`.
 
     Returns
     -------

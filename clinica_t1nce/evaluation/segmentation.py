@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from clinica_t1nce.errors import ImageError, one_line
-from clinica_t1nce.evaluation.registration import resample
+from clinica_t1nce.evaluation.registration import resample_cubic
 from clinica_t1nce.evaluation.volumes import most_probable
 from clinica_t1nce.volumes.grids import nonzero_box
 from clinica_t1nce.volumes.itk import to_ants
@@ -74,7 +74,7 @@ def template_priors(shape: tuple[int, ...], affine: np.ndarray) -> np.ndarray:
     maps = []
     for template in (load_mni152_gm_template(1), load_mni152_wm_template(1)):
         values = np.asarray(template.dataobj, dtype=np.float32)
-        there = resample(values, template.affine, shape, affine)
+        there = resample_cubic(values, template.affine, shape, affine)
         maps.append(np.clip(ndimage.gaussian_filter(there, blur), 0, 1))
     maps.append(np.clip(1 - maps[0] - maps[1], 0, 1))
     return np.stack(maps)
@@ -105,7 +105,7 @@ def segment(
     ImageError
         If the mask is empty or of another shape, the image is constant in it, or Atropos fails.
     """
-    _check(volume, mask, priors)
+    _check_segmentable(volume, mask, priors)
     if priors is None:
         priors = template_priors(volume.shape, affine)
     box = nonzero_box(mask, _MARGIN)
@@ -126,7 +126,7 @@ def segment(
     return Segmentation(labels, probabilities)
 
 
-def _check(volume: np.ndarray, mask: np.ndarray, priors: np.ndarray | None) -> None:
+def _check_segmentable(volume: np.ndarray, mask: np.ndarray, priors: np.ndarray | None) -> None:
     shapes = [mask.shape, *(() if priors is None else (prior.shape for prior in priors))]
     if any(shape != volume.shape for shape in shapes):
         raise ImageError(f"image {volume.shape}, mask and priors {shapes}; give one grid")

@@ -1,7 +1,7 @@
 """How near an image is to the real T1nce: MAE, PSNR, SSIM and others, in a mask.
 
 After a smooth fit of the T1nce to the T1ce images are taken as they are
-(:func:`compare_smooth`). To stand beside the paper, they are also compared on its scale
+(:func:`measure_smooth_similarity`). To stand beside the paper, they are also compared on its scale
 (:func:`unit_scale`): the real ones between 0 and 1, a synthetic one on the scale of the T1ce that
 it was made from. The range is 1 then.
 """
@@ -89,7 +89,7 @@ def unit_scale(volume: np.ndarray, like: np.ndarray | None = None) -> np.ndarray
     return scaling.apply(volume.astype(np.float64))
 
 
-def compare(
+def measure_similarity(
     reference: np.ndarray, image: np.ndarray, mask: np.ndarray, data_range: float = 1.0
 ) -> Similarity:
     """Measure an image against the real T1nce as it is, in a mask.
@@ -116,7 +116,7 @@ def compare(
         If the mask is empty, shapes differ, or voxels are not finite.
     """
     for volume in (reference, image):
-        _check(volume, mask)
+        _check_comparable(volume, mask)
     # The window reaches no further: outside the box nothing counts.
     box = nonzero_box(mask, RADIUS)
     return _compare(
@@ -135,21 +135,21 @@ def compare_matched(
     Parameters
     ----------
     reference, image, mask, data_range
-        Images, mask and range, as of :func:`compare`.
+        Images, mask and range, as of :func:`measure_similarity`.
 
     Raises
     ------
     ImageError
-        If :func:`compare` would raise it.
+        If :func:`measure_similarity` would raise it.
     """
     for volume in (reference, image):
-        _check(volume, mask)
+        _check_comparable(volume, mask)
     x, y = image[mask].astype(np.float64), reference[mask].astype(np.float64)
     slope, shift = least_squares(x, y)
-    return compare(reference, slope * image.astype(np.float64) + shift, mask, data_range)
+    return measure_similarity(reference, slope * image.astype(np.float64) + shift, mask, data_range)
 
 
-def compare_smooth(pair: SmoothPair, image: np.ndarray) -> SmoothSimilarity:
+def measure_smooth_similarity(pair: SmoothPair, image: np.ndarray) -> SmoothSimilarity:
     """Measure an image, as it is, against the T1nce as the T1ce's scan would show it.
 
     Both are 0 outside the pair's mask. The range is that of the fitted T1nce in the mask, 99.5th
@@ -237,11 +237,11 @@ def compare_as_authors(
         If shapes differ, the mask is empty, or voxels are not finite.
     """
     for volume in (t1nce, t1ce, image):
-        _check(volume, mask)
-    small = _resized(t1ce, AUTHORS_GRID)
-    x = unit_scale(small if image is t1ce else _resized(image, AUTHORS_GRID), like=small)
-    y = unit_scale(_resized(t1nce, AUTHORS_GRID))
-    x, y = (np.where(mask, _resized(v, mask.shape), 0).astype(np.float64) for v in (x, y))
+        _check_comparable(volume, mask)
+    small = _resized_volume(t1ce, AUTHORS_GRID)
+    x = unit_scale(small if image is t1ce else _resized_volume(image, AUTHORS_GRID), like=small)
+    y = unit_scale(_resized_volume(t1nce, AUTHORS_GRID))
+    x, y = (np.where(mask, _resized_volume(v, mask.shape), 0).astype(np.float64) for v in (x, y))
     mean_x, mean_y, n = x.mean(), y.mean(), x.size
     covariance = (x * y).mean() - mean_x * mean_y
     variances = x.var(ddof=1) + y.var(ddof=1) if n > 1 else 0.0
@@ -288,14 +288,14 @@ def _mutual_information(x: np.ndarray, y: np.ndarray) -> float:
     return float(normalized_mutual_information(x, y, bins=BINS))
 
 
-def _resized(volume: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def _resized_volume(volume: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     import torch
 
     tensor = torch.from_numpy(np.ascontiguousarray(volume, dtype=np.float32))
     return grids.resample(tensor[None, None], shape)[0, 0].numpy()
 
 
-def _check(volume: np.ndarray, mask: np.ndarray) -> None:
+def _check_comparable(volume: np.ndarray, mask: np.ndarray) -> None:
     if volume.shape != mask.shape:
         raise ImageError(f"image {volume.shape}, mask {mask.shape}; give one grid")
     if not mask.any():

@@ -168,7 +168,7 @@ def prepare_smooth_pair(
     if brain is None:
         brain = (t1ce > 0) & (t1nce > 0)
     check_grids(t1ce=t1ce, brain=brain)
-    unit, reference_unit = _bright(t1ce, brain), _bright(t1nce, brain)
+    unit, reference_unit = _bright_level(t1ce, brain), _bright_level(t1nce, brain)
     mask = ndimage.binary_erosion(brain) & (t1nce > DARK * reference_unit)
     box = nonzero_box(mask)
     mask = mask[box]
@@ -179,7 +179,7 @@ def prepare_smooth_pair(
     return SmoothPair(x, fit.fitted, mask, enhancing, tissues, box, t1ce.shape, unit)
 
 
-def compare_smooth(pair: SmoothPair, synthetic: np.ndarray) -> SmoothMeasures:
+def measure_smooth_recovery(pair: SmoothPair, synthetic: np.ndarray) -> SmoothMeasures:
     """Measure a synthetic image against a prepared pair.
 
     Parameters
@@ -197,13 +197,13 @@ def compare_smooth(pair: SmoothPair, synthetic: np.ndarray) -> SmoothMeasures:
     image = pair.scaled(synthetic)
     inside, rest = pair.enhancing, pair.mask & ~pair.enhancing
     before, difference = pair.t1ce - pair.fitted, image - pair.fitted
-    error = _mean(np.abs(before), pair.mask)
-    total = ratio(_mean(np.abs(difference), pair.mask), error)
-    oracle = ratio(_mean(np.where(pair.enhancing, 0, np.abs(before)), pair.mask), error)
-    noise = ratio(_mean(-before, pair.mask & (before < 0)), error)
+    error = _mean_in(np.abs(before), pair.mask)
+    total = ratio(_mean_in(np.abs(difference), pair.mask), error)
+    oracle = ratio(_mean_in(np.where(pair.enhancing, 0, np.abs(before)), pair.mask), error)
+    noise = ratio(_mean_in(-before, pair.mask & (before < 0)), error)
 
     def relative_error(where: np.ndarray) -> float:
-        return ratio(_mean(np.abs(difference), where), _mean(np.abs(before), where))
+        return ratio(_mean_in(np.abs(difference), where), _mean_in(np.abs(before), where))
 
     return SmoothMeasures(
         total=total,
@@ -212,10 +212,10 @@ def compare_smooth(pair: SmoothPair, synthetic: np.ndarray) -> SmoothMeasures:
         attainable=ratio(1 - noise, 1 - oracle),
         inside=relative_error(inside),
         outside=relative_error(rest),
-        left=_mean(difference, inside),
-        bias=_mean(difference, pair.mask),
+        left=_mean_in(difference, inside),
+        bias=_mean_in(difference, pair.mask),
         **{
-            f"bias_{name}": _mean(difference, pair.tissues == label)
+            f"bias_{name}": _mean_in(difference, pair.tissues == label)
             for label, name in enumerate(CLASSES, start=1)
         },
         sharpness=_sharpness(image, pair),
@@ -316,12 +316,12 @@ def _sharpness(image: np.ndarray, pair: SmoothPair) -> float:
     )
 
 
-def _bright(volume: np.ndarray, brain: np.ndarray) -> float:
+def _bright_level(volume: np.ndarray, brain: np.ndarray) -> float:
     values = volume[brain & (volume > 0)]
     if values.size == 0:
         raise ImageError("no voxel of the brain exceeds 0; check the image and the mask")
     return float(np.percentile(values, BRIGHT))
 
 
-def _mean(volume: np.ndarray, where: np.ndarray) -> float:
+def _mean_in(volume: np.ndarray, where: np.ndarray) -> float:
     return float(volume[where].mean(dtype=np.float64)) if where.any() else float("nan")

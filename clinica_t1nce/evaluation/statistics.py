@@ -97,11 +97,11 @@ def compare_paired(values: Sequence[float], others: Sequence[float]) -> Comparis
         wilcoxon_p, normality_p = _other_tests(difference)
     return Comparison(
         n=int(a.size),
-        mean=_mean(a),
+        mean=_mean_or_nan(a),
         sd=_deviation(a),
-        other_mean=_mean(b),
+        other_mean=_mean_or_nan(b),
         other_sd=_deviation(b),
-        difference=_mean(difference),
+        difference=_mean_or_nan(difference),
         ci_low=low,
         ci_high=high,
         effect_size=effect,
@@ -144,7 +144,7 @@ def _other_tests(difference: np.ndarray) -> tuple[float, float]:
         )
 
 
-def _mean(values: np.ndarray) -> float:
+def _mean_or_nan(values: np.ndarray) -> float:
     return float(values.mean()) if values.size else float("nan")
 
 

@@ -17,7 +17,7 @@ from clinica_t1nce.files.text import read_rows
 Structures = Mapping[str, Sequence[int]]
 """Labels of each structure; a label may belong to several structures."""
 
-Kind = Literal["atropos", "atropos-own", "maps", "labels"]
+VolumeKind = Literal["atropos", "atropos-own", "maps", "labels"]
 """How volumes are got: Atropos in the shared brain mask or in the image's own, probability maps of
 three tissues, label maps."""
 
@@ -59,7 +59,7 @@ class VolumeMethod:
     """
 
     name: str
-    kind: Kind
+    kind: VolumeKind
     structures: Structures
     pattern: str = ""
 
@@ -70,7 +70,7 @@ class VolumeMethod:
 
 
 @cache
-def preset(name: str) -> Structures:
+def structures_of(name: str) -> Structures:
     """Look up the structures of a tool.
 
     Parameters

@@ -93,7 +93,7 @@ SIGNIFICANT = {"similarity": 0.05, "volumes": 0.01, "dice": 0.01}
 
 
 @dataclass(frozen=True)
-class Table:
+class PrintedTable:
     """A table as it is printed.
 
     Attributes
@@ -136,7 +136,7 @@ def make_tables(
     frames: "Mapping[str, pd.DataFrame]",
     statistics: "pd.DataFrame",
     agreement: "pd.DataFrame | None" = None,
-) -> dict[str, Table]:
+) -> dict[str, PrintedTable]:
     """Make the tables of those frames that have rows.
 
     Parameters
@@ -164,11 +164,11 @@ def make_tables(
             note = _note(statistics, "similarity", measures, by_set(frame))
             if variant == SMOOTH:
                 rows = _by_set(frame, statistics, [*measures, "blur"])
-                tables["similarity_smooth"] = Table(title, *rows, f"{_SMOOTH_NOTE} {note}")
+                tables["similarity_smooth"] = PrintedTable(title, *rows, f"{_SMOOTH_NOTE} {note}")
                 tables |= _recovery(frame, statistics, SMOOTH)
             else:
                 rows = _by_set(frame, statistics, measures)
-                tables[f"table1_similarity{variant}"] = Table(title, *rows, note)
+                tables[f"table1_similarity{variant}"] = PrintedTable(title, *rows, note)
     for number, name, measure, what in (
         (2, "volumes", "avd", "Absolute volume difference to the T1nce, cm3"),
         (3, "dice", "dice", "Dice score with the T1nce"),
@@ -180,20 +180,20 @@ def make_tables(
     return tables | _recovery(frame, statistics, "")
 
 
-def _agreement(agreement: "pd.DataFrame") -> Table:
+def _agreement(agreement: "pd.DataFrame") -> PrintedTable:
     rows = []
     for row in agreement.to_dict("records"):
         again = row["image"] in FLOOR
         compared = ("T1nce again", row["image"]) if again else _compared(row["image"])
-        bias = _interval(row, "volume_bias_low", "volume_bias_high", 1)
+        bias = _interval_text(row, "volume_bias_low", "volume_bias_high", 1)
         rows.append(
             (
                 *(SETS[row["set"]], row["segmentation"], row["tissue"], *compared, str(row["n"])),
                 f"{row['volume_bias']:+.1f} {bias}",
-                _interval(row, "limit_low", "limit_high", 1),
-                f"{_number(row['icc'], 3)} {_interval(row, 'icc_low', 'icc_high', 3)}",
-                _number(row["absolute"], 2),
-                _number(row["mean_dice"], 3),
+                _interval_text(row, "limit_low", "limit_high", 1),
+                f"{_number_text(row['icc'], 3)} {_interval_text(row, 'icc_low', 'icc_high', 3)}",
+                _number_text(row["absolute"], 2),
+                _number_text(row["mean_dice"], 3),
             )
         )
     header = (
@@ -202,16 +202,16 @@ def _agreement(agreement: "pd.DataFrame") -> Table:
         *("Limits of agreement (%)", "ICC(A,1) [95 % CI]", "Difference (cm3)", "Dice"),
     )
     note = _AGREEMENT_NOTE + (_FLOOR_NOTE if set(FLOOR) & set(agreement["image"]) else "")
-    return Table("Volumes against the T1nce's", header, tuple(rows), note)
+    return PrintedTable("Volumes against the T1nce's", header, tuple(rows), note)
 
 
-def _interval(row: Mapping[Hashable, Any], low: str, high: str, digits: int) -> str:
+def _interval_text(row: Mapping[Hashable, Any], low: str, high: str, digits: int) -> str:
     if math.isnan(row[low]):
         return "[n/a]"
     return f"[{row[low]:.{digits}f}, {row[high]:.{digits}f}]"
 
 
-def _number(value: float, digits: int) -> str:
+def _number_text(value: float, digits: int) -> str:
     return "n/a" if math.isnan(value) else f"{value:.{digits}f}"
 
 
@@ -221,13 +221,15 @@ _RECOVERY_TABLES = {
 }
 
 
-def _recovery(frame: "pd.DataFrame", statistics: "pd.DataFrame", variant: str) -> dict[str, Table]:
+def _recovery(
+    frame: "pd.DataFrame", statistics: "pd.DataFrame", variant: str
+) -> dict[str, PrintedTable]:
     """Make the table of what is gone of the enhancement, if it was measured."""
     if not set(RECOVERY[variant]) <= set(frame.columns):
         return {}
     name, title, note = _RECOVERY_TABLES[variant]
     rows = _by_set(frame, statistics, RECOVERY[variant])
-    return {name: Table(f"{title}, mean ± SD", *rows, f"{_sizes(by_set(frame))} {note}")}
+    return {name: PrintedTable(f"{title}, mean ± SD", *rows, f"{_sizes(by_set(frame))} {note}")}
 
 
 def _by_set(
@@ -246,7 +248,7 @@ def _by_set(
 
 def _by_tissue(
     frame: "pd.DataFrame", statistics: "pd.DataFrame", name: str, measure: str, title: str
-) -> Table:
+) -> PrintedTable:
     groups = by_set(frame)
     keys = [key for key in ("segmentation", "tissue", "alignment", "image") if key in frame]
     rows = []
@@ -266,7 +268,9 @@ def _by_tissue(
     header += ["Compared with T1nce", "Model", *(SETS[set_name] for set_name in groups)]
     methods, tissues = (list(frame[key].unique()) for key in ("segmentation", "tissue"))
     rows.sort(key=lambda row: (methods.index(row[0]), tissues.index(row[1])))
-    return Table(title, tuple(header), tuple(rows), _note(statistics, name, [measure], groups))
+    return PrintedTable(
+        title, tuple(header), tuple(rows), _note(statistics, name, [measure], groups)
+    )
 
 
 def _compared(image: str) -> tuple[str, str]:
@@ -315,18 +319,18 @@ def _note(
         f"{' or '.join(map(str, comparisons))} comparisons (models x "
         f"{'measures' if table == 'similarity' else 'tissues'})."
     )
-    small = [SETS[name] for name, part in groups.items() if _count(part) < MIN_PAIRS]
+    small = [SETS[name] for name, part in groups.items() if _count_pairs(part) < MIN_PAIRS]
     return text + (
         f" Fewer than {MIN_PAIRS} pairs, not tested: {', '.join(small)}." if small else ""
     )
 
 
 def _sizes(groups: "Mapping[str, pd.DataFrame]") -> str:
-    sizes = ", ".join(f"{SETS[name]} {_count(part)}" for name, part in groups.items())
+    sizes = ", ".join(f"{SETS[name]} {_count_pairs(part)}" for name, part in groups.items())
     return f"Pairs: {sizes}."
 
 
-def _count(frame: "pd.DataFrame") -> int:
+def _count_pairs(frame: "pd.DataFrame") -> int:
     return len(frame[["participant_id", "session_id_t1ce", "session_id_t1nce"]].drop_duplicates())
 
 

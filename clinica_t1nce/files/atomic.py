@@ -117,7 +117,7 @@ def check_space(folder: Path, size: int, what: str, otherwise: str = "name anoth
     OutputError
         If less is free.
     """
-    free = shutil.disk_usage(_present(folder)).free
+    free = shutil.disk_usage(_nearest_folder(folder)).free
     if size > free:
         raise OutputError(
             f"{folder}: about {_megabytes(size)} needed for {what}, {_megabytes(free)} free; "
@@ -138,13 +138,13 @@ def check_writable(folder: Path) -> None:
     OutputError
         If it is no folder, or may not be written to or made.
     """
-    present = _present(folder)
+    present = _nearest_folder(folder)
     if not present.is_dir() or not os.access(present, os.W_OK | os.X_OK):
         what = "may not be written to" if present.is_dir() else "is no folder"
         raise OutputError(f"{folder}: {present} {what}; choose a folder that you may write to")
 
 
-def _present(folder: Path) -> Path:
+def _nearest_folder(folder: Path) -> Path:
     """Give the folder, or the nearest one above it that is there."""
     folder = folder.absolute()
     return next(place for place in (folder, *folder.parents) if place.exists())

@@ -41,7 +41,7 @@ _TO_MM = {1: 1e3, 3: 1e-3}
 """Factor to mm for the codes of metre and micrometre."""
 
 
-Source = Literal["sform", "qform", "none"]
+TakenForm = Literal["sform", "qform", "none"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ class Forms:
     """
 
     affine: np.ndarray
-    source: Source
+    source: TakenForm
     other: np.ndarray | None = None
     distance: float = 0.0
 
@@ -87,7 +87,7 @@ def read_forms(nifti: nib.Nifti1Image, content: bytes | None = None) -> Forms:
         header = type(header).from_fileobj(io.BytesIO(content), check=False)
     sform, qform = _sform(header), _qform(header)
     usual = np.asarray(nifti.header.get_best_affine(), np.float64)
-    source = _prefer(header, sform, qform)
+    source = _preferred_form(header, sform, qform)
     form = {"sform": sform, "qform": qform, "none": np.diag([-1.0, -1, 1, 1])}[source]
     affine = form if source == "sform" and _is_sheared(sform) else _of_voxel_size(form, header)
     others = [form for form, code in ((sform, "sform_code"), (qform, "qform_code")) if header[code]]
@@ -101,7 +101,7 @@ def read_forms(nifti: nib.Nifti1Image, content: bytes | None = None) -> Forms:
     return Forms(affine, source)
 
 
-def _prefer(header: Any, sform: np.ndarray, qform: np.ndarray) -> Source:
+def _preferred_form(header: Any, sform: np.ndarray, qform: np.ndarray) -> TakenForm:
     if not header["qform_code"]:
         return "sform" if header["sform_code"] else "none"
     if not header["sform_code"] or _is_sheared(sform):

@@ -273,11 +273,11 @@ def check_once(path: Path, lines: Mapping[str, Sequence[int]], what: str = "") -
 def table_text(rows: Iterable[Mapping[str, object]], columns: Sequence[str]) -> str:
     """Write a table; what a row does not say is ``n/a``."""
     lines = ["\t".join(columns)]
-    lines += ["\t".join(_cell(row.get(column)) for column in columns) for row in rows]
+    lines += ["\t".join(_cell_text(row.get(column)) for column in columns) for row in rows]
     return "\n".join(lines) + "\n"
 
 
-def _cell(value: object) -> str:
+def _cell_text(value: object) -> str:
     return "n/a" if value is None else " ".join(str(value).split()) or "n/a"
 
 

@@ -4,7 +4,6 @@ from clinica_t1nce.interfaces.datasets import HomogeniseBids, SimulateGadolinium
 from clinica_t1nce.interfaces.evaluation import (
     AlignPair,
     BrainMask,
-    BrainMasks,
     Disturb,
     ImageSimilarity,
     UnionMask,
@@ -23,7 +22,6 @@ __all__ = [
     "AlignPair",
     "BlendChange",
     "BrainMask",
-    "BrainMasks",
     "DetectGadolinium",
     "Disturb",
     "GatherVolumes",

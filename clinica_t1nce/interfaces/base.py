@@ -147,7 +147,7 @@ def check_grid(image: "Image", other: "Image", advice: str) -> None:
         raise ImageError(f"{image.path}: on another grid than {other.path}; {advice}")
 
 
-def save(
+def save_in_node(
     data: "np.ndarray",
     like: "Image",
     source: Path,

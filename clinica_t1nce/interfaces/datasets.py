@@ -96,17 +96,17 @@ class HomogeniseBids(SimpleInterface):
             ),
             read_choices(Path(choices)) if isdefined(choices) else None,
         )
-        report = homogenisation.write(
+        report = homogenisation.write_images(
             chosen,
             out,
-            homogenisation.Origin(None, source),
+            homogenisation.DatasetSources(None, source),
             copy=self.inputs.copy,
             overwrite=self.inputs.overwrite,
         )
         for visit, reason in report.failed.items():
             raise OutputError(f"{visit}: {reason}")
         self._results.update(
-            out_files=[str(homogenisation.image_path(out, visit)) for visit in chosen],
+            out_files=[str(homogenisation.visit_image_path(out, visit)) for visit in chosen],
             out_directory=str(out),
             out_table=str(out / homogenised_tables.T1NCE_TSV),
         )
@@ -160,13 +160,13 @@ class SimulateGadolinium(SimpleInterface):
 
         given = self.inputs
         table = read_label_table(Path(given.labels_file)) if isdefined(given.labels_file) else None
-        settings = dataset.Settings(
+        settings = dataset.SimulationSettings(
             given.seed, given.preset, given.second_scan, given.head, given.in_place
         )
         image, anatomy = dataset.read_anatomy(Path(given.in_file), table)
         recipe, pair = dataset.simulate_head(anatomy, 0, settings, find_device(given.device))
         stem = Path(given.in_file).name.partition(".nii")[0]
-        files = dataset.Files(
+        files = dataset.SimulatedFiles(
             Path(runtime.cwd) / f"{stem}_T1w.nii.gz",
             Path(runtime.cwd) / f"{stem}_ce-gadolinium_T1w.nii.gz",
         )

@@ -15,14 +15,14 @@ from nipype.interfaces.base import (
 )
 
 from clinica_t1nce.errors import ImageError, naming
-from clinica_t1nce.interfaces.base import check_grid, load_mask, save
-
-_METHODS = ("deepbet", "hd-bet", "template")
+from clinica_t1nce.interfaces.base import check_grid, load_mask, save_in_node
 
 
 class _BrainMaskInputSpec(BaseInterfaceInputSpec):
     in_file = File(exists=True, mandatory=True, desc="T1w in MNI space, such as t1-linear's crop")
-    method = traits.Enum(*_METHODS, usedefault=True, desc="what finds the brain")
+    method = traits.Enum(
+        "deepbet", "hd-bet", "template", usedefault=True, desc="what finds the brain"
+    )
     mask_file = File(exists=True, desc="a mask of one's own, on the image's grid: taken instead")
 
 
@@ -38,50 +38,18 @@ class BrainMask(SimpleInterface):
     output_spec = _BrainMaskOutputSpec
 
     def _run_interface(self, runtime: Bunch) -> Bunch:
-        self._results["out_file"], self._results["source"] = _save_brain(
-            self.inputs.in_file, self.inputs, "_brainmask", runtime
-        )
+        from clinica_t1nce.evaluation.brain_masks import brain_mask
+        from clinica_t1nce.files import nifti
+
+        image, given = nifti.load(self.inputs.in_file), self.inputs.mask_file
+        if isdefined(given):
+            mask, source = load_mask(given, image), str(given)
+        else:
+            with naming(image.path):
+                mask, source = brain_mask(image.data, image.affine, self.inputs.method)
+        self._results["out_file"] = save_in_node(mask, image, image.path, "_brainmask", runtime)
+        self._results["source"] = source
         return runtime
-
-
-class _BrainMasksInputSpec(BaseInterfaceInputSpec):
-    in_files = InputMultiObject(File(exists=True), mandatory=True, desc="T1w in MNI space")
-    method = traits.Enum(*_METHODS, usedefault=True, desc="what finds the brains")
-    mask_file = File(exists=True, desc="a mask of one's own for all of them: taken instead")
-
-
-class _BrainMasksOutputSpec(TraitedSpec):
-    out_files = OutputMultiObject(File(exists=True), desc="uint8, 1 in the brain of each image")
-
-
-class BrainMasks(SimpleInterface):
-    """Find the brain of each image by itself."""
-
-    input_spec = _BrainMasksInputSpec
-    output_spec = _BrainMasksOutputSpec
-
-    def _run_interface(self, runtime: Bunch) -> Bunch:
-        self._results["out_files"] = [
-            _save_brain(path, self.inputs, f"_{number}_brainmask", runtime)[0]
-            for number, path in enumerate(self.inputs.in_files)
-        ]
-        return runtime
-
-
-def _save_brain(
-    path: str, inputs: BaseInterfaceInputSpec, suffix: str, runtime: Bunch
-) -> tuple[str, str]:
-    """Write the brain of an image, or the mask given for it; say where, and what made it."""
-    from clinica_t1nce.evaluation.brain_masks import brain_mask
-    from clinica_t1nce.files import nifti
-
-    image = nifti.load(path)
-    if isdefined(inputs.mask_file):
-        mask, source = load_mask(inputs.mask_file, image), str(inputs.mask_file)
-    else:
-        with naming(image.path):
-            mask, source = brain_mask(image.data, image.affine, inputs.method)
-    return save(mask, image, image.path, suffix, runtime), source
 
 
 class _AlignPairInputSpec(BaseInterfaceInputSpec):
@@ -128,14 +96,14 @@ class AlignPair(SimpleInterface):
                     kind=self.inputs.method,
                 )
             aligned, transform = found.image, found.transform
-            moved_mask = registration.resample(
+            moved_mask = registration.resample_cubic(
                 mask.astype(np.float32), t1nce.affine, t1ce.data.shape, t1ce.affine, transform
             )
         transform_file = Path(runtime.cwd, "transform.txt")
         np.savetxt(transform_file, transform, fmt="%.17g")
         self._results["transform_file"] = str(transform_file)
-        self._results["out_file"] = save(aligned, t1ce, t1nce.path, "_aligned", runtime)
-        self._results["out_mask"] = save(
+        self._results["out_file"] = save_in_node(aligned, t1ce, t1nce.path, "_aligned", runtime)
+        self._results["out_mask"] = save_in_node(
             moved_mask > 0.5, t1ce, t1nce.path, "_alignedmask", runtime
         )
         return runtime
@@ -163,7 +131,7 @@ class Disturb(SimpleInterface):
 
         image = nifti.load(self.inputs.in_file)
         self._results["out_files"] = [
-            save(volume, image, image.path, f"_disturbed{number}", runtime)
+            save_in_node(volume, image, image.path, f"_disturbed{number}", runtime)
             for number, volume in enumerate(disturb(image.data, image.affine))
         ]
         return runtime
@@ -201,8 +169,8 @@ class UnionMask(SimpleInterface):
             if not common.any():
                 raise ImageError("the brain masks have no voxel in common; check both images")
         self._results["overlap"] = float(common.sum() / union.sum())
-        self._results["out_file"] = save(union, first, first.path, "_union", runtime)
-        self._results["common_file"] = save(common, first, first.path, "_common", runtime)
+        self._results["out_file"] = save_in_node(union, first, first.path, "_union", runtime)
+        self._results["common_file"] = save_in_node(common, first, first.path, "_common", runtime)
         return runtime
 
 

@@ -83,7 +83,7 @@ class SavePair(SimpleInterface):
             self._write_page(record, t1ce)
             files["page"] = os.path.relpath(self.inputs.page_path, record_path.parent)
         with atomic.temporary(record_path) as part:
-            part.write_text(as_json(_plain(record)), encoding="utf-8")
+            part.write_text(as_json(_plain_json(record)), encoding="utf-8")
         self._results["out_file"] = str(record_path)
         return runtime
 
@@ -178,7 +178,7 @@ class SavePair(SimpleInterface):
             mask=nifti.load(self.inputs.mask, constant=True).data > 0,
             labels=labels or None,
             label_names=label_names,
-            measures=_measures(record, self.inputs.align),
+            measures=_pair_measures(record, self.inputs.align),
             flags=record["flags"],
             title=f"{record['participant_id']} {record['session_id_t1ce']}",
             thumbnail=True,
@@ -222,7 +222,7 @@ _SHOWN = {
 _MOST_STRUCTURES = 10
 
 
-def _measures(record: dict[str, Any], align: str) -> dict[str, dict[str, float]]:
+def _pair_measures(record: dict[str, Any], align: str) -> dict[str, dict[str, float]]:
     """Give what the page shows: a row a measure, for phones, with a value an image."""
     images = record["images"]
 
@@ -242,10 +242,10 @@ def _measures(record: dict[str, Any], align: str) -> dict[str, dict[str, float]]
     return dict(shown)
 
 
-def _plain(value: Any) -> Any:
+def _plain_json(value: Any) -> Any:
     """Turn what JSON has no word for into what it has: traits' lists, infinite numbers stay."""
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _plain_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_plain_json(item) for item in value]
     return value if value is None or isinstance(value, str | int | bool) else float(value)

@@ -52,7 +52,7 @@ class BlendChange(SimpleInterface):
         from clinica_t1nce.files import nifti
         from clinica_t1nce.synthesis import transfer
 
-        t1ce, t1nce = _pair(self.inputs.t1ce_file, self.inputs.t1nce_file)
+        t1ce, t1nce = _load_pair(self.inputs.t1ce_file, self.inputs.t1nce_file)
         image = nifti.load(self.inputs.in_file)
         change = t1ce.data - t1nce.data
         data = transfer.transfer(change, t1ce.affine, image.data, image.affine)
@@ -92,7 +92,7 @@ class ToNativeSpace(SimpleInterface):
         from clinica_t1nce.files import nifti_copy
         from clinica_t1nce.translation import spaces
 
-        t1ce, t1nce = _pair(self.inputs.t1ce_file, self.inputs.t1nce_file)
+        t1ce, t1nce = _load_pair(self.inputs.t1ce_file, self.inputs.t1nce_file)
         raw = spaces.read_raw(t1ce, Path(self.inputs.raw_file), Path(self.inputs.affine_file))
         if not raw.follows_affine:
             raise TransformError(
@@ -106,7 +106,7 @@ class ToNativeSpace(SimpleInterface):
         return runtime
 
 
-def _pair(t1ce_file: str, t1nce_file: str) -> "tuple[Image, Image]":
+def _load_pair(t1ce_file: str, t1nce_file: str) -> "tuple[Image, Image]":
     from clinica_t1nce.files import nifti
 
     t1ce, t1nce = nifti.load(t1ce_file), nifti.load(t1nce_file)

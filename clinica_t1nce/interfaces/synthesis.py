@@ -336,7 +336,7 @@ class TranslateT1ce(SimpleInterface):
 
         source = Path(self.inputs.in_file)
         chosen = given_path(self.inputs.out_file)
-        (files,) = single_files.plan(
+        (files,) = single_files.plan_files(
             [source],
             chosen or Path(runtime.cwd) / names.derived_name(source.name),
             save_enhancement=self.inputs.save_enhancement,
@@ -390,11 +390,11 @@ def _event(result: "Result") -> event_log.Event[str]:
     if result.sidecar is None:
         done = event_log.EXCLUDED if result.job.output is not None else event_log.DONE
         return event_log.Event(source, done)
-    from clinica_t1nce.caps import sidecar
+    from clinica_t1nce.caps.flags import read_flags
 
     return event_log.Event(
         source,
         event_log.DONE,
         seconds=result.sidecar.get("DurationSeconds"),
-        warning="; ".join(flag.text for flag in sidecar.flags(result.sidecar)) or None,
+        warning="; ".join(flag.text for flag in read_flags(result.sidecar)) or None,
     )

@@ -15,7 +15,7 @@ from nipype.interfaces.base import (
 )
 
 from clinica_t1nce.errors import ImageError, naming
-from clinica_t1nce.interfaces.base import check_grid, load_mask, save
+from clinica_t1nce.interfaces.base import check_grid, load_mask, save_in_node
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,7 +61,7 @@ class SegmentTissues(SimpleInterface):
         with naming(image.path):
             found = segment(image.data, image.affine, mask, priors)
         self._results["out_files"] = [
-            save(values, image, image.path, f"_{tissue}", runtime, np.float32)
+            save_in_node(values, image, image.path, f"_{tissue}", runtime, np.float32)
             for tissue, values in zip(TISSUES, found.probabilities, strict=True)
         ]
         return runtime
@@ -116,7 +116,7 @@ class TissueVolumes(SimpleInterface):
                 ("out_files", labels, f"_{number}_dseg", data_type),
                 ("gm_files", gray, f"_{number}_probseg", np.float32),
             ):
-                results[field].append(save(data, image, image.path, suffix, runtime, kind))
+                results[field].append(save_in_node(data, image, image.path, suffix, runtime, kind))
         self._results.update(results)
         return runtime
 

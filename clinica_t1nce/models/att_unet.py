@@ -60,7 +60,7 @@ class AttUNet(nn.Module):
             self.add_module(f"Conv{level}", _two_convolutions(n_in, n_out))
         for level in range(self.depth, 1, -1):
             coarse, fine = widths[level - 1], widths[level - 2]
-            self.add_module(f"Up{level}", _doubled(coarse, fine))
+            self.add_module(f"Up{level}", _doubling_block(coarse, fine))
             self.add_module(f"Att{level}", AttentionGate(fine))
             self.add_module(f"Up_conv{level}", _two_convolutions(2 * fine, fine))
         self.Conv_1x1 = nn.Conv3d(widths[0], 1, 1)
@@ -95,7 +95,7 @@ def _two_convolutions(n_in: int, n_out: int) -> nn.Module:
     return named(conv=nn.Sequential(*layers))
 
 
-def _doubled(n_in: int, n_out: int) -> nn.Module:
+def _doubling_block(n_in: int, n_out: int) -> nn.Module:
     """N x in x D x H x W to N x out x 2D x 2H x 2W."""
     # The authors' upsampling is an identity here: the next layer does it as well.
     up = DoublingConv3d(n_in, n_out)

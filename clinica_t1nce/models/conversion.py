@@ -132,9 +132,9 @@ def _read_checkpoint(path: Path) -> _Checkpoint:
 
 def _identify(found: Mapping[str, torch.Tensor]) -> tuple[str, dict[str, Any]]:
     """Find the authors' class of these tensors, and our preset with their hyper-parameters."""
-    kind = max(_KINDS, key=lambda kind: _shared(found, kind))
+    kind = max(_KINDS, key=lambda kind: _count_shared(found, kind))
     preset = registry.preset(kind.preset)
-    if 2 * _shared(found, kind) < len(found) or not found:
+    if 2 * _count_shared(found, kind) < len(found) or not found:
         classes = ", ".join(kind.authors_class for kind in _KINDS)
         raise WeightsError(f"tensors of none of the authors' networks ({classes})")
     candidates = [preset["hyperparameters"], _measured(found, kind)]
@@ -162,7 +162,7 @@ def _filled(preset: Mapping[str, Any], found: Mapping[str, torch.Tensor]) -> nn.
     return network
 
 
-def _shared(found: Mapping[str, Any], kind: _Kind) -> int:
+def _count_shared(found: Mapping[str, Any], kind: _Kind) -> int:
     preset = registry.preset(kind.preset)
     expected = _expected(preset["architecture"], preset["hyperparameters"])
     return sum(name in expected for name in found)

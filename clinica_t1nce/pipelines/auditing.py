@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from clinica_t1nce.datasets.provenance import Origin
+from clinica_t1nce.datasets.provenance import AnalysedImage
 from clinica_t1nce.errors import SelectionError, some
 from clinica_t1nce.evaluation.audit import Separability, audit, check_numbers, measure_image
 from clinica_t1nce.files import nifti
@@ -18,12 +18,17 @@ STAGES = (AFTER, BEFORE) = ("after", "before")
 Features = dict[str, dict[str, float]]
 """Features of one image by the name of their set."""
 
-Volumes = Mapping[tuple[str, str, str], Features]
+StageVolumes = Mapping[tuple[str, str, str], Features]
 """Volumes of images by participant, session and stage."""
 
 
 def measure_separability(
-    origins: Sequence[Origin], model: str, device: Device, volumes: Volumes, *, detector: bool
+    origins: Sequence[AnalysedImage],
+    model: str,
+    device: Device,
+    volumes: StageVolumes,
+    *,
+    detector: bool,
 ) -> dict[str, Mapping[str, Separability]]:
     """Tell how well acquired and synthetic images of a data set can be told apart.
 
@@ -56,7 +61,7 @@ def measure_separability(
     logit = _load_detector(model, device) if detector else None
     found: dict[str, Mapping[str, Separability]] = {}
     for stage in _stages(origins):
-        features = [_measure(origin, stage, volumes, logit) for origin in origins]
+        features = [_features_of(origin, stage, volumes, logit) for origin in origins]
         found[stage] = audit(features, synthetic, participants)
     return found
 
@@ -88,7 +93,7 @@ def find_name(model: str) -> str | None:
     return load_generator(model)[1].name
 
 
-def read_volumes(path: Path, origins: Sequence[Origin]) -> Volumes:
+def read_volumes(path: Path, origins: Sequence[AnalysedImage]) -> StageVolumes:
     """Read volumes of images from a table.
 
     Parameters
@@ -128,14 +133,14 @@ def read_volumes(path: Path, origins: Sequence[Origin]) -> Volumes:
     return known
 
 
-def _stages(origins: Sequence[Origin]) -> Sequence[str]:
+def _stages(origins: Sequence[AnalysedImage]) -> Sequence[str]:
     return STAGES if all(origin.source for origin in origins) else (AFTER,)
 
 
-def _measure(
-    origin: Origin,
+def _features_of(
+    origin: AnalysedImage,
     stage: str,
-    volumes: Volumes,
+    volumes: StageVolumes,
     logit: Callable[[nifti.Image], float] | None,
 ) -> Features:
     path = origin.source if stage == BEFORE and origin.source is not None else origin.image

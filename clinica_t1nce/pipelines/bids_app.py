@@ -11,6 +11,7 @@ from clinica_t1nce.bids.contrast_agents import read_words
 from clinica_t1nce.bids.entities import Visit, passes, read_filter
 from clinica_t1nce.bids.t1w_images import T1CE, Dataset, T1w
 from clinica_t1nce.caps import names, sidecar
+from clinica_t1nce.caps.flags import read_flags
 from clinica_t1nce.datasets import derivative, outputs
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.files.text import table_text, write_text
@@ -21,7 +22,7 @@ from clinica_t1nce.pipelines.single_images import (
     translator,
     write_page_again,
 )
-from clinica_t1nce.translation.single_files import Files
+from clinica_t1nce.translation.single_files import SingleJob
 
 VALIDATORS = ("bids-validator-deno", "bids-validator")
 """Commands that validate a BIDS data set, the one to prefer first."""
@@ -40,7 +41,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Request:
+class AppRequest:
     """What the BIDS App is asked for.
 
     Attributes
@@ -69,7 +70,7 @@ class Request:
 
 
 @dataclass
-class Plan:
+class DerivativePlan:
     """What is to be done.
 
     Attributes
@@ -82,13 +83,13 @@ class Plan:
         Reasons of visits whose images cannot be told apart.
     """
 
-    to_do: list[Files] = field(default_factory=list)
-    done: list[Files] = field(default_factory=list)
+    to_do: list[SingleJob] = field(default_factory=list)
+    done: list[SingleJob] = field(default_factory=list)
     n_others: int = 0
     failed: list[str] = field(default_factory=list)
 
 
-def plan(request: Request, model: Model) -> Plan:
+def plan_derivative(request: AppRequest, model: Model) -> DerivativePlan:
     """Find the T1ce of a BIDS, and say which of them are to be translated.
 
     Raises
@@ -97,9 +98,9 @@ def plan(request: Request, model: Model) -> Plan:
         If the request cannot be served.
     """
     dataset = Dataset(request.bids, read_words(request.agent_words), without_sessions=True)
-    derivative.check_place(request.out, request.bids)
+    derivative.check_derivative(request.out, request.bids)
     conditions = {} if request.filter_file is None else read_filter(request.filter_file)
-    found = Plan()
+    found = DerivativePlan()
     n_seen, taken = 0, dict[Path, str]()
     for images in _visits(request, dataset, found):
         chosen = [image for image in images if passes(image.path.name, conditions)]
@@ -108,7 +109,7 @@ def plan(request: Request, model: Model) -> Plan:
             if image.kind != T1CE:
                 found.n_others += 1
                 continue
-            files = _files(request, image.path)
+            files = _job_of(request, image.path)
             if files.image in taken:
                 found.failed.append(
                     f"{image.path}: its T1nce would have the name of that of {taken[files.image]}; "
@@ -130,11 +131,11 @@ def plan(request: Request, model: Model) -> Plan:
     return found
 
 
-def run(
-    request: Request, model: Model, jobs: Sequence[Files], n_procs: int
-) -> Iterator[tuple[Files, dict[str, Any] | None, str | None]]:
+def translate_planned(
+    request: AppRequest, model: Model, jobs: Sequence[SingleJob], n_procs: int
+) -> Iterator[tuple[SingleJob, dict[str, Any] | None, str | None]]:
     """Translate images; yields each with its sidecar's content, or None and a reason."""
-    outputs.write(
+    outputs.make_files(
         request.out, derivative.make_texts(request.bids, sidecar.describe_model(model.card))
     )
     n_processes, n_threads = share_cores(len(jobs), n_procs, model)
@@ -142,8 +143,8 @@ def run(
 
 
 def write_pages_again(
-    model: Model, jobs: Sequence[Files], n_procs: int
-) -> Iterator[tuple[Files, dict[str, Any] | None, str | None]]:
+    model: Model, jobs: Sequence[SingleJob], n_procs: int
+) -> Iterator[tuple[SingleJob, dict[str, Any] | None, str | None]]:
     """Write the pages of T1nce that are there; yields each with the reason if it fails, or None."""
     yield from each(write_page_again, jobs, share_cores(len(jobs), n_procs, model)[0])
 
@@ -162,7 +163,7 @@ def write_group(out: Path) -> tuple[Path, int]:
     rows, entries = [], []
     for image in sorted(out.glob("sub-*/**/anat/*_desc-synthnce_T1w.nii.gz")):
         content = sidecar.read(image) or {}
-        flags = sidecar.flags(content)
+        flags = read_flags(content)
         known: dict[str, Any] = {
             "source": next(iter(content.get("Sources", [])), None),
             "gadolinium": content.get("GadoliniumProbability"),
@@ -238,7 +239,7 @@ def validate(bids: Path) -> str | None:
     return command
 
 
-def _visits(request: Request, dataset: Dataset, found: Plan) -> Iterator[list[T1w]]:
+def _visits(request: AppRequest, dataset: Dataset, found: DerivativePlan) -> Iterator[list[T1w]]:
     wanted = {f"sub-{label.removeprefix('sub-')}" for label in request.participants}
     there = {visit.subject for visit in dataset.visits}
     if missing := sorted(wanted - there):
@@ -255,10 +256,10 @@ def _visits(request: Request, dataset: Dataset, found: Plan) -> Iterator[list[T1
             found.failed.append(f"{visit}: {error}")
 
 
-def _files(request: Request, source: Path) -> Files:
-    image = derivative.image_path(source, request.bids, request.out, request.space)
+def _job_of(request: AppRequest, source: Path) -> SingleJob:
+    image = derivative.derivative_path(source, request.bids, request.out, request.space)
     native = request.space == derivative.SPACES[0]
-    return Files(
+    return SingleJob(
         source,
         image,
         names.enhancement_path(image) if request.save_enhancement else None,

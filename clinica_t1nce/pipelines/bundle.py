@@ -48,7 +48,7 @@ def export(model: str, out: Path) -> list[Path]:
         scripted.save(str(part))
     texts = {
         "configs/metadata.json": as_json(_metadata(card)),
-        "configs/inference.json": _read("inference.json"),
+        "configs/inference.json": _read_file("inference.json"),
         "docs/README.md": _readme(card),
         "README.md": _front_matter(card) + _readme(card),
         "LICENSE": f"{card.licence or 'not stated'}\n",
@@ -58,7 +58,7 @@ def export(model: str, out: Path) -> list[Path]:
     return [out / MODEL, *(out / name for name in texts)]
 
 
-def _read(name: str) -> str:
+def _read_file(name: str) -> str:
     return (_FILES / name).read_text(encoding="utf-8")
 
 
@@ -66,7 +66,7 @@ def _metadata(card: Card) -> dict[str, Any]:
     import torch
 
     version = clinica_t1nce.__version__
-    return parse_json(_read("metadata.json")) | {
+    return parse_json(_read_file("metadata.json")) | {
         "version": version,
         "changelog": {version: f"exported from {card.name}"},
         "pytorch_version": torch.__version__.partition("+")[0],
@@ -85,7 +85,7 @@ def _front_matter(card: Card) -> str:
 
 
 def _readme(card: Card) -> str:
-    return _read("README.md").format(
+    return _read_file("README.md").format(
         card=card,
         version=clinica_t1nce.__version__,
         model=MODEL,

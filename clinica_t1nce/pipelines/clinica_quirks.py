@@ -110,7 +110,7 @@ def construct(initialise: Callable[..., None], **arguments: Any) -> None:
     ----------
     initialise
         Constructor, ``super().__init__`` of a pipeline on a CAPS that was checked
-        (:func:`clinica_t1nce.caps.description.check`).
+        (:func:`clinica_t1nce.caps.description.require_caps`).
     arguments
         Arguments of the constructor, ``base_dir`` among them.
     """

@@ -18,14 +18,14 @@ from clinica_t1nce.engine.local_plugin import memory_gb, share_out
 from clinica_t1nce.errors import DeviceError, ImageError, SelectionError, reason
 from clinica_t1nce.files import nifti
 from clinica_t1nce.pipelines.resumable import Model
-from clinica_t1nce.translation.single_files import Files, find_sources
+from clinica_t1nce.translation.single_files import SingleJob, find_sources
 
 if TYPE_CHECKING:
     from clinica_t1nce.synthesis.synthesizer import Synthesizer
     from clinica_t1nce.translation.single import Translation
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 
 MEMORY_GB = 2.0
 """Memory that a process takes beside its model."""
@@ -33,7 +33,7 @@ MEMORY_GB = 2.0
 
 def translator(
     model: Model, n_threads: int | None = None, raw: Path | None = None
-) -> Callable[[Files], dict[str, Any]]:
+) -> Callable[[SingleJob], dict[str, Any]]:
     """Make a function that translates a file and gives its sidecar's content; it can be sent.
 
     Parameters
@@ -46,11 +46,11 @@ def translator(
         Root of the BIDS that the sources belong to; sidecars call it ``raw``. None: they give
         relative paths.
     """
-    return partial(_translate, model, n_threads, raw)
+    return partial(_translate_one, model, n_threads, raw)
 
 
-def _translate(
-    model: Model, n_threads: int | None, raw: Path | None, files: Files
+def _translate_one(
+    model: Model, n_threads: int | None, raw: Path | None, files: SingleJob
 ) -> dict[str, Any]:
     """Write the T1nce of a file, and its page if it has one."""
     from clinica_t1nce.translation import single
@@ -60,7 +60,7 @@ def _translate(
     return made.sidecar
 
 
-def _write_page(files: Files, made: "Translation") -> None:
+def _write_page(files: SingleJob, made: "Translation") -> None:
     from clinica_t1nce.report.synthetic_pages import write_page_of
 
     if files.page is None:
@@ -77,7 +77,7 @@ def _write_page(files: Files, made: "Translation") -> None:
     )
 
 
-def write_page_again(files: Files) -> None:
+def write_page_again(files: SingleJob) -> None:
     """Write the page of a T1nce that is there already.
 
     Parameters
@@ -212,8 +212,8 @@ def share_cores(n_images: int, n_procs: int, model: Model) -> tuple[int, int | N
 
 
 def each(
-    work: Callable[[Item], Result], items: Sequence[Item], n_processes: int = 1
-) -> Iterator[tuple[Item, Result | None, str | None]]:
+    work: Callable[[Given], Made], items: Sequence[Given], n_processes: int = 1
+) -> Iterator[tuple[Given, Made | None, str | None]]:
     """Do some work on each item; the failure of one stops no other.
 
     Parameters
@@ -250,7 +250,7 @@ def each(
         pool.shutdown(cancel_futures=True)
 
 
-def _attempt(work: Callable[[Item], Result], item: Item) -> tuple[Item, Result | None, str | None]:
+def _attempt(work: Callable[[Given], Made], item: Given) -> tuple[Given, Made | None, str | None]:
     try:
         return item, work(item), None
     except Exception as error:

@@ -173,7 +173,7 @@ def draw_figure(
     if point is not None:
         marker = np.zeros(t1ce.shape, bool)
         marker[point] = True
-        point = _index(to_ras(marker, affine))
+        point = _first_voxel(to_ras(marker, affine))
     t1ce, synthetic, brain = (to_ras(v, affine) for v in (t1ce, synthetic, brain))
     change = percent_change(t1ce, synthetic, brain)
     gray, ends = gray_scale(t1ce[brain], synthetic[brain]), colour_scale(change[brain])
@@ -185,15 +185,15 @@ def draw_figure(
     if t1nce is not None:
         columns.insert(2, _Column("T1nce", "acquired", to_ras(t1nce, affine), "gray", gray))
     point = choose_slices(change, brain) if point is None else point
-    return _compose(columns, shown_box(t1ce, brain), point, zooms, title)
+    return _compose_sections(columns, shown_box(t1ce, brain), point, zooms, title)
 
 
-def _index(marker: np.ndarray) -> tuple[int, int, int]:
+def _first_voxel(marker: np.ndarray) -> tuple[int, int, int]:
     x, y, z = np.argwhere(marker)[0]
     return int(x), int(y), int(z)
 
 
-def _compose(
+def _compose_sections(
     columns: list[_Column],
     shown: tuple[slice, ...],
     point: tuple[int, int, int],

@@ -109,15 +109,15 @@ def write_group_report(
     ValueError
         If a page's path is absolute, leads out of the folder, or a figure is of another type.
     """
-    return rendering.write(
+    return rendering.fill_template(
         Path(folder) / NAME,
         "report.html",
         keep_equal=True,
         title=title,
         paragraphs=[part for part in note.split("\n\n") if part.strip()],
-        tables=[(heading, *_table(frame)) for heading, frame in tables.items()],
+        tables=[(heading, *_table_text(frame)) for heading, frame in tables.items()],
         rows_shown=_ROWS_SHOWN,
-        figures=[_figure(Path(path)) for path in figures],
+        figures=[_load_figure(Path(path)) for path in figures],
         n_participants=len(participants),
         order=order,
         note=scales.NOTE,
@@ -141,7 +141,7 @@ def _index(participants: Sequence[PageEntry]) -> dict[str, Any]:
             entry.title,
             _checked(entry.page),
             [numbers[flag] for flag in entry.flags],
-            *(_cell(entry.measures.get(name)) for name in names),
+            *(_sortable(entry.measures.get(name)) for name in names),
         ]
         for entry in ordered
     ]
@@ -167,7 +167,7 @@ def _checked(page: str | None) -> str | None:
     return str(path)
 
 
-def _cell(value: float | int | str | None) -> float | int | str | None:
+def _sortable(value: float | int | str | None) -> float | int | str | None:
     """Keep numbers numbers, for sorting; what JSON has no number for becomes text."""
     if isinstance(value, str) or value is None:
         return value
@@ -175,14 +175,14 @@ def _cell(value: float | int | str | None) -> float | int | str | None:
     return float(f"{number:.6g}") if math.isfinite(number) else rendering.say(number)
 
 
-def _table(frame: "pd.DataFrame") -> tuple[list[str], list[list[str]]]:
+def _table_text(frame: "pd.DataFrame") -> tuple[list[str], list[list[str]]]:
     if any(name is not None for name in frame.index.names):
         frame = frame.reset_index()
     head = [" ".join(map(str, c)) if isinstance(c, tuple) else str(c) for c in frame.columns]
     return head, [[rendering.say(cell) for cell in row] for row in frame.itertuples(index=False)]
 
 
-def _figure(path: Path) -> tuple[str, str]:
+def _load_figure(path: Path) -> tuple[str, str]:
     media_type = _MEDIA_TYPES.get(path.suffix.lower())
     if media_type is None:
         raise ValueError(f"{path}: figures are {', '.join(_MEDIA_TYPES)}")

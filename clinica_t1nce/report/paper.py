@@ -89,7 +89,9 @@ def draw_examples(examples: Sequence[Example], plane: str = "axial") -> "Figure"
     ImageError
         If there is no example, an example lacks the T1nce, or shapes differ.
     """
-    return _compose([_image_row(example, plane) for example in examples], "% of the range", 100)
+    return _compose_examples(
+        [_image_row(example, plane) for example in examples], "% of the range", 100
+    )
 
 
 def draw_tissue_maps(examples: Sequence[Example], plane: str = "axial") -> "Figure":
@@ -112,7 +114,7 @@ def draw_tissue_maps(examples: Sequence[Example], plane: str = "axial") -> "Figu
     ImageError
         As for :func:`draw_examples`.
     """
-    return _compose([_map_row(example, plane) for example in examples], "probability", 1)
+    return _compose_examples([_map_row(example, plane) for example in examples], "probability", 1)
 
 
 def _image_row(example: Example, plane: str) -> _Row:
@@ -129,7 +131,7 @@ def _image_row(example: Example, plane: str) -> _Row:
     }
     gray = scales.gray_scale(images[first][brain], images[REFERENCE][brain])
     box = scales.shown_box(images[first], brain)
-    return _cut(example, plane, images, changes, gray, percent, brain, box)
+    return _cut_slice(example, plane, images, changes, gray, percent, brain, box)
 
 
 def _map_row(example: Example, plane: str) -> _Row:
@@ -137,7 +139,7 @@ def _map_row(example: Example, plane: str) -> _Row:
     changes = {n: v - images[REFERENCE] for n, v in images.items() if n != REFERENCE}
     first = next(iter(changes.values()), images[REFERENCE])
     box = scales.shown_box(np.max(list(images.values()), axis=0), brain)
-    return _cut(example, plane, images, changes, (0.0, 1.0), first, brain, box)
+    return _cut_slice(example, plane, images, changes, (0.0, 1.0), first, brain, box)
 
 
 def _ras(example: Example) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -161,7 +163,7 @@ def _range(volume: np.ndarray, brain: np.ndarray) -> float:
     return float(np.percentile(values, 99.5) - values.min())
 
 
-def _cut(
+def _cut_slice(
     example: Example,
     plane: str,
     images: Mapping[str, np.ndarray],
@@ -191,7 +193,7 @@ def _cut(
     )
 
 
-def _compose(rows: Sequence[_Row], unit: str, most: float) -> "Figure":
+def _compose_examples(rows: Sequence[_Row], unit: str, most: float) -> "Figure":
     from matplotlib.figure import Figure
 
     if not rows:

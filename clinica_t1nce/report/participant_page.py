@@ -123,21 +123,21 @@ def write_participant_page(
     OutputError
         If `path` cannot be written.
     """
-    _check(volumes, mask, labels)
+    _check_volumes(volumes, mask, labels)
     scene = _scene(volumes, np.asarray(affine, float), mask, labels)
     head, rows = rendering.as_table(measures or {})
     names = list(volumes)
     data = _data(scene, label_names)
     if thumbnail and len(names) > 1:
         pair = (scene.volumes[name] for name in names[:2])
-        thumbnails.write(
+        thumbnails.write_thumbnail(
             Path(path),
             *(scales.section(volume, 2, data["point"][2]) for volume in pair),
             zooms=(scene.zooms[1], scene.zooms[0]),
             window=scene.window,
             percent=scene.percent,
         )
-    return rendering.write(
+    return rendering.fill_template(
         path,
         "participant.html",
         title=title,
@@ -154,7 +154,7 @@ def write_participant_page(
     )
 
 
-def _check(
+def _check_volumes(
     volumes: Mapping[str, np.ndarray],
     mask: np.ndarray | None,
     labels: np.ndarray | Mapping[str, np.ndarray] | None,
@@ -215,7 +215,7 @@ def _scene(
         _halve(scene)
     names = list(scene.volumes)
     first, last = (scene.volumes[name][scene.brain] for name in (names[0], names[-1]))
-    scene.percent = _percent(last)
+    scene.percent = _percent_per_unit(last)
     scene.window = scales.gray_scale(first, last)
     return scene
 
@@ -272,7 +272,7 @@ def _data(scene: _Scene, label_names: Mapping[int, str]) -> dict[str, Any]:
     }
 
 
-def _percent(inside: np.ndarray) -> float:
+def _percent_per_unit(inside: np.ndarray) -> float:
     """Give the % of the range that one unit is."""
     values = inside.astype(np.float64)
     value_range = find_percentile(values, 99.5) - float(values.min())

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 
-def write(path: str | Path, template: str, *, keep_equal: bool = False, **content: object) -> Path:
+def fill_template(
+    path: str | Path, template: str, *, keep_equal: bool = False, **content: object
+) -> Path:
     """Fill a template and write it, atomically.
 
     Parameters

@@ -18,6 +18,7 @@ import numpy as np
 
 from clinica_t1nce.bids.entities import Visit, split_extension
 from clinica_t1nce.caps import names, sidecar, table
+from clinica_t1nce.caps.flags import read_flags
 from clinica_t1nce.errors import ImageError, T1nceError, one_line
 from clinica_t1nce.evaluation.brain_masks import template_mask
 from clinica_t1nce.files import nifti
@@ -32,7 +33,7 @@ FOLDER = "t1_synth_nce_report"
 PAGES = "pages"
 """In the report's folder."""
 
-Volumes = tuple[nifti.Image, np.ndarray]
+ShownVolumes = tuple[nifti.Image, np.ndarray]
 """A T1ce and the synthetic image on its grid."""
 
 NOTE = (
@@ -75,7 +76,7 @@ def page_name(output: Path) -> str:
     return f"{split_extension(output.name)[0]}_{output.parent.name}.html"
 
 
-def is_done(folder: Path, shown: Shown) -> bool:
+def has_current_page(folder: Path, shown: Shown) -> bool:
     """Say whether page and thumbnail are there and not older than the image."""
     page = page_path(folder, shown.output)
     try:
@@ -86,7 +87,7 @@ def is_done(folder: Path, shown: Shown) -> bool:
 
 
 def write_page(
-    folder: Path, shown: Shown, root: Path | None = None, volumes: Volumes | None = None
+    folder: Path, shown: Shown, root: Path | None = None, volumes: ShownVolumes | None = None
 ) -> Path:
     """Write the page of a synthetic image.
 
@@ -160,8 +161,8 @@ def write_page_of(
         affine,
         mask=_mni_brain(t1ce.shape, affine) if in_mni else None,
         mask_name="MNI brain",
-        measures=_measures(content),
-        flags=[flag.text for flag in sidecar.flags(content)],
+        measures=_sidecar_measures(content),
+        flags=[flag.text for flag in read_flags(content)],
         title=title,
         thumbnail=thumbnail,
     )
@@ -184,11 +185,11 @@ def writing_pages(folder: Path, root: Path | None = None) -> Iterator[Callable[.
     ------
     Callable
         Function that takes a :class:`Shown` whose page is to be written soon and, if they are
-        known, its :data:`Volumes`: kept in memory for the page unless others are.
+        known, its :data:`ShownVolumes`: kept in memory for the page unless others are.
     """
     thread, held = ThreadPoolExecutor(1), Semaphore()
 
-    def add(shown: Shown, volumes: Volumes | None = None) -> None:
+    def add(shown: Shown, volumes: ShownVolumes | None = None) -> None:
         if volumes is None or not held.acquire(blocking=False):
             thread.submit(_try, folder, shown, root)
         else:
@@ -240,7 +241,7 @@ def complete(
     OutputError
         If the index cannot be written.
     """
-    missing = [item for item in shown if again or not is_done(folder, item)]
+    missing = [item for item in shown if again or not has_current_page(folder, item)]
     with ThreadPoolExecutor(max(1, n_threads)) as threads:
         reasons = list(threads.map(lambda item: _try(folder, item, caps), missing))
     failures = [
@@ -254,16 +255,16 @@ def write_index(folder: Path, caps: Path) -> Path:
 
     As with the table, any number of processes may do so at a time.
     """
-    files, stamp = _listed(folder, caps)
+    files, stamp = _list_pages(folder, caps)
     for _ in range(table.MOST_LOOKS):
-        index = _write_index(folder, caps, files, table.read(caps))
-        before, (files, stamp) = (files, stamp), _listed(folder, caps)
+        index = _write_index(folder, caps, files, table.read_table(caps))
+        before, (files, stamp) = (files, stamp), _list_pages(folder, caps)
         if (files, stamp) == before:
             break
     return index
 
 
-def _listed(folder: Path, caps: Path) -> tuple[set[str], tuple[int, int] | None]:
+def _list_pages(folder: Path, caps: Path) -> tuple[set[str], tuple[int, int] | None]:
     """List pages and thumbnails, and tell this table from another: each is a new file."""
     files: set[str] = set()
     with suppress(FileNotFoundError):
@@ -275,30 +276,30 @@ def _listed(folder: Path, caps: Path) -> tuple[set[str], tuple[int, int] | None]
     return files, (status.st_ino, status.st_mtime_ns)
 
 
-def _write_index(folder: Path, caps: Path, files: set[str], rows: list[table.Row]) -> Path:
+def _write_index(folder: Path, caps: Path, files: set[str], rows: list[table.ImageRow]) -> Path:
     return write_group_report(
         folder,
         {},
         [],
-        [_entry(row, caps, files) for row in rows],
+        [_row_entry(row, caps, files) for row in rows],
         NOTE,
         title="Synthetic T1nce",
         order="confidence, lowest first; what failed comes before",
     )
 
 
-def _entry(row: table.Row, caps: Path, files: set[str]) -> PageEntry:
+def _row_entry(row: table.ImageRow, caps: Path, files: set[str]) -> PageEntry:
     image = names.resolve(row["source"], caps, caps)
     if names.is_crop(image.name):
         image = names.output_path(image, row["model"])
     page = Path(PAGES, page_name(image))
     has_page = page.name in files
     failed = row["status"] != "done"
-    confidence = _number(row["confidence"])
+    confidence = _number_or_none(row["confidence"])
     measures: dict[str, Any] = {
         "Confidence": confidence,
-        "Gadolinium": _number(row["gadolinium"]),
-        "Change, % of T1ce": _percent(_number(row["change"])),
+        "Gadolinium": _number_or_none(row["gadolinium"]),
+        "Change, % of T1ce": _percent(_number_or_none(row["change"])),
         "Model": row["model"],
     }
     if row.get("space", names.MNI_CROP) not in (names.MNI_CROP, "n/a"):
@@ -316,7 +317,7 @@ def _entry(row: table.Row, caps: Path, files: set[str]) -> PageEntry:
     )
 
 
-def _row_flags(row: table.Row, has_page: bool) -> list[str]:
+def _row_flags(row: table.ImageRow, has_page: bool) -> list[str]:
     # Codes, so that one can choose all with the same flag.
     codes = [] if row["flag_codes"] == "n/a" else row["flag_codes"].split(",")
     flags = [code.replace("-", " ") for code in codes]
@@ -326,7 +327,7 @@ def _row_flags(row: table.Row, has_page: bool) -> list[str]:
 
 
 def _try(
-    folder: Path, shown: Shown, root: Path | None, volumes: Volumes | None = None
+    folder: Path, shown: Shown, root: Path | None, volumes: ShownVolumes | None = None
 ) -> str | None:
     """Write a page; give the reason why it cannot be written."""
     try:
@@ -338,7 +339,7 @@ def _try(
     return None
 
 
-def _measures(content: Mapping[str, Any]) -> dict[str, Any]:
+def _sidecar_measures(content: Mapping[str, Any]) -> dict[str, Any]:
     model = content.get("Model", {})
     change = content.get("Change", {})
     measures = {
@@ -374,5 +375,5 @@ def _percent(share: float | None) -> float | None:
     return None if share is None else 100 * share
 
 
-def _number(text: str) -> float | None:
+def _number_or_none(text: str) -> float | None:
     return None if text == "n/a" else float(text)

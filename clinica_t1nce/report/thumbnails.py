@@ -28,7 +28,7 @@ def path_of(page: Path) -> Path:
     return page.with_suffix(".jpg")
 
 
-def write(
+def write_thumbnail(
     page: Path,
     t1ce: np.ndarray,
     synthetic: np.ndarray,
@@ -64,7 +64,7 @@ def write(
     width, height = TILE
     size = np.multiply(t1ce.shape, zooms)
     shape = np.rint(size * min(height / size[0], width / size[1])).astype(int).clip(1)
-    *grays, change = (_resized(image, shape) for image in (t1ce, synthetic, t1ce - synthetic))
+    *grays, change = (_shrunk(image, shape) for image in (t1ce, synthetic, t1ce - synthetic))
     codes = np.rint(127.5 * (1 + change * percent / LIMIT)).clip(0, 255).astype(int)
     scaled = [(gray - window[0]) * (255 / (window[1] - window[0])) for gray in grays]
     tiles = [*(gray[..., None] for gray in scaled), scales.signed_colours()[codes]]
@@ -81,7 +81,7 @@ def write(
     return path
 
 
-def _resized(image: np.ndarray, shape: np.ndarray) -> np.ndarray:
+def _shrunk(image: np.ndarray, shape: np.ndarray) -> np.ndarray:
     from PIL import Image
 
     size = int(shape[1]), int(shape[0])

@@ -60,7 +60,7 @@ def _encode(mm: np.ndarray, axis: int) -> np.ndarray:
     return np.clip(np.round(mm * _STEPS_PER_MM[axis]) + 128, 0, 255).astype(np.uint8)
 
 
-def prepare(labels: np.ndarray) -> Anatomy:
+def prepare_anatomy(labels: np.ndarray) -> Anatomy:
     """Crop a label map to the brain and find its surfaces.
 
     Parameters
@@ -84,7 +84,7 @@ def prepare(labels: np.ndarray) -> Anatomy:
 
 
 def find_surfaces(labels: np.ndarray) -> Anatomy:
-    """Find the surfaces along which gadolinium shows; as :func:`prepare`, on the whole grid."""
+    """Find where gadolinium shows; as :func:`prepare_anatomy`, on the whole grid."""
     labels = np.asarray(labels)
     brain = _brain(labels)
     tissue = tissues.to_tissues(labels)

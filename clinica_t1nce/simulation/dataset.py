@@ -17,7 +17,13 @@ from clinica_t1nce.simulation import label_maps as maps
 from clinica_t1nce.simulation.anatomy import Anatomy, find_surfaces
 from clinica_t1nce.simulation.gadolinium import USUAL, Gadolinium
 from clinica_t1nce.simulation.scanner import Stripping
-from clinica_t1nce.simulation.simulator import Pair, Recipe, numbers_of, render, sample_recipe
+from clinica_t1nce.simulation.simulator import (
+    Recipe,
+    SimulatedPair,
+    numbers_of,
+    render,
+    sample_recipe,
+)
 
 WHITE_MATTER = 1000
 """What 1, white matter before gadolinium and gain, is on disk."""
@@ -29,7 +35,7 @@ logger = logging.getLogger("clinica_t1nce")
 
 
 @dataclass(frozen=True)
-class Settings:
+class SimulationSettings:
     """How the pairs of a data set are drawn.
 
     Attributes
@@ -56,14 +62,14 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Files:
+class SimulatedFiles:
     """Where one pair lies, each image with a sidecar."""
 
     t1nce: Path
     t1ce: Path
 
     @classmethod
-    def of(cls, root: Path, number: int) -> "Files":
+    def of(cls, root: Path, number: int) -> "SimulatedFiles":
         """Name the files of pair `number`, counted from 0."""
         subject = f"sub-sim{number + 1:04d}"
         folder = root / subject
@@ -81,7 +87,7 @@ class Files:
 def head_recipe(
     rng: np.random.Generator,
     anatomy: Anatomy,
-    settings: Settings,
+    settings: SimulationSettings,
     gadolinium: Gadolinium = USUAL,
 ) -> Recipe:
     """Draw a recipe for a whole head on its own grid, with gadolinium."""
@@ -115,32 +121,38 @@ def head_recipe(
 def simulate_head(
     anatomy: Anatomy,
     number: int,
-    settings: Settings,
+    settings: SimulationSettings,
     device: torch.device | str = "cpu",
     gadolinium: Gadolinium = USUAL,
-) -> tuple[Recipe, Pair]:
+) -> tuple[Recipe, SimulatedPair]:
     """Make pair `number` of a whole head, on the grid of `anatomy`, always with gadolinium."""
     rng = np.random.default_rng([settings.seed, number])
     recipe = head_recipe(rng, anatomy, settings, gadolinium)
     return recipe, render(recipe, anatomy, anatomy.tissue.shape, device)
 
 
-def read_anatomy(path: Path, table: maps.Table | None = None) -> tuple[nifti.Image, Anatomy]:
+def read_anatomy(path: Path, table: maps.LabelTable | None = None) -> tuple[nifti.Image, Anatomy]:
     """Read a label map and find its surfaces, on its whole grid.
 
     Raises
     ------
     LabelMapError, ImageError
-        If :func:`clinica_t1nce.simulation.label_maps.read` raises it, or no brain is found.
+        If :func:`clinica_t1nce.simulation.label_maps.read_label_map` raises it, or no brain is
+        found.
     """
-    image = maps.read(path, table)
+    image = maps.read_label_map(path, table)
     with naming(path):
         anatomy = find_surfaces(image.data.astype(np.int32))
     return image, anatomy
 
 
 def write_pair(
-    files: Files, image: nifti.Image, recipe: Recipe, pair: Pair, settings: Settings, number: int
+    files: SimulatedFiles,
+    image: nifti.Image,
+    recipe: Recipe,
+    pair: SimulatedPair,
+    settings: SimulationSettings,
+    number: int,
 ) -> None:
     """Write a pair and its recipe on the grid of a label map.
 
@@ -164,8 +176,8 @@ def write_dataset(
     label_maps: Sequence[Path],
     output: Path,
     pairs: int,
-    settings: Settings,
-    table: maps.Table | None = None,
+    settings: SimulationSettings,
+    table: maps.LabelTable | None = None,
     device: torch.device | str = "cpu",
     overwrite: bool = False,
 ) -> list[str]:
@@ -176,7 +188,7 @@ def write_dataset(
     Parameters
     ----------
     label_maps
-        Label maps, as :func:`clinica_t1nce.simulation.label_maps.read` takes them.
+        Label maps, as :func:`clinica_t1nce.simulation.label_maps.read_label_map` takes them.
     output
         Folder of the data set: T1nce in ``ses-M000``, T1ce in ``ses-M000ce``, a recipe beside each.
     pairs
@@ -204,7 +216,7 @@ def write_dataset(
     failures = []
     for first, path in enumerate(label_maps):
         numbers = range(first, pairs, len(label_maps))
-        missing = [n for n in numbers if overwrite or not Files.of(output, n).complete]
+        missing = [n for n in numbers if overwrite or not SimulatedFiles.of(output, n).complete]
         if not missing:
             continue
         try:
@@ -214,14 +226,18 @@ def write_dataset(
             continue
         for number in missing:
             recipe, pair = simulate_head(anatomy, number, settings, device)
-            files = Files.of(output, number)
+            files = SimulatedFiles.of(output, number)
             write_pair(files, image, recipe, pair, settings, number)
             logger.info("pair %d of %d: %s", number + 1, pairs, files.t1ce.name)
     return failures
 
 
 def _begin(
-    output: Path, label_maps: Sequence[Path], pairs: int, settings: Settings, overwrite: bool
+    output: Path,
+    label_maps: Sequence[Path],
+    pairs: int,
+    settings: SimulationSettings,
+    overwrite: bool,
 ) -> None:
     """Describe the data set, or check that the folder holds this one."""
     description = output / "dataset_description.json"

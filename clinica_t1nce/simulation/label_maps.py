@@ -16,7 +16,7 @@ from clinica_t1nce.simulation import tissues
 from clinica_t1nce.simulation.tissues import Tissue
 from clinica_t1nce.volumes import grids
 
-Table = Mapping[int, int]
+LabelTable = Mapping[int, int]
 """From a user's label to one of :data:`clinica_t1nce.simulation.tissues.LABELS`."""
 
 ZOOMS = (0.4, 2.0)
@@ -44,7 +44,7 @@ _FLUID_MM = 2
 _LEAST_CSF = 0.02
 
 
-def read(path: Path, table: Table | None = None) -> nifti.Image:
+def read_label_map(path: Path, table: LabelTable | None = None) -> nifti.Image:
     """Read a label map, at 1 mm and in RAS order.
 
     FreeSurfer's parcels become cortex and white matter. Voxels of 0.4 to 2 mm are resampled by
@@ -83,7 +83,7 @@ def read(path: Path, table: Table | None = None) -> nifti.Image:
     if np.abs(labels - image.data).max() > 1e-3:
         raise LabelMapError(f"{path}: values between whole numbers, so no label map; give that")
     with naming(path):
-        labels = _translate(labels, table or {})
+        labels = _translate_labels(labels, table or {})
         tissues.to_tissues(labels)
     affine = image.affine @ inv_ornt_aff(io_orientation(image.affine), labels.shape)
     labels, affine = _to_1_mm(grids.to_ras(labels, image.affine), affine)
@@ -134,7 +134,7 @@ def read_label_table(path: Path) -> dict[int, int]:
     return table
 
 
-def _translate(labels: np.ndarray, table: Table) -> np.ndarray:
+def _translate_labels(labels: np.ndarray, table: LabelTable) -> np.ndarray:
     out = labels.copy()
     for label, ours in table.items():
         out[labels == label] = ours

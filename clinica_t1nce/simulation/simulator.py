@@ -123,7 +123,7 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class Pair:
+class SimulatedPair:
     """A simulated pair on one grid, intensities in units of white matter before gadolinium.
 
     All are 1 x D x H x W.
@@ -213,7 +213,7 @@ def render(
     shape: Sequence[int],
     device: torch.device | str = "cpu",
     brain: torch.Tensor | None = None,
-) -> Pair:
+) -> SimulatedPair:
     """Make the pair that `recipe` describes.
 
     Parameters
@@ -249,7 +249,7 @@ def render(
             mask = mask & cut.mask(scene)
     t1nce, enhancement = recipe.acquisition(scene.image, enhancement) * mask
     second = _second_t1nce(recipe.second, scene, recipe.defacing) if recipe.second else None
-    return Pair(
+    return SimulatedPair(
         (t1nce + enhancement)[None],
         enhancement[None],
         mask[None],
@@ -276,7 +276,7 @@ def simulate(
     preset: str | Quality = "varied",
     second_scan: bool = False,
     gadolinium: Gadolinium = USUAL,
-) -> Pair:
+) -> SimulatedPair:
     """Draw one pair from one of the `anatomies`: the same seed gives the same pair.
 
     A patch that holds almost nothing of the head is drawn again.
@@ -330,8 +330,8 @@ def recipe_of(numbers: Mapping[str, Any]) -> Recipe:
 @cache
 def _converter() -> cattrs.Converter:
     converter = cattrs.Converter(detailed_validation=False)
-    _name(converter, "effect", effects.Effect, effects)
-    _name(converter, "step", scanner.Step, scanner)
+    _name_class(converter, "effect", effects.Effect, effects)
+    _name_class(converter, "step", scanner.Step, scanner)
     sequences = {kind.kind: kind for kind in (Mprage, GradientEcho, SpinEcho)}
     converter.register_structure_hook(
         Mprage | GradientEcho | SpinEcho,
@@ -340,7 +340,7 @@ def _converter() -> cattrs.Converter:
     return converter
 
 
-def _name(converter: cattrs.Converter, key: str, base: type, room: ModuleType) -> None:
+def _name_class(converter: cattrs.Converter, key: str, base: type, room: ModuleType) -> None:
     """Let the parts of a recipe that are of some class below `base` name it under `key`."""
 
     def write(part: Any) -> dict[str, Any]:

@@ -128,7 +128,7 @@ def condition(image: np.ndarray) -> Conditioned:
     if background != 0 or padding is not None:
         shown = (image - np.float32(background)).astype(np.float32, copy=False)
         # Constants are no longer quite constant after interpolation.
-        shown[np.abs(shown) < 1e-3 * _bright(shown)] = 0
+        shown[np.abs(shown) < 1e-3 * _bright_tissue(shown)] = 0
         if padding is not None:
             shown[_touching_faces(image == padding)] = 0
     if not known:
@@ -151,7 +151,7 @@ def condition(image: np.ndarray) -> Conditioned:
     return Conditioned(image, shown, background, outliers, tuple(flags))
 
 
-def _bright(shown: np.ndarray) -> float:
+def _bright_tissue(shown: np.ndarray) -> float:
     """Measure bright tissue; 0 where nothing is above the background."""
     try:
         return intensity.measure_percentile(shown).factor
@@ -161,7 +161,7 @@ def _bright(shown: np.ndarray) -> float:
 
 def _without_outliers(shown: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Give each outlier the median of its neighbours that are none; the limit if all are."""
-    bright = _bright(shown)
+    bright = _bright_tissue(shown)
     low, high = np.float32(DARKEST * bright), np.float32(BRIGHTEST * bright)
     if bright == 0 or (shown.min() >= low and shown.max() <= high):
         return shown, np.empty(0, np.intp)

@@ -21,10 +21,10 @@ from clinica_t1nce.files import nifti
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.models.storage import load_weights, save_weights
 from clinica_t1nce.simulation.anatomy import Anatomy
-from clinica_t1nce.simulation.simulator import Pair, render, sample_recipe
+from clinica_t1nce.simulation.simulator import SimulatedPair, render, sample_recipe
 from clinica_t1nce.synthesis.detector import HEAD, Detector, confidence_table, measure_features
 from clinica_t1nce.synthesis.synthesizer import Synthesis, Synthesizer
-from clinica_t1nce.training.data.fitted_pairs import ENHANCING, prepare
+from clinica_t1nce.training.data.fitted_pairs import ENHANCING, fit_pair
 from clinica_t1nce.training.data.simulated import find_label_maps, load_anatomies
 from clinica_t1nce.volumes import grids, intensity
 
@@ -139,7 +139,7 @@ def calibrate(
     return calibration
 
 
-def choose_quantile(module: nn.Module, card: Card, pairs: Iterable[Pair]) -> float:
+def choose_quantile(module: nn.Module, card: Card, pairs: Iterable[SimulatedPair]) -> float:
     """Find which quantile of the enhancement comes nearest to it inside the skull.
 
     Parameters
@@ -171,7 +171,7 @@ def choose_quantile(module: nn.Module, card: Card, pairs: Iterable[Pair]) -> flo
     return min(errors, key=lambda quantile: errors[quantile])
 
 
-def whole_heads(anatomies: Sequence[Anatomy], count: int) -> Iterator[Pair]:
+def whole_heads(anatomies: Sequence[Anatomy], count: int) -> Iterator[SimulatedPair]:
     """Simulate whole heads, all with gadolinium, each anatomy in turn."""
     for number in range(count):
         anatomy = anatomies[number % len(anatomies)]
@@ -181,7 +181,7 @@ def whole_heads(anatomies: Sequence[Anatomy], count: int) -> Iterator[Pair]:
         yield render(replace(recipe, enhanced=True), anatomy, shape)
 
 
-def try_out(synthesizer: Synthesizer, pair: Pair) -> list[Trial]:
+def try_out(synthesizer: Synthesizer, pair: SimulatedPair) -> list[Trial]:
     """Show a generator both images of a simulated pair."""
     trials = []
     for image, enhancement, enhanced in (
@@ -210,7 +210,7 @@ def try_out_real(synthesizer: Synthesizer, pair: PairFiles) -> list[Trial]:
     t1ce, t1nce = (nifti.load(path) for path in (pair.t1ce, pair.t1nce))
     try:
         x, y = (grids.to_ras(image.data, image.affine) for image in (t1ce, t1nce))
-        prepared = prepare(x, y, synthesizer.card.scaling)
+        prepared = fit_pair(x, y, synthesizer.card.scaling)
     except ImageError as error:
         raise TrainingError(f"{pair.name}: {error}; leave this pair out") from error
     volume, fitted, mask = prepared.volumes.astype(np.float32)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from clinica_t1nce.files import atomic
-from clinica_t1nce.training.data.fitted_pairs import PreparedPair
+from clinica_t1nce.training.data.fitted_pairs import FittedPair
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -45,11 +45,11 @@ def draw(path: Path, samples: Sequence[Sample], title: str) -> None:
         If it cannot be written.
     """
     size = (4 * _SAMPLE_INCH, len(samples) * _SAMPLE_INCH + 0.5)
-    figure = _figure(*size)
+    figure = _black_figure(*size)
     figure.suptitle(title, color="white", fontsize=9)
     rows = figure.subplots(len(samples), 4, squeeze=False)
     for axes, sample in zip(rows, samples, strict=True):
-        t1ce, synthetic, t1nce = (_middle(volume) for volume in sample)
+        t1ce, synthetic, t1nce = (_middle_plane(volume) for volume in sample)
         white = _brightest(t1nce)
         for ax, name, plane, low, high in (
             (axes[0], "T1ce", t1ce, 0, _brightest(t1ce)),
@@ -64,7 +64,7 @@ def draw(path: Path, samples: Sequence[Sample], title: str) -> None:
     _save(figure, path)
 
 
-def _middle(volume: np.ndarray) -> np.ndarray:
+def _middle_plane(volume: np.ndarray) -> np.ndarray:
     """Take the axial plane half-way up, anterior to the top."""
     return volume[:, :, volume.shape[2] // 2].T
 
@@ -74,7 +74,7 @@ def _brightest(plane: np.ndarray) -> float:
 
 
 def draw_contact_sheet(
-    path: Path, pairs: Mapping[str, PreparedPair], problems: Mapping[str, str]
+    path: Path, pairs: Mapping[str, FittedPair], problems: Mapping[str, str]
 ) -> None:
     """Draw the middle plane of each pair: T1ce, fitted T1nce, and the difference of the two.
 
@@ -95,7 +95,7 @@ def draw_contact_sheet(
     n_rows = max(-(-len(pairs) // _SHEET_COLUMNS), 1)
     reasons = [f"left out: {name}: {problem}"[:150] for name, problem in problems.items()]
     height = n_rows * (_SHEET_INCH + _SHEET_TITLE) + 0.2 * len(reasons) + 0.3
-    figure = _figure(_SHEET_COLUMNS * 3 * _SHEET_INCH, height)
+    figure = _black_figure(_SHEET_COLUMNS * 3 * _SHEET_INCH, height)
     axes = figure.subplots(n_rows, _SHEET_COLUMNS * 3, squeeze=False)
     for ax in axes.flat:
         ax.set_axis_off()
@@ -117,14 +117,14 @@ def draw_contact_sheet(
     _save(figure, path)
 
 
-def _planes(pair: PreparedPair) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _planes(pair: FittedPair) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Take the axial plane that holds most tissue."""
     height = int(pair.volumes[2].sum(axis=(0, 1), dtype=np.float32).argmax())
     t1ce, t1nce, mask = (volume[:, :, height].astype(np.float32) for volume in pair.volumes)
     return t1ce, t1nce, np.where(mask > 0, t1ce - t1nce, 0)
 
 
-def _figure(width: float, height: float) -> "Figure":
+def _black_figure(width: float, height: float) -> "Figure":
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), facecolor="black", layout="constrained")

@@ -56,7 +56,7 @@ def check(card: Card, settings: Settings, device: torch.device, output: Path) ->
             f"{card.architecture} with --precision {settings.precision}: on a CPU its gradients "
             "are now and then not finite; take --precision 32-true, or a GPU"
         )
-    weights, activations = _measure(card, settings)
+    weights, activations = _measure_network(card, settings)
     copies = 2 + 2 + (settings.optimisation.average > 0)
     bytes_each = _FLOAT if settings.precision == "32-true" else _FLOAT // 2
     needs = (copies * weights * _FLOAT + settings.batch * activations * bytes_each) / 1e9
@@ -70,7 +70,7 @@ def check(card: Card, settings: Settings, device: torch.device, output: Path) ->
     atomic.check_space(output, (2 * _STATE + 2) * weights * _FLOAT, "checkpoints")
 
 
-def _measure(card: Card, settings: Settings) -> tuple[int, int]:
+def _measure_network(card: Card, settings: Settings) -> tuple[int, int]:
     """Count a network's weights, and the numbers that its layers give for one input."""
     given: list[int] = []
 

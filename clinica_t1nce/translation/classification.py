@@ -165,13 +165,13 @@ def rewrite_table(
     """
     asked = {crop for _, crop in crops}
     for _ in range(table.MOST_LOOKS):
-        rows = _rows(caps, model, sha256, dataset)
+        rows = _classified_rows(caps, model, sha256, dataset)
         if not write_text(caps / NAME, table_text(rows.values(), COLUMNS)):
             break
     return [row for crop, row in rows.items() if crop in asked]
 
 
-def _rows(
+def _classified_rows(
     caps: Path, model: str, sha256: str, dataset: Dataset | None
 ) -> dict[Path, dict[str, str]]:
     rows = {}
@@ -180,7 +180,7 @@ def _rows(
         if probability is None:
             continue
         try:
-            reason = selection.evidence(crop, dataset)
+            reason = selection.find_crop_evidence(crop, dataset)
             told = selection.contradiction(reason, probability)
         except SelectionError:
             reason, told = UNREADABLE, None

@@ -3,24 +3,19 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from clinica_t1nce.caps import names, selection, sidecar
-from clinica_t1nce.caps.query import ALL, AS_T1NCE, SelectedBy
+from clinica_t1nce.caps.flags import find_flags, flags_as_json, read_flags
 from clinica_t1nce.files import atomic, nifti
-from clinica_t1nce.synthesis import Flag
 from clinica_t1nce.translation import classification, spaces
 from clinica_t1nce.translation.jobs import Job
 
 if TYPE_CHECKING:
-    from clinica_t1nce.synthesis.synthesizer import Synthesis, Synthesizer
-
-
-LOW_CONFIDENCE = 0.05
-"""Confidence below which an image is flagged: less sure than of nearly all simulated heads."""
+    from clinica_t1nce.synthesis.synthesizer import Synthesizer
 
 
 @dataclass(frozen=True)
@@ -51,7 +46,7 @@ class Result:
 
 
 @dataclass(frozen=True)
-class _Work:
+class _Unwritten:
     """What was made of a job, not written yet."""
 
     job: Job
@@ -122,7 +117,7 @@ def translate(job: Job, synthesizer: "Synthesizer") -> Result:
         If the image cannot be written; nothing half-written is left.
     """
     start = time.perf_counter()
-    work = _synthesise(job, _read(job, synthesizer), synthesizer, start)
+    work = _synthesise(job, _read_inputs(job, synthesizer), synthesizer, start)
     return _write(work, synthesizer)
 
 
@@ -130,13 +125,13 @@ def _overlapping(
     jobs: Sequence[Job], synthesizer: "Synthesizer", on_start: Callable[[Job], None]
 ) -> Iterator[Result]:
     with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
-        upcoming = reader.submit(_read, jobs[0], synthesizer) if jobs else None
+        upcoming = reader.submit(_read_inputs, jobs[0], synthesizer) if jobs else None
         writing: tuple[Job, Future[Result]] | None = None
         for index, job in enumerate(jobs):
             reading = upcoming
             assert reading is not None
             if index + 1 < len(jobs):
-                upcoming = reader.submit(_read, jobs[index + 1], synthesizer)
+                upcoming = reader.submit(_read_inputs, jobs[index + 1], synthesizer)
             on_start(job)
             start = time.perf_counter()
             written: Future[Result]
@@ -160,7 +155,9 @@ def _result(job: Job, future: "Future[Result]") -> Result:
         return Result(job, error=error)
 
 
-def _read(job: Job, synthesizer: "Synthesizer", crop: nifti.Image | None = None) -> spaces.Inputs:
+def _read_inputs(
+    job: Job, synthesizer: "Synthesizer", crop: nifti.Image | None = None
+) -> spaces.Inputs:
     """Read what the images of a job take; of one whose image is to tell itself, the crop alone."""
     if crop is None:
         job.check()
@@ -174,7 +171,9 @@ def _wanted(job: Job, synthesizer: "Synthesizer") -> tuple[names.Space, ...]:
     return tuple(job.lacks(sidecar.describe_model(synthesizer.card)))
 
 
-def _synthesise(job: Job, inputs: spaces.Inputs, synthesizer: "Synthesizer", start: float) -> _Work:
+def _synthesise(
+    job: Job, inputs: spaces.Inputs, synthesizer: "Synthesizer", start: float
+) -> _Unwritten:
     synthesis = probability = None
     if job.is_open:
         synthesis = spaces.synthesise(inputs.crop, inputs.crop.data, synthesizer)
@@ -184,12 +183,12 @@ def _synthesise(job: Job, inputs: spaces.Inputs, synthesizer: "Synthesizer", sta
             chosen = selection.by_image(probability, job.options.include_t1nce)
             job = replace(job, selected_by=chosen)
         if not job.is_open:
-            inputs = _read(job, synthesizer, inputs.crop)
+            inputs = _read_inputs(job, synthesizer, inputs.crop)
     products = list(spaces.make_products(inputs, synthesizer, synthesis))
-    return _Work(job, inputs, products, probability, start)
+    return _Unwritten(job, inputs, products, probability, start)
 
 
-def _write(work: _Work, synthesizer: "Synthesizer") -> Result:
+def _write(work: _Unwritten, synthesizer: "Synthesizer") -> Result:
     job = work.job
     classified = None
     if work.probability is not None:
@@ -204,8 +203,8 @@ def _write(work: _Work, synthesizer: "Synthesizer") -> Result:
         return Result(job, sidecar.read(job.first.image) or {}, classified)
     seconds = (time.perf_counter() - work.start) / len(products)
     contents = [_write_product(job, product, synthesizer, seconds) for product in products]
-    flags = dict.fromkeys(flag for content in contents for flag in sidecar.flags(content))
-    content = {**contents[0], "Flags": sidecar.flags_as_json(flags)}
+    flags = dict.fromkeys(flag for content in contents for flag in read_flags(content))
+    content = {**contents[0], "Flags": flags_as_json(flags)}
     first, written = products[0], None
     if first.space == job.spaces[0] != names.NATIVE:
         written = first.like, first.data
@@ -215,23 +214,16 @@ def _write(work: _Work, synthesizer: "Synthesizer") -> Result:
 def _write_product(
     job: Job, product: spaces.Product, synthesizer: "Synthesizer", seconds: float
 ) -> dict[str, Any]:
-    files, read = job.images[product.space], (product.inputs.crop, product.like)
-    content = sidecar.build(
-        source=job.source,
-        output=files.image,
-        card=synthesizer.card,
+    files, like = job.images[product.space], product.like
+    notes = {image.path: image.note for image in (product.inputs.crop, like)}
+    content = sidecar.describe_image(
+        files.image,
+        sidecar.SourceImage(job.source, job.root, "", job.selected_by, like.n_nonfinite, notes),
+        sidecar.Prediction.of(product.synthesis, synthesizer),
         change=sidecar.measure_change(product.shown, product.change, product.place),
-        confidence=product.synthesis.confidence,
-        gadolinium=product.synthesis.gadolinium,
-        flags=find_flags(job.selected_by, product.synthesis) + product.flags,
-        device=str(synthesizer.device),
-        seconds=seconds,
-        n_nonfinite=product.like.n_nonfinite,
-        scaling={**synthesizer.card.scaling, **asdict(product.synthesis.scaling)},
-        root=job.root,
-        selected_by=job.selected_by,
         grid=product.describe_grid(job),
-        notes={image.path: image.note for image in read},
+        flags=find_flags(job.selected_by, product.synthesis) + product.flags,
+        seconds=seconds,
     )
     # An old image beside a new sidecar would be taken for done if we were killed in between.
     with atomic.replacing([files.image, files.sidecar, *files.companions]):
@@ -245,29 +237,8 @@ def _write_maps(job: Job, product: spaces.Product, content: dict[str, Any]) -> N
     files = job.images[product.space]
     if files.enhancement is not None:
         where = names.uri(files.image, job.root, files.image.parent)
-        sidecar.write(files.enhancement, sidecar.build_enhancement(content, where))
+        sidecar.write(files.enhancement, sidecar.describe_enhancement(content, where))
         nifti.save(files.enhancement, product.change, product.like)
     if files.vessels is not None:
-        sidecar.write(files.vessels, sidecar.build_vessels(content, product.vessel_threshold))
+        sidecar.write(files.vessels, sidecar.describe_vessels(content, product.vessel_threshold))
         nifti.save(files.vessels, product.vessels, product.like, dtype=np.uint8)
-
-
-def find_flags(selected_by: SelectedBy | None, synthesis: "Synthesis") -> list[Flag]:
-    """Say what is to be looked at in an image.
-
-    Parameters
-    ----------
-    selected_by
-        Rule and reason for which the source was taken.
-    synthesis
-        Result of the network.
-    """
-    found = []
-    if selected_by is not None and selected_by != SelectedBy(ALL):
-        reason = None if selected_by.rule == AS_T1NCE else str(selected_by)
-        text = selection.contradiction(reason, synthesis.gadolinium)
-        if text is not None:
-            found.append(Flag("contradiction", text))
-    if synthesis.confidence is not None and synthesis.confidence < LOW_CONFIDENCE:
-        found.append(Flag("low-confidence", f"low confidence ({synthesis.confidence:.2f})"))
-    return [*found, *synthesis.flags]

@@ -6,7 +6,7 @@ shown the image as it lies, along axes that run right, anterior, superior as nea
 """
 
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,6 +15,7 @@ import numpy as np
 from nibabel.affines import voxel_sizes
 
 from clinica_t1nce.caps import names, sidecar
+from clinica_t1nce.caps.flags import find_flags, source_flags
 from clinica_t1nce.errors import ImageError, naming
 from clinica_t1nce.files import atomic, nifti, nifti_copy
 from clinica_t1nce.files.forms import read_forms
@@ -22,9 +23,8 @@ from clinica_t1nce.synthesis import Flag, transfer
 from clinica_t1nce.synthesis.conditioning import condition
 from clinica_t1nce.synthesis.enhancement_prior import Place, locate
 from clinica_t1nce.translation import classification
-from clinica_t1nce.translation.runner import find_flags
-from clinica_t1nce.translation.single_files import Files
-from clinica_t1nce.volumes import bias, grids, mni
+from clinica_t1nce.translation.single_files import SingleJob
+from clinica_t1nce.volumes import grids, mni
 
 if TYPE_CHECKING:
     from clinica_t1nce.synthesis.synthesizer import Synthesis, Synthesizer
@@ -63,7 +63,7 @@ class Translation(NamedTuple):
     affine: np.ndarray
 
 
-class Found(NamedTuple):
+class VolumeSynthesis(NamedTuple):
     """What the network found in a volume.
 
     Attributes
@@ -140,7 +140,9 @@ def translate_image(image: nib.Nifti1Image, synthesizer: "Synthesizer") -> nib.N
     return type(image)(voxels.reshape(shape), image.affine, header)
 
 
-def synthesise_volume(volume: np.ndarray, affine: np.ndarray, synthesizer: "Synthesizer") -> Found:
+def synthesise_volume(
+    volume: np.ndarray, affine: np.ndarray, synthesizer: "Synthesizer"
+) -> VolumeSynthesis:
     """Make the T1nce of a volume with a bias field.
 
     The network is given the volume without its bias field, in MNI space; what it changes is
@@ -166,28 +168,24 @@ def synthesise_volume(volume: np.ndarray, affine: np.ndarray, synthesizer: "Synt
         If the volume cannot be used.
     """
     given = condition(volume)
-    field = bias.measure_bias(given.shown, affine)
-    shown, flags = given.shown / field, given.flags
-    synthesizer = synthesizer.transferring_change()
-    pose = crop = crop_image = None
-    try:
-        pose = mni.find_pose(shown, affine)
-    except ImageError as error:
-        text = f"no affine to MNI space ({error}): the network was shown the image as it lies"
+    corrected = mni.correct(given.shown, affine, nifti.CROP_SHAPE, mni.CROP_AFFINE)
+    synthesizer, pose, crop = synthesizer.transferring_change(), corrected.pose, corrected.on_crop
+    flags, crop_image = given.flags, None
+    if pose is None or crop is None:
+        problem = f"no affine to MNI space ({corrected.problem})"
+        text = f"{problem}: the network was shown the image as it lies"
         flags = (*flags, Flag(NOT_REGISTERED, text))
-    if pose is None:
-        found = synthesizer(shown, affine)
-        change = transfer.without_negligible(found.change * field, given.shown)
+        found = synthesizer(corrected.volume, affine)
+        change = transfer.without_negligible(found.change * corrected.field, given.shown)
     else:
-        crop = grids.sample(shown, affine, nifti.CROP_SHAPE, mni.CROP_AFFINE, pose)
         found = synthesizer(crop, mni.CROP_AFFINE)
         crop_image = found.image
         change = transfer.without_negligible(found.change, crop)
         back = np.linalg.inv(pose)
-        change = grids.sample(change, mni.CROP_AFFINE, volume.shape, affine, back) * field
+        change = grids.sample(change, mni.CROP_AFFINE, volume.shape, affine, back) * corrected.field
     image = given.subtract(change)
     found = replace(found, image=image, change=volume - image, flags=flags)
-    return Found(found, pose, crop, crop_image)
+    return VolumeSynthesis(found, pose, crop, crop_image)
 
 
 def check_content(volume: np.ndarray, affine: np.ndarray, kind: str = "f") -> None:
@@ -246,7 +244,9 @@ def classify_file(source: Path, synthesizer: "Synthesizer") -> float:
     return found.gadolinium or 0.0
 
 
-def _read_and_synthesise(path: Path, synthesizer: "Synthesizer") -> tuple[nifti.Image, Found]:
+def _read_and_synthesise(
+    path: Path, synthesizer: "Synthesizer"
+) -> tuple[nifti.Image, VolumeSynthesis]:
     source = nifti.load(path)
     with naming(path):
         check_content(source.data, source.affine, source.header.get_data_dtype().kind)
@@ -255,7 +255,7 @@ def _read_and_synthesise(path: Path, synthesizer: "Synthesizer") -> tuple[nifti.
 
 
 def translate_file(
-    files: Files, synthesizer: "Synthesizer", raw: Path | None = None
+    files: SingleJob, synthesizer: "Synthesizer", raw: Path | None = None
 ) -> Translation:
     """Write the T1nce of one file, with its sidecar: first the sidecar, last the image.
 
@@ -265,7 +265,7 @@ def translate_file(
     Parameters
     ----------
     files
-        Paths, from :func:`clinica_t1nce.translation.single_files.plan`.
+        Paths, from :func:`clinica_t1nce.translation.single_files.plan_files`.
     synthesizer
         Loaded model.
     raw
@@ -291,25 +291,16 @@ def translate_file(
             reasons = [flag.text for flag in synthesis.flags if flag.code == NOT_REGISTERED]
             raise ImageError(f"{files.source}: {reasons[0].partition(':')[0]}")
         t1ce, t1nce, affine = found.crop, found.crop_image, mni.CROP_AFFINE
-    flags = find_flags(None, synthesis) + sidecar.source_flags(source)
-    content = sidecar.build(
-        source=files.source,
-        output=files.image,
-        card=synthesizer.card,
+    predicted_on = UNMOVED if found.pose is None else PREDICTED_ON
+    notes = {files.source: source.note}
+    content = sidecar.describe_image(
+        files.image,
+        sidecar.SourceImage(files.source, raw, "raw", None, source.n_nonfinite, notes),
+        sidecar.Prediction.of(synthesis, synthesizer),
         change=sidecar.measure_change(condition(t1ce).shown, t1ce - t1nce, found.place),
-        confidence=synthesis.confidence,
-        gadolinium=synthesis.gadolinium,
-        flags=flags,
-        device=str(synthesizer.device),
+        grid=sidecar.Grid(files.space, predicted_on=predicted_on),
+        flags=find_flags(None, synthesis) + source_flags(source),
         seconds=time.perf_counter() - start,
-        n_nonfinite=source.n_nonfinite,
-        scaling={**synthesizer.card.scaling, **asdict(synthesis.scaling)},
-        root=raw,
-        root_name="raw",
-        grid=sidecar.Grid(
-            files.space, predicted_on=UNMOVED if found.pose is None else PREDICTED_ON
-        ),
-        notes={files.source: source.note},
     )
     content["SkullStripped"] = mni.is_stripped(condition(source.data).shown, source.affine)
     if files.space != names.NATIVE:
@@ -319,7 +310,7 @@ def translate_file(
         sidecar.write(files.image, content)
         if files.enhancement is not None:
             where = names.uri(files.image, None, files.image.parent)
-            sidecar.write(files.enhancement, sidecar.build_enhancement(content, where))
+            sidecar.write(files.enhancement, sidecar.describe_enhancement(content, where))
             nifti.save(files.enhancement, t1ce - t1nce, like)
         if files.space == names.NATIVE:
             nifti_copy.save_changed(files.image, t1nce, source)

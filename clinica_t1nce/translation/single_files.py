@@ -13,7 +13,7 @@ EXTENSIONS = (".nii", ".nii.gz")
 
 
 @dataclass(frozen=True)
-class Files:
+class SingleJob:
     """One T1ce and what is made of it.
 
     Attributes
@@ -89,7 +89,7 @@ def _dicom(path: Path, folder: Path) -> str:
     return f"{path}: DICOM, not NIfTI; convert it first: dcm2niix -z y -o NIFTI {folder}"
 
 
-def plan(
+def plan_files(
     sources: Sequence[Path],
     output: Path,
     *,
@@ -97,7 +97,7 @@ def plan(
     save_enhancement: bool = False,
     report: bool = False,
     overwrite: bool = False,
-) -> list[Files]:
+) -> list[SingleJob]:
     """Say what is written, and refuse what would be lost.
 
     Parameters
@@ -134,7 +134,7 @@ def plan(
         image = output / names.derived_name(source.name) if is_folder else output
         enhancement = names.enhancement_path(image) if save_enhancement else None
         page = names.sidecar_path(image).with_suffix(".html") if report else None
-        jobs.append(Files(source, image, enhancement, page))
+        jobs.append(SingleJob(source, image, enhancement, page))
     seen: dict[Path, Path] = {}
     for job in jobs:
         atomic.check_writable(job.image.parent)

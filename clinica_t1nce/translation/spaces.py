@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clinica_t1nce.caps import names, sidecar
+from clinica_t1nce.caps.flags import source_flags
 from clinica_t1nce.errors import ImageError, TransformError, naming
 from clinica_t1nce.files import nifti, nifti_copy
 from clinica_t1nce.synthesis import Flag, enhancement_prior, transfer, vessels
 from clinica_t1nce.synthesis.conditioning import Conditioned, condition
 from clinica_t1nce.translation.jobs import Job
-from clinica_t1nce.volumes import bias, grids, itk, mni
+from clinica_t1nce.volumes import grids, itk, mni
 
 if TYPE_CHECKING:
     from clinica_t1nce.synthesis.synthesizer import Synthesis, Synthesizer
@@ -149,11 +150,8 @@ class Product:
     @property
     def flags(self) -> list[Flag]:
         """Findings about the files that it was made from."""
-        found, enlargement, raw = (
-            sidecar.source_flags(self.like),
-            self.inputs.enlargement,
-            self._raw,
-        )
+        found = source_flags(self.like)
+        enlargement, raw = self.inputs.enlargement, self._raw
         if enlargement is not None and enlargement > LARGEST:
             found.append(
                 Flag(
@@ -307,21 +305,17 @@ def _register(raw: Raw, crop: nifti.Image) -> Raw:
     Where t1-linear warped an image, its affine is but the first step of the warp, and may be far
     from where the head lies.
     """
-    volume, affine = raw.conditioned.shown, raw.image.affine
-    field = bias.measure_bias(volume, affine)
-    try:
-        pose = mni.find_pose(volume / field, affine)
-    except ImageError:
+    affine, shape = raw.image.affine, crop.data.shape
+    corrected = mni.correct(raw.conditioned.shown, affine, shape, crop.affine)
+    if corrected.pose is None or corrected.on_crop is None:
         return raw
-    shape = crop.data.shape
-    on_crop = grids.sample(volume / field, affine, shape, crop.affine, pose)
-    gain = grids.sample(field, affine, shape, crop.affine, pose)
+    gain = grids.sample(corrected.field, affine, shape, crop.affine, corrected.pose)
     return replace(
         raw,
-        transform=pose,
-        on_crop=on_crop,
-        gain=np.maximum(gain, field.min()),  # Beyond the raw image there is none.
-        crop_shown=on_crop,
+        transform=corrected.pose,
+        on_crop=corrected.on_crop,
+        gain=np.maximum(gain, corrected.field.min()),  # Beyond the raw image there is none.
+        crop_shown=corrected.on_crop,
         is_registered=True,
     )
 

@@ -154,10 +154,10 @@ def find_percentile(values: np.ndarray, percentile: float) -> float:
         # Values that recur at the sample's distance.
         return float(np.percentile(flat, percentile))
     near.partition((below, below + 1))
-    return float(_between(near[below], near[below + 1], place - math.floor(place)))
+    return float(_interpolate(near[below], near[below + 1], place - math.floor(place)))
 
 
-def _between(low: np.floating, high: np.floating, share: np.floating) -> np.floating:
+def _interpolate(low: np.floating, high: np.floating, share: np.floating) -> np.floating:
     """Interpolate as NumPy does: from the nearer end."""
     step = high - low
     return high - step * (1 - share) if share >= 0.5 else low + step * share

@@ -121,7 +121,7 @@ def _to_ras(linear: np.ndarray, translation: np.ndarray, centre: np.ndarray) -> 
     return _FLIP @ matrix @ _FLIP
 
 
-def register(
+def register_volumes(
     moving: np.ndarray,
     moving_affine: np.ndarray,
     fixed: np.ndarray,

@@ -7,14 +7,15 @@ brain is found by deepbet, unless the image is a brain without its head, and lai
 
 import warnings
 from functools import lru_cache
+from typing import NamedTuple
 
 import nibabel as nib
 import numpy as np
 from nibabel.affines import voxel_sizes
 
 from clinica_t1nce.errors import ImageError, one_line
-from clinica_t1nce.volumes import grids
-from clinica_t1nce.volumes.itk import register
+from clinica_t1nce.volumes import bias, grids
+from clinica_t1nce.volumes.itk import register_volumes
 
 CROP_AFFINE = np.array([[1, 0, 0, -84], [0, 1, 0, -119], [0, 0, 1, -78], [0, 0, 0, 1.0]])
 """Affine of t1-linear's crops."""
@@ -31,6 +32,53 @@ what is not 0 of a whole head is more."""
 OVERLAP = 0.9
 """Overlap (Dice) of the brain with the template's from which a registration is trusted: 0.95 for
 real brains, 0.84 if they are shifted by 15 mm from there, 0.90 if they are turned by 15 degrees."""
+
+
+class Corrected(NamedTuple):
+    """A volume as t1-linear would show it.
+
+    Attributes
+    ----------
+    volume
+        The volume without its bias field, on its own grid.
+    field
+        The bias field, on the same grid.
+    pose
+        4 x 4, mm of MNI space to mm of the volume; None: no affine was found.
+    on_crop
+        The volume without its bias field on the grid that was asked for; None without a pose.
+    problem
+        Why no affine was found.
+    """
+
+    volume: np.ndarray
+    field: np.ndarray
+    pose: np.ndarray | None = None
+    on_crop: np.ndarray | None = None
+    problem: str = ""
+
+
+def correct(
+    volume: np.ndarray, affine: np.ndarray, shape: tuple[int, ...], crop_affine: np.ndarray
+) -> Corrected:
+    """Do what t1-linear does: N4, then an affine to MNI space.
+
+    Parameters
+    ----------
+    volume
+        T1w, its background at 0; three axes, any voxel size.
+    affine
+        4 x 4, voxel indices to mm, RAS+.
+    shape, crop_affine
+        Grid of a crop in MNI space.
+    """
+    field = bias.measure_bias(volume, affine)
+    flat = volume / field
+    try:
+        pose = find_pose(flat, affine)
+    except ImageError as error:
+        return Corrected(flat, field, problem=str(error))
+    return Corrected(flat, field, pose, grids.sample(flat, affine, shape, crop_affine, pose))
 
 
 def find_pose(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
@@ -60,8 +108,8 @@ def find_pose(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
     size = _millilitres(mask, coarse_affine)
     if not BRAIN[0] <= size <= BRAIN[1]:
         raise ImageError(f"{size:.0f} ml of brain were found, not {BRAIN[0]:g} to {BRAIN[1]:g}")
-    template, template_affine = _template()
-    pose = register(
+    template, template_affine = load_template()
+    pose = register_volumes(
         np.where(mask, coarse, 0),
         _without_shear(coarse_affine),
         template,
@@ -129,7 +177,14 @@ def deepbet_mask(volume: np.ndarray, affine: np.ndarray) -> np.ndarray:
 
 
 @lru_cache
-def _template() -> tuple[np.ndarray, np.ndarray]:
+def load_template() -> tuple[np.ndarray, np.ndarray]:
+    """Load the template's brain, on voxels of :data:`SIDE`.
+
+    Returns
+    -------
+    volume, affine : numpy.ndarray
+        Brain without its head, and its affine, 4 x 4, voxel indices to mm.
+    """
     from nilearn.datasets import load_mni152_template
 
     image = load_mni152_template(resolution=1)

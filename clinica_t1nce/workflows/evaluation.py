@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from nipype.interfaces.utility import IdentityInterface, Merge
-from nipype.pipeline.engine import Node, Workflow
+from nipype.pipeline.engine import MapNode, Node, Workflow
 
 from clinica_t1nce.evaluation.agreement import FLOOR
-from clinica_t1nce.evaluation.structures import ATROPOS, MAPS, OWN, VolumeMethod, preset
+from clinica_t1nce.evaluation.structures import ATROPOS, MAPS, OWN, VolumeMethod, structures_of
 from clinica_t1nce.interfaces import (
     AlignPair,
     BrainMask,
-    BrainMasks,
     Disturb,
     GatherVolumes,
     ImageSimilarity,
@@ -39,8 +38,8 @@ Align = Literal["rigid", "affine", "none"]
 Protocol = Literal["standard", "authors"]
 
 BOTH_MASKS = (
-    VolumeMethod(ATROPOS, ATROPOS, preset(ATROPOS)),
-    VolumeMethod(OWN, OWN, preset(ATROPOS)),
+    VolumeMethod(ATROPOS, ATROPOS, structures_of(ATROPOS)),
+    VolumeMethod(OWN, OWN, structures_of(ATROPOS)),
 )
 """Atropos in the brain of both images together, and in the brain of each image."""
 
@@ -301,12 +300,15 @@ def _segment(
 def _own_masks(workflow: Workflow, aligned: Node) -> Node:
     """Find the brain of each image by itself; those of the pair are known."""
     method = workflow.get_node("t1ce_brain").inputs.method
-    brains = Node(BrainMasks(method=method), name="synthetic_brains", mem_gb=2)
+    # In a row: a second process would take the memory of a second deepbet.
+    brains = MapNode(
+        BrainMask(method=method), ["in_file"], name="synthetic_brains", serial=True, mem_gb=2
+    )
     inputnode = workflow.get_node("inputnode")
-    workflow.connect([(inputnode, brains, [("synthetic", "in_files"), ("t1ce_mask", "mask_file")])])
+    workflow.connect([(inputnode, brains, [("synthetic", "in_file"), ("t1ce_mask", "mask_file")])])
     return _merge(
         *(workflow, "own_masks", (aligned, "out_mask"), ("t1ce_brain", "out_file")),
-        (brains, "out_files"),
+        (brains, "out_file"),
     )
 
 

@@ -126,7 +126,6 @@ def init_synthesis_wf(
         for_all=("selected_by",),
         outputs=OUTPUTS,
         n_batches=n_batches,
-        n_threads=options.n_threads,
         memory_gb=memory_gb,
     )
 
@@ -198,6 +197,7 @@ def init_detection_wf(
     settings: dict[str, Any] = {
         "model": model,
         "device": device,
+        "n_threads": n_threads,
         "use_gpu": device == "cuda",
         "continue_on_error": continue_on_error,
         "dataset_root": dataset_root,
@@ -210,7 +210,6 @@ def init_detection_wf(
         dealt=("in_files", "out_files"),
         outputs=("probabilities", "out_files", "failures"),
         n_batches=n_batches,
-        n_threads=n_threads,
         memory_gb=memory_gb,
     )
 
@@ -223,7 +222,6 @@ def _init_batches_wf(
     dealt: Sequence[str],
     outputs: Sequence[str],
     n_batches: int,
-    n_threads: int | None,
     memory_gb: float,
     for_all: Sequence[str] = (),
 ) -> Workflow:
@@ -238,7 +236,7 @@ def _init_batches_wf(
     outputnode = Node(IdentityInterface(list(outputs)), name="outputnode")
     given = {
         key: str(value) if isinstance(value, Path) else value
-        for key, value in {**settings, "n_threads": n_threads}.items()
+        for key, value in settings.items()
         if value is not None
     }
     merges = {
@@ -246,7 +244,7 @@ def _init_batches_wf(
         for field in outputs
     }
     # Of a node that needs a GPU, Nipype's MultiProc takes it for the number of GPUs.
-    n_procs = 1 if settings.get("use_gpu") else n_threads or 1
+    n_procs = 1 if settings.get("use_gpu") else settings.get("n_threads") or 1
     for index in range(n_batches):
         batch = Node(make(**given), name=f"batch_{index}", n_procs=n_procs, mem_gb=memory_gb)
         for field in dealt:

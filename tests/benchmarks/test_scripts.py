@@ -17,7 +17,7 @@ from clinica_t1nce.caps.query import find_pair
 from clinica_t1nce.evaluation.structures import PATTERNS
 from clinica_t1nce.files import nifti
 from clinica_t1nce.files.text import read_rows, table_text
-from clinica_t1nce.simulation.anatomy import prepare
+from clinica_t1nce.simulation.anatomy import prepare_anatomy
 from clinica_t1nce.simulation.tissues import Tissue
 from clinica_t1nce.synthesis import Synthesizer
 from clinica_t1nce.translation import classification
@@ -279,7 +279,7 @@ def test_simulator(run, heads):
 
 def test_group_comparison(script, tmp_path):
     compare, rng = script("group_comparison"), np.random.default_rng(0)
-    anatomy = prepare(label_map())
+    anatomy = prepare_anatomy(label_map())
     whole = anatomy.tissue == Tissue.CORTEX
     left = [compare.atrophied(anatomy, lost, rng).tissue == Tissue.CORTEX for lost in (0.2, 0.4)]
     lost = [np.count_nonzero(whole & ~each) for each in left]

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from clinica_t1nce.bids import contrast_agents
 from clinica_t1nce.bids.contrast_agents import (
     describe_unknown,
-    evidence,
     find_agent,
+    find_evidence,
     label_meaning,
     meaning,
     read_words,
@@ -138,7 +138,7 @@ PLAIN = "sub-01_ses-1_T1w.nii.gz"
     ],
 )
 def test_evidence(name, metadata, row, expected):
-    assert evidence(name, metadata, row) == expected
+    assert find_evidence(name, metadata, row) == expected
 
 
 def test_words_that_are_not_known_are_listed():
@@ -149,7 +149,7 @@ def test_words_that_are_not_known_are_listed():
         ("sub-01_ses-1_ce-_T1w.nii.gz", {}, None),
     ):
         with pytest.raises(AgentWordError, match="--agent-words") as caught:
-            evidence(name, metadata, row)
+            find_evidence(name, metadata, row)
         errors.append(caught.value)
     assert [error.words for error in errors[:1]] == [("foo", "bar")]
     told = describe_unknown([*errors, ValueError("other")])
@@ -160,9 +160,9 @@ def test_words_that_are_not_known_are_listed():
 
 def test_a_user_says_what_words_mean():
     words = {"foo": "given", "bar": "none"}
-    assert evidence(PLAIN, {"ContrastBolusAgent": "Foo"}, words=words) == "ContrastBolusAgent"
-    assert evidence(PLAIN, {"ContrastBolusAgent": "BAR"}, words=words) is None
-    assert evidence("sub-01_ce-foo_T1w.nii", {}, words={"foo": "none"}) is None
+    assert find_evidence(PLAIN, {"ContrastBolusAgent": "Foo"}, words=words) == "ContrastBolusAgent"
+    assert find_evidence(PLAIN, {"ContrastBolusAgent": "BAR"}, words=words) is None
+    assert find_evidence("sub-01_ce-foo_T1w.nii", {}, words={"foo": "none"}) is None
 
 
 JSON = st.recursive(

@@ -15,37 +15,37 @@ def caps(tmp_path):
 
 
 def test_a_caps_passes(caps):
-    description.check(caps)
+    description.require_caps(caps)
     assert description.name_of(caps) == "small"
 
 
 def test_a_missing_folder_is_refused(tmp_path):
     with pytest.raises(SelectionError, match="no such folder"):
-        description.check(tmp_path / "nowhere")
+        description.require_caps(tmp_path / "nowhere")
 
 
 def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(SelectionError, match="an empty folder"):
-        description.check(tmp_path)
+        description.require_caps(tmp_path)
 
 
 def test_a_bids_is_recognised(tmp_path):
     (tmp_path / "sub-01").mkdir()
     with pytest.raises(SelectionError, match="a BIDS data set, not a CAPS"):
-        description.check(tmp_path)
+        description.require_caps(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"Name": "x"}'])
 def test_a_damaged_description_is_named(caps, text):
     (caps / "dataset_description.json").write_text(text)
     with pytest.raises(SelectionError, match=r"dataset_description\.json: not a readable"):
-        description.check(caps)
+        description.require_caps(caps)
 
 
 def test_a_raw_data_set_is_refused(caps):
     (caps / "dataset_description.json").write_text('{"DatasetType": "raw"}')
     with pytest.raises(SelectionError, match="type 'raw'"):
-        description.check(caps)
+        description.require_caps(caps)
 
 
 @pytest.mark.parametrize("key", ["Name", "BIDSVersion", "CAPSVersion"])
@@ -54,21 +54,21 @@ def test_a_description_that_clinica_cannot_use_is_named(caps, key):
     content = json.loads(path.read_text())
     path.write_text(json.dumps({**content, key: None}))
     with pytest.raises(SelectionError, match=f"{path}: lacks {key}, which Clinica needs"):
-        description.check(caps)
+        description.require_caps(caps)
     del content[key]
     path.write_text(json.dumps(content))
     with pytest.raises(SelectionError, match="t1-linear writes BIDSVersion"):
-        description.check(caps)
+        description.require_caps(caps)
 
 
 def test_a_caps_without_description_needs_a_name(caps):
     (caps / "dataset_description.json").unlink()
     with pytest.raises(SelectionError, match="--caps-name"):
-        description.check(caps)
-    description.check(caps, name="mine")
+        description.require_caps(caps)
+    description.require_caps(caps, name="mine")
     assert description.name_of(caps) is None
     description.add(caps, "mine", bids_version="1.7.0", caps_version="1.0.0")
-    description.check(caps)
+    description.require_caps(caps)
     assert description.name_of(caps) == "mine"
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from clinica_t1nce.caps import sidecar
+from clinica_t1nce.caps.flags import read_flags
 from clinica_t1nce.caps.query import SelectedBy
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.synthesis import Flag
@@ -24,18 +25,16 @@ CARD = Card(
 def content(tmp_path, **changes):
     (tmp_path / "a").mkdir(exist_ok=True)
     (tmp_path / "a" / "x.nii.gz").write_bytes(b"crop")
-    arguments = {
-        "source": tmp_path / "a" / "x.nii.gz",
-        "output": tmp_path / "b" / "y.nii.gz",
-        "card": CARD,
-        "change": {"Mean": 1.0, "Percentile99": 2.0, "MeanRelativeToSource": 0.5},
-        "confidence": 0.25,
-        "device": "cpu",
-        "seconds": 1.234,
-        "root": tmp_path,
-        "selected_by": SelectedBy("tsv"),
-    }
-    return sidecar.build(**arguments | changes)
+    about = {"root": tmp_path, "selected_by": SelectedBy("tsv")}
+    about |= {key: changes.pop(key) for key in changes.keys() & {*about, "n_nonfinite"}}
+    measured = {"Mean": 1.0, "Percentile99": 2.0, "MeanRelativeToSource": 0.5}
+    return sidecar.describe_image(
+        tmp_path / "b" / "y.nii.gz",
+        sidecar.SourceImage(tmp_path / "a" / "x.nii.gz", **about),
+        sidecar.Prediction(CARD, changes.pop("confidence", 0.25)),
+        seconds=1.234,
+        **{"change": measured, **changes},
+    )
 
 
 def test_change_is_measured_in_the_head():
@@ -146,7 +145,7 @@ def test_sidecars_of_earlier_versions_are_read():
     assert sidecar.selection(EARLIER) == SelectedBy("metadata", "ce entity")
     assert sidecar.selection({"SelectedBy": "include-t1nce"}) == SelectedBy("include-t1nce")
     assert sidecar.selection({}) is None
-    flags = sidecar.flags(EARLIER)
+    flags = read_flags(EARLIER)
     assert [flag.code for flag in flags] == [
         "contradiction",
         "low-confidence",
@@ -163,5 +162,5 @@ def test_selection_and_flags_are_read_back(tmp_path):
     selected_by = SelectedBy("all", "ce entity")
     found = content(tmp_path, flags=flags, selected_by=selected_by)
     assert found["Flags"][0] == {"Code": "low-confidence", "Text": "low confidence (0.03)"}
-    assert sidecar.flags(found) == flags
+    assert read_flags(found) == flags
     assert sidecar.selection(found) == selected_by

@@ -88,10 +88,10 @@ def test_a_table_that_says_the_same_is_not_touched(tmp_path):
 
 
 def test_rows_are_read_back_as_text(tmp_path):
-    assert table.read(tmp_path) == []
+    assert table.read_table(tmp_path) == []
     row = table.failed_row("sub-1", "ses-1", "bids::x", "tiny", "tsv", "one\n  line")
     table.rewrite(tmp_path, [row])
-    (found,) = table.read(tmp_path)
+    (found,) = table.read_table(tmp_path)
     assert tuple(found) == table.COLUMNS
     assert found == {**dict.fromkeys(table.COLUMNS, "n/a"), **row, "reason": "one line"}
 
@@ -105,14 +105,16 @@ def test_failures_of_other_runs_stay_until_there_is_an_image(tmp_path):
     rows = [table.failed_row("sub-0", "ses-1", source, "m", "tsv", "dark") for source in sources]
     table.rewrite(caps, rows[:1])
     table.rewrite(caps, rows[1:])
-    assert [row["source"] for row in table.read(caps)] == sources
+    assert [row["source"] for row in table.read_table(caps)] == sources
     table.rewrite(caps, [rows[1] | {"reason": "bright"}])
-    assert [row["reason"] for row in table.read(caps)] == ["dark", "bright"]
+    assert [row["reason"] for row in table.read_table(caps)] == ["dark", "bright"]
     crop_path(caps, "sub-02", "ses-1").unlink()
     image = done(caps, "sub-01", "ses-1", "m")
     sidecar.write(image, {**sidecar.read(image), "Sources": sources[:1]})
     table.rewrite(caps)
-    assert [(row["source"], row["status"]) for row in table.read(caps)] == [(sources[0], "done")]
+    assert [(row["source"], row["status"]) for row in table.read_table(caps)] == [
+        (sources[0], "done")
+    ]
 
 
 def test_an_image_that_comes_while_the_table_is_written_is_not_missed(tmp_path, monkeypatch):
@@ -125,7 +127,7 @@ def test_an_image_that_comes_while_the_table_is_written_is_not_missed(tmp_path, 
 
     monkeypatch.setattr(table, "write_text", late)
     table.rewrite(caps)
-    assert [row["participant_id"] for row in table.read(caps)] == ["sub-02", "sub-03"]
+    assert [row["participant_id"] for row in table.read_table(caps)] == ["sub-02", "sub-03"]
 
 
 def test_a_table_that_is_none_is_replaced(tmp_path):
@@ -133,7 +135,7 @@ def test_a_table_that_is_none_is_replaced(tmp_path):
     done(caps, "sub-02", "ses-1", "m")
     (caps / table.NAME).write_bytes(b"\xff\xfeparticipant_id")
     with pytest.raises(SelectionError, match=table.NAME):
-        table.read(caps)
+        table.read_table(caps)
     assert len(read(table.rewrite(caps))) == 1
 
 

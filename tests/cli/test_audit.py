@@ -10,6 +10,7 @@ from clinica_t1nce.datasets.homogenised_tables import T1NCE_TSV
 from clinica_t1nce.datasets.provenance import find_origins
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.files.text import read_rows
+from clinica_t1nce.synthesis.synthesizer import Synthesizer
 from tests.data import volumes
 from tests.data.caps import crop_path, make_caps
 
@@ -58,11 +59,18 @@ def test_before_and_after(caps, tmp_path):
 def test_the_detector_of_the_model_is_asked(caps, tmp_path, monkeypatch):
     asked = []
 
-    def detector(model, device):
-        asked.append((model, device))
-        return lambda image: float(np.std(np.diff(image.data, axis=0)))
+    class Detecting:
+        card = SimpleNamespace(calibration={"gadolinium": {}})
 
-    monkeypatch.setattr("clinica_t1nce.pipelines.auditing._load_detector", detector)
+        def __call__(self, volume, affine):
+            roughness = float(np.std(np.diff(volume, axis=0)))
+            return SimpleNamespace(gadolinium=roughness / (1 + roughness))
+
+    def load(model, device):
+        asked.append((model, device))
+        return Detecting()
+
+    monkeypatch.setattr(Synthesizer, "load", load)
     result = run(caps, tmp_path / "audit.tsv", "--model", "m", "--device", "cpu")
     assert result.exit_code == 0, result.output
     assert asked == [("m", "cpu")]

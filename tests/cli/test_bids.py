@@ -13,7 +13,7 @@ from clinica_t1nce.caps import names, sidecar
 from clinica_t1nce.cli.bids import cli, descriptor_of
 from clinica_t1nce.errors import ImageError, SelectionError
 from clinica_t1nce.pipelines.single_images import write_page_again
-from clinica_t1nce.translation.single_files import Files
+from clinica_t1nce.translation.single_files import SingleJob
 from tests.data import volumes
 from tests.data.bids import VALIDATOR, make_bids, needs_validator
 from tests.data.caps import DETECTOR, save_weights
@@ -92,7 +92,7 @@ def test_a_page_in_mni_space_needs_what_was_removed(tmp_path):
     page, data = tmp_path / "x_desc-synthnce_T1w.html", volumes.brain()
     image = volumes.write(page.with_suffix(".nii.gz"), data)
     sidecar.write(image, {"Space": "mni-crop", "SpatialReference": "MNI"})
-    files = Files(tmp_path / "source.nii.gz", image, page=page, space="mni-crop")
+    files = SingleJob(tmp_path / "source.nii.gz", image, page=page, space="mni-crop")
     with pytest.raises(ImageError, match="not kept in MNI space"):
         write_page_again(files)
     volumes.write(names.enhancement_path(image), data / 2)

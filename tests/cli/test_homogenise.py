@@ -6,7 +6,7 @@ from click.testing import CliRunner
 
 from clinica_t1nce.cli import main
 from clinica_t1nce.datasets import homogenisation, outputs, separation
-from clinica_t1nce.datasets.homogenisation import Report, Request
+from clinica_t1nce.datasets.homogenisation import HomogenisationRequest, Report
 from tests.data.bids import make_bids, make_caps_of, tree
 
 
@@ -17,7 +17,7 @@ def run(*arguments):
 @pytest.fixture
 def caps(tmp_path):
     source = make_bids(tmp_path / "bids")
-    outputs.write(tmp_path / "view", separation.plan(source).files)
+    outputs.make_files(tmp_path / "view", separation.plan_view(source).files)
     return make_caps_of(tmp_path / "view", tmp_path / "caps")
 
 
@@ -55,8 +55,10 @@ def test_every_option_reaches_the_code(tmp_path, monkeypatch):
     assert run("caps", "out").exit_code == 0
     paths = [type(tmp_path)(name) for name in ("caps", "out", "b")]
     assert requests == [
-        Request(*paths, "m", "native", True, *[tmp_path / "c.tsv"] * 2, True, True, Path("n")),
-        Request(*paths[:2]),
+        HomogenisationRequest(
+            *paths, "m", "native", True, *[tmp_path / "c.tsv"] * 2, True, True, Path("n")
+        ),
+        HomogenisationRequest(*paths[:2]),
     ]
 
 

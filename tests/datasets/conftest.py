@@ -8,7 +8,7 @@ from tests.data.bids import make_bids, make_caps_of
 @pytest.fixture
 def caps(tmp_path):
     source = make_bids(tmp_path / "bids")
-    outputs.write(tmp_path / "view", separation.plan(source).files)
+    outputs.make_files(tmp_path / "view", separation.plan_view(source).files)
     caps = make_caps_of(tmp_path / "view", tmp_path / "caps")
     for visit, crop in query.find_crops(caps):
         names.affine_path(crop).write_text(f"affine of {visit.subject}")

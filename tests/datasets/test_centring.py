@@ -2,7 +2,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from clinica_t1nce.datasets.homogenisation import Request, homogenise
+from clinica_t1nce.datasets.homogenisation import HomogenisationRequest, homogenise
 from tests.data.bids import make_bids, make_caps_of
 from tests.data.volumes import affine, brain, write
 from tests.datasets.homogenised import sidecar
@@ -23,7 +23,7 @@ def test_a_volume_far_from_the_origin_is_brought_there(tmp_path, out, kind, zoom
     far[:3, 3] += (120, -358, 77)
     write(raw, brain((8, 9, 7)), far, dtype=np.int16, slope=0.5, qform_code=1)
     caps = make_caps_of(source, tmp_path / "c", model=None)
-    homogenise(Request(caps, out, space="native"))
+    homogenise(HomogenisationRequest(caps, out, space="native"))
     image = out / "sub-1/ses-1/anat/sub-1_ses-1_T1w.nii.gz"
     assert not are_images_centered_around_origin_of_world_coordinate_system([raw], source)
     assert are_images_centered_around_origin_of_world_coordinate_system([image], out)

@@ -28,7 +28,7 @@ BOTH = Visit("sub-01", "ses-M000")
 def view(tmp_path_factory):
     folder = tmp_path_factory.mktemp("view")
     source = make_bids(folder / "bids")
-    outputs.write(folder / "view", separation.plan(source).files)
+    outputs.make_files(folder / "view", separation.plan_view(source).files)
     return folder / "view"
 
 

@@ -9,7 +9,7 @@ import pytest
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.caps import names, query, table
 from clinica_t1nce.datasets import homogenisation, outputs, separation
-from clinica_t1nce.datasets.homogenisation import Request, homogenise
+from clinica_t1nce.datasets.homogenisation import HomogenisationRequest, homogenise
 from clinica_t1nce.datasets.homogenisation_report import summarise
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.files.text import read_rows
@@ -31,7 +31,7 @@ KINDS = {
 
 
 def test_every_session_has_exactly_one_t1w(caps, out):
-    report = homogenise(Request(caps, out))
+    report = homogenise(HomogenisationRequest(caps, out))
     assert images_in(out) == [
         f"{visit}/anat/{visit.replace('/', '_')}_T1w.nii.gz" for visit in KINDS
     ]
@@ -44,12 +44,12 @@ def test_every_session_has_exactly_one_t1w(caps, out):
 @needs_validator
 @pytest.mark.parametrize("space", ["mni-crop", "native"])
 def test_it_is_valid_bids(caps, out, space):
-    homogenise(Request(caps, out, space=space))
+    homogenise(HomogenisationRequest(caps, out, space=space))
     assert validation_errors(out) == []
 
 
 def test_tables_are_those_of_the_bids(caps, out):
-    homogenise(Request(caps, out))
+    homogenise(HomogenisationRequest(caps, out))
     assert (out / "participants.tsv").read_text().splitlines() == [
         "participant_id\tage",
         "sub-01\t40",
@@ -69,13 +69,13 @@ def test_tables_are_those_of_the_bids(caps, out):
 
 def test_participants_without_an_image_are_left_out(caps, out, tmp_path):
     shutil.rmtree(caps / "subjects/sub-02")
-    homogenise(Request(caps, out))
+    homogenise(HomogenisationRequest(caps, out))
     rows = read_rows(out / "participants.tsv")
     assert [row["participant_id"] for row in rows] == ["sub-01", "sub-03"]
 
 
 def test_sidecars_say_where_images_come_from(caps, out):
-    homogenise(Request(caps, out))
+    homogenise(HomogenisationRequest(caps, out))
     acquired, synthetic = sidecar(out, ACQUIRED), sidecar(out, SYNTHETIC)
     assert acquired["Synthetic"] is False
     assert acquired["EchoTime"] == 0.003
@@ -92,7 +92,7 @@ def test_sidecars_say_where_images_come_from(caps, out):
 
 
 def test_an_image_with_both_forms_is_linked_and_others_get_them(caps, out):
-    homogenise(Request(caps, out))
+    homogenise(HomogenisationRequest(caps, out))
     assert (out / SYNTHETIC).is_symlink()
     assert not (out / ACQUIRED).is_symlink()
     source = next(caps.glob("subjects/sub-01/ses-M000/t1_linear/*Crop*"))
@@ -107,14 +107,14 @@ def test_an_image_with_both_forms_is_linked_and_others_get_them(caps, out):
 
 
 def test_copies_are_files(caps, out):
-    homogenise(Request(caps, out, copy=True))
+    homogenise(HomogenisationRequest(caps, out, copy=True))
     assert not any(path.is_symlink() for path in out.rglob("*"))
 
 
 def test_a_broken_image_costs_its_visit_only(caps, out):
     broken = next(caps.glob("subjects/sub-01/ses-M012/t1_linear/*Crop*"))
     broken.write_bytes(b"")
-    report = homogenise(Request(caps, out))
+    report = homogenise(HomogenisationRequest(caps, out))
     assert list(report.failed) == [Visit("sub-01", "ses-M012")]
     assert str(broken) in report.failed[Visit("sub-01", "ses-M012")]
     assert len(report.new) == 3
@@ -125,7 +125,7 @@ def test_a_table_overrules_the_order(caps, out, tmp_path):
     choices = tmp_path / "c.tsv"
     image = next(caps.glob("subjects/sub-01/ses-M000ce/t1_synth_nce/*/*desc-SynthNce_res*.nii.gz"))
     choices.write_text(f"participant_id\tsession_id\tfilename\nsub-01\tses-M000\t{image.name}\n")
-    homogenise(Request(caps, out, choices=choices))
+    homogenise(HomogenisationRequest(caps, out, choices=choices))
     assert sidecar(out, ACQUIRED)["T1nce"] == "synthetic"
     assert (out / ACQUIRED).readlink() == image
 
@@ -134,20 +134,20 @@ def test_all_images_through_the_generator(caps, out):
     for crop in caps.glob("subjects/*/*/t1_linear/*Crop*"):
         if "_ce-" not in crop.name:
             make_synthetic(crop, "m", selected_by="include-t1nce")
-    report = homogenise(Request(caps, out, include_t1nce=True))
+    report = homogenise(HomogenisationRequest(caps, out, include_t1nce=True))
     assert report.kinds == {"acquired": 0, "regenerated": 3, "synthetic": 1}
     content = sidecar(out, ACQUIRED)
     assert (content["Synthetic"], content["T1nce"]) == (True, "regenerated")
     assert content["EchoTime"] == 0.003
     with pytest.raises(SelectionError, match="all of them through the generator"):
-        homogenise(Request(caps, out))
+        homogenise(HomogenisationRequest(caps, out))
 
 
 def test_a_caps_that_says_no_bids_is_taken_as_it_is(caps, out):
     description = caps / "dataset_description.json"
     content = json.loads(description.read_text())
     description.write_text(json.dumps({**content, "Processing": []}))
-    homogenise(Request(caps, out))
+    homogenise(HomogenisationRequest(caps, out))
     assert len(images_in(out)) == 6
     assert (out / "participants.tsv").read_text().splitlines()[0] == "participant_id"
 
@@ -189,7 +189,7 @@ def test_a_caps_that_says_no_bids_is_taken_as_it_is(caps, out):
 def test_what_cannot_be_served_is_one_line_and_nothing_is_made(caps, out, change, options, message):
     change(caps)
     with pytest.raises(SelectionError, match=message) as caught:
-        homogenise(Request(caps, out, **options))
+        homogenise(HomogenisationRequest(caps, out, **options))
     assert "\n" not in str(caught.value)
     assert not out.exists()
 
@@ -231,7 +231,7 @@ def test_metadata_that_do_not_tell_stop_their_visit_only(caps, out, name, conten
         "sub-01", "ses-M012", f"bids::{crop.relative_to(caps)}", "m", query.UNDECIDED, "why"
     )
     table.rewrite(caps, [failed])
-    report = homogenise(Request(caps, out))
+    report = homogenise(HomogenisationRequest(caps, out))
     assert list(report.failed) == [Visit("sub-01", "ses-M012")]
     assert sorted(map(str, report.new)) == ["sub-01 ses-M000", "sub-02 ses-M000", "sub-03 ses-M000"]
     assert not (out / "sub-01/ses-M012").exists()
@@ -244,7 +244,7 @@ def test_a_table_tells_what_a_word_means(caps, out, tmp_path):
     name = "anat/sub-01_ses-M012_T1w.json"
     _write(caps, f"sub-01/ses-M012/{name}", b'{"ContrastBolusAgent": "Foo"}')
     (tmp_path / "words.tsv").write_text("word\tmeaning\nfoo\tnone\n")
-    report = homogenise(Request(caps, out, agent_words=tmp_path / "words.tsv"))
+    report = homogenise(HomogenisationRequest(caps, out, agent_words=tmp_path / "words.tsv"))
     assert not report.failed
     assert report.kinds["acquired"] == 3
 
@@ -252,14 +252,14 @@ def test_a_table_tells_what_a_word_means(caps, out, tmp_path):
 def test_quotation_marks_in_the_tables_of_a_bids_lose_nobody(caps, out):
     rows = 'participant_id\tage\nsub-01\t"40\nsub-02\t41"\nsub-03\t"42"\n'
     _write(caps, "participants.tsv", rows.encode())
-    homogenise(Request(caps, out))
+    homogenise(HomogenisationRequest(caps, out))
     assert (out / "participants.tsv").read_text() == rows
 
 
 def test_other_options_do_not_go_into_an_old_data_set(caps, out):
-    homogenise(Request(caps, out))
+    homogenise(HomogenisationRequest(caps, out))
     with pytest.raises(SelectionError, match="space mni-crop', not 'one T1nce a session, in the"):
-        homogenise(Request(caps, out, space="mni"))
+        homogenise(HomogenisationRequest(caps, out, space="mni"))
 
 
 @pytest.mark.parametrize("folder", ["caps", "caps/x", "view", "view/x", ".", "theirs"])
@@ -268,12 +268,12 @@ def test_a_folder_that_is_not_ours_is_refused(caps, tmp_path, folder):
     (tmp_path / "theirs" / "thesis.odt").touch()
     before = tree(tmp_path)
     with pytest.raises(SelectionError):
-        homogenise(Request(caps, tmp_path / folder))
+        homogenise(HomogenisationRequest(caps, tmp_path / folder))
     assert tree(tmp_path) == before
 
 
 def test_checks_come_before_the_work(caps, out, tmp_path):
-    origin = homogenisation.prepare(Request(caps, out))
+    origin = homogenisation.check_request(HomogenisationRequest(caps, out))
     assert origin.roots == [caps, tmp_path / "view"]
     assert not out.exists()
 
@@ -292,11 +292,11 @@ def test_real_images_in_their_own_space(shared_data, tmp_path, out):
         target.parent.mkdir(parents=True, exist_ok=True)
         target.symlink_to(path)
     shutil.copyfile(raw / "dataset_description.json", source / "dataset_description.json")
-    view = separation.plan(source)
-    outputs.write(tmp_path / "view", view.files)
+    view = separation.plan_view(source)
+    outputs.make_files(tmp_path / "view", view.files)
     assert view.visits["both"] == len(view.pairs) == 6
     caps = make_caps_of(tmp_path / "view", tmp_path / "caps")
-    report = homogenise(Request(caps, out, space="native"))
+    report = homogenise(HomogenisationRequest(caps, out, space="native"))
     assert report.kinds == {"acquired": 6, "regenerated": 0, "synthetic": 0}
     images = sorted(out.rglob("*_T1w.nii.gz"))
     assert are_images_centered_around_origin_of_world_coordinate_system(images, out)
@@ -312,7 +312,7 @@ def test_a_caps_with_one_crop_a_session(caps, out, tmp_path):
     import clinica.dataset
 
     new = tmp_path / "new_caps"
-    homogenise(Request(caps, out, caps_output=new))
+    homogenise(HomogenisationRequest(caps, out, caps_output=new))
     crops = list(query.find_crops(new))
     assert [str(visit).replace(" ", "/") for visit, _ in crops] == list(KINDS)
     for visit, crop in crops:
@@ -324,7 +324,7 @@ def test_a_caps_with_one_crop_a_session(caps, out, tmp_path):
     assert crop.resolve().name.endswith(names.SYNTHETIC_ENDING)
     clinica.dataset.check_caps_dataset(new)
     before = tree(new)
-    homogenise(Request(caps, out, caps_output=new))
+    homogenise(HomogenisationRequest(caps, out, caps_output=new))
     assert tree(new) == before
     # A crop that t1-linear has made again since.
     crop = next(crop for visit, crop in crops if visit.subject == "sub-01")
@@ -332,16 +332,16 @@ def test_a_caps_with_one_crop_a_session(caps, out, tmp_path):
     image = nib.load(crop.resolve())
     brighter = nib.Nifti1Image(image.get_fdata(dtype=np.float32) + 1, image.affine)
     brighter.to_filename(crop.resolve())
-    homogenise(Request(caps, out, caps_output=new))
+    homogenise(HomogenisationRequest(caps, out, caps_output=new))
     assert json.loads(names.sidecar_path(crop).read_text())["SourceFiles"] != noted
 
 
 def test_a_foreign_caps_is_left_alone(caps, out, tmp_path):
     with pytest.raises(SelectionError, match="lies in the input"):
-        homogenise(Request(caps, out, caps_output=caps / "new"))
+        homogenise(HomogenisationRequest(caps, out, caps_output=caps / "new"))
     other = make_caps_of(tmp_path / "bids", tmp_path / "other")
     with pytest.raises(SelectionError, match="give a new folder"):
-        homogenise(Request(caps, out, caps_output=other))
+        homogenise(HomogenisationRequest(caps, out, caps_output=other))
     assert not out.exists()
 
 
@@ -351,7 +351,7 @@ def test_crops_of_old_and_new_versions_are_flagged(caps, out):
     (step,) = content["Processing"]
     content["Processing"].append({**step, "ClinicaVersion": "0.9.1"})
     path.write_text(json.dumps(content))
-    report = homogenise(Request(caps, out))
+    report = homogenise(HomogenisationRequest(caps, out))
     told = [line for line in summarise(report, out) if line.startswith("Warning")]
     assert len(told) == 1
     assert "0.9.1" in told[0]

@@ -27,16 +27,16 @@ def plan(source):
 
 def test_files_are_linked_once(tmp_path, source):
     out = tmp_path / "out"
-    assert outputs.write(out, plan(source)) == 2
+    assert outputs.make_files(out, plan(source)) == 2
     assert (out / "sub-1/a.nii").readlink() == source / "a.nii"
     assert (out / "sub-1/a.nii").read_bytes() == b"voxels"
-    assert outputs.write(out, plan(source)) == 0
+    assert outputs.make_files(out, plan(source)) == 0
     assert outputs.conflicts(out, plan(source)) == []
 
 
 def test_files_are_copied(tmp_path, source):
     out = tmp_path / "out"
-    assert outputs.write(out, plan(source), copy=True) == 2
+    assert outputs.make_files(out, plan(source), copy=True) == 2
     assert not (out / "sub-1/a.nii").is_symlink()
     assert (out / "sub-1/a.nii").read_bytes() == b"voxels"
     assert outputs.conflicts(out, plan(source)) == []
@@ -49,7 +49,7 @@ def test_files_are_copied_where_links_are_not_possible(tmp_path, source, monkeyp
         raise OSError("no links here")
 
     monkeypatch.setattr(Path, "symlink_to", refuse)
-    outputs.write(tmp_path / "out", plan(source))
+    outputs.make_files(tmp_path / "out", plan(source))
     assert not (tmp_path / "out/sub-1/a.nii").is_symlink()
     assert (tmp_path / "out/sub-1/a.nii").read_bytes() == b"voxels"
 
@@ -63,7 +63,7 @@ def test_a_full_disk_is_told_before(tmp_path, source, monkeypatch):
     usage = type("Usage", (), {"free": 3})
     monkeypatch.setattr(outputs.shutil, "disk_usage", lambda path: usage)
     with pytest.raises(OutputError, match="needed for copies"):
-        outputs.write(tmp_path / "out", plan(source), copy=True)
+        outputs.make_files(tmp_path / "out", plan(source), copy=True)
 
 
 def test_a_new_an_empty_and_our_own_folder_pass(tmp_path, source):
@@ -71,7 +71,7 @@ def test_a_new_an_empty_and_our_own_folder_pass(tmp_path, source):
     outputs.check_folder(out, [source], "separate", "x")
     out.mkdir()
     outputs.check_folder(out, [source], "separate", "x")
-    outputs.write(out, plan(source))
+    outputs.make_files(out, plan(source))
     outputs.check_folder(out, [source], "separate", "x")
 
 

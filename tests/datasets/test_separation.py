@@ -26,9 +26,9 @@ def source(tmp_path):
 
 def separate(source, out, **options):
     copy = options.pop("copy", False)
-    view = separation.plan(source, **options)
-    separation.check(view, out, source)
-    return view, outputs.write(out, view.files, copy=copy)
+    view = separation.plan_view(source, **options)
+    separation.check_view(view, out, source)
+    return view, outputs.make_files(out, view.files, copy=copy)
 
 
 def t1w(out):
@@ -199,19 +199,19 @@ def test_a_table_overrules_preference_and_metadata(source, tmp_path):
 )
 def test_a_wrong_choice_is_named(source, tmp_path, row, message):
     with pytest.raises(SelectionError, match=message):
-        separation.plan(source, choices=choose(tmp_path / "c.tsv", row))
+        separation.plan_view(source, choices=choose(tmp_path / "c.tsv", row))
 
 
 def test_two_choices_for_one_place_are_refused(source, tmp_path):
     rows = [f"sub-03\tses-M000\tsub-03_ses-M000_run-{run}_T1w.nii.gz\t" for run in (1, 2)]
     with pytest.raises(SelectionError, match="two T1nce chosen"):
-        separation.plan(source, choices=choose(tmp_path / "c.tsv", *rows))
+        separation.plan_view(source, choices=choose(tmp_path / "c.tsv", *rows))
 
 
 def test_a_session_of_that_name_is_not_overwritten(source, tmp_path):
     (source / "sub-01/ses-M000CE").mkdir()
     with pytest.raises(SelectionError, match=r"has a session ses-M000ce already.*--label"):
-        separation.plan(source)
+        separation.plan_view(source)
     separate(source, tmp_path / "view", label="gd")
     assert (tmp_path / "view/sub-01/ses-M000gd").is_dir()
 
@@ -219,7 +219,7 @@ def test_a_session_of_that_name_is_not_overwritten(source, tmp_path):
 @pytest.mark.parametrize("label", ["", "a_b", "a-b", "é"])
 def test_a_label_that_bids_does_not_know_is_refused(source, label):
     with pytest.raises(SelectionError, match="--label"):
-        separation.plan(source, label=label)
+        separation.plan_view(source, label=label)
 
 
 def test_other_choices_do_not_go_into_an_old_view(source, tmp_path):
@@ -315,4 +315,6 @@ def test_names_in_the_view_are_such_as_clinica_takes(tmp_path, name, agent, expe
 def test_an_image_that_is_listed_twice_is_refused(source, tmp_path):
     row = "sub-03\tses-M000\tsub-03_ses-M000_run-1_T1w.nii.gz\t"
     with pytest.raises(SelectionError, match=r"row 3: .*run-1_T1w\.nii\.gz is listed twice"):
-        separation.plan(source, choices=choose(tmp_path / "c.tsv", f"{row}T1ce", f"{row}T1nce"))
+        separation.plan_view(
+            source, choices=choose(tmp_path / "c.tsv", f"{row}T1ce", f"{row}T1nce")
+        )

@@ -1,6 +1,5 @@
 import io
 import time
-from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -58,10 +57,20 @@ def test_an_error_in_the_block_comes_out(tmp_path, screen):
         raise KeyError
 
 
-def test_the_longer_a_look_takes_the_rarer_it_is(tmp_path):
-    follower, pauses = progress._Follower(tmp_path, LABELS, None), []
-    follower._look = lambda: time.sleep(0.05)
-    follower._ended = SimpleNamespace(wait=lambda pause: pauses.append(pause) or len(pauses) > 1)
-    follower.run()
-    assert pauses[0] == progress.POLL_SECONDS
-    assert pauses[1] >= 20 * 0.05
+def test_the_longer_a_look_takes_the_rarer_it_is(tmp_path, screen, monkeypatch):
+    began, ended = [time.monotonic()], [time.monotonic()]
+
+    def look(folder):
+        began.append(time.monotonic())
+        time.sleep(0.03)
+        ended.append(time.monotonic())
+        return {}
+
+    monkeypatch.setattr(progress, "latest", look)
+    monkeypatch.setattr(progress, "POLL_SECONDS", 0.01)
+    screen(terminal=False)
+    with progress.follow(tmp_path, LABELS):
+        while len(ended) < 3:
+            time.sleep(0.01)
+    assert began[1] - ended[0] >= 0.01
+    assert began[2] - ended[1] >= 20 * 0.03

@@ -13,7 +13,7 @@ CUBE = (8, 8, 8)
 
 
 def measure_pair(t1ce, t1nce, synthetic):
-    return recovery.compare(recovery.prepare_pair(t1ce, t1nce), synthetic)
+    return recovery.measure_recovery(recovery.prepare_pair(t1ce, t1nce), synthetic)
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_measures_by_hand():
     rest = inner & ~pair.enhancing
     assert pair.error == pytest.approx(100 / 40 * error(x, rest)[inner].mean())
     half = np.where(pair.enhancing, x - 30, x)
-    measures = recovery.compare(pair, half)
+    measures = recovery.measure_recovery(pair, half)
     assert measures.error_synthetic == pytest.approx(100 / 40 * error(half, rest)[inner].mean())
     assert measures.inside == pytest.approx(error(half, rest)[5, 5, 5] / error(x, rest)[5, 5, 5])
     assert (measures.outside, measures.sharpness) == pytest.approx((1, 1))
@@ -108,7 +108,7 @@ def test_the_oracle_recovers_all(pair):
     t1ce, t1nce = pair
     prepared = recovery.prepare_pair(t1ce, t1nce)
     oracle = np.where(prepared.enhancing, t1nce, prepared.fitted)
-    measures = recovery.compare(prepared, oracle)
+    measures = recovery.measure_recovery(prepared, oracle)
     assert prepared.enhancing.sum() > 40
     assert measures.share == pytest.approx(1)
     assert measures.error_synthetic == pytest.approx(prepared.oracle_error)
@@ -130,9 +130,9 @@ def test_sharpness_ignores_what_is_near_enhancement(pair):
     prepared = recovery.prepare_pair(t1ce, t1nce)
     near = ndimage.binary_dilation(prepared.enhancing, iterations=1)
     spoiled = np.where(near, 1e4 * np.random.default_rng(0).random(t1ce.shape), t1ce)
-    assert recovery.compare(prepared, spoiled).sharpness == pytest.approx(1)
+    assert recovery.measure_recovery(prepared, spoiled).sharpness == pytest.approx(1)
     blurred = ndimage.gaussian_filter(t1ce, 1)
-    assert recovery.compare(prepared, blurred).sharpness < 0.9
+    assert recovery.measure_recovery(prepared, blurred).sharpness < 0.9
 
 
 def test_worse_than_the_t1ce_is_negative(pair):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from clinica_t1nce.errors import ImageError
-from clinica_t1nce.evaluation.registration import align_images, resample
+from clinica_t1nce.evaluation.registration import align_images, resample_cubic
 from tests.data import volumes
 
 SHAPE = (40, 48, 36)
@@ -40,7 +40,7 @@ def test_a_known_movement_is_found(head, kind):
     fixed_affine = volumes.affine("ras", shape=SHAPE)
     moving_affine = volumes.affine(kind, shape=SHAPE)
     truth = rotation(4, (2.0, -1.5, 1.0))
-    moving = resample(head, fixed_affine, SHAPE, moving_affine, np.linalg.inv(truth))
+    moving = resample_cubic(head, fixed_affine, SHAPE, moving_affine, np.linalg.inv(truth))
     found = align_images(moving, moving_affine, volumes.enhance(head), fixed_affine)
     corners = np.array([[-10, 10], [-12, 12], [-8, 8]])
     points = np.array([*np.stack(np.meshgrid(*corners)).reshape(3, -1), np.ones(8)])
@@ -51,13 +51,13 @@ def test_a_known_movement_is_found(head, kind):
     )
     assert found.image.shape == SHAPE
     assert found.image.dtype == np.float32
-    before = resample(moving, moving_affine, SHAPE, fixed_affine)
+    before = resample_cubic(moving, moving_affine, SHAPE, fixed_affine)
     assert np.abs(found.image - head).mean() < 0.5 * np.abs(before - head).mean()
 
 
 def test_the_same_bytes_again(head):
     affine = volumes.affine("ras", shape=SHAPE)
-    moving = resample(head, affine, SHAPE, affine, rotation(3, (1.0, 0, 0)))
+    moving = resample_cubic(head, affine, SHAPE, affine, rotation(3, (1.0, 0, 0)))
     one, other = (align_images(moving, affine, head, affine, mask=head > 0) for _ in range(2))
     assert one.image.tobytes() == other.image.tobytes()
     assert one.transform.tobytes() == other.transform.tobytes()
@@ -80,14 +80,14 @@ def test_resampling_between_orientations_only_turns_axes(head):
     ras, pir = volumes.affine("ras", shape=SHAPE), np.eye(4)
     pir[:3, :3] = [[0, 0, 1], [-1, 0, 0], [0, -1, 0]]
     pir[:3, 3] = ras[:3, 3] + [0, SHAPE[1] - 1, SHAPE[2] - 1]
-    turned = resample(head, ras, (SHAPE[1], SHAPE[2], SHAPE[0]), pir)
+    turned = resample_cubic(head, ras, (SHAPE[1], SHAPE[2], SHAPE[0]), pir)
     expected = head.transpose(1, 2, 0)[::-1, ::-1]
     np.testing.assert_allclose(turned, expected, atol=0.01)
 
 
 def test_resampling_stays_within_the_range(head):
     affine = volumes.affine("ras", shape=SHAPE)
-    result = resample(head, affine, SHAPE, affine, rotation(10, (0.5, 0.5, 0.5)))
+    result = resample_cubic(head, affine, SHAPE, affine, rotation(10, (0.5, 0.5, 0.5)))
     assert result.min() >= 0
     assert result.max() <= head.max()
     # No ripples in the air.

@@ -10,11 +10,11 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from clinica_t1nce.errors import ImageError
 from clinica_t1nce.evaluation.similarity import (
     Similarity,
-    compare,
     compare_as_authors,
     compare_matched,
-    compare_smooth,
     measure_blur,
+    measure_similarity,
+    measure_smooth_similarity,
     unit_scale,
 )
 from clinica_t1nce.evaluation.smooth_recovery import prepare_smooth_pair
@@ -46,7 +46,7 @@ def pair():
 def test_against_scikit_image(pair, mask, data_range):
     y, x = pair
     mask = mask.astype(bool)
-    found = compare(y, x, mask, data_range)
+    found = measure_similarity(y, x, mask, data_range)
     _, ssim = structural_similarity(
         *(y, x), gaussian_weights=True, sigma=1.5, use_sample_covariance=False, full=True,
         data_range=data_range,
@@ -65,11 +65,11 @@ def test_against_monai(pair, data_range):
     seen[5:-5, 5:-5, 5:-5] = True
     y, x = pair
     y_, x_ = (torch.from_numpy(volume)[None, None] for volume in (y, x))
-    found = compare(y, x, everywhere, data_range)
+    found = measure_similarity(y, x, everywhere, data_range)
     assert found.mae == pytest.approx(100 / data_range * MAEMetric()(x_, y_).item(), rel=1e-6)
     assert found.psnr == pytest.approx(PSNRMetric(data_range)(x_, y_).item(), rel=1e-6)
     ssim = SSIMMetric(spatial_dims=3, data_range=data_range)(x_, y_).item()
-    assert compare(y, x, seen, data_range).ssim == pytest.approx(ssim, abs=1e-5)
+    assert measure_similarity(y, x, seen, data_range).ssim == pytest.approx(ssim, abs=1e-5)
 
 
 def test_matched_is_the_measure_of_the_fitted_image(pair):
@@ -77,18 +77,18 @@ def test_matched_is_the_measure_of_the_fitted_image(pair):
     mask = ellipsoid()
     slope, shift = np.polyfit(x[mask], y[mask], 1)
     matched = compare_matched(y, 3 * x - 0.4, mask)
-    expected = compare(y, slope * x + shift, mask)
+    expected = measure_similarity(y, slope * x + shift, mask)
     assert [matched.mae, matched.psnr, matched.ssim] == pytest.approx(
         [expected.mae, expected.psnr, expected.ssim]
     )
-    assert matched.mae < compare(y, 3 * x - 0.4, mask).mae
+    assert matched.mae < measure_similarity(y, 3 * x - 0.4, mask).mae
 
 
 def test_by_hand():
     y = np.zeros((12, 11, 13))
     x = np.full((12, 11, 13), 0.25)
     mask = np.ones((12, 11, 13), bool)
-    found = compare(y, x, mask)
+    found = measure_similarity(y, x, mask)
     assert found.mae == 25
     assert found.psnr == pytest.approx(20 * math.log10(4))
     assert found.ssim == pytest.approx(1e-4 / (0.0625 + 1e-4))
@@ -97,13 +97,13 @@ def test_by_hand():
 def test_equal_and_constant_images_are_defined(pair):
     y, _ = pair
     mask = ellipsoid()
-    assert compare(y, y, mask) == Similarity(0.0, math.inf, 1.0)
+    assert measure_similarity(y, y, mask) == Similarity(0.0, math.inf, 1.0)
     constant = np.full(SHAPE, 0.5)
-    assert 0 <= compare(y, constant, mask).ssim < 1
+    assert 0 <= measure_similarity(y, constant, mask).ssim < 1
     assert compare_matched(y, constant, mask).mae == pytest.approx(
         100 * np.abs(y - y[mask].mean())[mask].mean()
     )
-    assert compare(constant, constant, mask) == Similarity(0.0, math.inf, 1.0)
+    assert measure_similarity(constant, constant, mask) == Similarity(0.0, math.inf, 1.0)
     assert not unit_scale(np.ones((2, 2))).any()
 
 
@@ -128,7 +128,7 @@ def test_as_the_authors_by_hand(pair):
     assert found.psnr == pytest.approx(-10 * math.log10(((x - y) ** 2).mean()), rel=1e-6)
     assert found.ssim == pytest.approx(ssim, rel=1e-6)
     # Averages over all of the volume are smaller than those in the mask.
-    assert found.mae < 0.2 * compare(y, x, mask).mae
+    assert found.mae < 0.2 * measure_similarity(y, x, mask).mae
 
 
 def test_as_the_authors_a_synthetic_image_has_the_scale_of_its_t1ce(pair):
@@ -158,7 +158,7 @@ def test_after_the_smooth_fit_by_hand(smooth_pair):
     pair = smooth_pair
     inside = pair.fitted[pair.mask].astype(np.float64)
     data_range = np.percentile(inside, 99.5) - inside.min()
-    found = compare_smooth(pair, in_given_units(pair, pair.fitted + 0.1))
+    found = measure_smooth_similarity(pair, in_given_units(pair, pair.fitted + 0.1))
     assert found.mae == pytest.approx(100 * 0.1 / data_range, rel=1e-5)
     assert found.psnr == pytest.approx(20 * math.log10(data_range / 0.1), rel=1e-5)
     assert found.pcc == pytest.approx(1)
@@ -167,20 +167,20 @@ def test_after_the_smooth_fit_by_hand(smooth_pair):
 
 def test_after_the_smooth_fit_the_best_is_the_fitted_t1nce(smooth_pair):
     pair = smooth_pair
-    best = compare_smooth(pair, in_given_units(pair, pair.fitted))
-    t1ce = compare_smooth(pair, in_given_units(pair, pair.t1ce))
+    best = measure_smooth_similarity(pair, in_given_units(pair, pair.fitted))
+    t1ce = measure_smooth_similarity(pair, in_given_units(pair, pair.t1ce))
     assert (best.mae, best.ssim, best.pcc) == pytest.approx((0, 1, 1), abs=1e-5)
     assert best.nmi == pytest.approx(2)
     assert t1ce.mae > 1
     assert 1 < t1ce.nmi < 1.9
     assert t1ce.pcc < 0.99
-    darker = compare_smooth(pair, in_given_units(pair, 0.9 * pair.fitted))
+    darker = measure_smooth_similarity(pair, in_given_units(pair, 0.9 * pair.fitted))
     assert (darker.pcc, darker.nmi) == pytest.approx((1, 2), abs=0.01)
     assert darker.mae > 5
 
 
 def test_after_the_smooth_fit_a_constant_image_has_no_correlation(smooth_pair):
-    found = compare_smooth(smooth_pair, np.ones(smooth_pair.shape))
+    found = measure_smooth_similarity(smooth_pair, np.ones(smooth_pair.shape))
     assert np.isnan([found.pcc, found.nmi]).all()
 
 
@@ -207,4 +207,4 @@ def test_blur_needs_no_reference_and_no_scale(pair):
 def test_bad_input(pair, change, message):
     y, x, mask = change(*pair, ellipsoid())
     with pytest.raises(ImageError, match=message):
-        compare(y, x, mask)
+        measure_similarity(y, x, mask)

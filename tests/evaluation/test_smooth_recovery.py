@@ -59,7 +59,7 @@ def test_the_t1nce_is_seen_as_the_t1ces_scan_would_show_it(head, pair):
 
 
 def test_the_t1ce_itself_recovers_nothing(head, pair):
-    found = smooth_recovery.compare_smooth(pair, head[0])
+    found = smooth_recovery.measure_smooth_recovery(pair, head[0])
     values = (found.total, found.share, found.inside, found.outside, found.sharpness)
     assert values == pytest.approx((1, 0, 1, 1, 1), abs=1e-5)
     added = (head[0] - head[2])[pair.box][pair.enhancing].mean() / pair.unit
@@ -69,7 +69,7 @@ def test_the_t1ce_itself_recovers_nothing(head, pair):
 
 def test_the_oracle_recovers_all(head, pair):
     oracle = whole(pair, np.where(pair.enhancing, pair.fitted, pair.t1ce))
-    found = smooth_recovery.compare_smooth(pair, oracle)
+    found = smooth_recovery.measure_smooth_recovery(pair, oracle)
     assert (found.share, found.inside, found.outside) == pytest.approx((1, 0, 1), abs=1e-5)
     assert found.total == pytest.approx(found.oracle)
     assert found.sharpness == pytest.approx(1, abs=1e-6)
@@ -81,23 +81,23 @@ def test_attainable_is_what_removal_that_leaves_noise_recovers(head, size, expec
     clean = t1ce - 0.5 * SCANNER * vessels
     given = clean + size * SCANNER * vessels
     pair = smooth_recovery.prepare_smooth_pair(given, t1nce)
-    found = smooth_recovery.compare_smooth(pair, clean)
+    found = smooth_recovery.measure_smooth_recovery(pair, clean)
     assert found.attainable == pytest.approx(found.share, abs=0.03)
     assert found.attainable == pytest.approx(expected, abs=0.02)
 
 
 def test_half_of_the_enhancement(head, pair):
     half = whole(pair, np.where(pair.enhancing, (pair.fitted + pair.t1ce) / 2, pair.t1ce))
-    found = smooth_recovery.compare_smooth(pair, half)
+    found = smooth_recovery.measure_smooth_recovery(pair, half)
     assert (found.share, found.inside, found.outside) == pytest.approx((0.5, 0.5, 1), abs=1e-5)
-    whole_left = smooth_recovery.compare_smooth(pair, head[0]).left
+    whole_left = smooth_recovery.measure_smooth_recovery(pair, head[0]).left
     assert found.left == pytest.approx(whole_left / 2, rel=1e-5)
 
 
 def test_darkening_of_one_tissue_is_its_bias(pair):
     for name, label in (("csf", 1), ("gm", 2), ("wm", 3)):
         darker = whole(pair, pair.fitted - 0.05 * (pair.tissues == label))
-        found = asdict(smooth_recovery.compare_smooth(pair, darker))
+        found = asdict(smooth_recovery.measure_smooth_recovery(pair, darker))
         biases = {each: found[f"bias_{each}"] for each in TISSUES}
         assert biases == pytest.approx({**dict.fromkeys(TISSUES, 0), name: -0.05}, abs=1e-6)
         part = (pair.tissues == label).sum() / pair.mask.sum()
@@ -105,7 +105,7 @@ def test_darkening_of_one_tissue_is_its_bias(pair):
 
 
 def test_a_global_darkening_is_not_forgiven(head, pair):
-    found = smooth_recovery.compare_smooth(pair, 0.9 * head[0])
+    found = smooth_recovery.measure_smooth_recovery(pair, 0.9 * head[0])
     assert found.outside > 1.5
     assert found.bias < -0.05
 
@@ -114,25 +114,27 @@ def test_sharpness_hardly_sees_noise_and_sees_blur(head, pair):
     t1ce = head[0]
     rng = np.random.default_rng(2)
     noisy = t1ce + rng.normal(scale=0.02 * SCANNER, size=SHAPE)
-    found = smooth_recovery.compare_smooth(pair, noisy).sharpness
+    found = smooth_recovery.measure_smooth_recovery(pair, noisy).sharpness
     plain = smooth_recovery.gradient_energy(noisy[pair.box], pair.mask)
     plain /= smooth_recovery.gradient_energy(t1ce[pair.box], pair.mask)
     assert abs(found - 1) < 0.3 * abs(plain - 1)
     blurred = ndimage.gaussian_filter(t1ce, 0.7)
-    assert smooth_recovery.compare_smooth(pair, blurred).sharpness < 0.95
+    assert smooth_recovery.measure_smooth_recovery(pair, blurred).sharpness < 0.95
 
 
 def test_sharpness_sees_nothing_of_vessels_and_air(head, pair):
     spoiled = np.where(head[3], 50 * SCANNER, head[0])
     spoiled[head[4] == 0] = 9 * SCANNER
-    assert smooth_recovery.compare_smooth(pair, spoiled).sharpness == pytest.approx(1, abs=1e-5)
+    assert smooth_recovery.measure_smooth_recovery(pair, spoiled).sharpness == pytest.approx(
+        1, abs=1e-5
+    )
 
 
 def test_without_enhancement_there_is_no_share(head):
     _, t1nce, seen, _, _ = head
     pair = smooth_recovery.prepare_smooth_pair(seen, t1nce)
     pair.enhancing[...] = False
-    found = smooth_recovery.compare_smooth(pair, 0.9 * seen)
+    found = smooth_recovery.measure_smooth_recovery(pair, 0.9 * seen)
     assert np.isnan([found.share, found.inside, found.left]).all()
     assert found.oracle == 1
 
@@ -178,9 +180,9 @@ def test_pairs_that_cannot_be_used(head, spoil, message):
 
 def test_images_that_cannot_be_compared(head, pair):
     with pytest.raises(ImageError, match="one grid"):
-        smooth_recovery.compare_smooth(pair, head[0][1:])
+        smooth_recovery.measure_smooth_recovery(pair, head[0][1:])
     with pytest.raises(ImageError, match="NaN"):
-        smooth_recovery.compare_smooth(pair, np.full(SHAPE, np.nan))
+        smooth_recovery.measure_smooth_recovery(pair, np.full(SHAPE, np.nan))
 
 
 @pytest.mark.real
@@ -199,7 +201,7 @@ def test_agrees_with_the_reference_reading(shared_data: Path):
     synthetic = ndimage.grey_opening(t1ce, size=3)
     expected = reference.measure_smooth(t1ce, t1nce, synthetic)
     prepared = smooth_recovery.prepare_smooth_pair(t1ce, t1nce)
-    found = asdict(smooth_recovery.compare_smooth(prepared, synthetic))
+    found = asdict(smooth_recovery.measure_smooth_recovery(prepared, synthetic))
     same = ("total", "oracle", "share", "inside", "outside", "left")
     # Both fit to 200,000 voxels drawn at random, not the same ones.
     assert {name: found[name] for name in same} == pytest.approx(

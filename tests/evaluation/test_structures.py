@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from clinica_t1nce.errors import SelectionError
-from clinica_t1nce.evaluation.structures import PATTERNS, TIV, preset, read_structures
+from clinica_t1nce.evaluation.structures import PATTERNS, TIV, read_structures, structures_of
 
 FREESURFER = [2, 3, 4, 5, 7, 8, *range(10, 19), 26, 28, *range(41, 45), 46, 47]
 FREESURFER += [*range(49, 55), 58, 60]
@@ -21,7 +21,7 @@ LABELS["dldirect"] += [1001, 1035, 2001, 2035]
 
 @pytest.mark.parametrize("tool", PATTERNS)
 def test_every_label_of_a_tool_belongs_somewhere(tool):
-    structures = preset(tool)
+    structures = structures_of(tool)
     assert list(structures)[:2] == ["GM", "WM"]
     tissues = [set(structures[name]) for name in ("GM", "WM", "CSF") if name in structures]
     assert len(set.union(*tissues)) == sum(map(len, tissues))

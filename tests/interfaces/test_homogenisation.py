@@ -14,7 +14,7 @@ from tests.data.bids import make_bids, make_caps_of
 def inputs(tmp_path):
     folder = tmp_path / "folder with space"
     source = make_bids(folder / "bids")
-    outputs.write(folder / "view", separation.plan(source).files)
+    outputs.make_files(folder / "view", separation.plan_view(source).files)
     caps = make_caps_of(folder / "view", folder / "caps")
     crops = sorted(caps.glob("subjects/*/*/t1_linear/*Crop*"))
     return {

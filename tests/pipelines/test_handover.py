@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from clinica_t1nce.datasets import outputs, separation
-from clinica_t1nce.datasets.homogenisation import Request, homogenise
+from clinica_t1nce.datasets.homogenisation import HomogenisationRequest, homogenise
 from tests.data.bids import make_bids, make_caps_of, tree
 from tests.data.spm import jobs, make_spm
 
@@ -29,9 +29,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:clinica")
 def homogenised(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     source = make_bids(folder / "bids")
-    outputs.write(folder / "view", separation.plan(source).files)
+    outputs.make_files(folder / "view", separation.plan_view(source).files)
     caps = make_caps_of(folder / "view", folder / "caps")
-    homogenise(Request(caps, folder / "homogenised"))
+    homogenise(HomogenisationRequest(caps, folder / "homogenised"))
     return folder / "homogenised"
 
 

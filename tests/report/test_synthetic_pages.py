@@ -14,7 +14,7 @@ from clinica_t1nce.report.synthetic_pages import (
     FOLDER,
     Shown,
     complete,
-    is_done,
+    has_current_page,
     page_path,
     writing_pages,
 )
@@ -32,21 +32,18 @@ CARD = Card(
 )
 
 
-def synthesise(caps, crop, confidence=0.5, **arguments):
+def synthesise(caps, crop, confidence=0.5, *, gadolinium=None, n_nonfinite=0, flags=()):
     """Make a T1nce as the pipeline does, without a network."""
     output = names.output_path(crop, "tiny")
     image = nib.load(crop)
     data = np.asarray(image.dataobj, np.float32)
-    content = sidecar.build(
-        source=crop,
-        output=output,
-        card=CARD,
+    content = sidecar.describe_image(
+        output,
+        sidecar.SourceImage(crop, caps, n_nonfinite=n_nonfinite),
+        sidecar.Prediction(CARD, confidence, gadolinium),
         change={"MeanRelativeToSource": 0.0123},
-        confidence=confidence,
-        device="cpu",
+        flags=flags,
         seconds=1.0,
-        root=caps,
-        **arguments,
     )
     sidecar.write(output, content)
     nib.save(nib.Nifti1Image(0.8 * data, image.affine), output)
@@ -126,13 +123,13 @@ def test_a_second_run_makes_only_what_is_missing_or_old(caps, shown):
     assert all(path.stat().st_ino == inode for path, (inode, _) in first.items())
 
     path_of(pages(caps)[0]).unlink()
-    assert sorted(is_done(caps / FOLDER, item) for item in shown) == [False, True]
+    assert sorted(has_current_page(caps / FOLDER, item) for item in shown) == [False, True]
     missing, old = pages(caps)
     missing.unlink()
     os.utime(old, ns=(0, 0))
-    assert not any(is_done(caps / FOLDER, item) for item in shown)
+    assert not any(has_current_page(caps / FOLDER, item) for item in shown)
     complete(caps / FOLDER, caps, shown, n_threads=2)
-    assert all(is_done(caps / FOLDER, item) for item in shown)
+    assert all(has_current_page(caps / FOLDER, item) for item in shown)
     second = {path: (path.stat().st_ino, path.read_bytes()) for path in pages(caps)}
     assert {path: content for path, (_, content) in second.items()} == {
         path: content for path, (_, content) in first.items()

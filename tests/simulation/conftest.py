@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 import torch
 
-from clinica_t1nce.simulation.anatomy import Anatomy, prepare, to_mm
+from clinica_t1nce.simulation.anatomy import Anatomy, prepare_anatomy, to_mm
 from clinica_t1nce.simulation.scene import Scene
 from tests.data.heads import label_map
 
 
 @pytest.fixture(scope="session")
 def anatomy() -> Anatomy:
-    return prepare(label_map())
+    return prepare_anatomy(label_map())
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from clinica_t1nce.errors import LabelMapError
-from clinica_t1nce.simulation.anatomy import MARGIN, Anatomy, find_surfaces, prepare, to_mm
+from clinica_t1nce.simulation.anatomy import MARGIN, Anatomy, find_surfaces, prepare_anatomy, to_mm
 from clinica_t1nce.simulation.tissues import Tissue
 from tests.data.heads import label_map
 
@@ -10,7 +10,7 @@ from tests.data.heads import label_map
 def test_head_is_cropped_to_the_brain_with_a_margin() -> None:
     labels = np.pad(label_map(), 40)
     brain_side = 32  # cortex is a ball of radius 16
-    assert prepare(labels).tissue.shape == (brain_side + 2 * MARGIN,) * 3
+    assert prepare_anatomy(labels).tissue.shape == (brain_side + 2 * MARGIN,) * 3
 
 
 def test_distances_have_their_signs_and_sizes() -> None:
@@ -44,4 +44,4 @@ def test_stacking_is_undone() -> None:
 
 def test_map_without_brain_is_refused() -> None:
     with pytest.raises(LabelMapError, match="no brain"):
-        prepare(np.full((8, 8, 8), 515))
+        prepare_anatomy(np.full((8, 8, 8), 515))

@@ -7,7 +7,7 @@ import pytest
 from nibabel.affines import apply_affine
 
 from clinica_t1nce.errors import OutputError
-from clinica_t1nce.simulation.dataset import Files, Settings, write_dataset
+from clinica_t1nce.simulation.dataset import SimulatedFiles, SimulationSettings, write_dataset
 from tests.data.heads import label_map
 
 AFFINE = np.array([[-1, 0, 0, 20], [0, 1, 0, 7], [0, 0, 1, 3], [0, 0, 0, 1.0]])
@@ -34,11 +34,11 @@ def content(root: Path) -> dict[str, bytes]:
 
 def test_pairs_lie_on_the_map_in_both_forms(label_maps: list[Path], tmp_path: Path) -> None:
     out = tmp_path / "out"
-    settings = Settings(head="whole", in_place=True)
+    settings = SimulationSettings(head="whole", in_place=True)
     assert write_dataset(label_maps, out, 3, settings) == []
     labels = np.asarray(nib.load(label_maps[0]).dataobj)
     for number in range(3):
-        files = Files.of(out, number)
+        files = SimulatedFiles.of(out, number)
         for path in (files.t1nce, files.t1ce):
             image = nib.load(path)
             assert image.get_data_dtype() == np.int16
@@ -68,25 +68,25 @@ def test_pairs_lie_on_the_map_in_both_forms(label_maps: list[Path], tmp_path: Pa
 
 def test_what_is_missing_is_made_and_the_same(label_maps: list[Path], tmp_path: Path) -> None:
     out = tmp_path / "out"
-    write_dataset(label_maps, out, 2, Settings())
+    write_dataset(label_maps, out, 2, SimulationSettings())
     first = content(out)
-    Files.of(out, 1).t1ce.unlink()
-    kept = Files.of(out, 0).t1ce
+    SimulatedFiles.of(out, 1).t1ce.unlink()
+    kept = SimulatedFiles.of(out, 0).t1ce
     before = kept.stat().st_mtime_ns
-    write_dataset(label_maps, out, 2, Settings())
+    write_dataset(label_maps, out, 2, SimulationSettings())
     assert content(out) == first
     assert kept.stat().st_mtime_ns == before
-    write_dataset(label_maps, out, 2, Settings(), overwrite=True)
+    write_dataset(label_maps, out, 2, SimulationSettings(), overwrite=True)
     assert content(out) == first
     assert kept.stat().st_mtime_ns > before
 
 
 @pytest.mark.parametrize("head", ["whole", "stripped"])
 def test_head_is_as_asked_for(head: str, label_maps: list[Path], tmp_path: Path) -> None:
-    settings = Settings(head=head, second_scan=True, preset="low-quality")
+    settings = SimulationSettings(head=head, second_scan=True, preset="low-quality")
     write_dataset(label_maps[:1], tmp_path / "out", 3, settings)
     for number in range(3):
-        for path in vars(Files.of(tmp_path / "out", number)).values():
+        for path in vars(SimulatedFiles.of(tmp_path / "out", number)).values():
             empty = float((nib.load(path).get_fdata() == 0).mean())
             assert (empty > 0.5) == (head == "stripped")
 
@@ -95,17 +95,17 @@ def test_a_bad_map_does_not_stop_the_others(label_maps: list[Path], tmp_path: Pa
     labels = np.full((8, 8, 8), 511, np.int16)
     labels[0] = 0
     nib.save(nib.Nifti1Image(labels, np.eye(4)), label_maps[0])
-    (line,) = write_dataset(label_maps, tmp_path / "out", 2, Settings())
+    (line,) = write_dataset(label_maps, tmp_path / "out", 2, SimulationSettings())
     assert line.startswith(f"{label_maps[0]}: no brain label")
-    assert not Files.of(tmp_path / "out", 0).complete
-    assert Files.of(tmp_path / "out", 1).complete
+    assert not SimulatedFiles.of(tmp_path / "out", 0).complete
+    assert SimulatedFiles.of(tmp_path / "out", 1).complete
 
 
 def test_other_settings_and_other_folders_are_refused(
     label_maps: list[Path], tmp_path: Path
 ) -> None:
-    write_dataset(label_maps, tmp_path / "out", 1, Settings())
+    write_dataset(label_maps, tmp_path / "out", 1, SimulationSettings())
     with pytest.raises(OutputError, match="other settings"):
-        write_dataset(label_maps, tmp_path / "out", 1, Settings(seed=1))
+        write_dataset(label_maps, tmp_path / "out", 1, SimulationSettings(seed=1))
     with pytest.raises(OutputError, match="not empty"):
-        write_dataset(label_maps, tmp_path, 1, Settings())
+        write_dataset(label_maps, tmp_path, 1, SimulationSettings())

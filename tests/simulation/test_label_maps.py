@@ -33,7 +33,7 @@ def test_any_orientation_becomes_ras_and_stays_where_it_was(tmp_path: Path, axes
         ornt_transform(io_orientation(straight.affine), axcodes2ornt(axes))
     )
     nib.save(turned, tmp_path / "map.nii.gz")
-    read = label_maps.read(tmp_path / "map.nii.gz")
+    read = label_maps.read_label_map(tmp_path / "map.nii.gz")
     assert np.array_equal(read.data, label_map())
     assert np.allclose(read.affine, affine)
 
@@ -43,7 +43,7 @@ def test_other_voxel_sizes_are_resampled(tmp_path: Path, zooms: tuple[float, ...
     labels = label_map()
     affine = np.diag([*zooms, 1.0])
     path = write(tmp_path / "map.nii.gz", labels, affine)
-    read = label_maps.read(path)
+    read = label_maps.read_label_map(path)
     assert read.data.shape == tuple(round(n * z) for n, z in zip(labels.shape, zooms, strict=True))
     assert np.allclose(nib.affines.voxel_sizes(read.affine), 1)
     given = nifti.load(path)
@@ -54,14 +54,14 @@ def test_other_voxel_sizes_are_resampled(tmp_path: Path, zooms: tuple[float, ...
 def test_thick_voxels_are_refused_by_name(tmp_path: Path) -> None:
     path = write(tmp_path / "thick.nii.gz", label_map(), np.diag([1.0, 1.0, 5.0, 1.0]))
     with pytest.raises(LabelMapError, match=r"thick\.nii\.gz: voxels of 1 x 1 x 5 mm"):
-        label_maps.read(path)
+        label_maps.read_label_map(path)
 
 
 def test_an_image_is_no_label_map(tmp_path: Path) -> None:
     image = np.random.default_rng(0).random((8, 8, 8)).astype(np.float32)
     nib.save(nib.Nifti1Image(image, np.eye(4)), tmp_path / "image.nii.gz")
     with pytest.raises(LabelMapError, match=r"image\.nii\.gz: values between whole numbers"):
-        label_maps.read(tmp_path / "image.nii.gz")
+        label_maps.read_label_map(tmp_path / "image.nii.gz")
 
 
 def test_parcels_of_freesurfer_and_samseg_are_known(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_parcels_of_freesurfer_and_samseg_are_known(tmp_path: Path) -> None:
     labels[left], labels[right] = 1022, 12130
     labels[labels == 136] = 31
     labels[labels == 515] = 165
-    read = label_maps.read(write(tmp_path / "map.nii.gz", labels))
+    read = label_maps.read_label_map(write(tmp_path / "map.nii.gz", labels))
     assert (read.data[left] == 3).all()
     assert (read.data[right] == 42).all()
     assert np.isin(515, read.data)
@@ -83,10 +83,10 @@ def test_unknown_labels_need_a_table(tmp_path: Path) -> None:
     labels[labels == 511] = 701
     path = write(tmp_path / "map.nii.gz", labels)
     with pytest.raises(LabelMapError, match=r"map\.nii\.gz: labels \[700, 701\].*--labels"):
-        label_maps.read(path)
+        label_maps.read_label_map(path)
     table = tmp_path / "table.tsv"
     table.write_text("label\tas\n700\tCompact bone\n701\t511\n")
-    read = label_maps.read(path, label_maps.read_label_table(table))
+    read = label_maps.read_label_map(path, label_maps.read_label_table(table))
     assert np.array_equal(read.data, label_map())
 
 
@@ -110,7 +110,7 @@ def test_bad_tables_are_refused_by_line(tmp_path: Path, content: str, message: s
 def test_a_map_of_the_brain_alone_gets_fluid_around_it(tmp_path: Path) -> None:
     labels = label_map()
     labels[(labels >= 500) | (labels == 24)] = 0
-    read = label_maps.read(write(tmp_path / "aseg.nii.gz", labels))
+    read = label_maps.read_label_map(write(tmp_path / "aseg.nii.gz", labels))
     (csf,) = LABELS[Tissue.CSF]
     added = read.data == csf
     assert not added[labels > 0].any()

@@ -9,7 +9,7 @@ from clinica_t1nce.bids.pairs import PairFiles
 from clinica_t1nce.models import registry
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.models.storage import load_weights, save_weights
-from clinica_t1nce.simulation.simulator import Pair
+from clinica_t1nce.simulation.simulator import SimulatedPair
 from clinica_t1nce.synthesis.detector import Detector
 from clinica_t1nce.synthesis.synthesizer import Synthesizer
 from clinica_t1nce.training import calibration
@@ -106,12 +106,12 @@ class Steps(torch.nn.Module):
         return torch.tensor([0.1, 0.2, 0.3]).view(1, 3, 1, 1, 1).expand(1, 3, *x.shape[2:])
 
 
-def flat_pair(truth: float) -> Pair:
+def flat_pair(truth: float) -> SimulatedPair:
     # The 70th percentile is 1, so that scaled units are the image's.
     volume = torch.linspace(0.5, 1.2, 16**3).view(1, 16, 16, 16)
     volume = volume / np.percentile(volume, 70)
     everywhere = torch.ones_like(volume, dtype=torch.bool)
-    return Pair(volume, torch.full_like(volume, truth), everywhere, everywhere)
+    return SimulatedPair(volume, torch.full_like(volume, truth), everywhere, everywhere)
 
 
 @pytest.mark.parametrize(("truth", "quantile"), [(0.1, 0.5), (0.22, 0.55), (0.241, 0.6), (9, 0.65)])
@@ -134,7 +134,7 @@ def test_only_what_lies_inside_the_skull_counts_as_removed() -> None:
     skull = torch.zeros_like(volume, dtype=torch.bool)
     skull[:, 8:] = True
     enhancement = torch.where(skull, 0.2, 3.0)
-    pair = Pair(volume, enhancement, torch.ones_like(skull), skull)
+    pair = SimulatedPair(volume, enhancement, torch.ones_like(skull), skull)
     with_gadolinium, without = calibration.try_out(Synthesizer(Steps(), card), pair)
     assert with_gadolinium.share == pytest.approx(1, abs=1e-3)
     assert np.isnan(without.share)

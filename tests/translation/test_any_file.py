@@ -22,7 +22,7 @@ TYPES = [f"{order}{kind}" for kind in ("u1", "i2", "u2", "i4", "f4", "f8") for o
 @pytest.fixture(scope="module", autouse=True)
 def neither_field_nor_pose():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(single.bias, "measure_bias", lambda volume, affine: np.float32(1))
+        patch.setattr(single.mni.bias, "measure_bias", lambda volume, affine: np.float32(1))
         patch.setattr(single.mni, "find_pose", fail)
         yield
 
@@ -114,7 +114,7 @@ def test_any_file_is_refused_in_one_line_or_loses_nothing_but_enhancement(tmp_pa
         path.write_bytes(content)
     else:
         path = write(folder / "in.nii", **file)
-    files = single.Files(path, folder / "out.nii", folder / "removed.nii")
+    files = single.SingleJob(path, folder / "out.nii", folder / "removed.nii")
     try:
         content = single.translate_file(files, Generator()).sidecar
     except ImageError as error:
@@ -150,7 +150,7 @@ def test_a_constant_of_the_scale_is_in_the_result(tmp_path_factory, constant, ki
     made = []
     for number, offset in enumerate((0.0, constant)):
         path = write(folder / f"{number}.nii", kind=kind, image=DATA + offset, scale=(1.0, offset))
-        files = single.Files(path, folder / f"{number}_out.nii")
+        files = single.SingleJob(path, folder / f"{number}_out.nii")
         single.translate_file(files, Generator())
         made.append(nib.load(files.image).get_fdata())
     removed = np.abs(DATA - made[0]).sum()

@@ -1,6 +1,5 @@
 import os
 from dataclasses import replace
-from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
@@ -10,10 +9,9 @@ from clinica_t1nce.caps import names, sidecar
 from clinica_t1nce.caps.query import SelectedBy
 from clinica_t1nce.errors import ImageError, OutputError, WeightsError
 from clinica_t1nce.files import nifti
-from clinica_t1nce.synthesis import Flag
 from clinica_t1nce.translation.jobs import Job
 from clinica_t1nce.translation.options import Options
-from clinica_t1nce.translation.runner import find_flags, translate, translate_all
+from clinica_t1nce.translation.runner import translate, translate_all
 from tests.data.caps import crop_path, head, write_crop
 from tests.data.generators import Generator
 
@@ -166,29 +164,6 @@ def test_the_same_bytes_again(job):
     first = job.output.read_bytes()
     translate(job, Halver())
     assert job.output.read_bytes() == first
-
-
-SHOWN = Flag("contradiction", "the image shows gadolinium, the metadata do not")
-NOT_SHOWN = Flag("contradiction", "the metadata say gadolinium (ce entity), the image shows none")
-
-
-@pytest.mark.parametrize(
-    ("selected_by", "gadolinium", "confidence", "expected"),
-    [
-        (SelectedBy("metadata", "ce entity"), 0.9, 0.8, []),
-        (SelectedBy("metadata", "ce entity"), None, None, []),
-        (None, 0.1, 0.8, []),
-        (SelectedBy("all"), 0.1, 0.8, []),
-        (SelectedBy("all", "ce entity"), 0.1, 0.8, [NOT_SHOWN]),
-        (SelectedBy("metadata", "ce entity"), 0.1, 0.8, [NOT_SHOWN]),
-        (SelectedBy("include-t1nce"), 0.1, 0.8, []),
-        (SelectedBy("include-t1nce"), 0.9, 0.8, [SHOWN]),
-        (SelectedBy("tsv"), 0.9, 0.0, [Flag("low-confidence", "low confidence (0.00)")]),
-    ],
-)
-def test_what_is_to_be_looked_at_is_flagged(selected_by, gadolinium, confidence, expected):
-    synthesis = SimpleNamespace(gadolinium=gadolinium, confidence=confidence, flags=())
-    assert find_flags(selected_by, synthesis) == expected
 
 
 class Sure(Halver):

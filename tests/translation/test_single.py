@@ -18,7 +18,9 @@ def test_change_is_taken_and_header_stays(tmp_path, kind, zooms):
     source = volumes.write(
         tmp_path / "in.nii.gz", DATA, affine, dtype=np.int16, slope=0.5, qform_code=1
     )
-    files = single_files.Files(source, tmp_path / "out.nii.gz", tmp_path / "out_enhancement.nii.gz")
+    files = single_files.SingleJob(
+        source, tmp_path / "out.nii.gz", tmp_path / "out_enhancement.nii.gz"
+    )
     content = single.translate_file(files, Generator()).sidecar
     before, after = nib.load(source), nib.load(files.image)
     assert before.header.binaryblock == after.header.binaryblock
@@ -42,7 +44,7 @@ def test_change_is_taken_and_header_stays(tmp_path, kind, zooms):
 def test_nothing_removed_is_the_same_file(tmp_path, dtype):
     data = DATA / 4 if dtype == np.uint8 else DATA
     source = volumes.write(tmp_path / "in.nii", data, volumes.affine("las"), dtype=dtype)
-    files = single_files.Files(source, tmp_path / "out.nii")
+    files = single_files.SingleJob(source, tmp_path / "out.nii")
     single.translate_file(files, Generator(0))
     assert files.image.read_bytes() == source.read_bytes()
 
@@ -69,7 +71,7 @@ def test_the_greatest_integer_stays():
 
 def test_bias_field_is_given_back_to_the_change(monkeypatch):
     field = np.linspace(0.9, 1.2, DATA.shape[0], dtype=np.float32)[:, None, None]
-    monkeypatch.setattr(single.bias, "measure_bias", lambda volume, affine: field)
+    monkeypatch.setattr(single.mni.bias, "measure_bias", lambda volume, affine: field)
     found = single.synthesise_volume(DATA * field, volumes.affine(), Generator()).synthesis
     np.testing.assert_allclose(
         found.change, np.where(DATA > 500, DATA / 2, 0) * field, rtol=1e-4, atol=1e-2
@@ -103,7 +105,7 @@ def test_network_is_shown_mni_space(registered, monkeypatch):
 def test_without_an_affine_the_image_is_shown_as_it_lies(tmp_path):
     source = volumes.write(tmp_path / "in.nii.gz", DATA)
     content = single.translate_file(
-        single_files.Files(source, tmp_path / "out.nii"), Generator()
+        single_files.SingleJob(source, tmp_path / "out.nii"), Generator()
     ).sidecar
     assert [flag["Code"] for flag in content["Flags"]] == ["not-registered"]
     assert "MNI" not in content["ChangePredictedOn"]
@@ -112,7 +114,7 @@ def test_without_an_affine_the_image_is_shown_as_it_lies(tmp_path):
 
 def test_image_in_mni_space(tmp_path, registered):
     source = volumes.write(tmp_path / "in.nii.gz", DATA)
-    files = single_files.Files(source, tmp_path / "out.nii.gz", space="mni-crop")
+    files = single_files.SingleJob(source, tmp_path / "out.nii.gz", space="mni-crop")
     made = single.translate_file(files, Generator())
     after = nib.load(files.image)
     assert after.shape == volumes.CROP_SHAPE
@@ -127,7 +129,7 @@ def test_image_in_mni_space_needs_an_affine(tmp_path):
     source = volumes.write(tmp_path / "in.nii.gz", DATA)
     with pytest.raises(ImageError, match=r"in\.nii\.gz: no affine to MNI space"):
         single.translate_file(
-            single_files.Files(source, tmp_path / "out.nii.gz", space="mni-crop"), Generator()
+            single_files.SingleJob(source, tmp_path / "out.nii.gz", space="mni-crop"), Generator()
         )
 
 
@@ -156,7 +158,7 @@ def ct():
 )
 def test_what_is_no_t1w_is_refused(tmp_path, data, options, message):
     source = volumes.write(tmp_path / "in.nii.gz", data, **options)
-    files = single_files.Files(source, tmp_path / "out.nii.gz")
+    files = single_files.SingleJob(source, tmp_path / "out.nii.gz")
     with pytest.raises(ImageError, match=message) as caught:
         single.translate_file(files, Generator())
     assert str(source) in str(caught.value)
@@ -168,7 +170,7 @@ def test_no_nifti(tmp_path):
     source = tmp_path / "in.nii.gz"
     source.write_text("hello")
     with pytest.raises(ImageError, match="not a NIfTI file"):
-        single.translate_file(single_files.Files(source, tmp_path / "out.nii.gz"), Generator())
+        single.translate_file(single_files.SingleJob(source, tmp_path / "out.nii.gz"), Generator())
 
 
 def test_a_failure_leaves_nothing(tmp_path, monkeypatch):
@@ -178,7 +180,7 @@ def test_a_failure_leaves_nothing(tmp_path, monkeypatch):
         raise OutputError("disk full")
 
     monkeypatch.setattr(single.nifti_copy, "save_changed", fail)
-    files = single_files.Files(source, tmp_path / "out.nii.gz", tmp_path / "more.nii.gz")
+    files = single_files.SingleJob(source, tmp_path / "out.nii.gz", tmp_path / "more.nii.gz")
     with pytest.raises(OutputError):
         single.translate_file(files, Generator())
     assert list(tmp_path.iterdir()) == [source]

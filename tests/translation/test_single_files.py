@@ -38,13 +38,13 @@ def test_what_holds_no_image_is_refused(tmp_path):
 
 def test_outputs_are_named_after_the_sources(tmp_path):
     sources = [tmp_path / "sub-1_T1w.nii.gz", tmp_path / "x.nii"]
-    jobs = single_files.plan(sources, tmp_path / "out", save_enhancement=True)
+    jobs = single_files.plan_files(sources, tmp_path / "out", save_enhancement=True)
     assert [job.image.name for job in jobs] == [
         "sub-1_desc-SynthNce_T1w.nii.gz",
         "x_desc-SynthNce.nii",
     ]
     assert jobs[0].enhancement == names.enhancement_path(jobs[0].image)
-    (job,) = single_files.plan(sources[:1], tmp_path / "out.nii")
+    (job,) = single_files.plan_files(sources[:1], tmp_path / "out.nii")
     assert job.image == tmp_path / "out.nii"
 
 
@@ -52,21 +52,23 @@ def test_nothing_is_overwritten_unasked(tmp_path):
     source = volumes.write(tmp_path / "in.nii.gz", DATA)
     out = volumes.write(tmp_path / "out.nii.gz", DATA)
     with pytest.raises(SelectionError, match="--overwrite"):
-        single_files.plan([source], out)
-    assert single_files.plan([source], out, overwrite=True)[0].image == out
+        single_files.plan_files([source], out)
+    assert single_files.plan_files([source], out, overwrite=True)[0].image == out
     with pytest.raises(OutputError, match="is the input itself"):
-        single_files.plan([source], source, overwrite=True)
+        single_files.plan_files([source], source, overwrite=True)
     link = tmp_path / "link.nii.gz"
     link.symlink_to(source)
     with pytest.raises(OutputError, match="is the input itself"):
-        single_files.plan([source], link, overwrite=True)
+        single_files.plan_files([source], link, overwrite=True)
     # The JSON of a scanner's image is an input, too.
     names.sidecar_path(source).write_text("{}")
     with pytest.raises(OutputError, match=r"in\.json: is the input itself"):
-        single_files.plan([source], tmp_path / "in.nii", overwrite=True)
+        single_files.plan_files([source], tmp_path / "in.nii", overwrite=True)
     with pytest.raises(OutputError, match=r"in\.nii\.gz is no folder"):
-        single_files.plan([source], source / "deep" / "out.nii")
+        single_files.plan_files([source], source / "deep" / "out.nii")
     with pytest.raises(SelectionError, match="one file for 2 images"):
-        single_files.plan([source, out], tmp_path / "new.nii.gz")
+        single_files.plan_files([source, out], tmp_path / "new.nii.gz")
     with pytest.raises(SelectionError, match="into different folders"):
-        single_files.plan([tmp_path / "a" / "x.nii", tmp_path / "b" / "x.nii"], tmp_path / "new")
+        single_files.plan_files(
+            [tmp_path / "a" / "x.nii", tmp_path / "b" / "x.nii"], tmp_path / "new"
+        )

@@ -9,7 +9,7 @@ from tests.data import volumes
 @pytest.fixture(scope="module")
 def brain():
     """The template's own brain, of 2 mm."""
-    return mni._template()
+    return mni.load_template()
 
 
 def moved(brain, shape, affine, pose):
@@ -39,7 +39,7 @@ def test_what_is_no_brain_is_refused(brain):
 def test_what_does_not_come_to_lie_on_the_template_is_refused(brain, monkeypatch):
     pose = np.eye(4)
     pose[2, 3] = 25
-    monkeypatch.setattr(mni, "register", lambda *args, **kwargs: pose)
+    monkeypatch.setattr(mni, "register_volumes", lambda *args, **kwargs: pose)
     with pytest.raises(ImageError, match=r"overlap by 0\.[67]"):
         mni.find_pose(*brain)
 

@@ -1,15 +1,12 @@
-from inspect import getsource
-
 import pytest
 from nipype.interfaces.base import TraitError
 from nipype.utils.functions import create_function_from_source
 
 from clinica_t1nce.evaluation.structures import VolumeMethod
 from clinica_t1nce.workflows import init_evaluation_wf
-from clinica_t1nce.workflows.evaluation import BOTH_MASKS, INPUTS, OUTPUTS, _item
+from clinica_t1nce.workflows.evaluation import BOTH_MASKS, INPUTS, OUTPUTS
 
 ATROPOS, OWN = BOTH_MASKS
-ITEM = getsource(_item)
 MAPS = VolumeMethod("spm", "maps", ATROPOS.structures, "c{tissue}")
 THALAMUS = VolumeMethod("tool", "labels", {"thalamus": [10, 49]}, "*")
 
@@ -17,6 +14,12 @@ THALAMUS = VolumeMethod("tool", "labels", {"thalamus": [10, 49]}, "*")
 def edges(workflow, source, target):
     found = workflow._graph.get_edge_data(workflow.get_node(source), workflow.get_node(target))
     return found["connect"] if found else []
+
+
+def picked(field, items="abc"):
+    """Name the field, and what is passed on of these items."""
+    name, source, arguments = field
+    return name, create_function_from_source(source)(items, *arguments)
 
 
 def test_doors():
@@ -60,17 +63,18 @@ def test_each_image_has_its_own_brain_beside_the_shared_one():
     for number in range(3):
         for name, node, field in (
             ("atropos", "similarity_union", "out_file"),
-            ("atropos_own", "own_masks", ("out", ITEM, (number,))),
+            ("atropos_own", "own_masks", ("out", "abc"[number])),
         ):
             segment = f"segment_{name}_{number}"
-            assert edges(workflow, node, segment) == [(field, "mask_file")]
-            found = edges(workflow, f"images_{name}", segment)
-            assert found == [(("out", ITEM, (number,)), "in_file")]
+            ((mask, target),) = edges(workflow, node, segment)
+            assert (mask if name == "atropos" else picked(mask), target) == (field, "mask_file")
+            ((image, target),) = edges(workflow, f"images_{name}", segment)
+            assert (picked(image), target) == (("out", "abc"[number]), "in_file")
             assert edges(workflow, segment, f"maps_{name}") == [("out_files", f"in{number + 1}")]
         assert (
             f"segment_atropos_{number + 2}" in init_evaluation_wf(n_synthetic=3).list_node_names()
         )
-    masks = [("align", "out_mask"), ("t1ce_brain", "out_file"), ("synthetic_brains", "out_files")]
+    masks = [("align", "out_mask"), ("t1ce_brain", "out_file"), ("synthetic_brains", "out_file")]
     for number, (node, field) in enumerate(masks, start=1):
         assert edges(workflow, node, "own_masks") == [(field, f"in{number}")]
     for number, name in enumerate(("gathered_atropos", "gathered_atropos_own"), start=1):
@@ -109,8 +113,8 @@ def test_noise_floor_segments_the_t1nce_again():
     workflow = init_evaluation_wf(noise_floor=True)
     assert edges(workflow, "align", "disturbed") == [("out_file", "in_file")]
     for number in (0, 1):
-        found = edges(workflow, "disturbed", f"segment_floor_{number}")
-        assert found == [(("out_files", ITEM, (number,)), "in_file")]
+        ((image, target),) = edges(workflow, "disturbed", f"segment_floor_{number}")
+        assert (picked(image), target) == (("out_files", "abc"[number]), "in_file")
     assert edges(workflow, "maps_floor", "floor_volumes") == [("out", "probability_files")]
     assert edges(workflow, "floor_volumes", "gathered_atropos") == [("volumes", "floor_volumes")]
     assert "disturbed" not in init_evaluation_wf().list_node_names()

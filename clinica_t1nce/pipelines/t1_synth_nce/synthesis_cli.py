@@ -24,7 +24,7 @@ from clinica_t1nce.pipelines.command import (
 from clinica_t1nce.translation.options import Options
 
 if TYPE_CHECKING:
-    from clinica_t1nce.datasets.homogenisation import Request
+    from clinica_t1nce.datasets.homogenisation import HomogenisationRequest
     from clinica_t1nce.engine.event_log import Event
     from clinica_t1nce.pipelines.t1_synth_nce.synthesis_pipeline import T1SynthNce
 
@@ -191,11 +191,13 @@ def _summarise(pipeline: "T1SynthNce", details_folder: Path | None) -> None:
         click.echo(f"Warning: report: {line}", err=True)
 
 
-def _check_outputs(caps: Path, out: Path, caps_output: Path | None, options: Options) -> "Request":
+def _check_outputs(
+    caps: Path, out: Path, caps_output: Path | None, options: Options
+) -> "HomogenisationRequest":
     """Ask for a homogenised data set of the first of the spaces, if there can be one."""
-    from clinica_t1nce.datasets.homogenisation import Request, prepare
+    from clinica_t1nce.datasets.homogenisation import HomogenisationRequest, check_request
 
-    request = Request(
+    request = HomogenisationRequest(
         caps,
         out,
         options.bids_directory,
@@ -205,11 +207,11 @@ def _check_outputs(caps: Path, out: Path, caps_output: Path | None, options: Opt
         caps_output=caps_output,
     )
     with checking():
-        prepare(request)
+        check_request(request)
     return request
 
 
-def _homogenise(pipeline: "T1SynthNce", request: "Request") -> bool:
+def _homogenise(pipeline: "T1SynthNce", request: "HomogenisationRequest") -> bool:
     """Make the homogenised data set; say whether every session has its image."""
     from clinica_t1nce.datasets.homogenisation import homogenise
     from clinica_t1nce.datasets.homogenisation_report import summarise

@@ -97,11 +97,11 @@ class T1SynthNce(ClinicaPipeline[Crop]):
         caps_name: str | None = None,
     ):
         caps = Path(caps_directory).absolute()
-        description.check(caps, name=caps_name)
+        description.require_caps(caps, name=caps_name)
         options = parameters if isinstance(parameters, Options) else Options.of(parameters or {})
         tsv = None if tsv_file is None else Path(tsv_file)
         bids, table_of_words = options.bids_directory, options.agent_words
-        self._request = selection.Request(
+        self._request = selection.SelectionRequest(
             caps,
             selection.rule_for(options.select, tsv),
             tsv,

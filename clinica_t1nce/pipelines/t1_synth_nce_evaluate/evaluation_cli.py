@@ -1,7 +1,7 @@
 """Command line of ``clinica run t1-synth-nce-evaluate``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 from clinica import option
@@ -16,8 +16,8 @@ from clinica_t1nce.evaluation.structures import (
     PATTERNS,
     Structures,
     VolumeMethod,
-    preset,
     read_structures,
+    structures_of,
 )
 from clinica_t1nce.pipelines.clinica_quirks import TidyCommand, move_nipype_log
 from clinica_t1nce.pipelines.command import WrongUsageError, checking, count, read_plugin, working
@@ -143,21 +143,15 @@ def cli(
     caps_directory: str,
     pairs_tsv: str,
     output_dir: str,
-    models: tuple[str, ...] = (),
-    split: "Split" = "test",
-    brain_mask: str = "deepbet",
-    align: Align = "rigid",
-    protocol: Protocol = "standard",
-    segmentations: tuple[str, ...] = (ATROPOS, OWN),
-    spm_caps: tuple[str, ...] = (),
-    priors: tuple[str, ...] | None = None,
-    structures: str | None = None,
-    noise_floor: bool = False,
-    working_directory: str | None = None,
-    overwrite_outputs: bool = False,
-    n_procs: int = 1,
-    nipype_plugin: str | None = None,
-    nipype_plugin_args: str | None = None,
+    models: tuple[str, ...],
+    split: "Split",
+    structures: str | None,
+    working_directory: str | None,
+    overwrite_outputs: bool,
+    n_procs: int,
+    nipype_plugin: str | None,
+    nipype_plugin_args: str | None,
+    **options: Any,
 ) -> None:
     """Compare synthetic T1nce with real ones: the tables and figures of the paper.
 
@@ -173,23 +167,20 @@ def cli(
     Exit code: 0 if every pair was evaluated, 1 if one was left out, 2 for wrong usage.
     """
     from clinica_t1nce.pipelines.t1_synth_nce_evaluate.evaluation_pipeline import T1SynthNceEvaluate
-    from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pair_jobs import Settings
+    from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pair_jobs import EvaluationSettings
 
     with checking():
         move_nipype_log(Path(working_directory) if working_directory else None)
     plugin, plugin_args = read_plugin(nipype_plugin, nipype_plugin_args, working_directory)
-    methods = _methods(segmentations, structures)
-    if noise_floor and ATROPOS not in [method.kind for method in methods]:
+    methods = read_segmentations(options["segmentations"], structures)
+    if options["noise_floor"] and ATROPOS not in [method.kind for method in methods]:
         raise WrongUsageError("--noise-floor: only with --segmentation atropos")
-    settings = Settings(
-        brain_mask=brain_mask,
-        align=align,
-        protocol=protocol,
-        segmentations=methods,
-        spm_caps=_folders(spm_caps),
-        priors=tuple(Path(path).absolute() for path in priors or ()),
-        noise_floor=noise_floor,
-    )
+    parsed = {
+        "segmentations": methods,
+        "spm_caps": _spm_folders(options["spm_caps"]),
+        "priors": tuple(Path(path).absolute() for path in options["priors"] or ()),
+    }
+    settings = EvaluationSettings(**{**options, **parsed})
     with checking():
         pipeline = T1SynthNceEvaluate(
             caps_directory=caps_directory,
@@ -219,7 +210,7 @@ def cli(
         raise click.exceptions.Exit(1)
 
 
-def _folders(options: tuple[str, ...]) -> dict[str, Path]:
+def _spm_folders(options: tuple[str, ...]) -> dict[str, Path]:
     folders = {}
     for text in options:
         name, separator, folder = text.partition("=")
@@ -231,9 +222,24 @@ def _folders(options: tuple[str, ...]) -> dict[str, Path]:
     return folders
 
 
-def _methods(texts: tuple[str, ...], structures: str | None) -> tuple[VolumeMethod, ...]:
-    """Read the options --segmentation and --structures."""
-    methods = [_method(text, structures) for text in texts if text != "none"]
+def read_segmentations(
+    texts: tuple[str, ...], structures: str | None = None
+) -> tuple[VolumeMethod, ...]:
+    """Read the options --segmentation and --structures.
+
+    Parameters
+    ----------
+    texts
+        Values of --segmentation.
+    structures
+        Value of --structures.
+
+    Raises
+    ------
+    WrongUsageError
+        If one is not understood, given twice, or does not go with the others.
+    """
+    methods = [_read_segmentation(text, structures) for text in texts if text != "none"]
     names = [method.name for method in methods]
     if len(set(names)) < len(names) or (methods and "none" in texts):
         raise WrongUsageError(f"--segmentation {', '.join(texts)}: give each once, or none alone")
@@ -242,13 +248,13 @@ def _methods(texts: tuple[str, ...], structures: str | None) -> tuple[VolumeMeth
     return tuple(methods)
 
 
-def _method(text: str, structures: str | None) -> VolumeMethod:
+def _read_segmentation(text: str, structures: str | None) -> VolumeMethod:
     for method in BOTH_MASKS:
         if text == method.name:
             return method
     tool, _, pattern = text.partition(":")
     if text == "spm":
-        return VolumeMethod(text, MAPS, preset(text))
+        return VolumeMethod(text, MAPS, structures_of(text))
     if not pattern or tool not in ("labels", *PATTERNS):
         tools = ", ".join(PATTERNS)
         raise WrongUsageError(
@@ -261,12 +267,12 @@ def _method(text: str, structures: str | None) -> VolumeMethod:
     if Path(pattern).is_dir():
         pattern = f"{Path(pattern).absolute()}/{PATTERNS[tool]}"
     maps = tool == "spm" and "{tissue}" in pattern
-    return VolumeMethod(tool, MAPS if maps else LABELS, preset(tool), pattern)
+    return VolumeMethod(tool, MAPS if maps else LABELS, structures_of(tool), pattern)
 
 
 def _structures(text: str) -> Structures:
     if text in PATTERNS:
-        return preset(text)
+        return structures_of(text)
     try:
         return read_structures(Path(text))
     except ValueError as error:

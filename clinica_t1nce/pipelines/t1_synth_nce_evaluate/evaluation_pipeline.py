@@ -12,20 +12,24 @@ from clinica_t1nce.caps import description
 from clinica_t1nce.datasets import outputs
 from clinica_t1nce.engine.event_log import FAILED, watch
 from clinica_t1nce.errors import SelectionError
-from clinica_t1nce.evaluation.tables import Table
+from clinica_t1nce.evaluation.tables import PrintedTable
 from clinica_t1nce.files.text import as_json, write_text
 from clinica_t1nce.interfaces import SavePair
 from clinica_t1nce.pipelines.clinica_pipeline import ClinicaPipeline
 from clinica_t1nce.pipelines.t1_synth_nce_evaluate import pair_jobs
 from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pair_jobs import PairJob
-from clinica_t1nce.pipelines.t1_synth_nce_evaluate.results import page_path, write_results
+from clinica_t1nce.pipelines.t1_synth_nce_evaluate.results import pair_page_path, write_results
 from clinica_t1nce.workflows import init_evaluation_wf
 from clinica_t1nce.workflows.evaluation import OUTPUTS
 
 MEMORY_GB = 3.0
 """What one process needs at most: deepbet, or Atropos on a whole brain."""
 
-DEFAULTS: dict[str, Any] = {"models": (), "settings": pair_jobs.Settings(), "split": pairs.TEST}
+DEFAULTS: dict[str, Any] = {
+    "models": (),
+    "settings": pair_jobs.EvaluationSettings(),
+    "split": pairs.TEST,
+}
 
 _MARKER = "t1-synth-nce-evaluate"
 
@@ -91,11 +95,11 @@ class T1SynthNceEvaluate(ClinicaPipeline[PairJob]):
             raise SelectionError(f"unknown parameters {unknown}; known: {', '.join(DEFAULTS)}")
         parameters = {**DEFAULTS, **(parameters or {})}
         caps = Path(caps_directory).absolute()
-        description.check(caps, name=caps_name)
+        description.require_caps(caps, name=caps_name)
         self.output_directory = Path(output_directory).absolute()
         _check_output(self.output_directory, caps)
-        self._settings: pair_jobs.Settings = parameters["settings"]
-        self.jobs, self.failures = pair_jobs.select(
+        self._settings: pair_jobs.EvaluationSettings = parameters["settings"]
+        self.jobs, self.failures = pair_jobs.select_pairs(
             caps, Path(pairs_tsv), parameters["models"], self._settings, parameters["split"]
         )
         self._rows_out = {
@@ -103,7 +107,7 @@ class T1SynthNceEvaluate(ClinicaPipeline[PairJob]):
         }
         self._overwrite = overwrite
         self.to_do, self.outcomes = self._missing(self.jobs), []
-        self.tables: dict[str, Table] = {}
+        self.tables: dict[str, PrintedTable] = {}
         self.connect_to_clinica(
             caps,
             name=name,
@@ -120,7 +124,7 @@ class T1SynthNceEvaluate(ClinicaPipeline[PairJob]):
 
     def begin(self, n_cores: int, quiet: bool) -> None:
         """Leave out pairs that another run has evaluated since; remove what is made anew."""
-        _describe(self.output_directory, self.caps_directory)
+        _write_description(self.output_directory, self.caps_directory)
         self.to_do = self._missing(self.to_do)
         for job in self.to_do:
             job.record_path(self.output_directory).unlink(missing_ok=True)
@@ -134,7 +138,7 @@ class T1SynthNceEvaluate(ClinicaPipeline[PairJob]):
         records = [
             record
             for job in self.jobs
-            if pair_jobs.is_done(job, out)
+            if pair_jobs.is_evaluated(job, out)
             and (record := pair_jobs.read_record(job, out)) is not None
         ]
         failures = [
@@ -145,7 +149,7 @@ class T1SynthNceEvaluate(ClinicaPipeline[PairJob]):
     def _missing(self, jobs: Sequence[PairJob]) -> list[PairJob]:
         """List the pairs that are to be evaluated."""
         out = self.output_directory
-        return [job for job in jobs if self._overwrite or not pair_jobs.is_done(job, out)]
+        return [job for job in jobs if self._overwrite or not pair_jobs.is_evaluated(job, out)]
 
     def _leave_out(self, job: PairJob, reason: str) -> None:
         self.failures[str(job.row)] = reason
@@ -214,12 +218,12 @@ class T1SynthNceEvaluate(ClinicaPipeline[PairJob]):
             "t1ce": str(job.images[pair_jobs.T1CE]),
             "synthetic": [str(path) for path in list(job.images.values())[2:]],
             "align": self._settings.align,
-            "page_path": str(page_path(self.output_directory, record)),
+            "page_path": str(pair_page_path(self.output_directory, record)),
         }
         return content
 
 
-def _set_inputs(inputs: Any, job: PairJob, settings: pair_jobs.Settings) -> None:
+def _set_inputs(inputs: Any, job: PairJob, settings: pair_jobs.EvaluationSettings) -> None:
     inputs.t1nce, inputs.t1ce, *inputs.synthetic = (str(path) for path in job.images.values())
     if job.masks:
         inputs.t1nce_mask = str(job.masks[pair_jobs.T1NCE])
@@ -252,7 +256,7 @@ def _check_output(out: Path, caps: Path) -> None:
         )
 
 
-def _describe(out: Path, caps: Path) -> None:
+def _write_description(out: Path, caps: Path) -> None:
     content = {
         "Name": "Evaluation of synthetic T1nce",
         "BIDSVersion": "1.9.0",

@@ -16,7 +16,7 @@ from clinica_t1nce.evaluation.structures import MAPS, VolumeMethod
 from clinica_t1nce.files.text import find_json
 from clinica_t1nce.workflows.evaluation import BOTH_MASKS, Align, BrainMethod, Protocol
 
-Row = tuple[pairs.PairRow, Mapping[str, str]]
+UsableRow = tuple[pairs.PairRow, Mapping[str, str]]
 
 Wanted = pairs.Split | Literal["all"]
 """Split of a table whose rows are evaluated."""
@@ -33,7 +33,7 @@ VERSION = 5
 
 
 @dataclass(frozen=True)
-class Settings:
+class EvaluationSettings:
     """How pairs are evaluated; the fields are the command's options.
 
     Attributes
@@ -113,11 +113,11 @@ class PairJob:
         return self.folder(out) / f"{self.name}_desc-evaluation_measures.json"
 
 
-def select(
+def select_pairs(
     caps: Path,
     tsv: Path,
     models: Sequence[str],
-    settings: Settings,
+    settings: EvaluationSettings,
     split: Wanted = "test",
 ) -> tuple[list[PairJob], dict[str, str]]:
     """Find what the rows of a table ask for.
@@ -166,7 +166,7 @@ def select(
     return jobs, problems
 
 
-def is_done(job: PairJob, out: Path) -> bool:
+def is_evaluated(job: PairJob, out: Path) -> bool:
     """Say whether a pair was evaluated with the same images and settings, and nothing is gone."""
     record = read_record(job, out) or {}
     folder = job.record_path(out).parent
@@ -180,7 +180,7 @@ def read_record(job: PairJob, out: Path) -> dict[str, Any] | None:
     return find_json(job.record_path(out))
 
 
-def _of_split(tsv: Path, rows: list[Row], split: Wanted) -> list[Row]:
+def _of_split(tsv: Path, rows: list[UsableRow], split: Wanted) -> list[UsableRow]:
     """Keep the rows of a split: people that a model was trained on tell nothing about it."""
     if split == "all" or all(row.split is None for row, _ in rows):
         return rows
@@ -229,7 +229,7 @@ def _job(
     row: pairs.PairRow,
     cells: Mapping[str, str],
     models: Sequence[str],
-    settings: Settings,
+    settings: EvaluationSettings,
 ) -> PairJob:
     try:
         found = find_pair(caps, row)
@@ -264,7 +264,7 @@ def _job(
 
 
 def _segmented(
-    settings: Settings,
+    settings: EvaluationSettings,
     method: VolumeMethod,
     caps: Path,
     row: pairs.PairRow,
@@ -320,7 +320,7 @@ def _match(
     return found[0]
 
 
-def _spm_maps(settings: Settings, row: pairs.PairRow, name: str) -> list[Path]:
+def _spm_maps(settings: EvaluationSettings, row: pairs.PairRow, name: str) -> list[Path]:
     session = str(row.t1nce if name == T1NCE else row.t1ce)
     if name not in settings.spm_caps:
         raise SelectionError(
@@ -340,7 +340,7 @@ def _spm_maps(settings: Settings, row: pairs.PairRow, name: str) -> list[Path]:
     return maps
 
 
-def _fingerprint(files: Sequence[Path], images: Sequence[str], settings: Settings) -> str:
+def _fingerprint(files: Sequence[Path], images: Sequence[str], settings: EvaluationSettings) -> str:
     stamps = []
     for path in files:
         try:

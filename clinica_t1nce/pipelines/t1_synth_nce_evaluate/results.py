@@ -14,10 +14,10 @@ from clinica_t1nce.evaluation.frames import (
     compare_methods,
     describe,
 )
-from clinica_t1nce.evaluation.tables import SETS, Table, make_tables
+from clinica_t1nce.evaluation.tables import SETS, PrintedTable, make_tables
 from clinica_t1nce.files import nifti
 from clinica_t1nce.files.text import as_json, write_text
-from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pair_jobs import Settings
+from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pair_jobs import EvaluationSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,8 +35,8 @@ def write_results(
     out: Path,
     records: Sequence[Mapping[str, Any]],
     failures: Sequence[Mapping[str, str]],
-    settings: Settings,
-) -> dict[str, Table]:
+    settings: EvaluationSettings,
+) -> dict[str, PrintedTable]:
     """Write all that is said of the pairs together.
 
     Parameters
@@ -82,7 +82,7 @@ def write_results(
     return tables
 
 
-def note(settings: Settings) -> str:
+def note(settings: EvaluationSettings) -> str:
     """Say how the figures were got."""
     said = {
         "atropos": "by N4 and ANTs' Atropos in one brain mask a pair, with the tissues of the "
@@ -199,9 +199,9 @@ def _write_report(
     out: Path,
     records: Sequence[Mapping[str, Any]],
     pairs: "pd.DataFrame",
-    tables: Mapping[str, Table],
+    tables: Mapping[str, PrintedTable],
     figures: Sequence[Path],
-    settings: Settings,
+    settings: EvaluationSettings,
 ) -> None:
     import pandas as pd
 
@@ -221,17 +221,17 @@ def _write_report(
         out,
         shown,
         figures,
-        [_entry(out, record) for record in records],
+        [_pair_entry(out, record) for record in records],
         "\n\n".join([note(settings), *notes]),
         title="Synthetic T1nce against real ones",
         order="share of the removable error recovered, lowest first",
     )
 
 
-def _entry(out: Path, record: Mapping[str, Any]) -> Any:
+def _pair_entry(out: Path, record: Mapping[str, Any]) -> Any:
     from clinica_t1nce.report import PageEntry, thumbnails
 
-    page = page_path(out, record)
+    page = pair_page_path(out, record)
     rows = next(iter(record["similarity"].values()))
     measures: dict[str, Any] = {"Quality": record.get("quality")}
     for image, row in zip(record["images"], rows, strict=True):
@@ -249,6 +249,6 @@ def _entry(out: Path, record: Mapping[str, Any]) -> Any:
     )
 
 
-def page_path(out: Path, record: Mapping[str, Any]) -> Path:
+def pair_page_path(out: Path, record: Mapping[str, Any]) -> Path:
     """Say where the page of a pair belongs."""
     return out / PAGES / f"{record['participant_id']}_{record['session_id_t1ce']}.html"

@@ -1,18 +1,25 @@
 """A real pair with the T1nce as the T1ce's scan would show it, and what is known of it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy import ndimage
 
-from clinica_t1nce.errors import ImageError
+from clinica_t1nce.bids.pairs import PairFiles
+from clinica_t1nce.errors import ImageError, T1nceError
+from clinica_t1nce.files import atomic, nifti
+from clinica_t1nce.files.text import read_json
+from clinica_t1nce.training.data.preparation import digest, in_parallel, save_array, state_of
 from clinica_t1nce.volumes import grids, intensity
 from clinica_t1nce.volumes.fitting import anchor, smooth_fit
 
 PREPARATION = 1
-"""Version of :func:`prepare`: counted up when its result changes."""
+"""Version of :func:`fit_pair`: counted up when its result changes."""
 
 AIR, AIR_OF_HEADS = 0.02, 0.1
 """Intensities, white matter = 1, below which a voxel is no tissue: of skull-stripped images, whose
@@ -39,6 +46,8 @@ than its contrast and its lower noise make it."""
 
 _MARGIN = 8
 _FURTHEST = 3
+
+logger = logging.getLogger("clinica_t1nce")
 
 
 @dataclass(frozen=True)
@@ -77,7 +86,7 @@ class Facts:
 
 
 @dataclass(frozen=True, eq=False)
-class PreparedPair:
+class FittedPair:
     """A pair on one grid, RAS, cropped to the head, white matter at about 1.
 
     Attributes
@@ -92,9 +101,9 @@ class PreparedPair:
     facts: Facts
 
 
-def prepare(
+def fit_pair(
     t1ce: np.ndarray, t1nce: np.ndarray, scaling: Mapping[str, Any], *, shifts: bool = True
-) -> PreparedPair:
+) -> FittedPair:
     """Bring the two images of a pair to one scale.
 
     Parameters
@@ -137,7 +146,96 @@ def prepare(
         shift=round(_shift(x, y, mask), 2) if shifts else 0.0,
         blur=_blur(x, fitted, mask & ~around),
     )
-    return PreparedPair(np.stack([x, fitted, mask]).astype(np.float16), facts)
+    return FittedPair(np.stack([x, fitted, mask]).astype(np.float16), facts)
+
+
+class FittedPairCache:
+    """A folder of prepared pairs, each made once, whatever training asks for it.
+
+    Parameters
+    ----------
+    folder
+        Folder; made if missing.
+    scaling
+        Scaling of the card's input.
+    """
+
+    def __init__(self, folder: Path, scaling: Mapping[str, Any]):
+        self.folder = folder
+        self.scaling = dict(scaling)
+
+    def path(self, pair: PairFiles) -> Path:
+        """Return the path of a prepared pair; a changed image has another.
+
+        Raises
+        ------
+        TrainingError
+            If an image is not there.
+        """
+        assert pair.t1ce is not None and pair.t1nce is not None
+        states = (*state_of(pair.t1ce), *state_of(pair.t1nce))
+        return self.folder / f"{digest(PREPARATION, self.scaling, *states)[:20]}.npy"
+
+    def load(self, pair: PairFiles) -> FittedPair:
+        """Prepare a pair if it is not there yet, and map it into memory.
+
+        Raises
+        ------
+        TrainingError, ImageError
+            If an image is missing or cannot be read, or the two cannot be compared.
+        """
+        target = self.path(pair)
+        about = target.with_suffix(".json")
+        if not (target.exists() and about.exists()):
+            prepared = self._prepare(pair)
+            save_array(target, prepared.volumes)
+            with atomic.temporary(about) as part:
+                part.write_text(json.dumps(asdict(prepared.facts)), encoding="utf-8")
+        facts = read_json(about)
+        return FittedPair(
+            np.load(target, mmap_mode="r"), Facts(**{**facts, "blur": tuple(facts["blur"])})
+        )
+
+    def _prepare(self, pair: PairFiles) -> FittedPair:
+        loaded = [nifti.load(image) for image in (pair.t1ce, pair.t1nce) if image is not None]
+        if not np.allclose(loaded[0].affine, loaded[1].affine, atol=1e-3):
+            raise ImageError(f"{pair.name}: the two images have different affines; align them")
+        t1ce, t1nce = (grids.to_ras(image.data, image.affine) for image in loaded)
+        try:
+            return fit_pair(t1ce, t1nce, self.scaling)
+        except ImageError as error:
+            raise ImageError(f"{pair.name}: {error}") from error
+
+    def fill(self, pairs: Sequence[PairFiles], workers: int = 0) -> dict[str, str]:
+        """Prepare what is missing.
+
+        Parameters
+        ----------
+        pairs
+            Pairs that are wanted.
+        workers
+            Number of processes.
+
+        Returns
+        -------
+        dict
+            Why a pair cannot be trained on, by the name of the pair.
+        """
+        problems = {}
+        found = in_parallel(self._problem, pairs, workers)
+        for number, (pair, problem) in enumerate(zip(pairs, found, strict=True), start=1):
+            if problem:
+                problems[pair.name] = problem
+            if number % 10 == 0 or number == len(pairs):
+                logger.info("prepared %d of %d real pairs", number, len(pairs))
+        return problems
+
+    def _problem(self, pair: PairFiles) -> str:
+        """Prepare a pair, and say what is wrong with it."""
+        try:
+            return self.load(pair).facts.problem
+        except T1nceError as error:
+            return str(error)
 
 
 def is_bare(t1ce: np.ndarray) -> bool:

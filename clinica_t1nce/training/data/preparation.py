@@ -91,10 +91,10 @@ def save_array(path: Path, array: np.ndarray) -> None:
 
 def in_parallel(work: Callable[[Any], Any], items: Sequence[Any], workers: int) -> DataLoader:
     """Do a piece of work for each item, in order, in so many processes; none: in this one."""
-    return DataLoader(_Work(work, items), batch_size=None, num_workers=workers)
+    return DataLoader(_WorkItems(work, items), batch_size=None, num_workers=workers)
 
 
-class _Work(Dataset):
+class _WorkItems(Dataset):
     def __init__(self, work: Callable[[Any], Any], items: Sequence[Any]):
         self.work = work
         self.items = items

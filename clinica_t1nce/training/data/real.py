@@ -1,36 +1,16 @@
 """Patches and whole volumes of real pairs, to train on the change and to validate."""
 
-import json
-import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
-from clinica_t1nce.bids.pairs import PairFiles
-from clinica_t1nce.errors import ImageError, T1nceError
-from clinica_t1nce.files import atomic, nifti
 from clinica_t1nce.files.nifti import CROP_SHAPE
-from clinica_t1nce.files.text import read_json
-from clinica_t1nce.training.data.fitted_pairs import (
-    PREPARATION,
-    Facts,
-    PreparedPair,
-    is_bare,
-    prepare,
-)
+from clinica_t1nce.training.data.fitted_pairs import FittedPair, is_bare
 from clinica_t1nce.training.data.numbered import Batch, seed_of, shuffled
-from clinica_t1nce.training.data.preparation import (
-    digest,
-    in_parallel,
-    save_array,
-    state_of,
-    whole,
-)
+from clinica_t1nce.training.data.preparation import whole
 from clinica_t1nce.training.data.surroundings import (
     BEYOND,
     Extent,
@@ -42,97 +22,6 @@ from clinica_t1nce.volumes import grids, intensity
 
 _HELD = 0.3
 _TRIES = 20
-
-logger = logging.getLogger("clinica_t1nce")
-
-
-class PairCache:
-    """A folder of prepared pairs, each made once, whatever training asks for it.
-
-    Parameters
-    ----------
-    folder
-        Folder; made if missing.
-    scaling
-        Scaling of the card's input.
-    """
-
-    def __init__(self, folder: Path, scaling: Mapping[str, Any]):
-        self.folder = folder
-        self.scaling = dict(scaling)
-
-    def path(self, pair: PairFiles) -> Path:
-        """Return the path of a prepared pair; a changed image has another.
-
-        Raises
-        ------
-        TrainingError
-            If an image is not there.
-        """
-        assert pair.t1ce is not None and pair.t1nce is not None
-        states = (*state_of(pair.t1ce), *state_of(pair.t1nce))
-        return self.folder / f"{digest(PREPARATION, self.scaling, *states)[:20]}.npy"
-
-    def load(self, pair: PairFiles) -> PreparedPair:
-        """Prepare a pair if it is not there yet, and map it into memory.
-
-        Raises
-        ------
-        TrainingError, ImageError
-            If an image is missing or cannot be read, or the two cannot be compared.
-        """
-        target = self.path(pair)
-        about = target.with_suffix(".json")
-        if not (target.exists() and about.exists()):
-            prepared = self._prepare(pair)
-            save_array(target, prepared.volumes)
-            with atomic.temporary(about) as part:
-                part.write_text(json.dumps(asdict(prepared.facts)), encoding="utf-8")
-        facts = read_json(about)
-        return PreparedPair(
-            np.load(target, mmap_mode="r"), Facts(**{**facts, "blur": tuple(facts["blur"])})
-        )
-
-    def _prepare(self, pair: PairFiles) -> PreparedPair:
-        loaded = [nifti.load(image) for image in (pair.t1ce, pair.t1nce) if image is not None]
-        if not np.allclose(loaded[0].affine, loaded[1].affine, atol=1e-3):
-            raise ImageError(f"{pair.name}: the two images have different affines; align them")
-        t1ce, t1nce = (grids.to_ras(image.data, image.affine) for image in loaded)
-        try:
-            return prepare(t1ce, t1nce, self.scaling)
-        except ImageError as error:
-            raise ImageError(f"{pair.name}: {error}") from error
-
-    def fill(self, pairs: Sequence[PairFiles], workers: int = 0) -> dict[str, str]:
-        """Prepare what is missing.
-
-        Parameters
-        ----------
-        pairs
-            Pairs that are wanted.
-        workers
-            Number of processes.
-
-        Returns
-        -------
-        dict
-            Why a pair cannot be trained on, by the name of the pair.
-        """
-        problems = {}
-        found = in_parallel(self._problem, pairs, workers)
-        for number, (pair, problem) in enumerate(zip(pairs, found, strict=True), start=1):
-            if problem:
-                problems[pair.name] = problem
-            if number % 10 == 0 or number == len(pairs):
-                logger.info("prepared %d of %d real pairs", number, len(pairs))
-        return problems
-
-    def _problem(self, pair: PairFiles) -> str:
-        """Prepare a pair, and say what is wrong with it."""
-        try:
-            return self.load(pair).facts.problem
-        except T1nceError as error:
-            return str(error)
 
 
 class RealPatches:
@@ -159,7 +48,7 @@ class RealPatches:
 
     def __init__(
         self,
-        pairs: Sequence[PreparedPair],
+        pairs: Sequence[FittedPair],
         seed: int,
         patch: int,
         t1nce_share: float = 0.15,
@@ -191,11 +80,11 @@ class RealPatches:
         side = round(self.patch * zoom)
         extent = self._bare(chosen) if self.surroundings and sharp else None
         if self.surroundings and extent is not None and rng.random() < self.in_heads:
-            cut, start = _cut(prepared.volumes, side, rng, BEYOND)
+            cut, start = _cut_patch(prepared.volumes, side, rng, BEYOND)
             centre = [first + (side - 1) / 2 for first in start]
             x, y, mask = self.surroundings((cut[0], cut[1], cut[2]), centre, extent, rng)
         else:
-            x, y, mask = _cut(prepared.volumes, side, rng)[0]
+            x, y, mask = _cut_patch(prepared.volumes, side, rng)[0]
         batch = _batch(x, y, mask, [sigma / zoom for sigma in prepared.facts.blur])
         if self.variation is not None:
             batch = self.variation(batch, self.patch, sharp, rng)
@@ -227,7 +116,7 @@ class RealVolumes:
 
     def __init__(
         self,
-        pairs: Sequence[PreparedPair],
+        pairs: Sequence[FittedPair],
         multiple: int,
         surroundings: SimulatedSurroundings | None = None,
     ):
@@ -285,7 +174,7 @@ class FittedVolumes:
 
     def __init__(
         self,
-        pairs: Sequence[PreparedPair],
+        pairs: Sequence[FittedPair],
         grid: Sequence[int],
         scaling: Mapping[str, Any],
         seed: int | None,
@@ -345,7 +234,7 @@ def _batch(x: torch.Tensor, y: torch.Tensor, mask: torch.Tensor, blur: Sequence[
     }
 
 
-def _cut(
+def _cut_patch(
     volumes: np.ndarray, side: int, rng: np.random.Generator, beyond: int = 0
 ) -> tuple[list[torch.Tensor], list[int]]:
     """Cut a patch of which a third is tissue, if there is one; beyond the volume it is 0.

@@ -12,14 +12,15 @@ import torch
 from clinica_t1nce.errors import TrainingError, naming
 from clinica_t1nce.files import nifti
 from clinica_t1nce.simulation import label_maps as maps
-from clinica_t1nce.simulation.anatomy import Anatomy, prepare
+from clinica_t1nce.simulation.anatomy import Anatomy, prepare_anatomy
 from clinica_t1nce.simulation.gadolinium import USUAL, Gadolinium
 from clinica_t1nce.simulation.simulator import render, sample_recipe, simulate
 from clinica_t1nce.training.data.numbered import Batch, seed_of
 from clinica_t1nce.training.data.preparation import save_array, volume_for, whole
 
 PREPARATION = 3
-"""Version of :func:`~clinica_t1nce.simulation.anatomy.prepare`: counted up when that changes."""
+"""Version of :func:`~clinica_t1nce.simulation.anatomy.prepare_anatomy`: counted up when that
+changes."""
 
 logger = logging.getLogger("clinica_t1nce")
 
@@ -47,7 +48,7 @@ def load_anatomies(label_maps: Sequence[Path], cache: Path) -> list[Anatomy]:
     Parameters
     ----------
     label_maps
-        Label maps, as :func:`clinica_t1nce.simulation.label_maps.read` takes them.
+        Label maps, as :func:`clinica_t1nce.simulation.label_maps.read_label_map` takes them.
     cache
         Folder for the prepared anatomies, about 35 MB each; made if missing.
 
@@ -69,9 +70,9 @@ def load_anatomies(label_maps: Sequence[Path], cache: Path) -> list[Anatomy]:
 
 
 def _prepare_file(path: Path, prepared: Path) -> None:
-    labels = maps.read(path).data.astype(np.int32)
+    labels = maps.read_label_map(path).data.astype(np.int32)
     with naming(path):
-        anatomy = prepare(labels)
+        anatomy = prepare_anatomy(labels)
     save_array(prepared, anatomy.stacked())
 
 

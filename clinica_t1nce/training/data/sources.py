@@ -13,10 +13,10 @@ from clinica_t1nce.errors import TrainingError
 from clinica_t1nce.files import atomic
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.models.registry import BRIGHT_TISSUE
-from clinica_t1nce.training.data.fitted_pairs import PreparedPair
+from clinica_t1nce.training.data.fitted_pairs import FittedPair, FittedPairCache
 from clinica_t1nce.training.data.numbered import Apart, Fixed, Mixture, Source
 from clinica_t1nce.training.data.preparation import digest, in_parallel, save_array
-from clinica_t1nce.training.data.real import FittedVolumes, PairCache, RealPatches, RealVolumes
+from clinica_t1nce.training.data.real import FittedVolumes, RealPatches, RealVolumes
 from clinica_t1nce.training.data.simulated import (
     SimulatedHeads,
     SimulatedPatches,
@@ -25,7 +25,7 @@ from clinica_t1nce.training.data.simulated import (
 )
 from clinica_t1nce.training.data.surroundings import SimulatedSurroundings
 from clinica_t1nce.training.data.variation import Augmentation, Variation
-from clinica_t1nce.training.data.volume_pairs import Cache, VolumePairs
+from clinica_t1nce.training.data.volume_pairs import VolumeCache, VolumePairs
 from clinica_t1nce.training.pictures import draw_contact_sheet
 from clinica_t1nce.training.settings import Settings
 
@@ -107,7 +107,7 @@ class RealPairs:
             return self._load_patches(card, settings, output, workers)
         if settings.fit and self.paired:
             return self._load_fitted(card, settings, output, workers)
-        cache = Cache(self.cache or output / "cache", card.grid, card.scaling)
+        cache = VolumeCache(self.cache or output / "cache", card.grid, card.scaling)
         validation = [p for p in self.validation if p.t1ce is not None and p.t1nce is not None]
         validation = validation[: settings.validation_pairs]
         cache.fill([*self.training, *validation], workers)
@@ -155,9 +155,9 @@ class RealPairs:
 
     def _fit(
         self, scaling: Mapping[str, Any], settings: Settings, output: Path, workers: int
-    ) -> tuple[list[PreparedPair], list[PreparedPair]]:
+    ) -> tuple[list[FittedPair], list[FittedPair]]:
         """Fit each T1nce to its T1ce; name the pairs that cannot be trained on, and show all."""
-        cache = PairCache(self.cache or output / "cache", scaling)
+        cache = FittedPairCache(self.cache or output / "cache", scaling)
         validation = self.validation[: settings.validation_pairs]
         pairs = [*self.training, *validation]
         problems = cache.fill(pairs, workers)
@@ -203,7 +203,7 @@ class PlainT1nce:
 
     def load(self, card: Card, settings: Settings, output: Path, workers: int) -> Loaded:
         """Prepare the volumes that are not there yet."""
-        cache = Cache(self.cache or output / "cache", card.grid, card.scaling)
+        cache = VolumeCache(self.cache or output / "cache", card.grid, card.scaling)
         cache.fill([PairFiles(path.name, None, path) for path in self.images], workers)
         paths = [cache.path(path) for path in self.images]
         patch = settings.patch if card.grid is None else None
@@ -250,7 +250,7 @@ class Mixed:
         return Loaded(mixture, validation)
 
 
-def _prepared(cache: Cache, pairs: Sequence[PairFiles]) -> tuple[list[Path], list[Path]]:
+def _prepared(cache: VolumeCache, pairs: Sequence[PairFiles]) -> tuple[list[Path], list[Path]]:
     t1ce = [cache.path(pair.t1ce) for pair in pairs if pair.t1ce is not None]
     t1nce = [cache.path(pair.t1nce) for pair in pairs if pair.t1nce is not None]
     return t1ce, t1nce

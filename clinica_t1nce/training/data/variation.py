@@ -90,7 +90,7 @@ class Variation:
         dict
             The same keys; intensities are 0 or more.
         """
-        t1ce, t1nce, mask = _resized([batch["t1ce"], batch["t1nce"], batch["mask"]], side)
+        t1ce, t1nce, mask = _resized_patches([batch["t1ce"], batch["t1nce"], batch["mask"]], side)
         change = t1ce - t1nce
         if sharp and rng.random() < self.dosed:
             change = change * float(rng.uniform(0, self.largest_dose))
@@ -122,7 +122,7 @@ class Variation:
         return torch.exp(self.field_by * smooth_noise(shape, max(shape) / 2, _random(rng)))
 
 
-def _resized(volumes: Sequence[torch.Tensor], side: int) -> list[torch.Tensor]:
+def _resized_patches(volumes: Sequence[torch.Tensor], side: int) -> list[torch.Tensor]:
     stacked = torch.stack([volume.float() for volume in volumes])
     if stacked.shape[-1] != side:
         stacked = F.interpolate(stacked, size=(side,) * 3, mode="trilinear", align_corners=False)

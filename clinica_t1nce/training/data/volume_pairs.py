@@ -79,7 +79,7 @@ class VolumePairs:
         )
         volumes = [np.load(file, mmap_mode="r") for file in (first, second)]
         if self.patch is not None:
-            volumes = _cut(volumes, self.patch, np.random.default_rng(self._seed(number)))
+            volumes = _cut_both(volumes, self.patch, np.random.default_rng(self._seed(number)))
         batch = whole(*volumes)
         if self.augmentation is not None:
             batch = self.augmentation(batch, self._seed(number))
@@ -95,7 +95,7 @@ class VolumePairs:
         return seed_of(self.seed or 0, number)
 
 
-class Cache:
+class VolumeCache:
     """A folder of prepared volumes, each made once, whatever training asks for it.
 
     Parameters
@@ -189,7 +189,9 @@ def _sides(pair: PairFiles) -> list[Path]:
     return [image for image in (pair.t1ce, pair.t1nce) if image is not None]
 
 
-def _cut(volumes: Sequence[np.ndarray], side: int, rng: np.random.Generator) -> list[np.ndarray]:
+def _cut_both(
+    volumes: Sequence[np.ndarray], side: int, rng: np.random.Generator
+) -> list[np.ndarray]:
     """Cut a patch that holds some of the head, the same of both volumes."""
     shape = volumes[0].shape
     if min(shape) < side:

@@ -1,10 +1,12 @@
 """The same bytes for the same images, however the work is dealt out."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from clinica_t1nce.caps import selection
 from clinica_t1nce.files import nifti
 from clinica_t1nce.pipelines import resumable
 from clinica_t1nce.pipelines.t1_synth_nce.synthesis_pipeline import T1SynthNce
@@ -60,7 +62,12 @@ def test_the_same_bytes_however_the_work_is_dealt_out(tmp_path, weights, monkeyp
     assert written(caps) == expected
     monkeypatch.setattr(resumable, "IMAGES_PER_JOB", 1)
     monkeypatch.setattr(resumable, "LOCAL_PLUGINS", ())
-    missing = T1SynthNce._missing
-    monkeypatch.setattr(T1SynthNce, "_missing", lambda self, crops: missing(self, crops)[::-1])
+    select = selection.select
+
+    def select_in_reverse(request):
+        found = select(request)
+        return replace(found, crops=found.crops[::-1])
+
+    monkeypatch.setattr(selection, "select", select_in_reverse)
     make(caps, weights, "Linear", 2)
     assert written(caps) == expected

@@ -365,7 +365,7 @@ def test_a_homogenised_data_set_is_made_in_the_end(tmp_path, homogenised):
     result = run(caps, "--bids-output", tmp_path / "out")
     assert result.exit_code == 1
     assert "1 session without" in result.output
-    assert homogenised == [homogenisation.Request(caps, tmp_path / "out", model="m")]
+    assert homogenised == [homogenisation.HomogenisationRequest(caps, tmp_path / "out", model="m")]
     result = run(caps, "--bids-output", tmp_path / "out")
     assert result.exit_code == 0
     assert "Next: clinica run t1-volume-tissue-segmentation" in result.output

@@ -14,7 +14,7 @@ from clinica_t1nce.evaluation.agreement import FLOOR
 from clinica_t1nce.evaluation.segmentation import Segmentation
 from clinica_t1nce.pipelines.t1_synth_nce_evaluate import evaluation_cli as module
 from clinica_t1nce.pipelines.t1_synth_nce_evaluate.evaluation_pipeline import T1SynthNceEvaluate
-from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pair_jobs import Settings
+from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pair_jobs import EvaluationSettings
 from tests.data import volumes
 from tests.data.caps import crop_path
 from tests.pipelines.t1_synth_nce_evaluate.tiny import (
@@ -143,7 +143,7 @@ def test_done_pairs_are_kept_and_new_ones_added(caps, pairs, tmp_path):
 
 def test_pairs_that_another_run_evaluates_first_are_kept(caps, pairs, tmp_path):
     pairs.write_text("".join(pairs.read_text().splitlines(keepends=True)[:2]))
-    settings = Settings(segmentations=(), brain_mask="template", align="none")
+    settings = EvaluationSettings(segmentations=(), brain_mask="template", align="none")
     first, second = (
         T1SynthNceEvaluate(caps, pairs, tmp_path / "out", parameters={"settings": settings})
         for _ in range(2)

@@ -6,9 +6,13 @@ import pytest
 
 from clinica_t1nce.caps import names
 from clinica_t1nce.errors import SelectionError
-from clinica_t1nce.evaluation.structures import PATTERNS, VolumeMethod, preset
-from clinica_t1nce.pipelines.t1_synth_nce_evaluate import evaluation_cli as cli
-from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pair_jobs import Settings, is_done, select
+from clinica_t1nce.evaluation.structures import PATTERNS, VolumeMethod, structures_of
+from clinica_t1nce.pipelines.t1_synth_nce_evaluate.evaluation_cli import read_segmentations
+from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pair_jobs import (
+    EvaluationSettings,
+    is_evaluated,
+    select_pairs,
+)
 from tests.data.caps import crop_path, make_caps
 
 SESSIONS = (("A", ""), ("B", "ce-gd"))
@@ -44,7 +48,7 @@ def spm_maps(root: Path, session: str) -> list[Path]:
 
 
 def test_what_a_row_means(caps, tsv):
-    (job,), problems = select(caps, tsv, [], Settings())
+    (job,), problems = select_pairs(caps, tsv, [], EvaluationSettings())
     assert problems == {}
     assert list(job.images) == ["T1nce", "T1ce", "m"]
     assert job.name == "sub-01_ses-M000ce"
@@ -67,37 +71,41 @@ def test_only_the_test_is_evaluated(tmp_path):
         "sub-01\tses-A\tses-B\ttrain\nsub-02\tses-A\tses-B\ttest\n"
     )
     found = {
-        split: [job.row.subject for job in select(root, tsv, [], Settings(), split)[0]]
+        split: [
+            job.row.subject for job in select_pairs(root, tsv, [], EvaluationSettings(), split)[0]
+        ]
         for split in ("test", "train", "all")
     }
     assert found == {"test": ["sub-02"], "train": ["sub-01"], "all": ["sub-01", "sub-02"]}
     tsv.write_text(tsv.read_text().replace("train", ""))
-    assert [job.row.subject for job in select(root, tsv, [], Settings(), "train")[0]] == ["sub-01"]
+    assert [
+        job.row.subject for job in select_pairs(root, tsv, [], EvaluationSettings(), "train")[0]
+    ] == ["sub-01"]
     with pytest.raises(SelectionError, match=r"split\.tsv: no row of the split validation"):
-        select(root, tsv, [], Settings(), "validation")
+        select_pairs(root, tsv, [], EvaluationSettings(), "validation")
 
 
 def test_maps_of_spm_come_from_the_caps_of_each_image(caps, tsv, tmp_path):
     folders = {name: tmp_path / name for name in ("T1nce", "T1ce", "m")}
     sessions = {"T1nce": "ses-M000", "T1ce": "ses-M000ce", "m": "ses-M000ce"}
     expected = {name: spm_maps(folders[name], sessions[name]) for name in folders}
-    method = VolumeMethod("spm", "maps", preset("spm"))
-    settings = Settings(segmentations=(method,), spm_caps=folders)
-    (job,), _ = select(caps, tsv, [], settings)
+    method = VolumeMethod("spm", "maps", structures_of("spm"))
+    settings = EvaluationSettings(segmentations=(method,), spm_caps=folders)
+    (job,), _ = select_pairs(caps, tsv, [], settings)
     assert job.segmented == {"spm": list(expected.values())}
     expected["m"][1].unlink()
-    jobs, problems = select(caps, tsv, [], settings)
+    jobs, problems = select_pairs(caps, tsv, [], settings)
     assert not jobs
     assert "0 maps *_segm-whitematter_probability.nii*" in problems["sub-01 (row 2)"]
     del folders["m"]
-    _, problems = select(caps, tsv, [], settings)
+    _, problems = select_pairs(caps, tsv, [], settings)
     assert "--spm-caps m=FOLDER" in problems["sub-01 (row 2)"]
 
 
 @pytest.mark.parametrize("tool", PATTERNS)
 def test_files_of_a_tool_in_a_folder(caps, tsv, tmp_path, tool):
     """A folder an image, in which files or subjects have the name of the image."""
-    (before,), _ = select(caps, tsv, [], Settings())
+    (before,), _ = select_pairs(caps, tsv, [], EvaluationSettings())
     expected = []
     for name, image in before.images.items():
         pattern = f"{tmp_path}/{PATTERNS[tool]}".replace("{image}", name)
@@ -108,21 +116,21 @@ def test_files_of_a_tool_in_a_folder(caps, tsv, tmp_path, tool):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
         expected.append(maps if tool == "spm" else maps[0])
-    (method,) = cli._methods((f"{tool}:{tmp_path}",), None)
-    assert method.structures == preset(tool)
-    (job,), problems = select(caps, tsv, [], Settings(segmentations=(method,)))
+    (method,) = read_segmentations((f"{tool}:{tmp_path}",))
+    assert method.structures == structures_of(tool)
+    (job,), problems = select_pairs(caps, tsv, [], EvaluationSettings(segmentations=(method,)))
     assert problems == {}
     assert job.segmented == {tool: expected}
 
 
 def test_a_pattern_that_matches_nothing_or_too_much_is_named(caps, tsv):
-    settings = Settings(brain_mask="masks/{participant_id}_{image}_*.nii.gz")
-    _, problems = select(caps, tsv, [], settings)
+    settings = EvaluationSettings(brain_mask="masks/{participant_id}_{image}_*.nii.gz")
+    _, problems = select_pairs(caps, tsv, [], settings)
     assert "0 files match --brain-mask for the T1nce of sub-01" in problems["sub-01 (row 2)"]
     (caps / "masks").mkdir()
     for name in ("T1nce_a", "T1ce_a", "T1ce_b"):
         (caps / "masks" / f"sub-01_{name}.nii.gz").touch()
-    _, problems = select(caps, tsv, [], settings)
+    _, problems = select_pairs(caps, tsv, [], settings)
     assert "2 files match --brain-mask for the T1ce" in problems["sub-01 (row 2)"]
 
 
@@ -133,40 +141,43 @@ def test_brackets_in_the_path_of_the_caps_are_no_pattern(caps, tsv, absolute):
     for name in ("T1nce", "T1ce"):
         (caps / "masks" / f"sub-01_{name}.nii.gz").touch()
     folder = caps.parent / "caps ?2024?" if absolute else ""
-    (job,), _ = select(
-        caps, tsv, [], Settings(brain_mask=str(Path(folder, "masks/{participant_id}_{image}.nii*")))
+    (job,), _ = select_pairs(
+        caps,
+        tsv,
+        [],
+        EvaluationSettings(brain_mask=str(Path(folder, "masks/{participant_id}_{image}.nii*"))),
     )
     assert job.masks["T1ce"] == caps / "masks" / "sub-01_T1ce.nii.gz"
 
 
 def test_what_was_evaluated_with_other_files_or_settings_is_not_done(caps, tsv, tmp_path):
-    (job,), _ = select(caps, tsv, [], Settings())
+    (job,), _ = select_pairs(caps, tsv, [], EvaluationSettings())
     record = job.record_path(tmp_path)
     record.parent.mkdir(parents=True)
     record.write_text(f'{{"fingerprint": "{job.fingerprint}"}}')
-    assert is_done(job, tmp_path)
-    (other,), _ = select(caps, tsv, [], Settings(align="none"))
-    assert not is_done(other, tmp_path)
+    assert is_evaluated(job, tmp_path)
+    (other,), _ = select_pairs(caps, tsv, [], EvaluationSettings(align="none"))
+    assert not is_evaluated(other, tmp_path)
     job.images["m"].write_bytes(b"new")
-    (changed,), _ = select(caps, tsv, [], Settings())
-    assert not is_done(changed, tmp_path)
+    (changed,), _ = select_pairs(caps, tsv, [], EvaluationSettings())
+    assert not is_evaluated(changed, tmp_path)
     record.write_text("{")
-    assert not is_done(job, tmp_path)
+    assert not is_evaluated(job, tmp_path)
 
 
 def test_what_lost_a_file_is_not_done(caps, tsv, tmp_path):
-    (job,), _ = select(caps, tsv, [], Settings())
+    (job,), _ = select_pairs(caps, tsv, [], EvaluationSettings())
     record, page = job.record_path(tmp_path), tmp_path / "page.html"
     record.parent.mkdir(parents=True)
     where = os.path.relpath(page, record.parent)
     record.write_text(json.dumps({"fingerprint": job.fingerprint, "files": {"page": where}}))
-    assert not is_done(job, tmp_path)
+    assert not is_evaluated(job, tmp_path)
     page.touch()
-    assert is_done(job, tmp_path)
+    assert is_evaluated(job, tmp_path)
 
 
 def test_a_model_that_is_missing_is_named(caps, tsv):
-    _, problems = select(caps, tsv, ["other"], Settings())
+    _, problems = select_pairs(caps, tsv, ["other"], EvaluationSettings())
     assert "run `clinica run t1-synth-nce --model other`" in problems["sub-01 (row 2)"]
 
 
@@ -175,13 +186,13 @@ def test_nothing_to_compare(caps, tsv):
         caps / "away"
     )
     with pytest.raises(SelectionError, match="no synthetic image"):
-        select(caps, tsv, [], Settings())
+        select_pairs(caps, tsv, [], EvaluationSettings())
 
 
 @pytest.mark.parametrize("pattern", ["**x/{image}", "{image", "/"])
 def test_a_pattern_that_is_wrong(caps, tsv, pattern):
-    method = VolumeMethod("labels", "labels", preset("spm"), pattern)
-    jobs, problems = select(caps, tsv, [], Settings(segmentations=(method,)))
+    method = VolumeMethod("labels", "labels", structures_of("spm"), pattern)
+    jobs, problems = select_pairs(caps, tsv, [], EvaluationSettings(segmentations=(method,)))
     assert not jobs
     (message,) = problems.values()
     assert "--segmentation" in message

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from clinica_t1nce.errors import TrainingError
-from clinica_t1nce.simulation.anatomy import Anatomy, prepare
+from clinica_t1nce.simulation.anatomy import Anatomy, prepare_anatomy
 from clinica_t1nce.training.data.numbered import Batch, Fixed, Mixture, Share, loader
 from clinica_t1nce.training.data.simulated import SimulatedHeads, SimulatedPatches
 from tests.data.heads import label_map
@@ -15,12 +15,12 @@ SHAPE = (16, 16, 16)
 
 @pytest.fixture(scope="module")
 def patches() -> SimulatedPatches:
-    return SimulatedPatches([prepare(label_map())], SHAPE, seed=1)
+    return SimulatedPatches([prepare_anatomy(label_map())], SHAPE, seed=1)
 
 
 @pytest.fixture(scope="module")
 def anatomy() -> Anatomy:
-    return prepare(label_map())
+    return prepare_anatomy(label_map())
 
 
 def batches(source, share: Share, number: int, workers: int = 0) -> list[torch.Tensor]:

@@ -8,8 +8,8 @@ from scipy import ndimage
 
 from clinica_t1nce.bids.pairs import PairFiles
 from clinica_t1nce.errors import ImageError
-from clinica_t1nce.training.data.fitted_pairs import Facts, PreparedPair, prepare
-from clinica_t1nce.training.data.real import PairCache, RealPatches, RealVolumes
+from clinica_t1nce.training.data.fitted_pairs import Facts, FittedPair, FittedPairCache, fit_pair
+from clinica_t1nce.training.data.real import RealPatches, RealVolumes
 from clinica_t1nce.training.data.variation import Variation
 from clinica_t1nce.volumes.intensity import measure_percentile
 from tests.data import volumes
@@ -28,11 +28,11 @@ def scans(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def prepared() -> PreparedPair:
-    return prepare(*scans(), SCALING)
+def prepared() -> FittedPair:
+    return fit_pair(*scans(), SCALING)
 
 
-def test_the_t1nce_is_brought_to_the_scale_of_the_t1ce(prepared: PreparedPair) -> None:
+def test_the_t1nce_is_brought_to_the_scale_of_the_t1ce(prepared: FittedPair) -> None:
     t1ce, t1nce, mask = prepared.volumes.astype(np.float32)
     assert prepared.volumes.dtype == np.float16
     assert set(np.unique(mask)) == {0, 1}
@@ -52,7 +52,7 @@ def test_the_t1nce_is_brought_to_the_scale_of_the_t1ce(prepared: PreparedPair) -
 def test_thick_slices_are_found() -> None:
     t1ce, t1nce = scans()
     thick = np.where(t1nce > 0, ndimage.gaussian_filter1d(t1nce, 2.0, axis=2), 0)
-    blur = prepare(t1ce, thick, SCALING).facts.blur
+    blur = fit_pair(t1ce, thick, SCALING).facts.blur
     assert blur[:2] == (0, 0)
     assert blur[2] > 0
 
@@ -66,26 +66,26 @@ def test_thick_slices_are_found() -> None:
     ],
 )
 def test_pairs_that_cannot_be_used_are_told(
-    prepared: PreparedPair, facts: dict[str, float], problem: str
+    prepared: FittedPair, facts: dict[str, float], problem: str
 ) -> None:
     assert problem in replace(prepared.facts, **facts).problem
 
 
 def test_a_shift_and_a_missing_enhancement_are_seen() -> None:
     t1ce, t1nce = scans()
-    assert prepare(t1ce, np.roll(t1nce, 2, axis=1), SCALING).facts.shift == pytest.approx(
+    assert fit_pair(t1ce, np.roll(t1nce, 2, axis=1), SCALING).facts.shift == pytest.approx(
         2, abs=0.4
     )
     plain = volumes.folded(SHAPE) + 8 * np.random.default_rng(5).normal(size=SHAPE) * (
         volumes.folded(SHAPE) > 0
     )
-    assert "nothing enhances" in prepare(plain, t1nce, SCALING).facts.problem
+    assert "nothing enhances" in fit_pair(plain, t1nce, SCALING).facts.problem
 
 
 def test_different_grids_are_refused(tmp_path: Path) -> None:
     t1ce, t1nce = scans()
     with pytest.raises(ImageError, match="bring both to one grid"):
-        prepare(t1ce, t1nce[1:], SCALING)
+        fit_pair(t1ce, t1nce[1:], SCALING)
     moved = volumes.affine(shape=SHAPE)
     moved[0, 3] += 1
     pair = PairFiles(
@@ -93,7 +93,7 @@ def test_different_grids_are_refused(tmp_path: Path) -> None:
         volumes.write(tmp_path / "ce.nii.gz", t1ce, volumes.affine(shape=SHAPE)),
         volumes.write(tmp_path / "nce.nii.gz", t1nce, moved),
     )
-    cache = PairCache(tmp_path / "cache", SCALING)
+    cache = FittedPairCache(tmp_path / "cache", SCALING)
     assert cache.fill([pair]) == {
         "sub-1": "sub-1: the two images have different affines; align them"
     }
@@ -106,19 +106,19 @@ def test_prepared_pairs_are_kept(tmp_path: Path) -> None:
         volumes.write(tmp_path / "ce.nii.gz", t1ce),
         volumes.write(tmp_path / "nce.nii.gz", t1nce),
     )
-    cache = PairCache(tmp_path / "cache", SCALING)
+    cache = FittedPairCache(tmp_path / "cache", SCALING)
     assert cache.fill([pair]) == {}
     first = cache.load(pair)
     times = {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").iterdir()}
     assert len(times) == 2
-    assert PairCache(tmp_path / "cache", SCALING).load(pair).facts == first.facts
+    assert FittedPairCache(tmp_path / "cache", SCALING).load(pair).facts == first.facts
     assert {path: path.stat().st_mtime_ns for path in times} == times
     # Another image of the same name is another pair.
     volumes.write(tmp_path / "nce.nii.gz", t1nce[::-1].copy())
     assert cache.path(pair) not in times
 
 
-def test_patches(prepared: PreparedPair) -> None:
+def test_patches(prepared: FittedPair) -> None:
     source = RealPatches([prepared, prepared], seed=3, patch=32, t1nce_share=0.0)
     assert source.epoch == 2
     batch = source.pair(5)
@@ -131,26 +131,26 @@ def test_patches(prepared: PreparedPair) -> None:
     assert not torch.equal(batch["t1ce"], source.pair(6)["t1ce"])
 
 
-def test_some_patches_show_the_t1nce(prepared: PreparedPair) -> None:
+def test_some_patches_show_the_t1nce(prepared: FittedPair) -> None:
     shown = [
         torch.equal(pair["t1ce"], pair["t1nce"])
         for pair in map(RealPatches([prepared], 0, 32, t1nce_share=0.5).pair, range(40))
     ]
     assert 10 < sum(shown) < 30
-    thick = PreparedPair(prepared.volumes, replace(prepared.facts, blur=(0.0, 0.0, 1.6)))
+    thick = FittedPair(prepared.volumes, replace(prepared.facts, blur=(0.0, 0.0, 1.6)))
     # A T1nce with thick slices is none that is as sharp as a T1ce.
     for number in range(20):
         pair = RealPatches([thick], 0, 32, t1nce_share=1.0).pair(number)
         assert not torch.equal(pair["t1ce"], pair["t1nce"])
 
 
-def test_a_patch_larger_than_the_volume_is_filled_with_air(prepared: PreparedPair) -> None:
+def test_a_patch_larger_than_the_volume_is_filled_with_air(prepared: FittedPair) -> None:
     batch = RealPatches([prepared], 0, 64).pair(0)
     assert batch["t1ce"].shape == (1, 64, 64, 64)
     assert not batch["mask"][:, -1].any()
 
 
-def test_whole_volumes_to_validate_on(prepared: PreparedPair) -> None:
+def test_whole_volumes_to_validate_on(prepared: FittedPair) -> None:
     source = RealVolumes([prepared], multiple=16)
     batch = source.pair(0)
     assert source.epoch == 1
@@ -158,7 +158,7 @@ def test_whole_volumes_to_validate_on(prepared: PreparedPair) -> None:
     assert float(batch["deviation"]) == pytest.approx(prepared.facts.deviation)
 
 
-def test_variation_changes_both_images_alike(prepared: PreparedPair) -> None:
+def test_variation_changes_both_images_alike(prepared: FittedPair) -> None:
     rng = np.random.default_rng(0)
     batch = RealPatches([prepared], 0, 32, t1nce_share=0.0).pair(0)
     seen = []
@@ -173,7 +173,7 @@ def test_variation_changes_both_images_alike(prepared: PreparedPair) -> None:
     assert np.std(seen) > 0.2 * np.mean(seen)
 
 
-def test_another_dose_scales_the_enhancement(prepared: PreparedPair) -> None:
+def test_another_dose_scales_the_enhancement(prepared: FittedPair) -> None:
     off = dict.fromkeys(("remapped", "gamma", "field", "noise", "blurred", "thick"), 0.0)
     dosed = Variation(dosed=1.0, gain_by=0.0, **off)
     batch = RealPatches([prepared], 0, 32, t1nce_share=0.0).pair(0)
@@ -189,10 +189,10 @@ def test_another_dose_scales_the_enhancement(prepared: PreparedPair) -> None:
     assert max(ratios) > 1.1
 
 
-def test_zoomed_patches_have_the_patch_side(prepared: PreparedPair) -> None:
+def test_zoomed_patches_have_the_patch_side(prepared: FittedPair) -> None:
     source = RealPatches([prepared], 0, 32, variation=Variation(zoomed=1.0))
     assert source.pair(1)["t1ce"].shape == (1, 32, 32, 32)
     facts = Facts(0.1, 0.1, 0.0, (0.0, 0.0, 1.6))
-    thick = RealPatches([PreparedPair(prepared.volumes, facts)], 0, 32, 0.0, Variation(zoomed=1.0))
+    thick = RealPatches([FittedPair(prepared.volumes, facts)], 0, 32, 0.0, Variation(zoomed=1.0))
     # In the voxels of the patch, slices are as thick as before in those of the image.
     assert float(thick.pair(1)["blur"][2]) != pytest.approx(1.6)

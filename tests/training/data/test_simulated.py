@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from clinica_t1nce.errors import LabelMapError, TrainingError
-from clinica_t1nce.simulation.anatomy import prepare
+from clinica_t1nce.simulation.anatomy import prepare_anatomy
 from clinica_t1nce.training.data import simulated
 from clinica_t1nce.training.data.simulated import find_label_maps, load_anatomies
 from tests.data.heads import label_map
@@ -43,7 +43,7 @@ def write(path: Path, labels: np.ndarray, affine: np.ndarray | None = None) -> P
 def test_heads_are_prepared_once(tmp_path: Path) -> None:
     path = write(tmp_path / "head-01_dseg.nii.gz", label_map())
     (head,) = load_anatomies([path], tmp_path / "cache")
-    assert np.array_equal(head.tissue, prepare(label_map()).tissue)
+    assert np.array_equal(head.tissue, prepare_anatomy(label_map()).tissue)
     (cached,) = (tmp_path / "cache").iterdir()
     written = cached.stat().st_mtime_ns
     load_anatomies([path], tmp_path / "cache")
@@ -72,7 +72,7 @@ def test_new_preparation_does_not_take_old_heads(
 def test_orientation_is_undone(tmp_path: Path) -> None:
     flipped = write(tmp_path / "las_dseg.nii.gz", label_map()[::-1], np.diag([-1.0, 1, 1, 1]))
     (head,) = load_anatomies([flipped], tmp_path / "cache")
-    assert np.array_equal(head.tissue, prepare(label_map()).tissue)
+    assert np.array_equal(head.tissue, prepare_anatomy(label_map()).tissue)
 
 
 def test_folder_without_label_maps(tmp_path: Path) -> None:

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from clinica_t1nce.simulation.anatomy import Anatomy, prepare
+from clinica_t1nce.simulation.anatomy import Anatomy, prepare_anatomy
 from clinica_t1nce.simulation.geometry import Placement
 from clinica_t1nce.simulation.simulator import render, sample_recipe
 from clinica_t1nce.simulation.tissues import BRAIN, PARENCHYMA, Tissue
-from clinica_t1nce.training.data.fitted_pairs import Facts, PreparedPair
+from clinica_t1nce.training.data.fitted_pairs import Facts, FittedPair
 from clinica_t1nce.training.data.real import RealPatches, RealVolumes
 from clinica_t1nce.training.data.surroundings import (
     BEYOND,
@@ -25,7 +25,7 @@ SIDE = 64
 
 @pytest.fixture(scope="module")
 def anatomy() -> Anatomy:
-    return prepare(label_map())
+    return prepare_anatomy(label_map())
 
 
 @pytest.fixture(scope="module")
@@ -34,13 +34,13 @@ def surroundings(anatomy: Anatomy) -> SimulatedSurroundings:
 
 
 @pytest.fixture(scope="module")
-def pair() -> PreparedPair:
+def pair() -> FittedPair:
     """A ball for a brain, 32 voxels across, with something that enhances."""
     place = np.indices((SIDE,) * 3) - SIDE / 2
     ball = (np.square(place).sum(axis=0) < 16**2).astype(np.float16)
     t1ce = ball.copy()
     t1ce[30:34, 30:34, 30:34] = 2
-    return PreparedPair(np.stack([t1ce, ball, ball]), Facts(0.05, 0.02, 0.0, (0.0, 0.0, 0.0)))
+    return FittedPair(np.stack([t1ce, ball, ball]), Facts(0.05, 0.02, 0.0, (0.0, 0.0, 0.0)))
 
 
 def test_the_two_brains_cover_each_other(anatomy: Anatomy) -> None:
@@ -62,7 +62,7 @@ def test_the_two_brains_cover_each_other(anatomy: Anatomy) -> None:
 
 
 def test_a_head_lies_around_the_brain_as_it_is(
-    surroundings: SimulatedSurroundings, pair: PreparedPair
+    surroundings: SimulatedSurroundings, pair: FittedPair
 ) -> None:
     t1ce, t1nce, mask = (torch.from_numpy(v.astype(np.float32)) for v in pair.volumes)
     extent, centre = extent_of(pair.volumes[0]), [(SIDE - 1) / 2] * 3
@@ -97,9 +97,9 @@ def test_nothing_is_left_of_the_simulated_brain(anatomy: Anatomy) -> None:
 
 
 def test_patches_of_bare_brains_get_a_head_where_wanted(
-    surroundings: SimulatedSurroundings, pair: PreparedPair
+    surroundings: SimulatedSurroundings, pair: FittedPair
 ) -> None:
-    def filled(one: PreparedPair, *options: SimulatedSurroundings | float) -> float:
+    def filled(one: FittedPair, *options: SimulatedSurroundings | float) -> float:
         source = RealPatches([one], 1, 32, 0.0, None, *options)
         shown = [source.pair(number)["t1ce"] > 0 for number in range(8)]
         return float(torch.stack(shown).float().mean())
@@ -109,7 +109,7 @@ def test_patches_of_bare_brains_get_a_head_where_wanted(
     assert filled(pair, surroundings, 1.0) > plain + 0.1
     thick = replace(pair, facts=replace(pair.facts, blur=(0.0, 0.0, 1.6)))
     assert filled(thick, surroundings, 1.0) == pytest.approx(plain)
-    whole = PreparedPair(np.where(pair.volumes == 0, np.float16(0.2), pair.volumes), pair.facts)
+    whole = FittedPair(np.where(pair.volumes == 0, np.float16(0.2), pair.volumes), pair.facts)
     assert torch.equal(
         RealPatches([whole], 1, 32, 0.0, None, surroundings, 1.0).pair(3)["t1ce"],
         RealPatches([whole], 1, 32, 0.0).pair(3)["t1ce"],
@@ -117,7 +117,7 @@ def test_patches_of_bare_brains_get_a_head_where_wanted(
 
 
 def test_validation_sees_each_brain_bare_and_in_a_head(
-    surroundings: SimulatedSurroundings, pair: PreparedPair
+    surroundings: SimulatedSurroundings, pair: FittedPair
 ) -> None:
     source = RealVolumes([pair], 16, surroundings)
     assert source.epoch == 2

@@ -7,7 +7,7 @@ import torch
 from clinica_t1nce.bids.pairs import PairFiles
 from clinica_t1nce.errors import OutputError, TrainingError
 from clinica_t1nce.training.data.variation import Augmentation
-from clinica_t1nce.training.data.volume_pairs import Cache, VolumePairs
+from clinica_t1nce.training.data.volume_pairs import VolumeCache, VolumePairs
 from clinica_t1nce.volumes import grids, intensity
 from tests.data import volumes
 
@@ -24,7 +24,7 @@ def write_pair(folder: Path, name: str = "sub-01", seed: int = 0, kind: str = "r
 
 def test_network_is_given_what_synthesis_gives_it(tmp_path: Path) -> None:
     pair = write_pair(tmp_path, kind="las")
-    cache = Cache(tmp_path / "cache", (16, 16, 16), MIN_MAX)
+    cache = VolumeCache(tmp_path / "cache", (16, 16, 16), MIN_MAX)
     cache.fill([pair])
     volume = volumes.enhance(volumes.brain())[::-1]
     scaled = intensity.measure(volume, **MIN_MAX).apply(volume)
@@ -34,7 +34,7 @@ def test_network_is_given_what_synthesis_gives_it(tmp_path: Path) -> None:
 
 def test_volumes_are_prepared_once(tmp_path: Path) -> None:
     pairs = [write_pair(tmp_path, f"sub-{n}", n) for n in range(2)]
-    cache = Cache(tmp_path / "cache", None, MIN_MAX)
+    cache = VolumeCache(tmp_path / "cache", None, MIN_MAX)
     cache.fill(pairs[:1])
     written = {path: path.stat().st_mtime_ns for path in cache.folder.iterdir()}
     cache.fill(pairs)
@@ -44,12 +44,12 @@ def test_volumes_are_prepared_once(tmp_path: Path) -> None:
     before = cache.path(pairs[0].t1ce)
     volumes.write(pairs[0].t1ce, volumes.brain(seed=9) + 1)
     assert cache.path(pairs[0].t1ce) != before
-    assert Cache(cache.folder, (16, 16, 16), MIN_MAX).path(pairs[0].t1nce) not in written
+    assert VolumeCache(cache.folder, (16, 16, 16), MIN_MAX).path(pairs[0].t1nce) not in written
 
 
 def test_workers_prepare_too(tmp_path: Path) -> None:
     pairs = [write_pair(tmp_path, f"sub-{n}", n) for n in range(3)]
-    cache = Cache(tmp_path / "cache", None, MIN_MAX)
+    cache = VolumeCache(tmp_path / "cache", None, MIN_MAX)
     cache.fill(pairs, workers=2)
     assert len(list(cache.folder.iterdir())) == 6
 
@@ -60,7 +60,7 @@ def test_pairs_that_cannot_be_trained_on(tmp_path: Path) -> None:
     same.t1ce.write_bytes(same.t1nce.read_bytes())
     volumes.write(other.t1ce, volumes.brain((16, 28, 20)))
     with pytest.raises(TrainingError, match=r"^3 of 4 pairs cannot be trained on") as caught:
-        Cache(tmp_path / "cache", None, MIN_MAX).fill([good, damaged, same, other])
+        VolumeCache(tmp_path / "cache", None, MIN_MAX).fill([good, damaged, same, other])
     message = str(caught.value)
     assert f"{damaged.t1ce}: not a NIfTI file" in message
     assert "sub-2: the same image on both sides" in message
@@ -73,7 +73,7 @@ def test_disk_that_is_too_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     usage = type("Usage", (), {"free": 1000})
     monkeypatch.setattr("shutil.disk_usage", lambda folder: usage)
     with pytest.raises(OutputError, match=r"--cache"):
-        Cache(tmp_path / "cache", (16, 16, 16), MIN_MAX).fill([pair])
+        VolumeCache(tmp_path / "cache", (16, 16, 16), MIN_MAX).fill([pair])
     assert not (tmp_path / "cache").exists()
 
 
