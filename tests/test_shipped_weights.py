@@ -20,8 +20,20 @@ TRAIN = ["clinica-t1nce", "train-simulated"]
 shipped = pytest.mark.parametrize("name", storage.shipped())
 
 
-def test_there_is_a_default() -> None:
-    assert storage.DEFAULT_MODEL in storage.shipped()
+def test_there_are_default_and_fast_weights() -> None:
+    assert {storage.DEFAULT_MODEL, storage.FAST_MODEL} <= set(storage.shipped())
+    for word, name in (("default", storage.DEFAULT_MODEL), ("fast", storage.FAST_MODEL)):
+        assert storage.load_weights(word)[1].name == name
+
+
+def test_the_fast_weights_do_much_as_the_default_ones(t1nce: np.ndarray) -> None:
+    t1ce = t1nce[40:104, 60:124, 50:114].copy()
+    vessel = (slice(30, 34), slice(None), slice(30, 34))
+    t1ce[vessel] = 2 * t1nce.max()
+    default, fast = (Synthesizer.load(name, "cpu")(t1ce).change for name in ("default", "fast"))
+    assert default[vessel].mean() > t1nce.max()
+    assert fast[vessel].mean() == pytest.approx(default[vessel].mean(), rel=0.2)
+    assert np.abs(fast - default).mean() < 0.01 * t1nce.max()
 
 
 @shipped

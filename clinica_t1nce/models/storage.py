@@ -26,6 +26,9 @@ from clinica_t1nce.models.layers import use_batch_statistics
 DEFAULT_MODEL = "change-unet-v7"
 """The shipped weights that ``default`` stands for."""
 
+FAST_MODEL = "change-unet-fast-v1"
+"""The shipped weights that ``fast`` stands for: they imitate the default ones."""
+
 WEIGHTS = Path(str(resources.files("clinica_t1nce"))) / "weights"
 """Folder of the shipped weights."""
 
@@ -43,8 +46,8 @@ def load_weights(name_or_path: str | Path = "default") -> tuple[nn.Module, Card]
     Parameters
     ----------
     name_or_path
-        Name of shipped weights, ``"default"``, or the path of a ``.safetensors`` file with its
-        card beside it, or of that card.
+        Name of shipped weights, ``"default"``, ``"fast"``, or the path of a ``.safetensors`` file
+        with its card beside it, or of that card.
 
     Returns
     -------
@@ -138,7 +141,8 @@ def save_weights(path: str | Path, module: nn.Module, card: Card) -> Card:
 
 
 def _find(name_or_path: str | Path) -> Path:
-    name = DEFAULT_MODEL if name_or_path == "default" else str(name_or_path)
+    names = {"default": DEFAULT_MODEL, "fast": FAST_MODEL}
+    name = names.get(str(name_or_path), str(name_or_path))
     if name in shipped():
         return WEIGHTS / f"{name}.safetensors"
     path = Path(name)

@@ -64,8 +64,8 @@ class Options:
     model: str = field(
         default="default",
         metadata=_shown(
-            "Model: the name of weights that come with clinica-t1nce, or a .safetensors file with "
-            "its .json card beside it.",
+            "Model: default, fast, the name of other weights that come with clinica-t1nce, or a "
+            ".safetensors file with its .json card beside it.",
             MODEL,
             metavar="NAME|FILE",
         ),
