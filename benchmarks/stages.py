@@ -1,6 +1,6 @@
 """Where the time of one image goes in a batch of `clinica run t1-synth-nce`, or in `translate`.
 
-    python benchmarks/stages.py CROP... --images 50 --processes 2
+    python benchmarks/stages.py CROP... --images 50 --processes 2 [--model fast] [--no-report]
     OMP_NUM_THREADS=1 python benchmarks/stages.py T1CE --file
 
 CROP is a T1ce crop of t1-linear. Makes a CAPS of links to the crops, one visit each, in a temporary
@@ -163,7 +163,9 @@ def make(caps: Path, crops: Sequence[Path], number: int) -> None:
     description.add(caps, "stages", bids_version="1.7.0", caps_version="1.0.0")
 
 
-def run(crops: Sequence[Path], number: int, n_processes: int) -> tuple[list[Any], float]:
+def run(
+    crops: Sequence[Path], number: int, n_processes: int, *given: str
+) -> tuple[list[Any], float]:
     """Run the command; give what each of its processes found, and seconds on the clock."""
     with tempfile.TemporaryDirectory() as folder:
         caps, hook, found = (Path(folder, name) for name in ("caps", "hook", "found"))
@@ -178,7 +180,7 @@ def run(crops: Sequence[Path], number: int, n_processes: int) -> tuple[list[Any]
         start = time.perf_counter()
         command = [str(Path(sys.executable).with_name("clinica")), "run", "t1-synth-nce", str(caps)]
         subprocess.run(
-            [*command, "--device", "cpu", "-np", str(n_processes), "-wd", str(Path(folder, "wd"))],
+            [*command, *given, "--device", "cpu", "-np", str(n_processes), "-wd", f"{folder}/wd"],
             check=True,
             cwd=folder,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
@@ -207,6 +209,8 @@ def main() -> None:
     parser.add_argument("crops", nargs="+", type=Path)
     parser.add_argument("--images", type=int, default=50)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--model", default="default", help="weights (%(default)s)")
+    parser.add_argument("--no-report", action="store_true", help="make no pages")
     parser.add_argument("--file", action="store_true", help="time `translate`, of the first image")
     options = parser.parse_args()
     if options.file:
@@ -217,7 +221,8 @@ def main() -> None:
         return
     number = options.images
     crops = [crop.absolute() for crop in options.crops]
-    processes, clock = run(crops, number, options.processes)
+    given = ["--model", options.model, *(["--no-report"] if options.no_report else [])]
+    processes, clock = run(crops, number, options.processes, *given)
     rows: Counter[str] = Counter()
     for each in processes:
         rows.update({**each["stages"], START_UP: each[START_UP]})

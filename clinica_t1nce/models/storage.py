@@ -29,6 +29,9 @@ DEFAULT_MODEL = "change-unet-v7"
 FAST_MODEL = "change-unet-fast-v1"
 """The shipped weights that ``fast`` stands for: they imitate the default ones."""
 
+SHORT_NAMES = {"default": DEFAULT_MODEL, "fast": FAST_MODEL}
+"""What the words stand for."""
+
 WEIGHTS = Path(str(resources.files("clinica_t1nce"))) / "weights"
 """Folder of the shipped weights."""
 
@@ -141,8 +144,7 @@ def save_weights(path: str | Path, module: nn.Module, card: Card) -> Card:
 
 
 def _find(name_or_path: str | Path) -> Path:
-    names = {"default": DEFAULT_MODEL, "fast": FAST_MODEL}
-    name = names.get(str(name_or_path), str(name_or_path))
+    name = SHORT_NAMES.get(str(name_or_path), str(name_or_path))
     if name in shipped():
         return WEIGHTS / f"{name}.safetensors"
     path = Path(name)

@@ -74,13 +74,13 @@ def check_model(model: str, device: Device) -> Model:
     WeightsError, DeviceError
         If they cannot.
     """
-    from clinica_t1nce.models.storage import load_generator, shipped
+    from clinica_t1nce.models.storage import SHORT_NAMES, load_generator, shipped
     from clinica_t1nce.synthesis.synthesizer import find_device
 
     found = find_device(device)
     _, card = load_generator(model)
-    known = model == "default" or model in shipped()
-    name = model if known else str(Path(model).absolute())
+    is_name = model in SHORT_NAMES or model in shipped()
+    name = model if is_name else str(Path(model).absolute())
     return Model(name, card, "cuda" if found.type == "cuda" else "cpu")
 
 
