@@ -26,9 +26,6 @@ logger = logging.getLogger("clinica_t1nce")
 NODE_FILE = "node.pkl"
 RESULT_FILE = "result.json"
 LOG_FILE = "log.txt"
-_KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**31)}
-"""glibc gives large arrays back to the kernel when they are freed, and each new one is filled with
-zeros again: a tenth of an image's time. Kept, they are as many as without."""
 GRACE_SECONDS = 5.0
 SECONDS_TO_TIDY_UP = 2.0
 
@@ -102,16 +99,12 @@ class LocalPlugin(DistributedPluginBase):
     def _submit_job(self, node: Any, updatehash: bool = False) -> int:
         folder = Path(tempfile.mkdtemp(prefix="worker-", dir=node.base_dir))
         (folder / NODE_FILE).write_bytes(pickle.dumps((node, updatehash)))
-        environment = (
-            _KEEP_MEMORY
-            | os.environ
-            | {
-                "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-                "OMP_NUM_THREADS": str(self._n_threads),
-                "NO_ET": "yes",
-                "NIPYPE_NO_ET": "yes",
-            }
-        )
+        environment = os.environ | {
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "OMP_NUM_THREADS": str(self._n_threads),
+            "NO_ET": "yes",
+            "NIPYPE_NO_ET": "yes",
+        }
         with (folder / LOG_FILE).open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "clinica_t1nce.engine.local_plugin", str(folder)],
