@@ -7,6 +7,7 @@ from clinica_t1nce.caps.query import Crop, SelectedBy
 from clinica_t1nce.engine import event_log
 from clinica_t1nce.errors import OutputError
 from clinica_t1nce.pipelines import resumable
+from tests.data.caps import save_weights
 
 CROPS = [
     Crop(
@@ -23,6 +24,16 @@ def settle(folder, events, error=None):
         for event in events:
             log.write(event)
     return resumable.settle(CROPS, lambda crop: str(crop.path), folder, error)
+
+
+@pytest.mark.parametrize("name", ["default", "fast", "change-unet-v7"])
+def test_names_of_weights_are_no_paths(name, tmp_path, monkeypatch):
+    """Processes work elsewhere: they are given absolute paths, but names as they are."""
+    monkeypatch.chdir(tmp_path)
+    assert resumable.check_model(name, "cpu").name == name
+    save_weights(tmp_path)
+    (weights,) = tmp_path.glob("*.safetensors")
+    assert resumable.check_model(weights.name, "cpu").name == str(weights)
 
 
 def test_a_dead_process_leaves_the_image_it_was_at_and_the_rest(tmp_path):
