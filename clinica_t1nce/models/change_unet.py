@@ -78,7 +78,7 @@ def _convolve(conv: nn.Conv3d, x: torch.Tensor, window: Window, grid: torch.Size
 
 
 def _mix(conv: nn.Module, x: torch.Tensor) -> torch.Tensor:
-    """Convolve by 1 x 1 x 1, channels last: as a convolution, PyTorch 2.13 takes twice as long."""
+    """Convolve by 1 x 1 x 1, channels last: as a convolution, PyTorch 2.13 takes longer."""
     assert isinstance(conv, nn.Conv3d)
     return F.linear(x.movedim(1, -1), conv.weight.flatten(1), conv.bias).movedim(-1, 1)
 
@@ -160,8 +160,8 @@ class ChangeUNet(nn.Module):
     up_blocks
         Residual blocks of each level but the last on the way up; None: as on the way down.
     head_side
-        Side, 3 or 1, of the convolutions that give the output. Half of the time is spent on the
-        finest level: with no block down and a side of 1 it takes a third of that.
+        Side, 3 or 1, of the convolutions that give the output. Much of the time is spent on the
+        finest level: no block on its way down, and a side of 1, save most of that.
     quantiles
         Rising probabilities, an odd number of them: the network gives these quantiles of the
         enhancement, the middle one being what it removes and the outer ones how sure it is.

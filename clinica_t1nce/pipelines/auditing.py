@@ -86,10 +86,10 @@ def find_name(model: str) -> str | None:
     """
     if model == "default":
         return None
-    if not model.endswith((".safetensors", ".json")):
-        return model
-    from clinica_t1nce.models.storage import load_generator
+    from clinica_t1nce.models.storage import SHORT_NAMES, load_generator
 
+    if not model.endswith((".safetensors", ".json")):
+        return SHORT_NAMES.get(model, model)
     return load_generator(model)[1].name
 
 

@@ -313,8 +313,7 @@ class Synthesizer:
             change, own_range = self._change(x.flip(flipped) if axes else x)
             change = change.flip(flipped) if axes else change
             if mean is None:
-                # Its own, or a channel of what the network gave, which nothing else uses.
-                mean = change
+                mean = change  # Nothing else uses it: it may be added to.
             else:
                 delta = change - mean
                 mean += delta / n

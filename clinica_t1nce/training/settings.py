@@ -216,6 +216,10 @@ def _check_method(settings: Settings) -> None:
         raise TrainingError(
             f"--teacher is imitated, --{settings.method} learns otherwise: give one of the two"
         )
+    if settings.teacher is not None and settings.optimisation.perceptual:
+        raise TrainingError(
+            "--perceptual compares with the truth, --teacher does not: leave one out"
+        )
 
 
 def _network_of(settings: Settings, architecture: str) -> dict[str, Any]:

@@ -189,6 +189,9 @@ def test_teachers_that_cannot_be_imitated_are_refused(
     weights = str(on_mixture / "tiny.safetensors")
     with pytest.raises(TrainingError, match="--teacher is imitated, --adversarial learns"):
         card_of(replace(fast, teacher=weights, init=weights, method="adversarial"))
+    perceptual = replace(fast.optimisation, perceptual=0.1)
+    with pytest.raises(TrainingError, match="--perceptual compares with the truth, --teacher"):
+        card_of(replace(fast, teacher=weights, optimisation=perceptual))
 
 
 def test_accumulated_batches_step_as_one(pairs: RealPairs, tmp_path: Path) -> None:

@@ -1,8 +1,7 @@
 """A smaller network learns to give what a trained one gives.
 
 Hinton et al., "Distilling the knowledge in a neural network", 2015. What a trained network gives
-has no noise of a second scan in it and is known everywhere: a T1ce is enough, and a few thousand
-steps suffice where learning from pairs takes ten times as many.
+has no noise of a second scan in it and is known everywhere, and a T1ce is enough.
 """
 
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ import torch
 from torch import nn
 
 from clinica_t1nce.training.data.numbered import Batch
-from clinica_t1nce.training.modules.generator import GeneratorTraining, Optimisation
+from clinica_t1nce.training.modules.generator import GeneratorTraining, Optimisation, image_of
 from clinica_t1nce.training.modules.losses import local_means, robust
 
 
@@ -47,11 +46,11 @@ class DistillationTraining(GeneratorTraining):
 
     def training_step(self, batch: Batch, index: int) -> torch.Tensor:
         """Return the loss of one batch."""
-        loss = self._imitation(batch["t1ce"], self._views[index % len(self._views)])
+        loss = self.imitation(batch["t1ce"], self._views[index % len(self._views)])
         self.record({"loss": loss})
         return loss
 
-    def _imitation(self, t1ce: torch.Tensor, view: Sequence[int]) -> torch.Tensor:
+    def imitation(self, t1ce: torch.Tensor, view: Sequence[int]) -> torch.Tensor:
         """Compare what both give, voxel by voxel and in local means, where there is an image."""
         o = self.optimisation
         x = t1ce.contiguous(memory_format=torch.channels_last_3d)
@@ -59,7 +58,7 @@ class DistillationTraining(GeneratorTraining):
         missing = wanted - self.network(x).float()
         middle = missing.shape[1] // 2
         seen = x != 0
-        enhancing = wanted[:, middle, None] > o.enhancing_above
+        enhancing = x - image_of(wanted, x, self.output) > o.enhancing_above
         weight = (1 + o.enhancing_weight * enhancing) * seen
         error = robust(missing, o.robust_scale).mean(dim=1, keepdim=True) * weight
         loss = error.sum() / weight.sum().clamp(min=1)

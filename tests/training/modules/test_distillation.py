@@ -20,6 +20,26 @@ def distillation(pupil: nn.Module, teacher: nn.Module, **given: float) -> Distil
     return DistillationTraining(pupil, teacher, VIEWS, "change", optimisation)
 
 
+class Constant(nn.Module):
+    def __init__(self, *values: float):
+        super().__init__()
+        self.values = nn.Parameter(torch.tensor(values))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.values.view(1, -1, 1, 1, 1).expand(len(x), -1, *x.shape[2:])
+
+
+class Unchanged(nn.Module):
+    """Leave an image as it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(1.0))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.scale * x
+
+
 def test_what_is_taught_comes_from_the_mirrored_view() -> None:
     teacher, x = network(0).eval(), batch()["t1ce"]
     module = distillation(network(1), teacher)
@@ -30,25 +50,17 @@ def test_what_is_taught_comes_from_the_mirrored_view() -> None:
 
 
 def test_loss_by_hand() -> None:
-    class Constant(nn.Module):
-        def __init__(self, *values: float):
-            super().__init__()
-            self.values = nn.Parameter(torch.tensor(values))
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return self.values.view(1, -1, 1, 1, 1).expand(len(x), -1, *x.shape[2:])
-
     # Half of the image is background, which does not count.
     x = torch.ones(1, 1, 24, 12, 12)
     x[:, :, 12:] = 0
     teacher = Constant(0.0, 0.5, 1.0)
     optimisation = {"robust_scale": 0.0, "local": 0.25}
     module = distillation(Constant(0.0, 0.25, 0.5), teacher, **optimisation)
-    found = module._imitation(x, [])
+    found = module.imitation(x, [])
     # The mean over three quantiles, and a quarter of the means over blocks of the middle one.
     assert float(found.detach()) == pytest.approx((0 + 0.25 + 0.5) / 3 + 0.25 * 0.25)
     alike = distillation(Constant(0.0, 0.5, 1.0), teacher, **optimisation)
-    assert float(alike._imitation(x, []).detach()) == 0
+    assert float(alike.imitation(x, []).detach()) == 0
 
 
 def test_a_smaller_network_comes_to_give_what_the_teacher_gives() -> None:
@@ -68,3 +80,13 @@ def test_a_smaller_network_comes_to_give_what_the_teacher_gives() -> None:
     step(module, [batch(seed) for seed in range(30)])
     assert distance() < at_first / 2
     assert all(torch.equal(teacher.state_dict()[name], value) for name, value in before.items())
+
+
+def test_of_images_what_the_teacher_takes_away_counts_more() -> None:
+    # The teacher darkens the brighter half by 0.5 and leaves the other.
+    x = torch.full((1, 1, 24, 12, 12), 0.5)
+    x[:, :, 12:] = 1
+    optimisation = Optimisation(steps=1, robust_scale=0.0, local=0.0, enhancing_weight=3.0)
+    unchanged = DistillationTraining(Unchanged(), Constant(0.5), ([],), "image", optimisation)
+    # Wrong by 0.5 where it takes away, with a weight of 4, and right elsewhere.
+    assert float(unchanged.imitation(x, []).detach()) == pytest.approx(0.5 * 4 / 5)
