@@ -137,7 +137,7 @@ def draw(path: Path, measured: Mapping[int, Mapping[str, float]]) -> None:
         style = "k-o" if name == "again" else "-o"
         label = "the whole command" if name == "again" else name
         left.loglog(visits, [row[name] for row in measured.values()], style, ms=3, label=label)
-    left.axhline(60, color="0.7", lw=0.8)
+    left.axhline(60, color="0.5", lw=0.8, ls="--", label="a minute")
     left.set(xlabel="visits that are done", ylabel="processor seconds")
     left.legend(fontsize=8)
     right.semilogx(visits, [row["MB"] for row in measured.values()], "k-o", ms=3)

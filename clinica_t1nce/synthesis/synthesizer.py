@@ -335,8 +335,8 @@ class Synthesizer:
             spread = spread.div_(n_views)
         uncertainty = None
         if spread is not None:
-            size = _mean(mean.abs())
-            uncertainty = _mean(spread) / size if size else 0.0
+            size = _exact_mean(mean.abs())
+            uncertainty = _exact_mean(spread) / size if size else 0.0
         faded = fade_small(mean, self.card.inference.fade)
         return faded[0, 0].cpu().numpy(), uncertainty
 
@@ -395,6 +395,6 @@ def find_device(name: str | torch.device) -> torch.device:
     return device
 
 
-def _mean(values: torch.Tensor) -> float:
+def _exact_mean(values: torch.Tensor) -> float:
     # PyTorch would make a copy in float64.
     return float(values.cpu().numpy().mean(dtype=np.float64))

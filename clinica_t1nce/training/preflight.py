@@ -16,7 +16,7 @@ _STATE = 3
 """Copies of the weights in a checkpoint: themselves and Adam's two moments."""
 
 
-def check(card: Card, settings: Settings, device: torch.device, output: Path) -> None:
+def check_settings(card: Card, settings: Settings, device: torch.device, output: Path) -> None:
     """Refuse to start what would break down on its way, or does not fit.
 
     Gradients of Res-U-Net in bfloat16 are now and then infinite on a CPU (PyTorch 2.13); one such

@@ -22,7 +22,7 @@ _VERSIONED = ("torch", "lightning", "numpy", "scipy", "nibabel", "torchio")
 Row = Mapping[str, float]
 
 
-def check(output: Path, settings: Mapping[str, Any]) -> None:
+def refuse_another(output: Path, settings: Mapping[str, Any]) -> None:
     """Refuse a folder with a run of other settings, if there is something to go on from.
 
     Parameters
@@ -63,7 +63,7 @@ def begin(output: Path, settings: Mapping[str, Any], **more: Any) -> None:
     output
         Folder of the run; made if missing.
     settings
-        Settings, as for :func:`check`, which is called.
+        Settings, as for :func:`refuse_another`, which is called.
     **more
         Entries to write beside them, which are not compared.
 
@@ -72,7 +72,7 @@ def begin(output: Path, settings: Mapping[str, Any], **more: Any) -> None:
     OutputError
         If it cannot be written.
     """
-    check(output, settings)
+    refuse_another(output, settings)
     config = output / CONFIG
     if config.exists() and any(output.glob(f"**/{CHECKPOINT}")):
         return

@@ -63,9 +63,9 @@ def train(
     """
     device = find_device(machine.device)
     card = card_of(settings)
-    preflight.check(card, settings, device, output)
+    preflight.check_settings(card, settings, device, output)
     identity = {**asdict(settings), "data": data.identity(), "processes": machine.processes}
-    record.check(output, identity)
+    record.refuse_another(output, identity)
     if machine.threads is not None:
         torch.set_num_threads(machine.threads)
     loaded = data.load(card, settings, output, machine.workers)

@@ -12,7 +12,7 @@ CPU = torch.device("cpu")
 
 def check(tmp_path, *, device=CPU, **given):
     settings = from_preset("paper", name="mine", **given)
-    preflight.check(card_of(settings), settings, device, tmp_path)
+    preflight.check_settings(card_of(settings), settings, device, tmp_path)
 
 
 def needed_gb(tmp_path, monkeypatch, **given):

@@ -16,7 +16,7 @@ def test_run_that_goes_on_has_the_settings_that_it_had(tmp_path: Path) -> None:
     written = json.loads((run / "config.json").read_text())
     assert written["command"] == "first"
     with pytest.raises(TrainingError, match=r"other settings \(b\)"):
-        record.check(run, {"a": 1, "b": (2, 4)})
+        record.refuse_another(run, {"a": 1, "b": (2, 4)})
 
 
 def test_run_without_a_checkpoint_may_be_begun_anew(tmp_path: Path) -> None:

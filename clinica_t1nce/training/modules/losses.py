@@ -269,7 +269,7 @@ def dissimilarity(image: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     similarity = torch.ones(len(image), device=image.device)
     x, y = image.float(), target.float()
     for n, weight in enumerate(weights, start=1):
-        whole, structure = _similarities(x, y)
+        whole, structure = ssim_and_structure(x, y)
         # Below 0, where a power has no value, the images have nothing in common.
         factor = (whole if n == len(weights) else structure).clamp(min=0)
         similarity = similarity * factor ** (weight / sum(weights))
@@ -277,8 +277,19 @@ def dissimilarity(image: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return 1 - similarity.mean()
 
 
-def _similarities(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return each sample's SSIM, and that without its luminance term (Wang et al. 2004)."""
+def ssim_and_structure(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return each sample's SSIM, and that without its luminance term.
+
+    Parameters
+    ----------
+    x, y
+        Volumes, N x 1 x D x H x W, in units of their range, no side below the window's 11 voxels.
+
+    Returns
+    -------
+    ssim, structure : Tensor
+        Mean over each volume, N (Wang et al., IEEE TIP 2004; Gaussian window).
+    """
     mean_x, mean_y, xx, yy, xy = (_window(m) for m in (x, y, x * x, y * y, x * y))
     both = 2 * mean_x * mean_y
     squares = mean_x**2 + mean_y**2

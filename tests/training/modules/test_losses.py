@@ -49,7 +49,7 @@ def pair(side: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_similarity_is_that_of_other_libraries() -> None:
     x, y = pair(16)
-    whole, structure = losses._similarities(x, y)
+    whole, structure = losses.ssim_and_structure(x, y)
     _, expected = structural_similarity_index_measure(
         x, y, data_range=1.0, return_contrast_sensitivity=True
     )
@@ -72,9 +72,9 @@ def test_dissimilarity_of_scales() -> None:
     assert float(dissimilarity(x, x)) == pytest.approx(0, abs=1e-6)
     # 22 voxels make two scales.
     a, b = 0.0448, 0.2856
-    fine = losses._similarities(x, y)[1]
+    fine = losses.ssim_and_structure(x, y)[1]
     halves = (torch.nn.functional.avg_pool3d(image, 2) for image in (x, y))
-    coarse = losses._similarities(*halves)[0]
+    coarse = losses.ssim_and_structure(*halves)[0]
     expected = 1 - (fine ** (a / (a + b)) * coarse ** (b / (a + b))).mean()
     assert float(dissimilarity(x, y)) == pytest.approx(float(expected), abs=1e-6)
 
