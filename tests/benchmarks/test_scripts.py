@@ -206,6 +206,25 @@ def test_pairs_in_mni(run, pair, tmp_path, monkeypatch):
         np.testing.assert_allclose(moved.data[box], image.data / 2, rtol=1e-5)
 
 
+def test_contrast(run, tmp_path, monkeypatch):
+    """Gray matter that the T1ce's scan shows brighter is told, whatever enhances."""
+    monkeypatch.setattr(Synthesizer, "load", lambda *_: Generator())
+    t1nce = volumes.folded()
+    brighter = np.interp(t1nce, [0, 120, 280, 400], [0, 120, 300, 400])
+    noise = np.random.default_rng(0).normal(scale=4, size=t1nce.shape) * (t1nce > 0)
+    for name, image in (("nce", t1nce + noise), ("ce", volumes.enhance(brighter))):
+        volumes.write(tmp_path / f"{name}.nii.gz", image.clip(min=0).astype(np.float32))
+    rows = "ce.nii.gz\tnce.nii.gz\ttrain\tA\tboth\nce.nii.gz\tnce.nii.gz\ttrain\tB\tT1ce\n"
+    (tmp_path / "files.tsv").write_text("t1ce\tt1nce\tsplit\tname\tsharp\n" + rows)
+    printed = run("contrast", "files.tsv")
+    name, *values = cells_of(printed.splitlines()[2])
+    assert name == "A"
+    assert "| B |" not in printed
+    _, _, _, gray, gray_t1ce, _ = map(float, values)
+    assert gray == pytest.approx(0.7, abs=0.02)
+    assert gray_t1ce - gray == pytest.approx(0.05, abs=0.01)
+
+
 def test_samseg(run, tmp_path):
     """Label maps lie where the command looks for them; what is there is not made again."""
     visits = {("sub-01", "ses-1"): "", ("sub-01", "ses-2"): "ce-gadolinium"}
