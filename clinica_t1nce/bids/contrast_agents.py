@@ -63,7 +63,7 @@ _AROUND = " '\"`()[]{}<>.,;:"
 
 _JOINED = re.compile(
     r"(?P<before>non?|not|without|wo|pre|post|with|sans|avec|ohne|mit|kein|keine|zonder|sin|con)"
-    r"(?P<after>contrast\w*|kontrast\w*|gad\w*|gd\w*|inj\w*|km|ce|enhanced|agent)"
+    r"(?P<after>contrast\w*|kontrast\w*|gad\w*|gd\w*|inj\w*|km|ce|enhance\w*|agent)"
 )
 """Words written as one, as in BIDS labels: ``nocontrast``, ``preGd``."""
 
@@ -110,9 +110,12 @@ def label_meaning(label: str, words: Words = NO_WORDS) -> Meaning:
     --------
     >>> label_meaning("gadolinium"), label_meaning("none"), label_meaning("preGd")
     ('given', 'none', 'none')
+    >>> label_meaning("noce"), label_meaning("noinjury")
+    ('none', 'unknown')
     """
     found = meaning(label, words)
-    if found == "unknown" or (found == "nothing" and label.isdigit()):
+    denied = any(word in NEGATIONS for word in _split(plain(label)))
+    if (found == "unknown" and not denied) or (found == "nothing" and label.isdigit()):
         return "given"
     return found if plain(label) else "unknown"
 
@@ -301,7 +304,9 @@ def _of_words(found: list[str]) -> Meaning:
         if word not in NEGATIONS | AFFIRMATIONS | _BESIDE and not word.isdigit()
     ]
     if negated:
-        return "none" if not rest and not affirmed else "unknown"
+        # "no ce" and "not enhanced" say no; "yes, no" says nothing.
+        contradicted = any(word in AFFIRMATIONS - _BESIDE for word in found)
+        return "unknown" if rest or contradicted else "none"
     if AGENT.search(phrase):
         return "unknown" if _DOUBTS & set(found) else "given"
     return "given" if affirmed and not rest else "unknown"

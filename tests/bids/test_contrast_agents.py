@@ -60,6 +60,10 @@ def test_the_label_of_a_name_is_given_unless_the_word_says_otherwise():
     labels = ["gd", "gadolinium", "foo", "1", "gd-dtpa", "gado.2", "dotarém", "post"]
     assert {label_meaning(label) for label in labels} == {"given"}
     assert {label_meaning(label) for label in ("none", "NONE", "pre", "0", "nogd")} == {"none"}
+    negated = ("noce", "noenhanced", "woce", "notenhanced", "withoutenhancement")
+    assert {label_meaning(label) for label in negated} == {"none"}
+    # A denial that is not understood is no T1ce.
+    assert label_meaning("noinjury") == "unknown"
     assert (label_meaning("nan"), label_meaning("")) == ("nothing", "unknown")
 
 
