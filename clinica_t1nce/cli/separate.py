@@ -55,8 +55,9 @@ def cli(
     separation.check_view(view, out, bids)
     n_new = outputs.make_files(out, view.files, copy=copy)
     visits = view.visits
+    n_visits = sum(visits.values()) + len(view.failed)
     click.echo(
-        f"{sum(visits.values())} visits: {visits['both']} with both images, {visits['T1nce']} with "
+        f"{n_visits} visits: {visits['both']} with both images, {visits['T1nce']} with "
         f"a T1nce, {visits['T1ce']} with a T1ce, {visits['none']} without T1w"
         + (f", {len(view.failed)} failed" if view.failed else "")
     )

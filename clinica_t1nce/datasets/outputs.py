@@ -1,5 +1,6 @@
 """Data sets that this package makes of others: whose folder it is, files linked or copied."""
 
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -266,6 +267,15 @@ def place(target: Path, source: Path, *, copy: bool = False) -> None:
         shutil.copyfile(source, part)
 
 
+def without_dots(folder: Path) -> Path:
+    """Give the absolute path of a folder without ``..``, so that links to it are always the same.
+
+    Left as it is where a link in it makes that another folder.
+    """
+    plain = Path(os.path.normpath(folder.absolute()))
+    return plain if plain.exists() and plain.samefile(folder) else folder.absolute()
+
+
 def _check_room(out: Path, plan: FilePlan) -> None:
     needed = sum(
         entry.source.stat().st_size
@@ -281,5 +291,6 @@ def _exists(path: Path) -> bool:
 
 def _same(path: Path, source: Path) -> bool:
     if path.is_symlink():
-        return path.readlink() == source.absolute()
+        # Links of earlier runs may go through "..".
+        return os.path.normpath(path.readlink()) == os.path.normpath(source.absolute())
     return path.stat().st_size == source.stat().st_size

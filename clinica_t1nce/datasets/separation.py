@@ -109,7 +109,7 @@ def plan_view(
     """
     if not (label.isalnum() and label.isascii()):
         raise SelectionError(f"--label {label!r}: letters and digits only, as in BIDS labels")
-    dataset = Dataset(source.absolute(), read_words(words))
+    dataset = Dataset(outputs.without_dots(source), read_words(words))
     chosen = {} if choices is None else _read_choices(choices, dataset)
     view = View()
     second_sessions: dict[str, dict[str, str]] = {}
@@ -268,9 +268,11 @@ def _add_subject(view: View, dataset: Dataset, subject: str, second: dict[str, s
     """Add what lies beside a participant's sessions; its ``sessions.tsv`` gets the new ones."""
     for path in sorted((dataset.root / subject).iterdir()):
         target = Path(subject) / path.name
-        # A text also where a visit has failed: it will have a second session once it has not.
-        torn = second or any(visit.subject == subject for visit in view.failed)
-        if path.name == f"{subject}_sessions.tsv" and torn:
+        is_sessions = path.name == f"{subject}_sessions.tsv"
+        if is_sessions and not second and any(v.subject == subject for v in view.failed):
+            # Whether it will be a link or a text with a second session is not known yet.
+            continue
+        if is_sessions and second:
             rows = []
             for row in text.read_unique(path, "session_id").values():
                 rows.append(row)

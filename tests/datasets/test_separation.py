@@ -277,6 +277,36 @@ def test_a_visit_that_does_not_tell_is_left_out_and_added_later(source, tmp_path
     assert list(separate(source, tmp_path / "view")[0].failed) == [Visit("sub-01", "ses-M000")]
 
 
+@pytest.mark.parametrize("agent", ["none", "given"])
+def test_a_table_of_sessions_of_any_line_ends_can_be_completed(tmp_path, agent):
+    source = make_bids(
+        tmp_path / "b",
+        {
+            "sub-1_ses-1_T1w": {"ContrastBolusAgent": "Foo"},
+            "sub-1_ses-1_ce-gd_T1w": {},
+            "sub-1_ses-2_T1w": {},
+        },
+    )
+    (source / "sub-1" / "sub-1_sessions.tsv").write_bytes(b"session_id\r\nses-1\r\nses-2\r\n")
+    out = tmp_path / "view"
+    assert separate(source, out)[0].failed
+    (tmp_path / "words.tsv").write_text(f"word\tmeaning\nfoo\t{agent}\n")
+    chosen = choose(tmp_path / "c.tsv", "sub-1\tses-1\tsub-1_ses-1_ce-gd_T1w.nii.gz\tT1ce")
+    assert not separate(source, out, words=tmp_path / "words.tsv", choices=chosen)[0].failed
+    rows = read_rows(out / "sub-1" / "sub-1_sessions.tsv")
+    expected = ["ses-1", "ses-1ce", "ses-2"] if agent == "none" else ["ses-1", "ses-2"]
+    assert [row["session_id"] for row in rows] == expected
+
+
+def test_one_source_may_be_spelt_in_two_ways(source, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    out = tmp_path / "view"
+    separate(type(source)(f"../{source.name}"), out)
+    _, n_new = separate(source, out)
+    assert n_new == 0
+
+
 def test_a_table_tells_what_a_word_means(tmp_path):
     agent = {"ContrastBolusAgent": "Foo"}
     source = make_bids(tmp_path / "b", {"sub-1_ses-1_T1w": agent, "sub-2_ses-1_T1w": {}})
