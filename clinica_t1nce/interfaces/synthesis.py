@@ -181,6 +181,7 @@ class _SynthesizeT1nceOutputSpec(TraitedSpec):
     )
     vessel_files = OutputMultiObject(File(exists=True), desc="masks of vessels, beside them")
     sidecars = OutputMultiObject(File(exists=True), desc="the JSON beside each of out_files")
+    json_files = OutputMultiObject(File(exists=True), desc="all JSON, of maps and T1ce as well")
     confidences = traits.List(
         traits.Either(None, traits.Float()), desc="0 to 1 for each of out_files, None if unknown"
     )
@@ -224,6 +225,8 @@ class SynthesizeT1nce(_Generator):
         ]
 
     def _collect(self, result: "Result", outputs: dict[str, list[Any]]) -> None:
+        # Outputs, or nodes would remove them.
+        outputs["json_files"] += [str(path) for path in result.job.jsons if path.exists()]
         if result.sidecar is None:
             return
         files, options = result.job.first, result.job.options
@@ -233,12 +236,8 @@ class SynthesizeT1nce(_Generator):
         for field, space in (("full_files", names.MNI), ("native_files", names.NATIVE)):
             if space in options.output_spaces:
                 outputs[field].append(str(result.job.images[space].image))
-        for field, path in (
-            ("enhancement_files", files.enhancement),
-            ("vessel_files", files.vessels),
-        ):
-            if path is not None:
-                outputs[field].append(str(path))
+        for field, path in zip(("enhancement_files", "vessel_files"), files.maps, strict=False):
+            outputs[field].append(str(path))
 
 
 @with_options("model", "device", "n_threads")

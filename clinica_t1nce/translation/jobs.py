@@ -114,6 +114,16 @@ class Job:
         return (self.source,)
 
     @property
+    def jsons(self) -> list[Path]:
+        """Paths of the JSON that may be written: of the T1ce, of images and of maps."""
+        of_images = [
+            names.sidecar_path(path)
+            for files in self.images.values()
+            for path in (files.image, *files.maps)
+        ]
+        return of_images if self.classification is None else [self.classification, *of_images]
+
+    @property
     def first(self) -> ImageFiles:
         """Files of the first grid that is asked for."""
         return self.images[self.spaces[0]]

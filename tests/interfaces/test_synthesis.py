@@ -67,6 +67,7 @@ def test_names_of_the_outputs():
     assert outputs == {
         "out_files",
         "sidecars",
+        "json_files",
         "confidences",
         "failures",
         "full_files",
@@ -103,6 +104,24 @@ def test_the_same_bytes_again(tmp_path, weights, crops):
         synthesize(weights, in_files=crops[:1], out_files=[str(out)]).run(cwd=str(tmp_path))
         written.append(out.read_bytes())
     assert written[0] == written[1]
+
+
+def test_a_node_keeps_all_that_is_written(tmp_path, crops):
+    """With maps and what each T1ce shows; of one that shows nothing that alone."""
+    weights = str(save_weights(tmp_path / "weights", calibration=DETECTOR))
+    dark = str(write_crop(tmp_path / "sub-c_T1w.nii.gz", 0.9 * volumes.brain(nifti.CROP_SHAPE)))
+    given = {"in_files": [crops[0], dark], "save_enhancement": True, "select": "image"}
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    synthesize(weights, **given).run(cwd=plain)
+    node = Node(synthesize(weights, **given), name="node", base_dir=tmp_path / "work")
+    outputs = node.run().outputs
+    files = {path.name for path in plain.iterdir()}
+    assert files <= {path.name for path in (tmp_path / "work" / "node").iterdir()}
+    assert {Path(path).name for path in outputs.json_files} == {
+        name for name in files if name.endswith(".json")
+    }
+    assert sum("Gadolinium" in name for name in files) == 2
 
 
 def test_an_error_ends_it_unless_told_otherwise(tmp_path, weights, crops):
