@@ -139,7 +139,7 @@ def load(
     forms = read_forms(nifti, content)
     affine = _checked_affine(path, forms.affine)
     _check_grid(path, data.shape, affine, shape, zooms)
-    data, n_nonfinite = _without_nonfinite(path, data)
+    data, n_nonfinite = without_nonfinite(path, data)
     if not constant and data.min() == data.max():
         raise ImageError(
             f"{path}: every voxel is {data.flat[0]:g}, there is no image; make this file again"
@@ -333,7 +333,28 @@ def _check_grid(
         raise ImageError(f"{path}: {_times(found_zooms)} mm voxels, not {_times(zooms)}; {mend}")
 
 
-def _without_nonfinite(path: Path, data: np.ndarray) -> tuple[np.ndarray, int]:
+def without_nonfinite(path: str | Path, data: np.ndarray) -> tuple[np.ndarray, int]:
+    """Set voxels that are NaN or infinite to 0.
+
+    Parameters
+    ----------
+    path
+        Name of the image, for messages.
+    data
+        Voxels of floats.
+
+    Returns
+    -------
+    data : numpy.ndarray
+        The same where all are finite, else a copy.
+    n_nonfinite : int
+        Number of voxels that were set to 0, which is logged.
+
+    Raises
+    ------
+    ImageError
+        If they are more than 1 %.
+    """
     finite = np.isfinite(data)
     n_nonfinite = data.size - int(np.count_nonzero(finite))
     if n_nonfinite == 0:

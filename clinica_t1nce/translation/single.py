@@ -118,11 +118,17 @@ def translate_image(image: nib.Nifti1Image, synthesizer: "Synthesizer") -> nib.N
     >>> from clinica_t1nce.synthesis import Synthesizer
     >>> t1nce = translate_image(nibabel.load("t1ce.nii.gz"), Synthesizer.load())  # doctest: +SKIP
     """
+    if not isinstance(image, nib.Nifti1Image) or image.affine is None:
+        raise ImageError(f"{type(image).__name__}: give a NIfTI image with an affine")
     shape = image.shape
     if len(shape) < 3 or any(side != 1 for side in shape[3:]):
         raise ImageError(f"an image of shape {shape}; give one volume")
-    stored = np.asanyarray(image.dataobj)
-    data = stored.reshape(shape[:3]).astype(np.float32)
+    stored = np.asanyarray(image.dataobj).reshape(shape[:3])
+    if stored.dtype.kind not in "iuf":
+        raise ImageError(f"voxels of type {stored.dtype}; give one with plain numbers")
+    if stored.dtype.kind == "f":
+        stored, _ = nifti.without_nonfinite("image", stored)
+    data = stored.astype(np.float32)
     affine = read_forms(image).affine
     check_content(data, affine, stored.dtype.kind)
     found = synthesise_volume(data, affine, synthesizer).synthesis
@@ -132,10 +138,10 @@ def translate_image(image: nib.Nifti1Image, synthesizer: "Synthesizer") -> nib.N
         # In float32, the greatest int32 would be rounded up to one that is none.
         values = np.rint(found.image.astype(np.float64))
         values = np.clip(values, limits.min, limits.max).astype(stored.dtype)
-        voxels = np.where(found.change == 0, stored.reshape(shape[:3]), values)
+        voxels = np.where(found.change == 0, stored, values)
     else:
         kind = image.get_data_dtype() if image.get_data_dtype().kind == "f" else np.float32
-        voxels = np.where(found.change == 0, stored.reshape(shape[:3]), found.image).astype(kind)
+        voxels = np.where(found.change == 0, stored, found.image).astype(kind)
         header.set_data_dtype(kind)
     return type(image)(voxels.reshape(shape), image.affine, header)
 

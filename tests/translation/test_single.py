@@ -62,6 +62,29 @@ def test_image_in_memory(dtype):
     np.testing.assert_array_equal(same.dataobj, image.dataobj)
 
 
+def test_voxels_that_are_no_numbers_are_mended_in_memory():
+    data = DATA.copy()
+    data[0, 0, 0], data[12, 12, 12] = np.nan, np.inf
+    found = single.translate_image(nib.Nifti1Image(data, volumes.affine()), Generator())
+    assert found.dataobj[0, 0, 0] == found.dataobj[12, 12, 12] == 0
+    data[:4] = np.nan
+    with pytest.raises(ImageError, match=r"image: .* are NaN or infinite"):
+        single.translate_image(nib.Nifti1Image(data, volumes.affine()), Generator())
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (nib.Nifti1Image(DATA, None), "give a NIfTI image with an affine"),
+        (nib.MGHImage(DATA.astype(np.float32), np.eye(4)), "MGHImage: give a NIfTI image"),
+        (nib.Nifti1Image(DATA.astype(np.complex64), np.eye(4)), "voxels of type complex64"),
+    ],
+)
+def test_what_is_no_image_in_memory_is_refused(image, message):
+    with pytest.raises(ImageError, match=message):
+        single.translate_image(image, Generator())
+
+
 def test_the_greatest_integer_stays():
     data = DATA.astype(np.int32)
     data[2, 2, 2] = np.iinfo(np.int32).max
