@@ -22,6 +22,9 @@ SHIFT = 0.5
 GAIN = 0.1
 """Part of its intensity by which an image gains at one end, and loses at the other."""
 
+_ALIKE = 1e-20
+"""Mean square, relative to another, that is rounding alone."""
+
 LEVEL = 0.95
 """Confidence of the intervals."""
 
@@ -109,15 +112,17 @@ def intraclass_correlation(values: np.ndarray) -> Correlation:
     mean = table.mean()
     between = k * np.square(table.mean(axis=1) - mean).sum()
     methods = n * np.square(table.mean(axis=0) - mean).sum()
-    rest = max(np.square(table - mean).sum() - between - methods, 0.0)
+    alone = table - table.mean(axis=1, keepdims=True) - table.mean(axis=0) + mean
+    rest = np.square(alone).sum()
     rows, columns, error = between / (n - 1), methods / (k - 1), rest / ((n - 1) * (k - 1))
     spread = rows + (k - 1) * error + k / n * (columns - error)
     if spread <= 0:
         return Correlation(*[float("nan")] * 3)
     icc = (rows - error) / spread
-    if columns == error == 0:
+    # Up to rounding.
+    if max(columns, error) <= _ALIKE * rows:
         return Correlation(1.0, 1.0, 1.0)
-    if rows == error == 0:
+    if max(rows, error) <= _ALIKE * columns:
         return Correlation(0.0, float("nan"), float("nan"))
     # Satterthwaite's degrees of freedom of the denominator.
     a = k * icc / (n * (1 - icc))

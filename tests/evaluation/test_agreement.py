@@ -54,6 +54,10 @@ def test_correlation_minds_a_shift():
 
 def test_correlation_at_its_ends():
     assert intraclass_correlation([[1, 1], [2, 2], [4, 4]]) == Correlation(1, 1, 1)
+    for seed in range(20):
+        values = np.random.default_rng(seed).uniform(300, 900, 5)
+        alike = np.stack([values, values * (1 + 1e-15)], axis=1)
+        assert intraclass_correlation(alike) == Correlation(1, 1, 1)
     nothing = intraclass_correlation([[1, 1], [1, 1]])
     assert np.isnan([nothing.icc, nothing.low, nothing.high]).all()
     shifted = intraclass_correlation([[1, 2], [1, 2], [1, 2]])
