@@ -38,6 +38,9 @@ _BAR = (0.3, 0.9)
 _QUANTILES = (0.5, 0.55, 0.6, 0.65)
 """Quantiles of the enhancement, tried as what is removed."""
 
+_FEWEST_MEASURED = 2
+"""Real pairs from which a confidence can be fitted, each told by the other."""
+
 _WEAK = 0.01
 """Mean enhancement, in units of white matter, below which an image counts as without."""
 
@@ -109,6 +112,11 @@ def calibrate(
     TrainingError
         If there is neither a label map nor a real pair, or a pair cannot be used.
     """
+    if folder is None and len(measured) < _FEWEST_MEASURED:
+        raise TrainingError(
+            f"{len(measured)} real pairs that the weights were not trained on: the confidence "
+            f"takes {_FEWEST_MEASURED} (rows of the split validation), or LABEL_MAPS"
+        )
     module, card = load_weights(weights)
     card = replace(card, calibration={})
     anatomies = [] if folder is None else load_anatomies(find_label_maps(folder), cache)

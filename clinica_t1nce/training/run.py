@@ -66,6 +66,11 @@ def train(
     preflight.check_settings(card, settings, device, output)
     identity = {**asdict(settings), "data": data.identity(), "processes": machine.processes}
     record.refuse_another(output, identity)
+    # Weights that cannot be used are refused before the data are prepared.
+    if settings.teacher is not None:
+        pupil_of(card, settings, *load_weights(settings.teacher))
+    elif settings.init is not None:
+        network_of(card, settings.init)
     if machine.threads is not None:
         torch.set_num_threads(machine.threads)
     loaded = data.load(card, settings, output, machine.workers)

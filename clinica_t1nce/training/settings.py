@@ -229,6 +229,8 @@ def _network_of(settings: Settings, architecture: str) -> dict[str, Any]:
     preset = registry.preset(architecture)
     if settings.widths is not None:
         preset["hyperparameters"]["widths"] = list(settings.widths)
+        if preset["input"]["grid"] is None:
+            preset["input"]["multiple"] = 2 ** len(settings.widths)
     if settings.grid is not None:
         if preset["input"]["grid"] is None:
             raise TrainingError(f"{architecture} works on the image's own grid: leave --grid out")
@@ -273,8 +275,8 @@ def resolved(settings: Settings, epoch: int | None, processes: int) -> Settings:
     if steps is None:
         if epoch is None:
             raise TrainingError(
-                "pairs are simulated without end, and so have no epochs: say how long with "
-                "--steps, or how many pairs there are with --pairs"
+                "pairs are drawn without end, and so have no epochs: say how long with --steps "
+                "(or, of simulated pairs alone, how many there are with --pairs)"
             )
         if o.epochs is None:
             raise TrainingError("neither --steps nor --epochs says how long to train")

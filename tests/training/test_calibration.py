@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from clinica_t1nce.bids.pairs import PairFiles
+from clinica_t1nce.errors import TrainingError
 from clinica_t1nce.models import registry
 from clinica_t1nce.models.cards import Card
 from clinica_t1nce.models.storage import load_weights, save_weights
@@ -154,6 +155,16 @@ def test_the_chosen_quantile_is_on_the_card(tmp_path: Path) -> None:
     _, card = load_weights(weights)
     assert card.inference.quantile in (0.5, 0.55, 0.6, 0.65)
     assert card.inference.mirrors == tuple(map(tuple, fields["inference"]["mirrors"]))
+
+
+def test_a_confidence_takes_pairs_that_were_not_trained_on(tmp_path: Path) -> None:
+    weights = tmp_path / "tiny.safetensors"
+    fields = registry.preset("change-unet") | {"hyperparameters": {"widths": [2, 4]}}
+    network = registry.build("change-unet", widths=[2, 4])
+    save_weights(weights, network, Card(name="tiny", **fields))
+    pair = PairFiles("sub-1", tmp_path / "ce.nii.gz", tmp_path / "nce.nii.gz")
+    with pytest.raises(TrainingError, match=r"^1 real pairs .* the confidence takes 2"):
+        calibration.calibrate(weights, None, tmp_path, real=[pair] * 6, measured=[pair])
 
 
 def test_weights_keep_and_card_gains(tmp_path: Path) -> None:

@@ -186,6 +186,11 @@ def test_teachers_that_cannot_be_imitated_are_refused(
     whole = replace(fast, teacher=str(on_pairs / "whole.safetensors"))
     with pytest.raises(TrainingError, match=r"whole.safetensors: does not see and give what"):
         train(mixture, tmp_path / "run", whole, CPU)
+    nowhere = replace(fast, teacher="nonsense")
+    with pytest.raises(WeightsError, match="nonsense"):
+        train(mixture, tmp_path / "run", nowhere, CPU)
+    # Before anything is prepared.
+    assert not (tmp_path / "run").exists()
     weights = str(on_mixture / "tiny.safetensors")
     with pytest.raises(TrainingError, match="--teacher is imitated, --adversarial learns"):
         card_of(replace(fast, teacher=weights, init=weights, method="adversarial"))
@@ -267,6 +272,10 @@ def test_settings_that_cannot_be_used_are_refused_at_once(
     with pytest.raises(error, match=complaint):
         train(label_maps, tmp_path / "run", replace(ON_PATCHES, **change), CPU)
     assert not (tmp_path / "run").exists()
+
+
+def test_more_levels_take_sides_of_a_higher_multiple() -> None:
+    assert card_of(replace(ON_PATCHES, widths=(2, 2, 2, 2, 2))).input.multiple == 32
 
 
 def test_endless_pairs_have_no_epochs(label_maps: LabelMaps, tmp_path: Path) -> None:
