@@ -128,7 +128,8 @@ def cli(
     _announce(pipeline, plugin, n_procs)
     with working(pipeline):
         pipeline.run(plugin=plugin, plugin_args={"n_procs": n_procs, **plugin_args})
-    if pipeline.n_excluded and not pipeline.outcomes:
+    # A shard may hold none of the images that show it.
+    if pipeline.n_excluded and not pipeline.outcomes and options.shard is None:
         raise WrongUsageError(none_shows_gadolinium(pipeline.caps_directory, pipeline.n_excluded))
     _summarise(pipeline, Path(working_directory) if working_directory else None)
     whole = homogenised is None or _homogenise(pipeline, homogenised)
