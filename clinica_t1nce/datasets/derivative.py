@@ -49,8 +49,11 @@ def check_derivative(out: Path, bids: Path) -> None:
     if here.is_relative_to(there / "derivatives") and here != there / "derivatives":
         there = there / "sourcedata"  # BIDS has a place for derivatives in the data set.
     outputs.check_place(here, [there])
-    made = outputs.read_description(out).get("GeneratedBy") or [{}]
-    if outputs.holds_files(out) and made[0].get("Name") != outputs.NAME:
+    content = outputs.read_description(out)
+    made = content.get("GeneratedBy") or [{}]
+    # What `separate` and `homogenise` make is raw, or a CAPS.
+    ours = content.get("DatasetType") == "derivative" and "CAPSVersion" not in content
+    if outputs.holds_files(out) and not (ours and made[0].get("Name") == outputs.NAME):
         raise SelectionError(
             f"{out}: holds files that `clinica-t1nce bids` did not make; give a new folder"
         )

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from clinica_t1nce.bids.entities import passes, read_filter
 from clinica_t1nce.caps import names, sidecar
 from clinica_t1nce.cli.bids import cli, descriptor_of
+from clinica_t1nce.cli.separate import cli as separate
 from clinica_t1nce.errors import ImageError, SelectionError
 from clinica_t1nce.pipelines.single_images import write_page_again
 from clinica_t1nce.translation.single_files import SingleJob
@@ -150,7 +151,10 @@ def test_what_would_be_lost_is_refused(tmp_path, run):
     other = tmp_path / "other"
     other.mkdir()
     (other / "notes.txt").write_text("mine")
-    for out in (bids, bids / "sub-01", other):
+    view = tmp_path / "view"
+    separated = CliRunner().invoke(separate, [str(bids), str(view)])
+    assert separated.exit_code == 0, separated.output
+    for out in (bids, bids / "sub-01", other, view):
         result = run(bids, out, "participant", "--skip-bids-validation")
         assert result.exit_code == 2, result.output
         assert len(result.output.splitlines()) == 1
