@@ -66,5 +66,5 @@ def cli(**options: Any) -> None:
     report = homogenise(request)
     for line in summarise(report, request.out):
         click.echo(line)
-    if report.missing or report.failed:
+    if not report.is_whole:
         sys.exit(1)

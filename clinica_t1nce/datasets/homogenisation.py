@@ -181,6 +181,8 @@ def homogenise(request: HomogenisationRequest) -> Report:
     report.missing = found.missing
     report.mixed_versions = description.mixed_versions(origin.caps)
     if request.caps_output is not None:
+        # Of the same images: what the data set has not, the CAPS has not either.
+        choices = {visit: choices[visit] for visit in sorted([*report.new, *report.there])}
         if request.space != names.MNI_CROP:
             offered = find_in_caps(
                 origin.caps,
@@ -188,20 +190,10 @@ def homogenise(request: HomogenisationRequest) -> Report:
                 dataset=origin.bids,
                 include_t1nce=request.include_t1nce,
             )
-            choices = choose(offered.candidates)
-        homogenised_caps.write_crops(
-            choices,
-            request.caps_output,
-            origin.caps,
-            {
-                visit: _image_sidecar(
-                    choice, origin, homogenised_caps.crop_path(request.caps_output, visit).parent
-                )
-                for visit, choice in choices.items()
-            },
-            copy=request.copy,
-            overwrite=request.overwrite,
-        )
+            crops = homogenised_caps.find_crops(choices, offered.candidates)
+            report.missing_crops = tuple(visit for visit in choices if visit not in crops)
+            choices = crops
+        _write_caps(choices, request.caps_output, origin, request, report)
     report.failed |= {visit: str(error) for visit, error in found.failed.items()}
     report.unknown_words = describe_unknown(found.failed.values())
     return report
@@ -257,6 +249,29 @@ def write_images(
     report.failed |= failed
     outputs.make_files(out, files)
     return report
+
+
+def _write_caps(
+    crops: Mapping[Visit, Choice],
+    out: Path,
+    origin: DatasetSources,
+    request: HomogenisationRequest,
+    report: Report,
+) -> None:
+    """Make, or add to, the CAPS of the crops that were chosen."""
+    homogenised_caps.describe(out, request.caps.absolute())
+    for visit, choice in crops.items():
+        target = homogenised_caps.crop_path(out, visit)
+        try:
+            homogenised_caps.put_crop(
+                choice.candidate,
+                target,
+                _image_sidecar(choice, origin, target.parent),
+                copy=request.copy,
+                overwrite=request.overwrite,
+            )
+        except T1nceError as error:
+            report.failed[visit] = str(error)
 
 
 def visit_image_path(out: Path, visit: Visit) -> Path:

@@ -26,6 +26,8 @@ class Report:
         Number of visits of `new` whose image was there, by the reason why it was made again.
     missing
         Visits that have no T1nce, acquired or synthetic.
+    missing_crops
+        Visits whose image has none on the crop's grid, and that a CAPS of crops lacks therefore.
     failed
         Reasons by visit, of visits that have no image although there is one.
     unknown_words
@@ -41,12 +43,18 @@ class Report:
     outdated: list[Visit] = field(default_factory=list)
     again: Counter[sidecar.Lack] = field(default_factory=Counter)
     missing: tuple[Visit, ...] = ()
+    missing_crops: tuple[Visit, ...] = ()
     failed: dict[Visit, str] = field(default_factory=dict)
     unknown_words: str | None = None
     kinds: dict[str, int] = field(
         default_factory=lambda: {ACQUIRED: 0, REGENERATED: 0, SYNTHETIC: 0}
     )
     mixed_versions: str | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every visit has its image, and its crop where crops were asked for."""
+        return not (self.missing or self.missing_crops or self.failed)
 
 
 def summarise(report: Report, out: Path) -> list[str]:
@@ -69,6 +77,12 @@ def summarise(report: Report, out: Path) -> list[str]:
         lines.append(
             f"{_count_sessions(len(report.missing))} without: their images have no synthetic T1nce "
             f"({some(report.missing, most=3)}); run `clinica run t1-synth-nce` for them"
+        )
+    if report.missing_crops:
+        lines.append(
+            f"{_count_sessions(len(report.missing_crops))} without a crop in the CAPS: their "
+            f"images were not made on t1-linear's grid ({some(report.missing_crops, most=3)}); "
+            "run `clinica run t1-synth-nce` for them with --output-space mni-crop"
         )
     lines += [f"  {visit}: {reason}" for visit, reason in report.failed.items()]
     if report.unknown_words:

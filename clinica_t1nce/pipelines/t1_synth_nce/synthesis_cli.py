@@ -9,6 +9,7 @@ from clinica import option
 from clinica.pipelines import cli_param
 
 from clinica_t1nce.caps import description
+from clinica_t1nce.caps.names import MNI_CROP
 from clinica_t1nce.caps.selection import none_shows_gadolinium
 from clinica_t1nce.caps.sidecar import LACKS
 from clinica_t1nce.pipelines.clinica_quirks import TidyCommand, move_nipype_log
@@ -206,6 +207,11 @@ def _check_outputs(
         agent_words=options.agent_words,
         caps_output=caps_output,
     )
+    if caps_output is not None and MNI_CROP not in options.output_spaces:
+        raise WrongUsageError(
+            f"--caps-output {caps_output}: needs the images on t1-linear's grid; add "
+            f"--output-space {MNI_CROP}"
+        )
     with checking():
         check_request(request)
     return request
@@ -220,7 +226,7 @@ def _homogenise(pipeline: "T1SynthNce", request: "HomogenisationRequest") -> boo
         report = homogenise(replace(request, model=pipeline.card.name))
     for line in summarise(report, request.out):
         click.echo(line)
-    return not report.missing and not report.failed
+    return report.is_whole
 
 
 if __name__ == "__main__":

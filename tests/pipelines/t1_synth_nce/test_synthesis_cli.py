@@ -388,3 +388,15 @@ def test_a_bad_output_folder_is_told_before_any_work(tmp_path, recorder, homogen
     assert "lies in the input" in line
     assert homogenised == []
     assert not hasattr(recorder, "last")
+
+
+def test_crops_that_are_not_asked_for_cannot_go_into_a_caps(tmp_path, recorder, homogenised):
+    caps = make_caps(tmp_path / "caps", {("sub-01", "ses-1"): ""}, images=False)
+    outputs = ["--bids-output", tmp_path / "out", "--caps-output", tmp_path / "new"]
+    result = run(caps, *outputs, "--output-space", "mni")
+    assert result.exit_code == 2
+    (line,) = result.output.splitlines()
+    assert "add --output-space mni-crop" in line
+    assert not hasattr(recorder, "last")
+    run(caps, *outputs, "--output-space", "mni", "--output-space", "mni-crop")
+    assert homogenised[0].caps_output == tmp_path / "new"
