@@ -144,6 +144,8 @@ def check_request(request: HomogenisationRequest) -> DatasetSources:
     _description(origin)
     outputs.check_folder(request.out, origin.roots, KIND, origin.what)
     if request.caps_output is not None:
+        outputs.check_place(request.caps_output, origin.roots)
+        outputs.check_place(request.caps_output, [request.out], "the BIDS output")
         homogenised_caps.check_caps_folder(request.caps_output, caps)
     return origin
 

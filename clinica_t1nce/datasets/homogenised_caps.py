@@ -16,14 +16,13 @@ from clinica_t1nce.files.text import as_json, read_json
 
 
 def check_caps_folder(out: Path, caps: Path) -> None:
-    """Refuse a folder that is the CAPS, in it or around it, or that we did not make from it.
+    """Refuse a folder with files that we did not make from this CAPS.
 
     Raises
     ------
     SelectionError
-        Saying which it is.
+        Saying so.
     """
-    outputs.check_place(out, [caps])
     if not outputs.holds_files(out):
         return
     if outputs.read_description(out) != _caps_description(caps) or not (out / "README").is_file():

@@ -48,8 +48,14 @@ def test_a_caps_with_one_crop_a_session(caps, out, new):
 
 
 def test_a_foreign_caps_is_left_alone(caps, out, tmp_path):
-    with pytest.raises(SelectionError, match="lies in the input"):
-        homogenise(HomogenisationRequest(caps, out, caps_output=caps / "new"))
+    for folder in ("caps/new", "view/derivatives", "view"):
+        with pytest.raises(SelectionError, match=r"(lies in|is) the input"):
+            homogenise(HomogenisationRequest(caps, out, caps_output=tmp_path / folder))
+    for folder in (out, out / "derivatives"):
+        with pytest.raises(SelectionError, match=r"(lies in|is) the BIDS output"):
+            homogenise(HomogenisationRequest(caps, out, caps_output=folder))
+    with pytest.raises(SelectionError, match="holds the BIDS output"):
+        homogenise(HomogenisationRequest(caps, out / "bids", caps_output=out))
     other = make_caps_of(tmp_path / "bids", tmp_path / "other")
     with pytest.raises(SelectionError, match="give a new folder"):
         homogenise(HomogenisationRequest(caps, out, caps_output=other))
