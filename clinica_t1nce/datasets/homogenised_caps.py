@@ -12,7 +12,7 @@ from clinica_t1nce.datasets.outputs import Entry
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.files import atomic
 from clinica_t1nce.files.content import fingerprint
-from clinica_t1nce.files.text import as_json, read_json
+from clinica_t1nce.files.text import as_json, read_json, read_text
 
 
 def check_caps_folder(out: Path, caps: Path) -> None:
@@ -25,9 +25,10 @@ def check_caps_folder(out: Path, caps: Path) -> None:
     """
     if not outputs.holds_files(out):
         return
-    if outputs.read_description(out) != _caps_description(caps) or not (out / "README").is_file():
+    readme = out / "README"
+    if not readme.is_file() or _made_from(caps) not in read_text(readme).splitlines():
         raise SelectionError(
-            f"{out}: holds files that were not made from {caps} as it is; give a new folder"
+            f"{out}: holds files that were not made from {caps}; give a new folder"
         )
 
 
@@ -58,9 +59,10 @@ def describe(out: Path, caps: Path) -> None:
     OutputError
         If a file cannot be written.
     """
+    about = outputs.packaged_text("homogenised_caps.txt")
     files = {
-        Path(description.DESCRIPTION): Entry(text=as_json(_caps_description(caps))),
-        Path("README"): Entry(text=outputs.packaged_text("homogenised_caps.txt")),
+        Path("README"): Entry(text=f"{about}\n{_made_from(caps)}\n"),
+        Path(description.DESCRIPTION): Entry(text=as_json(_caps_description(caps, out))),
     }
     outputs.make_files(out, files)
 
@@ -106,12 +108,22 @@ def put_crop(
     outputs.place(target, source, copy=copy)
 
 
-def _caps_description(caps: Path) -> dict[str, Any]:
-    """Give the description of the CAPS, with t1-linear's steps and their versions alone."""
+def _made_from(caps: Path) -> str:
+    """Write the line of a README by which a CAPS is known: from descriptions, Clinica drops it."""
+    return f"Made from {caps.resolve().as_uri()}"
+
+
+def _caps_description(caps: Path, out: Path) -> dict[str, Any]:
+    """Give the description of the CAPS, with t1-linear's steps and what was run on the crops."""
     source = read_json(caps / description.DESCRIPTION)
-    steps = []
+    steps = list(outputs.read_description(out).get("Processing") or [])
     for step in description.linear_steps(caps):
         where = (caps.parent / str(step.get("InputPath", ""))).resolve()
         steps.append({**step, "InputPath": str(where)})
     kept = {key: source.get(key) for key in ("Name", "BIDSVersion", "CAPSVersion")}
-    return {**kept, "DatasetType": "derivative", "Processing": steps}
+    # Of runs of one version on one data set, the last; of several versions, one each.
+    last = {
+        tuple(step.get(key) for key in ("Name", "InputPath", "ClinicaVersion")): step
+        for step in steps
+    }
+    return {**kept, "DatasetType": "derivative", "Processing": list(last.values())}

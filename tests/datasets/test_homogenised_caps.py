@@ -100,3 +100,33 @@ def test_what_cannot_be_read_costs_its_visit_only(caps, out, new):
     assert list(report.failed) == [Visit("sub-02", "ses-M000")]
     assert metadata.name in report.failed[Visit("sub-02", "ses-M000")]
     assert [visit.subject for visit, _ in query.find_crops(new)] == ["sub-01", "sub-01", "sub-03"]
+
+
+def test_crops_are_added_after_further_runs_of_clinica(caps, out, new):
+    from clinica.dataset import write_caps_dataset_description
+
+    # Clinica wants one version of BIDS in all of them.
+    about = caps / "dataset_description.json"
+    about.write_text(about.read_text().replace("1.7.0", "1.9.0"))
+    away = caps / "subjects/sub-02"
+    away.rename(caps / "away")
+    homogenise(HomogenisationRequest(caps, out, caps_output=new))
+    (caps / "away").rename(away)
+    write_caps_dataset_description(caps.parent / "view", caps, "t1-linear", "c")
+    write_caps_dataset_description(caps.parent / "bids", caps, "t1-linear", "c")
+    write_caps_dataset_description(new, new, "deeplearning-prepare-data", "c")
+    homogenise(HomogenisationRequest(caps, out, bids=caps.parent / "view", caps_output=new))
+    assert "sub-02" in {visit.subject for visit, _ in query.find_crops(new)}
+    steps = json.loads((new / "dataset_description.json").read_text())["Processing"]
+    assert sorted({step["Name"] for step in steps}) == ["deeplearning-prepare-data", "t1-linear"]
+    assert str(caps.parent / "bids") in {step["InputPath"] for step in steps}
+    before = tree(new)
+    homogenise(HomogenisationRequest(caps, out, bids=caps.parent / "view", caps_output=new))
+    assert tree(new) == before
+
+
+def test_a_caps_of_another_caps_is_not_added_to(caps, out, new, tmp_path):
+    homogenise(HomogenisationRequest(caps, out, caps_output=new))
+    twin = make_caps_of(tmp_path / "view", tmp_path / "twin")
+    with pytest.raises(SelectionError, match=r"were not made from .*twin; give a new folder"):
+        homogenise(HomogenisationRequest(twin, tmp_path / "out_of_twin", caps_output=new))
