@@ -101,6 +101,8 @@ class HomogenisationRequest:
         Whether images that are there are replaced.
     caps_output
         CAPS to make or to add to, with the crops of the same images; None: none is made.
+    can_lack_synthetic
+        Whether the model that is named may have made no image, as where it failed at all of them.
     """
 
     caps: Path
@@ -114,6 +116,7 @@ class HomogenisationRequest:
     copy: bool = False
     overwrite: bool = False
     caps_output: Path | None = None
+    can_lack_synthetic: bool = False
 
 
 def check_request(request: HomogenisationRequest) -> DatasetSources:
@@ -162,7 +165,9 @@ def homogenise(request: HomogenisationRequest) -> Report:
     """
     origin = check_request(request)
     assert origin.caps is not None
-    model = find_model(origin.caps, request.model)
+    model = request.model
+    if not request.can_lack_synthetic:
+        model = find_model(origin.caps, model)
     found = find_in_caps(
         origin.caps,
         model=model,

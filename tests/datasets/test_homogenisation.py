@@ -114,6 +114,13 @@ def test_a_broken_image_costs_its_visit_only(caps, out):
     assert len(images_in(out)) == 3
 
 
+def test_acquired_images_are_taken_where_a_model_failed_at_all_others(caps, out):
+    request = HomogenisationRequest(caps, out, model="new", can_lack_synthetic=True)
+    report = homogenise(request)
+    assert report.kinds == {"acquired": 3, "regenerated": 0, "synthetic": 0}
+    assert report.missing == (Visit("sub-02", "ses-M000"),)
+
+
 def test_a_table_overrules_the_order(caps, out, tmp_path):
     choices = tmp_path / "c.tsv"
     image = next(caps.glob("subjects/sub-01/ses-M000ce/t1_synth_nce/*/*desc-SynthNce_res*.nii.gz"))

@@ -222,8 +222,9 @@ def _homogenise(pipeline: "T1SynthNce", request: "HomogenisationRequest") -> boo
     from clinica_t1nce.datasets.homogenisation import homogenise
     from clinica_t1nce.datasets.homogenisation_report import summarise
 
+    request = replace(request, model=pipeline.card.name, can_lack_synthetic=True)
     with working():
-        report = homogenise(replace(request, model=pipeline.card.name))
+        report = homogenise(request)
     for line in summarise(report, request.out):
         click.echo(line)
     return report.is_whole

@@ -14,7 +14,7 @@ from clinica_t1nce.errors import OutputError
 from clinica_t1nce.pipelines.t1_synth_nce import synthesis_cli as module
 from clinica_t1nce.pipelines.t1_synth_nce import synthesis_pipeline as pipeline_module
 from clinica_t1nce.translation.options import GROUPS, Options
-from tests.data.bids import make_bids
+from tests.data.bids import make_bids, make_caps_of
 from tests.data.caps import make_caps, save_weights
 
 CROP = Crop(Visit("sub-01", "ses-1"), Path("/caps/x.nii.gz"), SelectedBy("tsv"))
@@ -365,7 +365,11 @@ def test_a_homogenised_data_set_is_made_in_the_end(tmp_path, homogenised):
     result = run(caps, "--bids-output", tmp_path / "out")
     assert result.exit_code == 1
     assert "1 session without" in result.output
-    assert homogenised == [homogenisation.HomogenisationRequest(caps, tmp_path / "out", model="m")]
+    assert homogenised == [
+        homogenisation.HomogenisationRequest(
+            caps, tmp_path / "out", model="m", can_lack_synthetic=True
+        )
+    ]
     result = run(caps, "--bids-output", tmp_path / "out")
     assert result.exit_code == 0
     assert "Next: clinica run t1-volume-tissue-segmentation" in result.output
@@ -400,3 +404,13 @@ def test_crops_that_are_not_asked_for_cannot_go_into_a_caps(tmp_path, recorder, 
     assert not hasattr(recorder, "last")
     run(caps, *outputs, "--output-space", "mni", "--output-space", "mni-crop")
     assert homogenised[0].caps_output == tmp_path / "new"
+
+
+def test_acquired_images_are_taken_where_all_others_failed(tmp_path, recorder):
+    bids = make_bids(tmp_path / "bids", {"sub-01_ses-1_T1w": {}, "sub-02_ses-1_ce-gd_T1w": {}})
+    caps = make_caps_of(bids, tmp_path / "caps", model=None)
+    recorder.outcomes = [Event(CROP, "failed", "bad")]
+    result = run(caps, "--bids-output", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "1 session with one T1nce" in result.output
+    assert "1 session without" in result.output
