@@ -23,6 +23,7 @@ from clinica_t1nce.datasets.choices import (
     read_choices,
 )
 from clinica_t1nce.datasets.homogenisation_report import Report
+from clinica_t1nce.datasets.homogenisation_request import HomogenisationRequest
 from clinica_t1nce.datasets.outputs import Entry
 from clinica_t1nce.errors import SelectionError, T1nceError
 from clinica_t1nce.files import atomic, nifti, nifti_copy
@@ -70,53 +71,6 @@ class DatasetSources:
         held = (item for item in self.named.items() if path.is_relative_to(item[1]))
         name, root = next(held, ("", None))
         return names.uri(path, root, beside, name)
-
-
-@dataclass(frozen=True)
-class HomogenisationRequest:
-    """What `clinica-t1nce homogenise` is asked for.
-
-    Attributes
-    ----------
-    caps
-        Root of the CAPS.
-    out
-        The data set to make or to add to.
-    bids
-        The BIDS that t1-linear read; None for the one that the CAPS says.
-    model
-        Name of the weights; None for the only ones whose images the CAPS holds.
-    space
-        Key of :data:`names.SPACES`.
-    include_t1nce
-        Whether the generator's T1nce are taken in the place of the acquired ones.
-    choices
-        Table of images to take.
-    agent_words
-        Table of the meanings of words on contrast agents, see
-        :func:`clinica_t1nce.bids.contrast_agents.read_words`.
-    copy
-        Whether files are copied rather than linked.
-    overwrite
-        Whether images that are there are replaced.
-    caps_output
-        CAPS to make or to add to, with the crops of the same images; None: none is made.
-    can_lack_synthetic
-        Whether the model that is named may have made no image, as where it failed at all of them.
-    """
-
-    caps: Path
-    out: Path
-    bids: Path | None = None
-    model: str | None = None
-    space: names.Space = names.MNI_CROP
-    include_t1nce: bool = False
-    choices: Path | None = None
-    agent_words: Path | None = None
-    copy: bool = False
-    overwrite: bool = False
-    caps_output: Path | None = None
-    can_lack_synthetic: bool = False
 
 
 def check_request(request: HomogenisationRequest) -> DatasetSources:

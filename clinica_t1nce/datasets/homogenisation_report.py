@@ -2,11 +2,11 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.caps import sidecar
 from clinica_t1nce.datasets.choices import ACQUIRED, REGENERATED, SYNTHETIC
+from clinica_t1nce.datasets.homogenisation_request import HomogenisationRequest, overwriting_command
 from clinica_t1nce.errors import some
 
 
@@ -57,9 +57,9 @@ class Report:
         return not (self.missing or self.missing_crops or self.failed)
 
 
-def summarise(report: Report, out: Path) -> list[str]:
+def summarise(report: Report, request: HomogenisationRequest) -> list[str]:
     """Tell, in lines, what became of the visits and what to do next."""
-    kinds = report.kinds
+    kinds, out = report.kinds, request.out
     lines = [
         f"{_count_sessions(sum(kinds.values()))} with one T1nce in {out}: "
         f"{', '.join(f'{number} {kind}' for kind, number in kinds.items() if number)}; "
@@ -71,7 +71,7 @@ def summarise(report: Report, out: Path) -> list[str]:
     if report.outdated:
         lines.append(
             f"{len(report.outdated)} of them hold another image than would be taken now "
-            f"({some(report.outdated, most=3)}); --overwrite takes it"
+            f"({some(report.outdated, most=3)}); to take it: {overwriting_command(request)}"
         )
     if report.missing:
         lines.append(

@@ -9,8 +9,9 @@ import pytest
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.caps import query, table
 from clinica_t1nce.datasets import homogenisation, outputs, separation
-from clinica_t1nce.datasets.homogenisation import HomogenisationRequest, homogenise
+from clinica_t1nce.datasets.homogenisation import homogenise
 from clinica_t1nce.datasets.homogenisation_report import summarise
+from clinica_t1nce.datasets.homogenisation_request import HomogenisationRequest
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.files.text import read_rows
 from tests.data.bids import (
@@ -235,7 +236,7 @@ def test_metadata_that_do_not_tell_stop_their_visit_only(caps, out, name, conten
     assert list(report.failed) == [Visit("sub-01", "ses-M012")]
     assert sorted(map(str, report.new)) == ["sub-01 ses-M000", "sub-02 ses-M000", "sub-03 ses-M000"]
     assert not (out / "sub-01/ses-M012").exists()
-    told = summarise(report, out)
+    told = summarise(report, HomogenisationRequest(caps, out))
     assert any(name.rpartition("/")[2].split(".")[0] in line for line in told)
     assert any("'foo' (1x)" in line for line in told) is (b"foo" in (content or b""))
 
@@ -315,6 +316,10 @@ def test_crops_of_old_and_new_versions_are_flagged(caps, out):
     content["Processing"].append({**step, "ClinicaVersion": "0.9.1"})
     path.write_text(json.dumps(content))
     report = homogenise(HomogenisationRequest(caps, out))
-    told = [line for line in summarise(report, out) if line.startswith("Warning")]
+    told = [
+        line
+        for line in summarise(report, HomogenisationRequest(caps, out))
+        if line.startswith("Warning")
+    ]
     assert len(told) == 1
     assert "0.9.1" in told[0]

@@ -8,8 +8,9 @@ import pytest
 
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.caps import names, query
-from clinica_t1nce.datasets.homogenisation import HomogenisationRequest, homogenise
+from clinica_t1nce.datasets.homogenisation import homogenise
 from clinica_t1nce.datasets.homogenisation_report import summarise
+from clinica_t1nce.datasets.homogenisation_request import HomogenisationRequest
 from clinica_t1nce.errors import SelectionError
 from tests.data.bids import make_bids, make_caps_of, tree
 from tests.datasets.homogenised import ACQUIRED, KINDS, sidecar
@@ -70,7 +71,11 @@ def test_images_without_a_crop_are_told(caps, out, new, space):
     assert report.missing == ()
     assert report.missing_crops == (Visit("sub-02", "ses-M000"),)
     assert not report.is_whole
-    told = [line for line in summarise(report, out) if "without a crop" in line]
+    told = [
+        line
+        for line in summarise(report, HomogenisationRequest(caps, out))
+        if "without a crop" in line
+    ]
     assert len(told) == 1
     assert "(sub-02 ses-M000)" in told[0]
     assert {visit.subject for visit, _ in query.find_crops(new)} == {"sub-01", "sub-03"}

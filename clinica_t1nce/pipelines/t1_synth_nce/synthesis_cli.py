@@ -25,7 +25,7 @@ from clinica_t1nce.pipelines.command import (
 from clinica_t1nce.translation.options import Options
 
 if TYPE_CHECKING:
-    from clinica_t1nce.datasets.homogenisation import HomogenisationRequest
+    from clinica_t1nce.datasets.homogenisation_request import HomogenisationRequest
     from clinica_t1nce.engine.event_log import Event
     from clinica_t1nce.pipelines.t1_synth_nce.synthesis_pipeline import T1SynthNce
 
@@ -196,7 +196,8 @@ def _check_outputs(
     caps: Path, out: Path, caps_output: Path | None, options: Options
 ) -> "HomogenisationRequest":
     """Ask for a homogenised data set of the first of the spaces, if there can be one."""
-    from clinica_t1nce.datasets.homogenisation import HomogenisationRequest, check_request
+    from clinica_t1nce.datasets.homogenisation import check_request
+    from clinica_t1nce.datasets.homogenisation_request import HomogenisationRequest
 
     request = HomogenisationRequest(
         caps,
@@ -225,7 +226,7 @@ def _homogenise(pipeline: "T1SynthNce", request: "HomogenisationRequest") -> boo
     request = replace(request, model=pipeline.card.name, can_lack_synthetic=True)
     with working():
         report = homogenise(request)
-    for line in summarise(report, request.out):
+    for line in summarise(report, request):
         click.echo(line)
     return report.is_whole
 

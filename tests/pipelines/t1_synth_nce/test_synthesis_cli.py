@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.caps.query import Crop, SelectedBy
 from clinica_t1nce.datasets import homogenisation
+from clinica_t1nce.datasets.homogenisation_request import HomogenisationRequest
 from clinica_t1nce.engine.event_log import Event
 from clinica_t1nce.errors import OutputError
 from clinica_t1nce.pipelines.t1_synth_nce import synthesis_cli as module
@@ -366,9 +367,7 @@ def test_a_homogenised_data_set_is_made_in_the_end(tmp_path, homogenised):
     assert result.exit_code == 1
     assert "1 session without" in result.output
     assert homogenised == [
-        homogenisation.HomogenisationRequest(
-            caps, tmp_path / "out", model="m", can_lack_synthetic=True
-        )
+        HomogenisationRequest(caps, tmp_path / "out", model="m", can_lack_synthetic=True)
     ]
     result = run(caps, "--bids-output", tmp_path / "out")
     assert result.exit_code == 0
