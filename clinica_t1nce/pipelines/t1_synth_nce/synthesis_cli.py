@@ -98,7 +98,8 @@ def cli(
     Beside them, t1_synth_nce_report/report.html lists all images, the least confident first, with
     a page each to look at.
 
-    Exit code: 0 if every image asked for is there, 1 if one failed, 2 for wrong usage.
+    Exit code: 0 if every image asked for is there, 1 if one failed (with --bids-output, also if any
+    session of the CAPS, listed or not, has no T1nce), 2 for wrong usage.
     """
     from clinica_t1nce.pipelines.t1_synth_nce.synthesis_pipeline import T1SynthNce
 

@@ -374,6 +374,15 @@ def test_a_homogenised_data_set_is_made_in_the_end(tmp_path, homogenised):
     assert "Next: clinica run t1-volume-tissue-segmentation" in result.output
 
 
+def test_a_session_that_was_not_listed_counts_in_a_data_set(tmp_path, recorder, homogenised):
+    caps = make_caps(tmp_path / "caps", {("sub-01", "ses-1"): ""}, images=False)
+    (tmp_path / "one.tsv").touch()
+    recorder.outcomes = [Event(CROP, "done")]
+    result = run(caps, "-tsv", tmp_path / "one.tsv", "--bids-output", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "listed or not, has no T1nce" in " ".join(run("--help").output.split())
+
+
 def test_the_homogenised_data_set_has_the_first_space(tmp_path, homogenised):
     caps = make_caps(tmp_path / "caps", {("sub-01", "ses-1"): ""}, images=False)
     bids = make_bids(tmp_path / "bids", {"sub-01_ses-1_T1w": {}})
