@@ -59,12 +59,13 @@ def cli(**options: Any) -> None:
 
     Exit code: 0 if every session with a T1w has its image, 1 if one has not, 2 for wrong usage.
     """
-    from clinica_t1nce.datasets.homogenisation import HomogenisationRequest, homogenise
+    from clinica_t1nce.datasets.homogenisation import homogenise
     from clinica_t1nce.datasets.homogenisation_report import summarise
+    from clinica_t1nce.datasets.homogenisation_request import HomogenisationRequest
 
     request = HomogenisationRequest(**options)
     report = homogenise(request)
-    for line in summarise(report, request.out):
+    for line in summarise(report, request):
         click.echo(line)
-    if report.missing or report.failed:
+    if not report.is_whole:
         sys.exit(1)

@@ -33,6 +33,8 @@ class Candidate:
         Session in the CAPS.
     raw
         The image that t1-linear took, in its BIDS; None if that is not known.
+    crop
+        The crop of t1-linear that it belongs to, is, or was made from; None outside of a CAPS.
     """
 
     visit: Visit
@@ -40,6 +42,7 @@ class Candidate:
     kind: str
     session: str
     raw: Path | None = None
+    crop: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -194,7 +197,7 @@ def find_in_caps(
         else:
             kind, image = ACQUIRED, _acquired(crop, raw, space)
         if image is not None and image.is_file():
-            candidates.append(Candidate(mapped, image, kind, visit.session, raw))
+            candidates.append(Candidate(mapped, image, kind, visit.session, raw, crop))
     candidates = [candidate for candidate in candidates if candidate.visit not in failed]
     missing = visits - {candidate.visit for candidate in candidates} - failed.keys()
     return FoundCandidates(tuple(candidates), tuple(sorted(missing)), failed)

@@ -23,6 +23,7 @@ from clinica_t1nce.datasets.choices import (
     read_choices,
 )
 from clinica_t1nce.datasets.homogenisation_report import Report
+from clinica_t1nce.datasets.homogenisation_request import HomogenisationRequest
 from clinica_t1nce.datasets.outputs import Entry
 from clinica_t1nce.errors import SelectionError, T1nceError
 from clinica_t1nce.files import atomic, nifti, nifti_copy
@@ -72,50 +73,6 @@ class DatasetSources:
         return names.uri(path, root, beside, name)
 
 
-@dataclass(frozen=True)
-class HomogenisationRequest:
-    """What `clinica-t1nce homogenise` is asked for.
-
-    Attributes
-    ----------
-    caps
-        Root of the CAPS.
-    out
-        The data set to make or to add to.
-    bids
-        The BIDS that t1-linear read; None for the one that the CAPS says.
-    model
-        Name of the weights; None for the only ones whose images the CAPS holds.
-    space
-        Key of :data:`names.SPACES`.
-    include_t1nce
-        Whether the generator's T1nce are taken in the place of the acquired ones.
-    choices
-        Table of images to take.
-    agent_words
-        Table of the meanings of words on contrast agents, see
-        :func:`clinica_t1nce.bids.contrast_agents.read_words`.
-    copy
-        Whether files are copied rather than linked.
-    overwrite
-        Whether images that are there are replaced.
-    caps_output
-        CAPS to make or to add to, with the crops of the same images; None: none is made.
-    """
-
-    caps: Path
-    out: Path
-    bids: Path | None = None
-    model: str | None = None
-    space: names.Space = names.MNI_CROP
-    include_t1nce: bool = False
-    choices: Path | None = None
-    agent_words: Path | None = None
-    copy: bool = False
-    overwrite: bool = False
-    caps_output: Path | None = None
-
-
 def check_request(request: HomogenisationRequest) -> DatasetSources:
     """Check all that can be checked before any work; nothing is written.
 
@@ -144,6 +101,8 @@ def check_request(request: HomogenisationRequest) -> DatasetSources:
     _description(origin)
     outputs.check_folder(request.out, origin.roots, KIND, origin.what)
     if request.caps_output is not None:
+        outputs.check_place(request.caps_output, origin.roots)
+        outputs.check_place(request.caps_output, [request.out], "the BIDS output")
         homogenised_caps.check_caps_folder(request.caps_output, caps)
     return origin
 
@@ -160,7 +119,9 @@ def homogenise(request: HomogenisationRequest) -> Report:
     """
     origin = check_request(request)
     assert origin.caps is not None
-    model = find_model(origin.caps, request.model)
+    model = request.model
+    if not request.can_lack_synthetic:
+        model = find_model(origin.caps, model)
     found = find_in_caps(
         origin.caps,
         model=model,
@@ -181,6 +142,8 @@ def homogenise(request: HomogenisationRequest) -> Report:
     report.missing = found.missing
     report.mixed_versions = description.mixed_versions(origin.caps)
     if request.caps_output is not None:
+        # Of the same images: what the data set has not, the CAPS has not either.
+        choices = {visit: choices[visit] for visit in sorted([*report.new, *report.there])}
         if request.space != names.MNI_CROP:
             offered = find_in_caps(
                 origin.caps,
@@ -188,20 +151,10 @@ def homogenise(request: HomogenisationRequest) -> Report:
                 dataset=origin.bids,
                 include_t1nce=request.include_t1nce,
             )
-            choices = choose(offered.candidates)
-        homogenised_caps.write_crops(
-            choices,
-            request.caps_output,
-            origin.caps,
-            {
-                visit: _image_sidecar(
-                    choice, origin, homogenised_caps.crop_path(request.caps_output, visit).parent
-                )
-                for visit, choice in choices.items()
-            },
-            copy=request.copy,
-            overwrite=request.overwrite,
-        )
+            crops = homogenised_caps.find_crops(choices, offered.candidates)
+            report.missing_crops = tuple(visit for visit in choices if visit not in crops)
+            choices = crops
+        _write_caps(choices, request.caps_output, origin, request, report)
     report.failed |= {visit: str(error) for visit, error in found.failed.items()}
     report.unknown_words = describe_unknown(found.failed.values())
     return report
@@ -257,6 +210,29 @@ def write_images(
     report.failed |= failed
     outputs.make_files(out, files)
     return report
+
+
+def _write_caps(
+    crops: Mapping[Visit, Choice],
+    out: Path,
+    origin: DatasetSources,
+    request: HomogenisationRequest,
+    report: Report,
+) -> None:
+    """Make, or add to, the CAPS of the crops that were chosen."""
+    homogenised_caps.describe(out, request.caps.absolute())
+    for visit, choice in crops.items():
+        target = homogenised_caps.crop_path(out, visit)
+        try:
+            homogenised_caps.put_crop(
+                choice.candidate,
+                target,
+                _image_sidecar(choice, origin, target.parent),
+                copy=request.copy,
+                overwrite=request.overwrite,
+            )
+        except T1nceError as error:
+            report.failed[visit] = str(error)
 
 
 def visit_image_path(out: Path, visit: Visit) -> Path:

@@ -2,11 +2,11 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.caps import sidecar
 from clinica_t1nce.datasets.choices import ACQUIRED, REGENERATED, SYNTHETIC
+from clinica_t1nce.datasets.homogenisation_request import HomogenisationRequest, overwriting_command
 from clinica_t1nce.errors import some
 
 
@@ -26,6 +26,8 @@ class Report:
         Number of visits of `new` whose image was there, by the reason why it was made again.
     missing
         Visits that have no T1nce, acquired or synthetic.
+    missing_crops
+        Visits whose image has none on the crop's grid, and that a CAPS of crops lacks therefore.
     failed
         Reasons by visit, of visits that have no image although there is one.
     unknown_words
@@ -41,6 +43,7 @@ class Report:
     outdated: list[Visit] = field(default_factory=list)
     again: Counter[sidecar.Lack] = field(default_factory=Counter)
     missing: tuple[Visit, ...] = ()
+    missing_crops: tuple[Visit, ...] = ()
     failed: dict[Visit, str] = field(default_factory=dict)
     unknown_words: str | None = None
     kinds: dict[str, int] = field(
@@ -48,10 +51,15 @@ class Report:
     )
     mixed_versions: str | None = None
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether every visit has its image, and its crop where crops were asked for."""
+        return not (self.missing or self.missing_crops or self.failed)
 
-def summarise(report: Report, out: Path) -> list[str]:
+
+def summarise(report: Report, request: HomogenisationRequest) -> list[str]:
     """Tell, in lines, what became of the visits and what to do next."""
-    kinds = report.kinds
+    kinds, out = report.kinds, request.out
     lines = [
         f"{_count_sessions(sum(kinds.values()))} with one T1nce in {out}: "
         f"{', '.join(f'{number} {kind}' for kind, number in kinds.items() if number)}; "
@@ -63,12 +71,18 @@ def summarise(report: Report, out: Path) -> list[str]:
     if report.outdated:
         lines.append(
             f"{len(report.outdated)} of them hold another image than would be taken now "
-            f"({some(report.outdated, most=3)}); --overwrite takes it"
+            f"({some(report.outdated, most=3)}); to take it: {overwriting_command(request)}"
         )
     if report.missing:
         lines.append(
             f"{_count_sessions(len(report.missing))} without: their images have no synthetic T1nce "
             f"({some(report.missing, most=3)}); run `clinica run t1-synth-nce` for them"
+        )
+    if report.missing_crops:
+        lines.append(
+            f"{_count_sessions(len(report.missing_crops))} without a crop in the CAPS: their "
+            f"images were not made on t1-linear's grid ({some(report.missing_crops, most=3)}); "
+            "run `clinica run t1-synth-nce` for them with --output-space mni-crop"
         )
     lines += [f"  {visit}: {reason}" for visit, reason in report.failed.items()]
     if report.unknown_words:

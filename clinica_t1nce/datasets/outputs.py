@@ -82,7 +82,7 @@ def check_folder(out: Path, sources: Sequence[Path], kind: str, what: str) -> No
         raise SelectionError(f"{out}: holds {made_what!r}, not {what!r}; {_ADVICE}")
 
 
-def check_place(out: Path, sources: Sequence[Path]) -> None:
+def check_place(out: Path, sources: Sequence[Path], role: str = "the input") -> None:
     """Refuse an output folder that is a source, lies in one or holds one, or is a file.
 
     Parameters
@@ -90,7 +90,9 @@ def check_place(out: Path, sources: Sequence[Path]) -> None:
     out
         The folder; it need not exist.
     sources
-        Folders that are read.
+        Folders that are read, or other outputs.
+    role
+        What the sources are, for the message.
 
     Raises
     ------
@@ -101,11 +103,11 @@ def check_place(out: Path, sources: Sequence[Path]) -> None:
     for source in sources:
         there = source.resolve()
         if here == there:
-            raise SelectionError(f"{out}: the output folder is the input; {_ADVICE}")
+            raise SelectionError(f"{out}: the output folder is {role}; {_ADVICE}")
         if here.is_relative_to(there):
-            raise SelectionError(f"{out}: the output folder lies in the input {source}; {_ADVICE}")
+            raise SelectionError(f"{out}: the output folder lies in {role} {source}; {_ADVICE}")
         if there.is_relative_to(here):
-            raise SelectionError(f"{out}: the output folder holds the input {source}; {_ADVICE}")
+            raise SelectionError(f"{out}: the output folder holds {role} {source}; {_ADVICE}")
     if out.exists() and not out.is_dir():
         raise SelectionError(f"{out}: a file, not a folder; {_ADVICE}")
 

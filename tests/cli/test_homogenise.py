@@ -1,3 +1,4 @@
+import shlex
 import shutil
 from pathlib import Path
 
@@ -6,7 +7,8 @@ from click.testing import CliRunner
 
 from clinica_t1nce.cli import main
 from clinica_t1nce.datasets import homogenisation, outputs, separation
-from clinica_t1nce.datasets.homogenisation import HomogenisationRequest, Report
+from clinica_t1nce.datasets.homogenisation import Report
+from clinica_t1nce.datasets.homogenisation_request import HomogenisationRequest, overwriting_command
 from tests.data.bids import make_bids, make_caps_of, tree
 
 
@@ -80,3 +82,24 @@ def test_another_choice_is_told(caps, tmp_path):
     result = run(caps, tmp_path / "out")
     assert "1 of them hold another image than would be taken now (sub-01 ses-M000)" in result.output
     assert result.exit_code == 0
+    command = next(line for line in result.output.splitlines() if "to take it" in line)
+    words = shlex.split(command.partition("to take it: ")[2])
+    assert words[:2] == ["clinica-t1nce", "homogenise"]
+    assert "hold another image" not in run(*words[2:]).output
+    assert "hold another image" not in run(caps, tmp_path / "out").output
+
+
+def test_the_command_that_overwrites_has_all_options(caps, tmp_path):
+    request = HomogenisationRequest(
+        *(Path(name) for name in ("caps", "out", "b")),
+        "m",
+        "native",
+        True,
+        *(Path("c.tsv"), Path("w.tsv")),
+        copy=True,
+        caps_output=Path("n"),
+    )
+    assert overwriting_command(request) == (
+        "clinica-t1nce homogenise caps out --overwrite --model m --space native "
+        "--bids-directory b -tsv c.tsv --agent-words w.tsv --caps-output n --include-t1nce --copy"
+    )

@@ -2,7 +2,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from clinica_t1nce.datasets.homogenisation import HomogenisationRequest, homogenise
+from clinica_t1nce.datasets.homogenisation import homogenise
+from clinica_t1nce.datasets.homogenisation_request import HomogenisationRequest
 from tests.data.bids import make_bids, make_caps_of
 from tests.data.volumes import affine, brain, write
 from tests.datasets.homogenised import sidecar

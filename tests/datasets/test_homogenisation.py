@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from clinica_t1nce.bids.entities import Visit
-from clinica_t1nce.caps import names, query, table
+from clinica_t1nce.caps import query, table
 from clinica_t1nce.datasets import homogenisation, outputs, separation
-from clinica_t1nce.datasets.homogenisation import HomogenisationRequest, homogenise
+from clinica_t1nce.datasets.homogenisation import homogenise
 from clinica_t1nce.datasets.homogenisation_report import summarise
+from clinica_t1nce.datasets.homogenisation_request import HomogenisationRequest
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.files.text import read_rows
 from tests.data.bids import (
@@ -20,14 +21,7 @@ from tests.data.bids import (
     tree,
     validation_errors,
 )
-from tests.datasets.homogenised import ACQUIRED, SYNTHETIC, images_in, sidecar
-
-KINDS = {
-    "sub-01/ses-M000": "acquired",
-    "sub-01/ses-M012": "acquired",
-    "sub-02/ses-M000": "synthetic",
-    "sub-03/ses-M000": "acquired",
-}
+from tests.datasets.homogenised import ACQUIRED, KINDS, SYNTHETIC, images_in, sidecar
 
 
 def test_every_session_has_exactly_one_t1w(caps, out):
@@ -119,6 +113,13 @@ def test_a_broken_image_costs_its_visit_only(caps, out):
     assert str(broken) in report.failed[Visit("sub-01", "ses-M012")]
     assert len(report.new) == 3
     assert len(images_in(out)) == 3
+
+
+def test_acquired_images_are_taken_where_a_model_failed_at_all_others(caps, out):
+    request = HomogenisationRequest(caps, out, model="new", can_lack_synthetic=True)
+    report = homogenise(request)
+    assert report.kinds == {"acquired": 3, "regenerated": 0, "synthetic": 0}
+    assert report.missing == (Visit("sub-02", "ses-M000"),)
 
 
 def test_a_table_overrules_the_order(caps, out, tmp_path):
@@ -235,7 +236,7 @@ def test_metadata_that_do_not_tell_stop_their_visit_only(caps, out, name, conten
     assert list(report.failed) == [Visit("sub-01", "ses-M012")]
     assert sorted(map(str, report.new)) == ["sub-01 ses-M000", "sub-02 ses-M000", "sub-03 ses-M000"]
     assert not (out / "sub-01/ses-M012").exists()
-    told = summarise(report, out)
+    told = summarise(report, HomogenisationRequest(caps, out))
     assert any(name.rpartition("/")[2].split(".")[0] in line for line in told)
     assert any("'foo' (1x)" in line for line in told) is (b"foo" in (content or b""))
 
@@ -308,43 +309,6 @@ def test_real_images_in_their_own_space(shared_data, tmp_path, out):
         np.testing.assert_allclose(new.affine[:3, 3] - old.affine[:3, 3], moved, atol=1e-3)
 
 
-def test_a_caps_with_one_crop_a_session(caps, out, tmp_path):
-    import clinica.dataset
-
-    new = tmp_path / "new_caps"
-    homogenise(HomogenisationRequest(caps, out, caps_output=new))
-    crops = list(query.find_crops(new))
-    assert [str(visit).replace(" ", "/") for visit, _ in crops] == list(KINDS)
-    for visit, crop in crops:
-        assert crop.name == f"{'_'.join(visit)}{names.CROP_ENDING}"
-        assert names.affine_path(crop).read_bytes() == f"affine of {visit.subject}".encode()
-        content = json.loads(names.sidecar_path(crop).read_text())
-        assert content["T1nce"] == KINDS[str(visit).replace(" ", "/")]
-    (crop,) = (crop for visit, crop in crops if visit.subject == "sub-02")
-    assert crop.resolve().name.endswith(names.SYNTHETIC_ENDING)
-    clinica.dataset.check_caps_dataset(new)
-    before = tree(new)
-    homogenise(HomogenisationRequest(caps, out, caps_output=new))
-    assert tree(new) == before
-    # A crop that t1-linear has made again since.
-    crop = next(crop for visit, crop in crops if visit.subject == "sub-01")
-    noted = json.loads(names.sidecar_path(crop).read_text())["SourceFiles"]
-    image = nib.load(crop.resolve())
-    brighter = nib.Nifti1Image(image.get_fdata(dtype=np.float32) + 1, image.affine)
-    brighter.to_filename(crop.resolve())
-    homogenise(HomogenisationRequest(caps, out, caps_output=new))
-    assert json.loads(names.sidecar_path(crop).read_text())["SourceFiles"] != noted
-
-
-def test_a_foreign_caps_is_left_alone(caps, out, tmp_path):
-    with pytest.raises(SelectionError, match="lies in the input"):
-        homogenise(HomogenisationRequest(caps, out, caps_output=caps / "new"))
-    other = make_caps_of(tmp_path / "bids", tmp_path / "other")
-    with pytest.raises(SelectionError, match="give a new folder"):
-        homogenise(HomogenisationRequest(caps, out, caps_output=other))
-    assert not out.exists()
-
-
 def test_crops_of_old_and_new_versions_are_flagged(caps, out):
     path = caps / "dataset_description.json"
     content = json.loads(path.read_text())
@@ -352,6 +316,10 @@ def test_crops_of_old_and_new_versions_are_flagged(caps, out):
     content["Processing"].append({**step, "ClinicaVersion": "0.9.1"})
     path.write_text(json.dumps(content))
     report = homogenise(HomogenisationRequest(caps, out))
-    told = [line for line in summarise(report, out) if line.startswith("Warning")]
+    told = [
+        line
+        for line in summarise(report, HomogenisationRequest(caps, out))
+        if line.startswith("Warning")
+    ]
     assert len(told) == 1
     assert "0.9.1" in told[0]

@@ -6,8 +6,9 @@ import shutil
 import nibabel as nib
 
 from clinica_t1nce.bids.entities import Visit
-from clinica_t1nce.datasets.homogenisation import HomogenisationRequest, homogenise
+from clinica_t1nce.datasets.homogenisation import homogenise
 from clinica_t1nce.datasets.homogenisation_report import summarise
+from clinica_t1nce.datasets.homogenisation_request import HomogenisationRequest
 from tests.data.bids import tree
 from tests.datasets.homogenised import ACQUIRED, SYNTHETIC, images_in, sidecar
 
@@ -57,7 +58,7 @@ def test_what_is_damaged_or_made_from_a_file_that_changed_is_made_again(caps, ou
     report = homogenise(HomogenisationRequest(caps, out, copy=True))
     assert report.new == [Visit("sub-01", "ses-M000"), Visit("sub-02", "ses-M000")]
     assert report.again == {"damaged": 1, "source-changed": 1}
-    lines = summarise(report, out)
+    lines = summarise(report, HomogenisationRequest(caps, out))
     assert "1 of them made again: their sources have changed since" in lines
     assert not homogenise(HomogenisationRequest(caps, out, copy=True)).new
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from clinica_t1nce.datasets import outputs, separation
-from clinica_t1nce.datasets.homogenisation import HomogenisationRequest, homogenise
+from clinica_t1nce.datasets.homogenisation import homogenise
+from clinica_t1nce.datasets.homogenisation_request import HomogenisationRequest
 from tests.data.bids import make_bids, make_caps_of, tree
 from tests.data.spm import jobs, make_spm
 

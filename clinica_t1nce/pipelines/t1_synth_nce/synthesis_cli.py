@@ -9,6 +9,7 @@ from clinica import option
 from clinica.pipelines import cli_param
 
 from clinica_t1nce.caps import description
+from clinica_t1nce.caps.names import MNI_CROP
 from clinica_t1nce.caps.selection import none_shows_gadolinium
 from clinica_t1nce.caps.sidecar import LACKS
 from clinica_t1nce.pipelines.clinica_quirks import TidyCommand, move_nipype_log
@@ -24,7 +25,7 @@ from clinica_t1nce.pipelines.command import (
 from clinica_t1nce.translation.options import Options
 
 if TYPE_CHECKING:
-    from clinica_t1nce.datasets.homogenisation import HomogenisationRequest
+    from clinica_t1nce.datasets.homogenisation_request import HomogenisationRequest
     from clinica_t1nce.engine.event_log import Event
     from clinica_t1nce.pipelines.t1_synth_nce.synthesis_pipeline import T1SynthNce
 
@@ -97,7 +98,8 @@ def cli(
     Beside them, t1_synth_nce_report/report.html lists all images, the least confident first, with
     a page each to look at.
 
-    Exit code: 0 if every image asked for is there, 1 if one failed, 2 for wrong usage.
+    Exit code: 0 if every image asked for is there, 1 if one failed (with --bids-output, also if any
+    session of the CAPS, listed or not, has no T1nce), 2 for wrong usage.
     """
     from clinica_t1nce.pipelines.t1_synth_nce.synthesis_pipeline import T1SynthNce
 
@@ -196,7 +198,8 @@ def _check_outputs(
     caps: Path, out: Path, caps_output: Path | None, options: Options
 ) -> "HomogenisationRequest":
     """Ask for a homogenised data set of the first of the spaces, if there can be one."""
-    from clinica_t1nce.datasets.homogenisation import HomogenisationRequest, check_request
+    from clinica_t1nce.datasets.homogenisation import check_request
+    from clinica_t1nce.datasets.homogenisation_request import HomogenisationRequest
 
     request = HomogenisationRequest(
         caps,
@@ -207,6 +210,11 @@ def _check_outputs(
         agent_words=options.agent_words,
         caps_output=caps_output,
     )
+    if caps_output is not None and MNI_CROP not in options.output_spaces:
+        raise WrongUsageError(
+            f"--caps-output {caps_output}: needs the images on t1-linear's grid; add "
+            f"--output-space {MNI_CROP}"
+        )
     with checking():
         check_request(request)
     return request
@@ -217,11 +225,12 @@ def _homogenise(pipeline: "T1SynthNce", request: "HomogenisationRequest") -> boo
     from clinica_t1nce.datasets.homogenisation import homogenise
     from clinica_t1nce.datasets.homogenisation_report import summarise
 
+    request = replace(request, model=pipeline.card.name, can_lack_synthetic=True)
     with working():
-        report = homogenise(replace(request, model=pipeline.card.name))
-    for line in summarise(report, request.out):
+        report = homogenise(request)
+    for line in summarise(report, request):
         click.echo(line)
-    return not report.missing and not report.failed
+    return report.is_whole
 
 
 if __name__ == "__main__":

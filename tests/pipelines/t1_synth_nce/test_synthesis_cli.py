@@ -9,12 +9,13 @@ from click.testing import CliRunner
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.caps.query import Crop, SelectedBy
 from clinica_t1nce.datasets import homogenisation
+from clinica_t1nce.datasets.homogenisation_request import HomogenisationRequest
 from clinica_t1nce.engine.event_log import Event
 from clinica_t1nce.errors import OutputError
 from clinica_t1nce.pipelines.t1_synth_nce import synthesis_cli as module
 from clinica_t1nce.pipelines.t1_synth_nce import synthesis_pipeline as pipeline_module
 from clinica_t1nce.translation.options import GROUPS, Options
-from tests.data.bids import make_bids
+from tests.data.bids import make_bids, make_caps_of
 from tests.data.caps import make_caps, save_weights
 
 CROP = Crop(Visit("sub-01", "ses-1"), Path("/caps/x.nii.gz"), SelectedBy("tsv"))
@@ -367,10 +368,21 @@ def test_a_homogenised_data_set_is_made_in_the_end(tmp_path, homogenised):
     result = run(caps, "--bids-output", tmp_path / "out")
     assert result.exit_code == 1
     assert "1 session without" in result.output
-    assert homogenised == [homogenisation.HomogenisationRequest(caps, tmp_path / "out", model="m")]
+    assert homogenised == [
+        HomogenisationRequest(caps, tmp_path / "out", model="m", can_lack_synthetic=True)
+    ]
     result = run(caps, "--bids-output", tmp_path / "out")
     assert result.exit_code == 0
     assert "Next: clinica run t1-volume-tissue-segmentation" in result.output
+
+
+def test_a_session_that_was_not_listed_counts_in_a_data_set(tmp_path, recorder, homogenised):
+    caps = make_caps(tmp_path / "caps", {("sub-01", "ses-1"): ""}, images=False)
+    (tmp_path / "one.tsv").touch()
+    recorder.outcomes = [Event(CROP, "done")]
+    result = run(caps, "-tsv", tmp_path / "one.tsv", "--bids-output", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "listed or not, has no T1nce" in " ".join(run("--help").output.split())
 
 
 def test_the_homogenised_data_set_has_the_first_space(tmp_path, homogenised):
@@ -390,3 +402,25 @@ def test_a_bad_output_folder_is_told_before_any_work(tmp_path, recorder, homogen
     assert "lies in the input" in line
     assert homogenised == []
     assert not hasattr(recorder, "last")
+
+
+def test_crops_that_are_not_asked_for_cannot_go_into_a_caps(tmp_path, recorder, homogenised):
+    caps = make_caps(tmp_path / "caps", {("sub-01", "ses-1"): ""}, images=False)
+    outputs = ["--bids-output", tmp_path / "out", "--caps-output", tmp_path / "new"]
+    result = run(caps, *outputs, "--output-space", "mni")
+    assert result.exit_code == 2
+    (line,) = result.output.splitlines()
+    assert "add --output-space mni-crop" in line
+    assert not hasattr(recorder, "last")
+    run(caps, *outputs, "--output-space", "mni", "--output-space", "mni-crop")
+    assert homogenised[0].caps_output == tmp_path / "new"
+
+
+def test_acquired_images_are_taken_where_all_others_failed(tmp_path, recorder):
+    bids = make_bids(tmp_path / "bids", {"sub-01_ses-1_T1w": {}, "sub-02_ses-1_ce-gd_T1w": {}})
+    caps = make_caps_of(bids, tmp_path / "caps", model=None)
+    recorder.outcomes = [Event(CROP, "failed", "bad")]
+    result = run(caps, "--bids-output", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "1 session with one T1nce" in result.output
+    assert "1 session without" in result.output
