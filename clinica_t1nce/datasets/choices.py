@@ -297,7 +297,7 @@ def _choose_one(group: list[Candidate], name: str | None) -> Choice:
 
 
 def _given_to_the_model(caps: Path) -> set[Path]:
-    """List the crops that t1-synth-nce took for T1ce, by its sidecars and its table."""
+    """List the crops that t1-synth-nce took for T1ce, by its sidecars and its tables."""
     given: list[tuple[str, SelectedBy | None]] = []
     no_t1ce = SelectedBy.parse(query.AS_T1NCE), SelectedBy.parse(query.UNDECIDED)
     for image in query.find_synthetic(caps):
@@ -305,7 +305,7 @@ def _given_to_the_model(caps: Path) -> set[Path]:
         first = (content.get("Sources") or [])[:1]
         given += [(source, sidecar.selection(content)) for source in first]
     given += [
-        (row["source"], SelectedBy.parse(row["selected_by"])) for row in table.read_table(caps)
+        (row["source"], SelectedBy.parse(row["selected_by"])) for row in table.read_all_tables(caps)
     ]
     return {
         caps / source.removeprefix("bids::")

@@ -6,7 +6,8 @@ import pytest
 from clinica_t1nce.bids.contrast_agents import has_contrast
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.bids.t1w_images import Dataset
-from clinica_t1nce.caps import names
+from clinica_t1nce.caps import names, table
+from clinica_t1nce.caps.query import Shard
 from clinica_t1nce.datasets import outputs, separation
 from clinica_t1nce.datasets.choices import (
     Candidate,
@@ -117,6 +118,19 @@ def test_a_t1ce_whose_translation_failed_is_still_none(tmp_path):
     result = found(caps, source)
     assert result.candidates == ()
     assert result.missing == (Visit("sub-1", "ses-1"),)
+
+
+def test_a_t1ce_that_failed_in_an_array_job_is_still_none(tmp_path):
+    source, caps, crop = plain_caps(tmp_path)
+    uri = names.uri(crop, caps, caps)
+    row = table.failed_row("sub-1", "ses-1", uri, "m", "tsv", "boom")
+    part = table.rewrite(caps, [row], Shard(2, 2))
+    assert found(caps, source).candidates == ()
+    # As a run leaves it that is killed while it takes in the tables of shards.
+    part.rename(part.with_name(f".0123abcd-{part.name}"))
+    assert found(caps, source).candidates == ()
+    table.rewrite(caps)
+    assert found(caps, source).candidates == ()
 
 
 def test_the_bids_is_the_one_that_clinica_noted(caps, view, tmp_path):
