@@ -86,11 +86,9 @@ def find_name(model: str) -> str | None:
     """
     if model == "default":
         return None
-    from clinica_t1nce.models.storage import SHORT_NAMES, load_generator
+    from clinica_t1nce.models import storage
 
-    if not model.endswith((".safetensors", ".json")):
-        return SHORT_NAMES.get(model, model)
-    return load_generator(model)[1].name
+    return storage.find_name(model)
 
 
 def read_volumes(path: Path, origins: Sequence[AnalysedImage]) -> StageVolumes:
