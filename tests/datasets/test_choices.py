@@ -133,6 +133,28 @@ def test_a_t1ce_that_failed_in_an_array_job_is_still_none(tmp_path):
     assert found(caps, source).candidates == ()
 
 
+@pytest.mark.parametrize(
+    ("rule", "probability", "expected"),
+    [
+        ("image", 0.2, ["acquired"]),
+        ("image", 0.7, []),
+        ("image", None, []),
+        ("ce entity", 0.2, []),
+    ],
+)
+def test_what_the_image_has_told_overrules_the_name(tmp_path, rule, probability, expected):
+    source = make_bids(tmp_path / "b", {"sub-1_ses-1_ce-gd_T1w": {}, "sub-2_ses-1_T1w": {}})
+    caps = make_caps_of(source, tmp_path / "c", model=None)
+    named, other = sorted(caps.glob("subjects/*/*/t1_linear/*Crop*"))
+    make_synthetic(other, "m", selected_by=rule)
+    seen = names.gadolinium_path(named)
+    seen.parent.mkdir()
+    seen.write_text(json.dumps({"GadoliniumProbability": probability}))
+    kind = kinds(found(caps, source))
+    assert kind.get("sub-1 ses-1", []) == expected
+    assert kind["sub-2 ses-1"] == ["synthetic"]
+
+
 def test_the_bids_is_the_one_that_clinica_noted(caps, view, tmp_path):
     assert find_bids(caps) == view
     description = caps / "dataset_description.json"
