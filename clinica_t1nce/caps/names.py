@@ -1,8 +1,10 @@
 """Names of files and folders in a CAPS."""
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, get_args
 
 from clinica_t1nce.bids.entities import split_extension, without_contrast
@@ -30,6 +32,8 @@ SPACES: dict[Space, str] = {
 """How the names of our images end on each grid."""
 
 FOLDER = "t1_synth_nce"
+
+NO_LINKS: Mapping[str, Path] = MappingProxyType({})
 
 
 def is_crop(name: str) -> bool:
@@ -189,8 +193,26 @@ def uri(path: Path, root: Path | None, beside: Path, name: str = "") -> str:
     return Path(os.path.relpath(path, beside)).as_posix()
 
 
-def resolve(where: str, root: Path | None, beside: Path) -> Path:
-    """Undo :func:`uri`."""
+def resolve(
+    where: str, root: Path | None, beside: Path, links: Mapping[str, Path] = NO_LINKS
+) -> Path:
+    """Undo :func:`uri`.
+
+    Parameters
+    ----------
+    where
+        What it wrote.
+    root
+        Root of the data set that the sidecar belongs to.
+    beside
+        The folder of the sidecar.
+    links
+        Roots of other data sets, by their names in its ``DatasetLinks``.
+    """
+    scheme, _, rest = where.partition(":")
+    name, _, path = rest.partition(":")
+    if scheme == "bids" and name in links:
+        return links[name] / path
     if where.startswith("bids::"):
-        return (root or beside) / where.removeprefix("bids::")
+        return (root or beside) / path
     return beside / where

@@ -158,7 +158,7 @@ def _claim_parts(caps: Path) -> list[Path]:
         # Another run may have taken it, or must, if this one may not write here.
         with suppress(OSError):
             part.rename(part.with_name(f".{secrets.token_hex(4)}-{part.name}"))
-    return sorted(caps.glob(f".*-{pattern}"))
+    return _parts(caps, f".*-{pattern}")
 
 
 def _readable_rows(path: Path) -> list[ImageRow]:
@@ -177,6 +177,24 @@ def read_table(caps: Path) -> list[ImageRow]:
         If there is one that cannot be read: it would hide which images have failed.
     """
     return _known_rows(caps / NAME)
+
+
+def read_all_tables(caps: Path) -> list[ImageRow]:
+    """Read the rows of the table, and of those of shards that no run has taken in yet.
+
+    Raises
+    ------
+    SelectionError
+        As :func:`read_table`.
+    """
+    # The parts first: a run that takes them in meanwhile has then written them into the table.
+    pattern = _shard_name("*", "*")
+    parts = [row for part in _parts(caps, pattern, f".*-{pattern}") for row in _known_rows(part)]
+    return parts + read_table(caps)
+
+
+def _parts(caps: Path, *patterns: str) -> list[Path]:
+    return sorted(part for pattern in patterns for part in caps.glob(pattern))
 
 
 def _known_rows(path: Path) -> list[ImageRow]:

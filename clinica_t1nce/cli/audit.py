@@ -1,14 +1,22 @@
 """``clinica-t1nce audit``."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from clinica_t1nce.pipelines.command import OneLineError, checking, click_options, working
+from clinica_t1nce.pipelines.command import (
+    OneLineError,
+    WrongUsageError,
+    checking,
+    click_options,
+    working,
+)
 
 if TYPE_CHECKING:
+    from clinica_t1nce.bids.t1w_images import Dataset
+    from clinica_t1nce.datasets.provenance import FoundImages
     from clinica_t1nce.evaluation.audit import Separability
     from clinica_t1nce.translation.options import Device
 
@@ -19,6 +27,12 @@ COLUMNS = ("stage", "features", "n_acquired", "n_synthetic", "auc", "low", "high
 @click.argument("dataset", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
 @click_options(click.option, "model", "device")
+@click.option(
+    "--bids-directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The BIDS that t1-linear read, if it is not where the CAPS says.",
+)
+@click_options(click.option, "agent_words")
 @click.option(
     "--volumes",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -38,6 +52,8 @@ def cli(
     out: Path,
     model: str,
     device: "Device",
+    bids_directory: Path | None,
+    agent_words: Path | None,
     volumes: Path | None,
     detector: bool,
 ) -> None:
@@ -55,8 +71,13 @@ def cli(
     from clinica_t1nce.pipelines import auditing
 
     with checking():
-        origins = find_origins(dataset.absolute(), auditing.find_name(model))
+        root = dataset.absolute()
+        bids = _find_bids(root, bids_directory, agent_words)
+        found_images = find_origins(root, auditing.find_name(model), bids)
+        origins = found_images.images
         known = {} if volumes is None else auditing.read_volumes(volumes, origins)
+    for warning in _warnings(found_images):
+        click.echo(f"Warning: {warning}", err=True)
     with working():
         try:
             found = auditing.measure_separability(origins, model, device, known, detector=detector)
@@ -72,6 +93,43 @@ def cli(
         click.echo("\t".join(row[column] for column in COLUMNS))
     click.echo(_summary(found))
     click.echo(f"Table: {out}")
+
+
+def _find_bids(
+    root: Path, bids_directory: Path | None, agent_words: Path | None
+) -> "Dataset | None":
+    """Open the BIDS that t1-linear read, to tell the T1ce of a CAPS as `homogenise` does."""
+    from clinica_t1nce.bids.contrast_agents import read_words
+    from clinica_t1nce.bids.t1w_images import Dataset
+    from clinica_t1nce.datasets.choices import find_bids
+
+    if not (root / "subjects").is_dir():
+        if bids_directory is not None or agent_words is not None:
+            raise WrongUsageError("--bids-directory and --agent-words are for a CAPS")
+        return None
+    bids = find_bids(root) if bids_directory is None else bids_directory.absolute()
+    if bids is not None:
+        return Dataset(bids, read_words(agent_words))
+    if agent_words is not None:
+        raise WrongUsageError(
+            f"{root}: does not say from which BIDS it was made, whose words --agent-words is for; "
+            "name it with --bids-directory"
+        )
+    return None
+
+
+def _warnings(found: "FoundImages") -> Iterator[str]:
+    from clinica_t1nce.bids.contrast_agents import describe_unknown
+    from clinica_t1nce.pipelines.auditing import why_not_before
+
+    if found.n_left_out:
+        yield (
+            f"{found.n_left_out} of {found.n_left_out + len(found.images)} images are left out: "
+            "T1ce without a T1nce of this model, T1nce that have not gone through the generator "
+            "where others have, or images whose metadata are not understood"
+        )
+    yield from map(str, found.failed.values())
+    yield from filter(None, [describe_unknown(found.failed.values()), why_not_before(found.images)])
 
 
 def _table_row(stage: str, name: str, found: "Separability") -> dict[str, str]:

@@ -1,6 +1,7 @@
 """``clinica-t1nce detect``."""
 
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from clinica_t1nce.pipelines.command import (
 )
 
 if TYPE_CHECKING:
+    from clinica_t1nce.errors import SelectionError
     from clinica_t1nce.translation.options import Device
 
 
@@ -55,6 +57,11 @@ def cli(sources: tuple[Path, ...], output: Path | None, **options: Any) -> None:
     if len(sources) == 1 and (sources[0] / "subjects").is_dir():
         if output is not None:
             raise WrongUsageError(f"-o {output}: of a CAPS, the table is in the CAPS")
+        if options["agent_words"] is not None and options["bids_directory"] is None:
+            raise WrongUsageError(
+                "--agent-words is for words in the metadata of a BIDS: name it with "
+                "--bids-directory"
+            )
         _detect_in_caps(sources[0].absolute(), **options)
         return
     if options["bids_directory"] is not None or options["tsv"] is not None or options["overwrite"]:
@@ -68,9 +75,10 @@ def cli(sources: tuple[Path, ...], output: Path | None, **options: Any) -> None:
     with checking():
         if output is not None:
             atomic.check_writable(output.parent)
-        found, n_undecided = find_t1w(sources, options["agent_words"])
+        found, undecided = find_t1w(sources, options["agent_words"])
         weights = check_model(options["model"], options["device"])
         classification.require_detector(weights.card, weights.card.calibration.get("gadolinium"))
+    _warn_of(undecided, len(found))
     with working():
         rows, failures = classify(found, weights, options["n_procs"])
         text = table_text(rows, COLUMNS)
@@ -80,8 +88,30 @@ def cli(sources: tuple[Path, ...], output: Path | None, **options: Any) -> None:
             write_text(output, text)
     for failure in failures:
         click.echo(f"Error: {failure}", err=True)
-    if failures or n_undecided:
+    for line in _describe(undecided):
+        click.echo(line, err=True)
+    if failures or undecided:
         sys.exit(1)
+
+
+def _warn_of(undecided: "Mapping[Path, SelectionError]", n_images: int) -> None:
+    if undecided:
+        click.echo(
+            f"Warning: the metadata of {len(undecided)} of {n_images} images cannot be compared; "
+            "see below",
+            err=True,
+        )
+
+
+def _describe(undecided: "Mapping[Path, SelectionError]") -> Iterator[str]:
+    """List metadata that cannot be compared, and the words in them that are not known."""
+    from clinica_t1nce.bids.contrast_agents import describe_unknown
+
+    if not undecided:
+        return
+    yield f"metadata that cannot be compared  {len(undecided)}"
+    yield from (f"  {error}" for error in undecided.values())
+    yield from filter(None, [describe_unknown(undecided.values())])
 
 
 def _detect_in_caps(
@@ -94,7 +124,7 @@ def _detect_in_caps(
     n_procs: int,
     overwrite: bool,
 ) -> None:
-    from clinica_t1nce.bids.contrast_agents import describe_unknown, read_words
+    from clinica_t1nce.bids.contrast_agents import read_words
     from clinica_t1nce.bids.t1w_images import Dataset
     from clinica_t1nce.caps import description, selection
     from clinica_t1nce.pipelines.clinica_quirks import move_nipype_log
@@ -113,12 +143,7 @@ def _detect_in_caps(
     crops = selection.candidates(selection.SelectionRequest(caps, tsv=tsv, dataset=bids))
     weights = check_model(model, device)
     undecided = selection.find_undecided(crops, bids)
-    if undecided:
-        click.echo(
-            f"Warning: the metadata of {len(undecided)} of {len(crops)} images cannot be compared; "
-            "see below",
-            err=True,
-        )
+    _warn_of(undecided, len(crops))
     detection = Detection(caps, crops, weights, again=overwrite)
     with working():
         found = detection.run(n_procs)
@@ -136,13 +161,8 @@ def _detect_in_caps(
             f"  {row['participant_id']} {row['session_id']}: {row['contradiction']} "
             f"(probability {row['probability']})"
         )
-    if undecided:
-        click.echo(f"metadata that cannot be compared  {len(undecided)}")
-        for error in undecided.values():
-            click.echo(f"  {error}")
-        unknown = describe_unknown(undecided.values())
-        if unknown:
-            click.echo(unknown)
+    for line in _describe(undecided):
+        click.echo(line)
     click.echo(f"Table: {caps / classification.NAME}")
     if failures or undecided or len(found) < len(crops):
         sys.exit(1)

@@ -18,7 +18,11 @@ from clinica_t1nce.pipelines.command import click_options
     type=click.Path(file_okay=False, path_type=Path),
     help="The BIDS that t1-linear read, if it is not where CAPS says.",
 )
-@click.option("--model", help="Name of the weights, if CAPS holds images of several.")
+@click.option(
+    "--model",
+    metavar="NAME|FILE",
+    help="The weights, as t1-synth-nce takes them, if CAPS holds images of several.",
+)
 @click.option(
     "--space",
     type=click.Choice(["mni-crop", "mni", "native"]),
@@ -63,6 +67,10 @@ def cli(**options: Any) -> None:
     from clinica_t1nce.datasets.homogenisation_report import summarise
     from clinica_t1nce.datasets.homogenisation_request import HomogenisationRequest
 
+    if options["model"] is not None:
+        from clinica_t1nce.models.storage import find_name
+
+        options["model"] = find_name(options["model"])
     request = HomogenisationRequest(**options)
     report = homogenise(request)
     for line in summarise(report, request):

@@ -11,7 +11,8 @@ from clinica_t1nce.caps import description, names, query, selection, sidecar, ta
 from clinica_t1nce.caps.query import SelectedBy
 from clinica_t1nce.datasets import separation
 from clinica_t1nce.errors import SelectionError
-from clinica_t1nce.files.text import read_rows, read_unique
+from clinica_t1nce.files.content import has_changed
+from clinica_t1nce.files.text import find_json, read_rows, read_unique
 
 ACQUIRED, REGENERATED, SYNTHETIC = "acquired", "regenerated", "synthetic"
 
@@ -151,6 +152,8 @@ def find_in_caps(
 
     A crop is a T1ce, and never stands for a visit itself, if its name has ``ce-``, if sidecar or
     ``scans.tsv`` of the BIDS say so, or if it was given to t1-synth-nce (with success or without).
+    Where t1-synth-nce has selected by the image, a crop in which it saw no gadolinium is none,
+    whatever its name says.
 
     Parameters
     ----------
@@ -177,7 +180,8 @@ def find_in_caps(
             f"{caps}: the native space needs the raw images; give their BIDS with --bids-directory"
         )
     original = {} if dataset is None else separation.read_map(dataset.root)
-    enhanced = _given_to_the_model(caps)
+    given = _given_to_the_model(caps)
+    by_image = any(told is not None and told.rule == query.IMAGE for told in given.values())
     candidates: list[Candidate] = []
     visits: set[Visit] = set()
     failed: dict[Visit, SelectionError] = {}
@@ -186,7 +190,10 @@ def find_in_caps(
         visits.add(mapped)
         raw = None if dataset is None else names.raw_path(crop, dataset.root)
         try:
-            is_t1ce = crop in enhanced or selection.find_crop_evidence(crop, dataset) is not None
+            is_t1ce = crop in given or (
+                not (by_image and _shows_none(crop))
+                and selection.find_crop_evidence(crop, dataset) is not None
+            )
         except SelectionError as error:
             failed[mapped] = error
             continue
@@ -299,8 +306,8 @@ def _choose_one(group: list[Candidate], name: str | None) -> Choice:
     return Choice(first, "later run" if rank(others[0])[1] != rank(first)[1] else "first name")
 
 
-def _given_to_the_model(caps: Path) -> set[Path]:
-    """List the crops that t1-synth-nce took for T1ce, by its sidecars and its table."""
+def _given_to_the_model(caps: Path) -> dict[Path, SelectedBy | None]:
+    """Say why t1-synth-nce took crops for T1ce, by its sidecars and its tables."""
     given: list[tuple[str, SelectedBy | None]] = []
     no_t1ce = SelectedBy.parse(query.AS_T1NCE), SelectedBy.parse(query.UNDECIDED)
     for image in query.find_synthetic(caps):
@@ -308,13 +315,24 @@ def _given_to_the_model(caps: Path) -> set[Path]:
         first = (content.get("Sources") or [])[:1]
         given += [(source, sidecar.selection(content)) for source in first]
     given += [
-        (row["source"], SelectedBy.parse(row["selected_by"])) for row in table.read_table(caps)
+        (row["source"], SelectedBy.parse(row["selected_by"])) for row in table.read_all_tables(caps)
     ]
     return {
-        caps / source.removeprefix("bids::")
+        caps / source.removeprefix("bids::"): selected_by
         for source, selected_by in given
         if selected_by not in no_t1ce
     }
+
+
+def _shows_none(crop: Path) -> bool:
+    """Say whether t1-synth-nce or `detect` looked at a crop, as it is, and saw no gadolinium."""
+    content = find_json(names.gadolinium_path(crop)) or {}
+    probability = content.get("GadoliniumProbability")
+    return (
+        isinstance(probability, int | float)
+        and probability < selection.SEEN
+        and not any(has_changed(crop, note) for note in content.get("SourceFiles", [])[:1])
+    )
 
 
 def _synthetic(crop: Path, model: str | None, space: names.Space) -> Path | None:

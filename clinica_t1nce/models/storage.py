@@ -100,6 +100,24 @@ def load_generator(name_or_path: str | Path = "default") -> tuple[nn.Module, Car
     return module, card
 
 
+def find_name(name_or_path: str) -> str:
+    """Give the name on the card of weights, by which their images go.
+
+    Parameters
+    ----------
+    name_or_path
+        As :func:`load_weights` takes it, or the name of other weights.
+
+    Raises
+    ------
+    WeightsError
+        If it is a file that cannot be read.
+    """
+    if name_or_path.endswith((".safetensors", ".json")):
+        return load_generator(name_or_path)[1].name
+    return SHORT_NAMES.get(name_or_path, name_or_path)
+
+
 def save_weights(path: str | Path, module: nn.Module, card: Card) -> Card:
     """Write a network's weights and its card, each atomically.
 

@@ -8,7 +8,7 @@ from clinica_t1nce.datasets.provenance import AnalysedImage
 from clinica_t1nce.errors import SelectionError, some
 from clinica_t1nce.evaluation.audit import Separability, audit, check_numbers, measure_image
 from clinica_t1nce.files import nifti
-from clinica_t1nce.files.text import read_rows
+from clinica_t1nce.files.text import check_once, read_numbered
 from clinica_t1nce.translation.classification import require_detector
 from clinica_t1nce.translation.options import Device
 
@@ -35,7 +35,7 @@ def measure_separability(
     Parameters
     ----------
     origins
-        Images, from :func:`clinica_t1nce.datasets.provenance.find_origins`.
+        Images found by :func:`clinica_t1nce.datasets.provenance.find_origins`.
     model
         Name or file of weights, such as ``"default"``.
     device
@@ -86,11 +86,9 @@ def find_name(model: str) -> str | None:
     """
     if model == "default":
         return None
-    from clinica_t1nce.models.storage import SHORT_NAMES, load_generator
+    from clinica_t1nce.models import storage
 
-    if not model.endswith((".safetensors", ".json")):
-        return SHORT_NAMES.get(model, model)
-    return load_generator(model)[1].name
+    return storage.find_name(model)
 
 
 def read_volumes(path: Path, origins: Sequence[AnalysedImage]) -> StageVolumes:
@@ -107,10 +105,12 @@ def read_volumes(path: Path, origins: Sequence[AnalysedImage]) -> StageVolumes:
     Raises
     ------
     SelectionError
-        If it cannot be read, holds something else than numbers, or nothing of some image.
+        If it cannot be read, holds something else than numbers, nothing of some image, or lists
+        one twice.
     """
     known: dict[tuple[str, str, str], Features] = {}
-    for row in read_rows(path, ["participant_id", "session_id"]):
+    lines: dict[str, list[int]] = {}
+    for number, row in read_numbered(path, ["participant_id", "session_id"])[1]:
         key = (row.pop("participant_id"), row.pop("session_id"), row.pop("stage", AFTER))
         label = f"{path}: {' '.join(key)}"
         if key[2] not in STAGES:
@@ -122,6 +122,8 @@ def read_volumes(path: Path, origins: Sequence[AnalysedImage]) -> StageVolumes:
         if not found or not all(map(math.isfinite, found.values())):
             raise SelectionError(f"{label}: a volume is missing or not finite; write numbers")
         known[key] = {"volumes": found}
+        lines.setdefault(" ".join(key), []).append(number)
+    check_once(path, lines)
     given = {stage for _, _, stage in known} or {AFTER}
     for stage in given.intersection(_stages(origins)):
         missing = [" ".join(o.visit) for o in origins if (*o.visit, stage) not in known]
@@ -133,8 +135,20 @@ def read_volumes(path: Path, origins: Sequence[AnalysedImage]) -> StageVolumes:
     return known
 
 
+def why_not_before(origins: Sequence[AnalysedImage]) -> str | None:
+    """Say why nothing is measured before the translation; None if something is."""
+    missing = [origin.image for origin in origins if origin.source is None]
+    if not missing:
+        return None
+    return (
+        f"{missing[0]}: what it was made from is not there, as of {len(missing)} of {len(origins)} "
+        "images; nothing is told of the images before the translation (are the CAPS and its BIDS "
+        "still where they were?)"
+    )
+
+
 def _stages(origins: Sequence[AnalysedImage]) -> Sequence[str]:
-    return STAGES if all(origin.source for origin in origins) else (AFTER,)
+    return STAGES if why_not_before(origins) is None else (AFTER,)
 
 
 def _features_of(

@@ -18,6 +18,7 @@ from clinica_t1nce.engine.local_plugin import memory_gb, share_out
 from clinica_t1nce.errors import DeviceError, ImageError, SelectionError, reason
 from clinica_t1nce.files import nifti
 from clinica_t1nce.pipelines.resumable import Model
+from clinica_t1nce.translation.classification import UNREADABLE
 from clinica_t1nce.translation.single_files import SingleJob, find_sources
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ COLUMNS = ("source", "probability", "image", "metadata", "contradiction")
 
 def find_t1w(
     sources: Sequence[Path], agent_words: Path | None = None
-) -> tuple[dict[Path, str | None], int]:
+) -> tuple[dict[Path, str | None], dict[Path, SelectionError]]:
     """List T1w, of files, folders of them or a BIDS, and what their metadata show.
 
     Parameters
@@ -133,32 +134,38 @@ def find_t1w(
     Returns
     -------
     found : dict
-        Evidence of a contrast agent by image, None without; "" where the metadata do not tell.
-    n_undecided : int
-        Number of visits whose metadata cannot be read or are not understood; their images are
-        among `found`.
+        Evidence of a contrast agent by image, None without; "" where there are no metadata,
+        :data:`~clinica_t1nce.translation.classification.UNREADABLE` for those in `undecided`.
+    undecided : dict
+        Errors by image, of images whose metadata cannot be read or are not understood.
 
     Raises
     ------
     SelectionError
-        If there is none.
+        If there is none, or there are words for something else than a BIDS.
     """
     first = sources[0]
     if len(sources) > 1 or not first.is_dir() or not any(first.glob("sub-*/")):
-        return dict.fromkeys(find_sources(sources), ""), 0
+        if agent_words is not None:
+            raise SelectionError(
+                f"{first}: --agent-words is for words in the metadata of a BIDS; leave it out"
+            )
+        return dict.fromkeys(find_sources(sources), ""), {}
     dataset = Dataset(first, read_words(agent_words), without_sessions=True)
     found: dict[Path, str | None] = {}
-    n_undecided = 0
+    undecided: dict[Path, SelectionError] = {}
     for visit in dataset.visits:
-        try:
-            found |= {image.path: image.evidence for image in dataset.t1w(visit)}
-        except SelectionError:
-            n_undecided += 1
-            anat = first / visit.subject / visit.session / "anat"
-            found |= {path: "" for path in sorted(anat.iterdir()) if is_t1w(path.name)}
+        anat = first / visit.subject / visit.session / "anat"
+        for path in sorted(anat.iterdir()) if anat.is_dir() else []:
+            if not is_t1w(path.name):
+                continue
+            try:
+                found[path] = dataset.evidence(visit, path)
+            except SelectionError as error:
+                found[path], undecided[path] = UNREADABLE, error
     if not found:
         raise SelectionError(f"{first}: holds no T1w; give files, a BIDS or a CAPS")
-    return found, n_undecided
+    return found, undecided
 
 
 def classify(
@@ -191,7 +198,8 @@ def classify(
             failures.append(str(failure))
             continue
         evidence = found[path]
-        told = None if evidence == "" else selection.contradiction(evidence, probability)
+        is_told = evidence not in ("", UNREADABLE)
+        told = selection.contradiction(evidence, probability) if is_told else None
         rows.append(
             {
                 "source": str(path),

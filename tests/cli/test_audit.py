@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from clinica_t1nce.caps import names
+from clinica_t1nce.caps import names, sidecar
 from clinica_t1nce.cli import main
 from clinica_t1nce.datasets.homogenised_tables import T1NCE_TSV
 from clinica_t1nce.datasets.provenance import find_origins
@@ -31,8 +31,13 @@ def caps(tmp_path):
         noisy = brain + (brain > 0) * rng.normal(0, 30, SHAPE)
         volumes.write(crop, noisy if gadolinium else smooth, AFFINE)
         if gadolinium:
-            volumes.write(names.output_path(crop, "m"), smooth, AFFINE)
+            write_synthetic(crop, "m", smooth)
     return root
+
+
+def write_synthetic(crop, model, data):
+    image = volumes.write(names.output_path(crop, model), data, AFFINE)
+    sidecar.write(image, {"Sources": [names.uri(crop, crop.parents[4], image.parent)]})
 
 
 def run(*arguments):
@@ -78,14 +83,16 @@ def test_the_detector_of_the_model_is_asked(caps, tmp_path, monkeypatch):
 
 
 def test_images_and_their_origins(caps, tmp_path):
-    origins = find_origins(caps)
+    origins = find_origins(caps).images
     assert [origin.synthetic for origin in origins] == [False, True] * 6
     assert origins[0].image == origins[0].source
     assert origins[1].image == names.output_path(origins[1].source, "m")
-    volumes.write(names.output_path(origins[1].source, "n"), np.ones(SHAPE), AFFINE)
+    write_synthetic(origins[1].source, "n", np.ones(SHAPE))
     with pytest.raises(SelectionError, match=r"several models \(m, n\)"):
         find_origins(caps)
-    assert [origin.synthetic for origin in find_origins(caps, "n")] == [False, True, *[False] * 10]
+    found = find_origins(caps, "n")
+    assert [origin.synthetic for origin in found.images] == [False, True, *[False] * 5]
+    assert found.n_left_out == 5
 
 
 def test_a_homogenised_data_set(tmp_path):
@@ -96,9 +103,59 @@ def test_a_homogenised_data_set(tmp_path):
         "participant_id\tsession_id\tt1nce\nsub-00\tses-M000\tacquired\n"
         "sub-01\tses-M000\tsynthetic\n"
     )
-    first, second = find_origins(out)
+    first, second = find_origins(out).images
     assert (first.synthetic, first.source) == (False, first.image)
     assert (second.synthetic, second.source) == (True, None)
+
+
+def test_what_is_left_out_is_told(caps, tmp_path):
+    names.output_path(crop_path(caps, "sub-01", "ses-M000", "ce-gd"), "m").unlink()
+    result = run(caps, tmp_path / "audit.tsv", "--no-detector")
+    assert result.exit_code == 0, result.output
+    assert "Warning: 1 of 12 images are left out: T1ce without a T1nce" in result.stderr
+    assert "after\tall\t6\t5\t" in result.stdout
+
+
+def test_why_nothing_is_told_of_the_images_before(caps, tmp_path):
+    crop_path(caps, "sub-01", "ses-M000", "ce-gd").rename(tmp_path / "away.nii.gz")
+    out = bids_of(caps, tmp_path / "out")
+    result = run(out, tmp_path / "audit.tsv", "--no-detector")
+    assert result.exit_code == 0, result.output
+    assert "what it was made from is not there, as of 1 of 12 images" in result.stderr
+    assert "before\t" not in result.stdout
+
+
+def bids_of(caps, out):
+    """Link the images of the fixture as `homogenise` does."""
+    rows = "participant_id\tsession_id\tt1nce\n"
+    for number in range(12):
+        label = f"sub-{number:02}"
+        crop = crop_path(caps, label, "ses-M000", "ce-gd" if number % 2 else "")
+        image = out / label / f"ses-M000/anat/{label}_ses-M000_T1w.nii.gz"
+        image.parent.mkdir(parents=True)
+        image.symlink_to(names.output_path(crop, "m") if number % 2 else crop)
+        rows += f"{label}\tses-M000\t{'synthetic' if number % 2 else 'acquired'}\n"
+    (out / T1NCE_TSV).write_text(rows)
+    return out
+
+
+def test_the_bids_tells_what_is_a_t1ce(caps, tmp_path):
+    anat = tmp_path / "bids/sub-00/ses-M000/anat"
+    anat.mkdir(parents=True)
+    (anat / "sub-00_ses-M000_T1w.json").write_text('{"ContrastBolusAgent": "Magnescan"}')
+    words = tmp_path / "words.tsv"
+    words.write_text("word\tmeaning\nMagnescan\tgiven\n")
+    options = ["--no-detector", "--bids-directory", tmp_path / "bids"]
+    result = run(caps, tmp_path / "audit.tsv", *options)
+    assert "Words on contrast agents that are not known: 'Magnescan' (1x)" in result.stderr
+    for more in ([], ["--agent-words", words]):
+        result = run(caps, tmp_path / "audit.tsv", *options, *more)
+        assert "Warning: 1 of 12 images are left out" in result.stderr
+        assert "after\tall\t5\t6\t" in result.stdout
+    result = run(caps, tmp_path / "audit.tsv", "--agent-words", words)
+    assert (result.exit_code, "name it with --bids-directory" in result.output) == (2, True)
+    result = run(bids_of(caps, tmp_path / "out"), tmp_path / "audit.tsv", *options)
+    assert (result.exit_code, "are for a CAPS" in result.output) == (2, True)
 
 
 def test_wrong_usage(caps, tmp_path):
@@ -130,6 +187,11 @@ def test_wrong_usage(caps, tmp_path):
         ("", "", "sub-00 ses-M000 after: a volume is missing or not finite"),
         ("\tstage\tGM", "\tAfter\t500", "the stage is neither after nor before"),
         ("\tGM", "\t500", "no volumes of sub-01 ses-M000, sub-02 ses-M000"),
+        (
+            "\tGM",
+            "\t500\nsub-00\tses-M000\t400",
+            "listed twice: sub-00 ses-M000 after (rows 2 and 3)",
+        ),
     ],
 )
 def test_volumes_that_could_not_be_used(caps, tmp_path, header, cells, message):

@@ -136,6 +136,40 @@ def test_bids_before_t1_linear(tmp_path):
         assert (row["contradiction"] != "n/a") == (said != (row["image"] == "T1ce"))
 
 
+def test_metadata_of_a_bids_that_cannot_be_compared_are_told(tmp_path):
+    weights = save_weights(tmp_path / "weights", calibration=DETECTOR)
+    unknown = {"ContrastBolusAgent": "frobnicate 10 ml"}
+    images = {"sub-1_ses-1_T1w": unknown, "sub-1_ses-1_ce-gd_T1w": {}, "sub-2_ses-1_T1w": {}}
+    bids = make_bids(tmp_path / "bids", images)
+    result = run(bids, "--model", weights, "--device", "cpu", "-np", 1)
+    assert result.exit_code == 1, result.output
+    first, heading, error, words = result.stderr.splitlines()
+    assert first.startswith("Warning: the metadata of 1 of 3 images cannot be compared")
+    assert heading == "metadata that cannot be compared  1"
+    assert "sub-1_ses-1_T1w" in error
+    assert "'frobnicate 10 ml' (1x); say what each means in a table" in words
+    found = [(row["metadata"], row["contradiction"]) for row in rows(result.stdout)]
+    assert found == [
+        ("cannot be read", "n/a"),
+        ("ce entity", "n/a"),
+        ("nothing", "the image shows gadolinium, the metadata do not"),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["caps", "files"])
+def test_words_without_metadata_are_refused(tmp_path, kind):
+    words = tmp_path / "words.tsv"
+    words.write_text("word\tmeaning\nMagnescan\tgiven\n")
+    source = (
+        make_caps(tmp_path / "caps", MIXED, images=False)
+        if kind == "caps"
+        else volumes.write(tmp_path / "a.nii", volumes.brain())
+    )
+    result = run(source, "--agent-words", words)
+    assert result.exit_code == 2
+    assert "--agent-words is for words in the metadata of a BIDS" in result.output
+
+
 def test_options_of_a_caps_are_refused_elsewhere(tmp_path):
     source = volumes.write(tmp_path / "a.nii", volumes.brain())
     result = run(source, "--overwrite")

@@ -9,7 +9,9 @@ from clinica_t1nce.cli import main
 from clinica_t1nce.datasets import homogenisation, outputs, separation
 from clinica_t1nce.datasets.homogenisation import Report
 from clinica_t1nce.datasets.homogenisation_request import HomogenisationRequest, overwriting_command
+from clinica_t1nce.models.storage import DEFAULT_MODEL
 from tests.data.bids import make_bids, make_caps_of, tree
+from tests.data.caps import save_weights
 
 
 def run(*arguments):
@@ -34,6 +36,15 @@ def test_a_caps(caps, tmp_path):
     before = tree(out)
     assert "; 0 new" in run(caps, out).output
     assert tree(out) == before
+
+
+def test_the_weights_are_named_as_for_t1_synth_nce(caps, tmp_path):
+    weights = save_weights(tmp_path, name="m")
+    result = run(caps, tmp_path / "out", "--model", weights)
+    assert result.exit_code == 0, result.output
+    assert "3 acquired, 1 synthetic" in result.output
+    result = run(caps, tmp_path / "other", "--model", "default")
+    assert f"no images of a model {DEFAULT_MODEL}; it has those of m" in str(result.exception)
 
 
 def test_every_option_reaches_the_code(tmp_path, monkeypatch):

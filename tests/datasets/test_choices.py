@@ -6,7 +6,8 @@ import pytest
 from clinica_t1nce.bids.contrast_agents import has_contrast
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.bids.t1w_images import Dataset
-from clinica_t1nce.caps import names
+from clinica_t1nce.caps import names, table
+from clinica_t1nce.caps.query import Shard
 from clinica_t1nce.datasets import outputs, separation
 from clinica_t1nce.datasets.choices import (
     Candidate,
@@ -117,6 +118,41 @@ def test_a_t1ce_whose_translation_failed_is_still_none(tmp_path):
     result = found(caps, source)
     assert result.candidates == ()
     assert result.missing == (Visit("sub-1", "ses-1"),)
+
+
+def test_a_t1ce_that_failed_in_an_array_job_is_still_none(tmp_path):
+    source, caps, crop = plain_caps(tmp_path)
+    uri = names.uri(crop, caps, caps)
+    row = table.failed_row("sub-1", "ses-1", uri, "m", "tsv", "boom")
+    part = table.rewrite(caps, [row], Shard(2, 2))
+    assert found(caps, source).candidates == ()
+    # As a run leaves it that is killed while it takes in the tables of shards.
+    part.rename(part.with_name(f".0123abcd-{part.name}"))
+    assert found(caps, source).candidates == ()
+    table.rewrite(caps)
+    assert found(caps, source).candidates == ()
+
+
+@pytest.mark.parametrize(
+    ("rule", "probability", "expected"),
+    [
+        ("image", 0.2, ["acquired"]),
+        ("image", 0.7, []),
+        ("image", None, []),
+        ("ce entity", 0.2, []),
+    ],
+)
+def test_what_the_image_has_told_overrules_the_name(tmp_path, rule, probability, expected):
+    source = make_bids(tmp_path / "b", {"sub-1_ses-1_ce-gd_T1w": {}, "sub-2_ses-1_T1w": {}})
+    caps = make_caps_of(source, tmp_path / "c", model=None)
+    named, other = sorted(caps.glob("subjects/*/*/t1_linear/*Crop*"))
+    make_synthetic(other, "m", selected_by=rule)
+    seen = names.gadolinium_path(named)
+    seen.parent.mkdir()
+    seen.write_text(json.dumps({"GadoliniumProbability": probability}))
+    kind = kinds(found(caps, source))
+    assert kind.get("sub-1 ses-1", []) == expected
+    assert kind["sub-2 ses-1"] == ["synthetic"]
 
 
 def test_the_bids_is_the_one_that_clinica_noted(caps, view, tmp_path):

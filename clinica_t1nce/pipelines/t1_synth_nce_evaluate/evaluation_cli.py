@@ -41,9 +41,9 @@ SEGMENTATIONS = (ATROPOS, OWN, "spm", "none")
     "--model",
     "models",
     multiple=True,
-    metavar="NAME",
-    help="Evaluate the outputs of this model only (again for more). Default: of every model that "
-    "has outputs in the CAPS.",
+    metavar="NAME|FILE",
+    help="Evaluate the outputs of these weights only (again for more). Default: of every model "
+    "that has outputs in the CAPS.",
 )
 @cli_param.option_group.option(
     "--split",

@@ -127,7 +127,8 @@ def select_pairs(
     caps, tsv
         The command's arguments.
     models
-        Names of models; empty for all that have written into the CAPS.
+        Names or files of weights, as t1-synth-nce takes them; empty for all that have written into
+        the CAPS.
     settings
         The command's options.
     split
@@ -143,10 +144,12 @@ def select_pairs(
     ------
     SelectionError
         If the table cannot be read, has no row of the split, or no model has written anything.
+    WeightsError
+        If a file of weights cannot be read.
     """
     rows, problems = pairs.read_usable(tsv)
     rows = _of_split(tsv, rows, split)
-    models = list(models) or _models(caps, [row for row, _ in rows])
+    models = _named(models) or _models(caps, [row for row, _ in rows])
     if not models:
         raise SelectionError(_why_no_model(caps, tsv, [row for row, _ in rows], problems))
     jobs: list[PairJob] = []
@@ -191,6 +194,15 @@ def _of_split(tsv: Path, rows: list[UsableRow], split: Wanted) -> list[UsableRow
             f"{tsv}: no row of the split {split}; choose another with --split, or all"
         )
     return kept
+
+
+def _named(models: Sequence[str]) -> list[str]:
+    """Give the names by which the images of weights go, each once."""
+    if not models:
+        return []
+    from clinica_t1nce.models.storage import find_name
+
+    return list(dict.fromkeys(map(find_name, models)))
 
 
 def _models(caps: Path, rows: Sequence[pairs.PairRow]) -> list[str]:

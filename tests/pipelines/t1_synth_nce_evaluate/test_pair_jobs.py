@@ -7,13 +7,14 @@ import pytest
 from clinica_t1nce.caps import names
 from clinica_t1nce.errors import SelectionError
 from clinica_t1nce.evaluation.structures import PATTERNS, VolumeMethod, structures_of
+from clinica_t1nce.models.storage import FAST_MODEL
 from clinica_t1nce.pipelines.t1_synth_nce_evaluate.evaluation_cli import read_segmentations
 from clinica_t1nce.pipelines.t1_synth_nce_evaluate.pair_jobs import (
     EvaluationSettings,
     is_evaluated,
     select_pairs,
 )
-from tests.data.caps import crop_path, make_caps
+from tests.data.caps import crop_path, make_caps, save_weights
 
 SESSIONS = (("A", ""), ("B", "ce-gd"))
 VISITS = {("sub-01", "ses-M000"): "", ("sub-01", "ses-M000ce"): "ce-gd"}
@@ -179,6 +180,14 @@ def test_what_lost_a_file_is_not_done(caps, tsv, tmp_path):
 def test_a_model_that_is_missing_is_named(caps, tsv):
     _, problems = select_pairs(caps, tsv, ["other"], EvaluationSettings())
     assert "run `clinica run t1-synth-nce --model other`" in problems["sub-01 (row 2)"]
+
+
+def test_weights_go_by_the_names_that_t1_synth_nce_takes(caps, tsv, tmp_path):
+    weights = save_weights(tmp_path, name="m")
+    (job,), _ = select_pairs(caps, tsv, [str(weights), "m"], EvaluationSettings())
+    assert list(job.images) == ["T1nce", "T1ce", "m"]
+    _, problems = select_pairs(caps, tsv, ["fast"], EvaluationSettings())
+    assert f"--model {FAST_MODEL}`" in problems["sub-01 (row 2)"]
 
 
 def test_nothing_to_compare(caps, tsv):
