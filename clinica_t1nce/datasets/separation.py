@@ -268,17 +268,15 @@ def _add_subject(view: View, dataset: Dataset, subject: str, second: dict[str, s
     """Add what lies beside a participant's sessions; its ``sessions.tsv`` gets the new ones."""
     for path in sorted((dataset.root / subject).iterdir()):
         target = Path(subject) / path.name
-        is_sessions = path.name == f"{subject}_sessions.tsv"
-        if is_sessions and not second and any(v.subject == subject for v in view.failed):
-            # Whether it will be a link or a text with a second session is not known yet.
-            continue
-        if is_sessions and second:
-            rows = []
-            for row in text.read_unique(path, "session_id").values():
-                rows.append(row)
-                if row["session_id"] in second:
-                    rows.append({**row, "session_id": second[row["session_id"]]})
+        if path.name == f"{subject}_sessions.tsv" and second:
+            rows = [
+                {**row, "session_id": name}
+                for row in text.read_unique(path, "session_id").values()
+                for name in filter(None, (row["session_id"], second.get(row["session_id"])))
+            ]
             view.files[target] = Entry(text=text.table_text(rows, list(rows[0]) if rows else []))
+        elif path.name == f"{subject}_sessions.tsv" and subject in {v.subject for v in view.failed}:
+            continue  # Whether it will be a link, or a text with a second session, is not known.
         elif path.is_file() and not path.name.startswith("."):
             view.files[target] = Entry(path)
 
