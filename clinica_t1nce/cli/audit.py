@@ -99,23 +99,13 @@ def _find_bids(
     root: Path, bids_directory: Path | None, agent_words: Path | None
 ) -> "Dataset | None":
     """Open the BIDS that t1-linear read, to tell the T1ce of a CAPS as `homogenise` does."""
-    from clinica_t1nce.bids.contrast_agents import read_words
-    from clinica_t1nce.bids.t1w_images import Dataset
-    from clinica_t1nce.datasets.choices import find_bids
+    from clinica_t1nce.datasets.source_bids import open_bids
 
     if not (root / "subjects").is_dir():
         if bids_directory is not None or agent_words is not None:
             raise WrongUsageError("--bids-directory and --agent-words are for a CAPS")
         return None
-    bids = find_bids(root) if bids_directory is None else bids_directory.absolute()
-    if bids is not None:
-        return Dataset(bids, read_words(agent_words))
-    if agent_words is not None:
-        raise WrongUsageError(
-            f"{root}: does not say from which BIDS it was made, whose words --agent-words is for; "
-            "name it with --bids-directory"
-        )
-    return None
+    return open_bids(root, bids_directory, agent_words)
 
 
 def _warnings(found: "FoundImages") -> Iterator[str]:

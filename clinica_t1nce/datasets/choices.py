@@ -7,7 +7,7 @@ from typing import Any
 
 from clinica_t1nce.bids.entities import Visit, entities, run_of
 from clinica_t1nce.bids.t1w_images import T1CE, T1NCE, Dataset
-from clinica_t1nce.caps import description, names, query, selection, sidecar, table
+from clinica_t1nce.caps import names, query, selection, sidecar, table
 from clinica_t1nce.caps.query import SelectedBy
 from clinica_t1nce.datasets import separation
 from clinica_t1nce.errors import SelectionError
@@ -71,38 +71,6 @@ class FoundCandidates:
     candidates: tuple[Candidate, ...]
     missing: tuple[Visit, ...] = ()
     failed: Mapping[Visit, SelectionError] = field(default_factory=dict)
-
-
-def find_bids(caps: Path) -> Path | None:
-    """Say from which BIDS t1-linear made a CAPS, by the description that Clinica wrote.
-
-    Returns
-    -------
-    pathlib.Path or None
-        None if the description does not say.
-
-    Raises
-    ------
-    SelectionError
-        If it is not there any more, or there are several.
-    """
-    try:
-        found = sorted({str(step["InputPath"]) for step in description.linear_steps(caps)})
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None
-    if not found:
-        return None
-    advice = "give it with --bids-directory"
-    if len(found) > 1:
-        raise SelectionError(
-            f"{caps}: was made from several BIDS ({', '.join(found)}); {advice} one"
-        )
-    path = caps.parent / found[0]
-    if not path.is_dir():
-        raise SelectionError(
-            f"{path}: no such folder, and {caps} was made from it; if it was moved, {advice}"
-        )
-    return path
 
 
 def find_model(caps: Path, model: str | None) -> str | None:

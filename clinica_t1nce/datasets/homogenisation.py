@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from clinica_t1nce.bids.contrast_agents import describe_unknown, read_words
+from clinica_t1nce.bids.contrast_agents import describe_unknown
 from clinica_t1nce.bids.entities import Visit
 from clinica_t1nce.bids.t1w_images import Dataset
 from clinica_t1nce.caps import description, names, sidecar
@@ -17,7 +17,6 @@ from clinica_t1nce.datasets.choices import (
     Choice,
     acquisition,
     choose,
-    find_bids,
     find_in_caps,
     find_model,
     read_choices,
@@ -25,6 +24,7 @@ from clinica_t1nce.datasets.choices import (
 from clinica_t1nce.datasets.homogenisation_report import Report
 from clinica_t1nce.datasets.homogenisation_request import HomogenisationRequest
 from clinica_t1nce.datasets.outputs import Entry
+from clinica_t1nce.datasets.source_bids import open_bids
 from clinica_t1nce.errors import SelectionError, T1nceError
 from clinica_t1nce.files import atomic, nifti, nifti_copy
 from clinica_t1nce.files.content import fingerprint
@@ -83,9 +83,7 @@ def check_request(request: HomogenisationRequest) -> DatasetSources:
     """
     caps = request.caps.absolute()
     description.require_caps(caps)
-    root = find_bids(caps) if request.bids is None else request.bids.absolute()
-    words = read_words(request.agent_words)
-    source = None if root is None else Dataset(root, words)
+    source = open_bids(caps, request.bids, request.agent_words)
     if request.space == names.NATIVE and source is None:
         raise SelectionError(
             f"{caps}: the native space needs the raw images; give their BIDS with --bids-directory"

@@ -13,7 +13,6 @@ from clinica_t1nce.datasets.choices import (
     Candidate,
     acquisition,
     choose,
-    find_bids,
     find_in_caps,
     find_in_files,
     find_model,
@@ -153,26 +152,6 @@ def test_what_the_image_has_told_overrules_the_name(tmp_path, rule, probability,
     kind = kinds(found(caps, source))
     assert kind.get("sub-1 ses-1", []) == expected
     assert kind["sub-2 ses-1"] == ["synthetic"]
-
-
-def test_the_bids_is_the_one_that_clinica_noted(caps, view, tmp_path):
-    assert find_bids(caps) == view
-    description = caps / "dataset_description.json"
-    content = json.loads(description.read_text())
-    content["Processing"][0]["InputPath"] = "../moved"
-    description.write_text(json.dumps(content))
-    with pytest.raises(SelectionError, match=r"moved: no such folder.*--bids-directory"):
-        find_bids(caps)
-    content["Processing"].append({"Name": "t1-linear", "InputPath": str(view)})
-    description.write_text(json.dumps(content))
-    with pytest.raises(SelectionError, match="several BIDS"):
-        find_bids(caps)
-
-
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"Processing": [{"Name": "pet-linear"}]}'])
-def test_a_caps_may_not_say_what_it_was_made_from(tmp_path, text):
-    (tmp_path / "dataset_description.json").write_text(text)
-    assert find_bids(tmp_path) is None
 
 
 def test_the_model_need_not_be_named_if_there_is_one(caps):
