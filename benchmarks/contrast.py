@@ -77,9 +77,9 @@ def main() -> None:
         images = (t1nce.data, t1ce.data, made)
         found = np.array([contrasts(image[pair.box], tissues) for image in images])
         rows.append(found)
-        print(
-            f"| {cells['name']} | {' | '.join(f'{v:.3f}' for v in found.T.ravel())} |", flush=True
-        )
+        print(line(cells["name"], found), flush=True)
+    if not rows:
+        raise SystemExit(f"{given.pairs}: no sharp pair of {', '.join(given.split)} to measure")
     all_pairs = np.array(rows)
     means, gains = all_pairs.mean(axis=0), all_pairs[:, 1:] - all_pairs[:, :1]
     print(line(f"mean of {len(rows)}", means))

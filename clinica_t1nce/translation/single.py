@@ -118,7 +118,7 @@ def translate_image(image: nib.Nifti1Image, synthesizer: "Synthesizer") -> nib.N
     >>> from clinica_t1nce.synthesis import Synthesizer
     >>> t1nce = translate_image(nibabel.load("t1ce.nii.gz"), Synthesizer.load())  # doctest: +SKIP
     """
-    if not isinstance(image, nib.Nifti1Image) or image.affine is None:
+    if not isinstance(image, nib.Nifti1Pair) or image.affine is None:
         raise ImageError(f"{type(image).__name__}: give a NIfTI image with an affine")
     shape = image.shape
     if len(shape) < 3 or any(side != 1 for side in shape[3:]):

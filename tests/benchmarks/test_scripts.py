@@ -223,6 +223,8 @@ def test_contrast(run, tmp_path, monkeypatch):
     _, _, _, gray, gray_t1ce, _ = map(float, values)
     assert gray == pytest.approx(0.7, abs=0.02)
     assert gray_t1ce - gray == pytest.approx(0.05, abs=0.01)
+    with pytest.raises(SystemExit, match=r"files.tsv: no sharp pair of validation to measure"):
+        run("contrast", "files.tsv", "--split", "validation")
 
 
 def test_samseg(run, tmp_path):

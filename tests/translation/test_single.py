@@ -85,6 +85,13 @@ def test_what_is_no_image_in_memory_is_refused(image, message):
         single.translate_image(image, Generator())
 
 
+def test_an_image_of_two_files_stays_one():
+    image = nib.Nifti1Pair(DATA.astype(np.float32), volumes.affine())
+    found = single.translate_image(image, Generator())
+    assert type(found) is nib.Nifti1Pair
+    assert found.dataobj[DATA > 600].max() < 0.6 * DATA.max()
+
+
 def test_the_greatest_integer_stays():
     data = DATA.astype(np.int32)
     data[2, 2, 2] = np.iinfo(np.int32).max
